@@ -1,0 +1,118 @@
+"""Times one training step of each default model: ``python benchmarks/train_step.py [--steps 15] [--json FILE]``.
+
+Each model is built from its experiment's yaml, as train.py builds it, and takes the same random batch again and again:
+forward, backward, clipping and the optimiser's step. Prints median and minimum, and captions or seconds of audio per
+second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from omegaconf import DictConfig
+
+from multimodal_attn.data.tokenizers.character import CharacterTokenizer
+from multimodal_attn.data.tokenizers.word import WordTokenizer
+from multimodal_attn.runs.build import build, build_module
+from multimodal_attn.training.module import Seq2SeqModule
+from multimodal_attn.types import BOS, Batch
+
+CONF = str(Path(__file__).parents[1] / "conf")
+# experiment -> words in the vocabulary, words a caption (None: speech), seconds a recording, characters a transcript
+WORKLOADS: dict[str, dict[str, Any]] = {
+    "show_attend_tell_shapes": {"words": 60, "length": 15},
+    "show_attend_tell_flickr8k": {"words": 2600, "length": 12},
+    "listen_attend_spell_spoken": {"seconds": 2.5, "length": 28},
+    "listen_attend_spell_grid": {"seconds": 3.0, "length": 26},
+}
+
+
+def compose(experiment: str) -> DictConfig:
+    """The configuration of an experiment, as train.py composes it."""
+    with hydra.initialize_config_dir(CONF, version_base="1.3"):
+        return hydra.compose("train", [f"experiment={experiment}", "+data.root=none", "run_dir=none", "cache_dir=none"])
+
+
+def random_batch(config: DictConfig, module: Seq2SeqModule, workload: dict[str, Any]) -> Batch:
+    """A batch of the experiment's size, full to the last position."""
+    size, rows = config.data.batch_size, config.data.texts_per_source or 5
+    if "seconds" in workload:
+        rows = 1
+        samples = int(workload["seconds"] * config.data.sample_rate)
+        source, lengths = 0.1 * torch.randn(size, samples), torch.full((size,), samples)
+    else:
+        pictures = torch.randint(0, 256, (size, 3, config.data.image_size, config.data.image_size), dtype=torch.uint8)
+        source, lengths = pictures, torch.ones(size, dtype=torch.long)
+    encoded = bool(getattr(module.model.encoder, "frozen", False))  # as training takes it: from the feature cache
+    if encoded:
+        source = module.model.encoder.extract(source).half()
+    tokens = torch.randint(4, len(module.tokenizer), (size, rows, workload["length"] + 2))
+    tokens[..., 0] = BOS
+    mask = torch.ones_like(tokens, dtype=torch.bool)
+    return Batch([str(i) for i in range(size)], source, lengths, tokens, mask, [() for _ in range(size)], encoded)
+
+
+def measure(experiment: str, steps: int) -> dict[str, Any]:
+    """Times ``steps`` training steps after three that do not count."""
+    workload, config = WORKLOADS[experiment], compose(experiment)
+    words = [f"word{i}" for i in range(workload.get("words", 0))]
+    tokenizer = WordTokenizer().fit(words) if words else CharacterTokenizer().fit(["abcdefghijklmnopqrstuvwxyz '"])
+    module = build_module(config, tokenizer).train()
+    optimizer = build(config.optimizer)(module.model)
+    batch = random_batch(config, module, workload)
+    times = []
+    for step in range(steps + 3):
+        start = time.perf_counter()
+        output, memory = module.model(batch)
+        loss, _ = module._losses(batch, memory, output)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        if step >= 3:
+            times.append(time.perf_counter() - start)
+    times.sort()
+    median = times[len(times) // 2]
+    captions = len(batch) * batch.tokens.shape[1]
+    rate, unit = (
+        (captions / median, "captions/s") if words else (len(batch) * workload["seconds"] / median, "audio-s/s")
+    )
+    return {
+        "experiment": experiment,
+        "median_ms": 1000 * median,
+        "minimum_ms": 1000 * times[0],
+        "rate": rate,
+        "unit": unit,
+        "batch_size": len(batch),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=15)
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    options = parser.parse_args()
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {options.steps} steps after 3 to warm up")
+    results = []
+    for experiment in WORKLOADS:
+        result = measure(experiment, options.steps)
+        results.append(result)
+        print(
+            f"{experiment:28} batch {result['batch_size']:3}: median {result['median_ms']:7.0f} ms, minimum"
+            f" {result['minimum_ms']:7.0f} ms, {result['rate']:7.1f} {result['unit']}, peak so far"
+            f" {result['peak_memory_mb']:.0f} MB"
+        )
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""``python -m multimodal_attn predict RUN FILES...``"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parses the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m multimodal_attn", description="Uses trained runs.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    predict = commands.add_parser("predict", help="caption photos or transcribe recordings")
+    predict.add_argument("run", type=Path, help="folder of a trained run, or a checkpoint file")
+    predict.add_argument("files", nargs="+", type=Path, help="photos or recordings, or folders of them")
+    predict.add_argument("--width", type=int, default=5, help="of the beam (default: 5)")
+    predict.add_argument(
+        "--page", nargs="?", type=Path, const=Path("predictions.html"), help="write the attention page"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        return _predict(options.run, options.files, options.width, options.page)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _predict(run: Path, files: list[Path], width: int, page: Path | None) -> int:
+    from multimodal_attn.inspection.page import write_page
+    from multimodal_attn.predictor import load  # here, so that --help does not wait for torch
+
+    paths = [path for file in files for path in (sorted(file.iterdir()) if file.is_dir() else [file])]
+    records, skipped = load(run, width).predict(path for path in paths if not path.is_dir())
+    for record in records:
+        print(f"{record.key}\t{record.text}" + (f"\t[{', '.join(record.flags)}]" if record.flags else ""))
+    for error in skipped:
+        print(f"skipped {error}", file=sys.stderr)
+    if page is not None and records:
+        print(f"attention page: {write_page(records, page, f'predictions of {run.name}', None)}")
+    return 0 if records else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,102 @@
+"""Examples to batches: reading with skips, choosing texts, padding."""
+
+from __future__ import annotations
+
+import random
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.types import BOS, EOS, PAD, Batch, Example, Target, UnreadableError
+
+
+class Source(Protocol):
+    """What every file in ``data/datasets`` provides."""
+
+    skipped: list[UnreadableError]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Example: ...
+
+    def texts(self) -> list[str]: ...
+
+    def lengths(self) -> list[float]: ...
+
+
+class ReadOrSkip:
+    """Reads examples for a loader; an unreadable one is returned as its error, so that its batch goes on without it.
+
+    Args:
+        source: the data set.
+        texts_per_source: how many of an example's texts go into a batch, drawn anew in every epoch; None for all.
+        seed: of the drawing.
+    """
+
+    def __init__(self, source: Source, texts_per_source: int | None = None, seed: int = 0) -> None:
+        if texts_per_source is not None and texts_per_source < 1:
+            raise ValueError(f"data.texts_per_source: {texts_per_source}; expected at least 1, or null for all")
+        self.source, self.texts_per_source, self.seed = source, texts_per_source, seed
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, item: tuple[int, int]) -> Example | UnreadableError:
+        epoch, index = item
+        try:
+            example = self.source[index]
+        except UnreadableError as error:
+            return error
+        if self.texts_per_source is None or self.texts_per_source >= len(example.targets):
+            return example
+        # Seeded by epoch and index: a resumed run draws what the uninterrupted one would have drawn.
+        drawn = random.Random(f"{self.seed}-{epoch}-{index}").sample(example.targets, self.texts_per_source)
+        return Example(example.key, example.source, tuple(drawn))
+
+
+class Collate:
+    """Pads examples into a ``Batch``.
+
+    Args:
+        tokenizer: encodes the texts.
+        encoded: the sources come from a feature cache.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, encoded: bool = False) -> None:
+        self.tokenizer, self.encoded = tokenizer, encoded
+
+    def __call__(self, items: list[Example | UnreadableError]) -> Batch:
+        examples = [item for item in items if isinstance(item, Example)]
+        skipped = [item for item in items if isinstance(item, UnreadableError)]
+        sources = [example.source for example in examples]
+        rows = max((len(example.targets) for example in examples), default=1) or 1
+        texts = [[self._encode(target) for target in example.targets] for example in examples]
+        longest = max((len(tokens) for row in texts for tokens in row), default=2)
+        tokens = torch.full((len(examples), rows, longest), PAD)
+        mask = torch.zeros(len(examples), rows, longest, dtype=torch.bool)
+        for b, row in enumerate(texts):
+            for k, ids in enumerate(row):
+                tokens[b, k, : len(ids)] = torch.tensor(ids)
+                mask[b, k, : len(ids)] = True
+        return Batch(
+            keys=[example.key for example in examples],
+            source=_pad(sources),
+            source_lengths=torch.tensor([s.shape[0] if s.ndim == 1 else 1 for s in sources], dtype=torch.long),
+            tokens=tokens,
+            token_mask=mask,
+            targets=[example.targets for example in examples],
+            encoded=self.encoded,
+            skipped=skipped,
+        )
+
+    def _encode(self, target: Target) -> list[int]:
+        return [BOS, *self.tokenizer.encode(target.text), EOS]
+
+
+def _pad(sources: list[Tensor]) -> Tensor:
+    if not sources:
+        return torch.zeros(0)
+    return pad_sequence(sources, batch_first=True) if sources[0].ndim == 1 else torch.stack(sources)

@@ -1,0 +1,117 @@
+"""Data sets, tokenizer and loaders of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from multimodal_attn.data.batching import BucketBatchSampler
+from multimodal_attn.data.collate import Collate, ReadOrSkip, Source
+from multimodal_attn.data.features import CachedFeatures
+from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.types import Batch
+
+SPLITS = ("train", "val", "test")
+
+
+class DataModule(pl.LightningDataModule):
+    """Makes data sets when they are first asked for, and loaders from them.
+
+    Args:
+        dataset: makes the data set of a split when called with ``split``.
+        tokenizer: fitted on the training texts, unless it already is (from a checkpoint).
+        batch_size: sources in a training batch.
+        eval_batch_size: sources in a validation batch.
+        texts_per_source: how many of a source's texts a training batch holds; None for all.
+        num_workers: processes that read examples; 0 reads in the training process.
+        seed: of shuffling and drawing.
+    """
+
+    def __init__(
+        self,
+        dataset: Callable[..., Source],
+        tokenizer: Tokenizer,
+        batch_size: int = 32,
+        eval_batch_size: int = 64,
+        texts_per_source: int | None = None,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.make_dataset, self.tokenizer = dataset, tokenizer
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.texts_per_source, self.num_workers, self.seed = texts_per_source, num_workers, seed
+        self._sources: dict[str, Source] = {}
+        self._cached: dict[str, CachedFeatures] = {}
+        self._skip_batches = 0
+
+    def source(self, split: str) -> Source:
+        """The data set of a split, with pictures and waveforms as they are.
+
+        Raises:
+            ValueError: for another split, or if the split holds no example.
+        """
+        if split not in SPLITS:
+            raise ValueError(f"split: {split!r}; expected one of {', '.join(SPLITS)}")
+        if split not in self._sources:
+            source = self.make_dataset(split=split)
+            if len(source) == 0:
+                reasons = "".join(f"\n  {error}" for error in source.skipped[:5])
+                raise ValueError(f"data: the {split} split holds no usable example{reasons}")
+            self._sources[split] = source
+        return self._sources[split]
+
+    def fit_tokenizer(self) -> None:
+        """Builds the vocabulary from the training texts, never from others."""
+        self.tokenizer.fit(self.source("train").texts())
+
+    def cache_features(self, split: str, extract: Callable, fingerprint: str, cache_dir: Path) -> None:
+        """Lets the loaders of a split give a frozen encoder's output in place of pictures."""
+        self._cached[split] = CachedFeatures(self.source(split), extract, fingerprint, cache_dir)
+
+    def loader(self, split: str, train: bool = False, batch_size: int | None = None) -> DataLoader[Batch]:
+        """Batches of a split: shuffled in buckets for training, else in the order of the data set."""
+        cached = self._cached.get(split)
+        source = self.source(split) if cached is None else cached
+        sampler = BucketBatchSampler(
+            source.lengths(),
+            batch_size or (self.batch_size if train else self.eval_batch_size),
+            shuffle=train,
+            seed=self.seed,
+        )
+        if train:
+            sampler.skip, self._skip_batches = self._skip_batches, 0
+        # Reading cached features costs less than handing them from one process to another.
+        workers = 0 if cached is not None else self.num_workers
+        return DataLoader(
+            ReadOrSkip(source, self.texts_per_source if train else None, self.seed),
+            batch_sampler=sampler,
+            collate_fn=Collate(self.tokenizer, encoded=cached is not None),
+            num_workers=workers,
+            persistent_workers=workers > 0 and train,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        return self.loader("train", train=True)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        return self.loader("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        return self.loader("test")
+
+    # Where a checkpoint was written in the middle of an epoch, the resumed run goes on with the next batch.
+
+    def state_dict(self) -> dict[str, Any]:
+        assert self.trainer is not None
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress
+        return {"batches_done": 0 if progress.is_last_batch else progress.current.completed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._skip_batches = int(state_dict["batches_done"])

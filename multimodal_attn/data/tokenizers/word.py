@@ -1,0 +1,86 @@
+"""One token a word."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Self
+
+from multimodal_attn.data.tokenizers import SPECIAL_PIECES
+from multimodal_attn.types import BOS, EOS, PAD, UNK
+
+
+class WordTokenizer:
+    """Words that were frequent enough in training; the others are <unk>.
+
+    Args:
+        min_count: a word must occur this often to be in the vocabulary.
+        max_size: keep only the most frequent words, this many (special ids not counted); None keeps all.
+
+    Raises:
+        ValueError: if ``min_count`` or ``max_size`` is below 1.
+    """
+
+    pad_id, bos_id, eos_id, unk_id = PAD, BOS, EOS, UNK
+
+    def __init__(self, min_count: int = 1, max_size: int | None = None) -> None:
+        if min_count < 1:
+            raise ValueError(f"tokenizer.min_count: {min_count}; expected at least 1")
+        if max_size is not None and max_size < 1:
+            raise ValueError(f"tokenizer.max_size: {max_size}; expected at least 1, or null for no limit")
+        self.min_count = min_count
+        self.max_size = max_size
+        self._set_words([])
+
+    def _set_words(self, words: Iterable[str]) -> None:
+        self._pieces = [*SPECIAL_PIECES, *words]
+        self._ids = {word: index for index, word in enumerate(self._pieces) if index > self.unk_id}
+
+    def fit(self, texts: Iterable[str]) -> Self:
+        """Builds the vocabulary, the most frequent words first.
+
+        Raises:
+            ValueError: if no word is frequent enough.
+        """
+        counts = Counter(word for text in texts for word in text.split())
+        for piece in SPECIAL_PIECES:
+            counts.pop(piece, None)
+        # Equal counts in alphabetical order: the vocabulary must not depend on the order of the texts.
+        words = sorted((word for word in counts if counts[word] >= self.min_count), key=lambda w: (-counts[w], w))
+        if not words:
+            raise ValueError(
+                f"tokenizer.min_count: none of the {len(counts)} different words in the training texts occurs "
+                f"{self.min_count} times"
+            )
+        self._set_words(words[: self.max_size])
+        return self
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids, without <bos> and <eos>."""
+        return [self._ids.get(word, self.unk_id) for word in text.split()]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The words, joined by spaces; <pad>, <bos> and <eos> are dropped, <unk> stays."""
+        return " ".join(self._pieces[i] for i in ids if i >= self.unk_id)
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """What to display for each id."""
+        return [self._pieces[i] for i in ids]
+
+    def word_spans(self, ids: Iterable[int]) -> list[tuple[int, int]]:
+        """Token range of each word of ``decode(ids).split()``."""
+        return [(index, index + 1) for index, i in enumerate(ids) if i >= self.unk_id]
+
+    def state(self) -> dict[str, Any]:
+        """Plain containers that ``from_state`` rebuilds the tokenizer from."""
+        return {"words": self._pieces[len(SPECIAL_PIECES) :], "min_count": self.min_count, "max_size": self.max_size}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """The tokenizer whose ``state()`` this was."""
+        tokenizer = cls(state["min_count"], state["max_size"])
+        tokenizer._set_words(state["words"])
+        return tokenizer
+
+    def __len__(self) -> int:
+        return len(self._pieces)

@@ -1,0 +1,1 @@
+"""What the texts and the attention of a model are worth, in numbers."""

@@ -1,0 +1,29 @@
+"""The static figure of one record: the renderer that belongs to its layout."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from multimodal_attn.inspection.overlay import draw_overlay
+from multimodal_attn.inspection.record import AttentionRecord
+from multimodal_attn.inspection.timeline import draw_timeline
+from multimodal_attn.types import Grid, Timeline
+
+
+def draw(record: AttentionRecord, limit: float | None = None) -> Figure:
+    """Draws a record.
+
+    Args:
+        record: what one example's attention did.
+        limit: weight at the top of the colour scale; the record's own largest weight if None. Give
+            ``colors.heat_limit(records)`` for pictures that are to be compared.
+
+    Raises:
+        ValueError: if there is no picture for the record's layout.
+    """
+    match record.layout:
+        case Grid():
+            return draw_overlay(record, limit=limit)
+        case Timeline():
+            return draw_timeline(record, limit=limit)
+    raise ValueError(f"{record.key}: no figure for layout {type(record.layout).__name__}; expected Grid or Timeline")

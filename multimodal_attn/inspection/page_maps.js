@@ -1,0 +1,120 @@
+"use strict";
+// Everything that comes from data reaches the document through textContent or attributes, never as markup.
+
+const $ = (id) => document.getElementById(id);
+const read = (id) => JSON.parse($(id).textContent);
+const bytes = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
+const percent = (x) => `${(100 * x).toFixed(4)}%`;
+const short = (x) => (x === null || x === undefined ? "n/a" : x === 0 ? "0" : String(Number(x.toPrecision(2))));
+
+/** An element; `attributes` starting with "on" are listeners, the rest attributes; children are nodes or text. */
+function make(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name === "style") Object.assign(node.style, value);
+    else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.filter((child) => child !== null));
+  return node;
+}
+
+const overview = read("overview");
+const heat = bytes(overview.heat); // 256 RGB triples
+const settings = { head: 0, smooth: true, perWord: false, truth: false, gamma: 1 };
+
+// --------------------------------------------------------------------------------------------- colours
+
+const pageLimit = () => overview.limits[settings.head ? 1 : 0];
+
+/** Heat over a photo, or alone where there is none: the same sums as in colors.py. */
+function paint(canvas, grey, values, width, height, limit) {
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(width, height);
+  const { floor, range } = overview.blend;
+  for (let i = 0, p = 0; i < values.length; i++, p += 4) {
+    const level = clamp(values[i] / limit, 0, 1) ** settings.gamma;
+    const code = 3 * Math.round(255 * level);
+    const alpha = grey ? floor + range * level : 1;
+    for (let c = 0; c < 3; c++) image.data[p + c] = alpha * heat[code + c] + (grey ? (1 - alpha) * grey[p + c] : 0);
+    image.data[p + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+}
+
+/** A grid's cells at width x height: bilinear between their centres, or as they are. */
+function enlarge(values, rows, columns, width, height, smooth) {
+  const result = new Float32Array(width * height);
+  const places = (size, cells) => Array.from({ length: size }, (_, i) => {
+    const at = ((i + 0.5) * cells) / size - 0.5;
+    if (!smooth) return [Math.round(at), Math.round(at), 0];
+    const low = Math.floor(at);
+    return [clamp(low, 0, cells - 1), clamp(low + 1, 0, cells - 1), at - low];
+  });
+  const across = places(width, columns);
+  places(height, rows).forEach(([top, bottom, down], y) => {
+    for (let x = 0; x < width; x++) {
+      const [left, right, along] = across[x];
+      const above = values[top * columns + left] * (1 - along) + values[top * columns + right] * along;
+      const below = values[bottom * columns + left] * (1 - along) + values[bottom * columns + right] * along;
+      result[y * width + x] = above * (1 - down) + below * down;
+    }
+  });
+  return result;
+}
+
+/** The photo with most of its colour taken out, as RGBA. */
+function greyed(image, width, height) {
+  const canvas = make("canvas", { width, height });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  context.drawImage(image, 0, 0, width, height);
+  const { data } = context.getImageData(0, 0, width, height);
+  const keep = overview.blend.photo;
+  for (let p = 0; p < data.length; p += 4) {
+    const luma = 0.299 * data[p] + 0.587 * data[p + 1] + 0.114 * data[p + 2];
+    for (let c = 0; c < 3; c++) data[p + c] = keep * data[p + c] + (1 - keep) * luma;
+  }
+  return data;
+}
+
+// --------------------------------------------------------------------------------------------- weights
+
+async function unpack(packed) {
+  const stream = new Blob([bytes(packed.data)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const codes = new Uint8Array(await new Response(stream).arrayBuffer());
+  const size = packed.shape[2];
+  const scale = packed.scale.flat();
+  return Float32Array.from(codes, (code, i) => (code * scale[Math.floor(i / size)]) / 255);
+}
+
+/** The maps of one example: of a token or a word, of the chosen head or the mean of all. */
+class Maps {
+  constructor(packed, words, values) {
+    [this.tokens, this.heads, this.size] = packed.shape;
+    this.words = words;
+    this.values = values;
+  }
+
+  mean(first, stop) {
+    const head = settings.head - 1;
+    const single = head >= 0 && head < this.heads;
+    const [low, high] = single ? [head, head + 1] : [0, this.heads];
+    const map = new Float32Array(this.size);
+    const share = 1 / ((stop - first) * (high - low));
+    for (let t = first; t < stop; t++)
+      for (let n = low; n < high; n++) {
+        const start = (t * this.heads + n) * this.size;
+        for (let s = 0; s < this.size; s++) map[s] += share * this.values[start + s];
+      }
+    return map;
+  }
+
+  token(index) { return this.mean(index, index + 1); }
+  word(index) { return this.mean(this.words[index][1], this.words[index][2]); }
+}
+
+const largest = (map) => map.reduce((a, b) => Math.max(a, b), 0);

@@ -1,0 +1,158 @@
+"""What figures and page draw of one example: plain arrays, the hypothesis, and the truth where it is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.evaluation.attention import relative_entropy
+from multimodal_attn.evaluation.transcripts import align_words
+from multimodal_attn.types import Box, Example, Hypothesis, Layout, Span, Target
+
+
+@dataclass
+class AttentionRecord:
+    """One decoded example.
+
+    Attributes:
+        key: of the example.
+        source: picture (H, W, 3) uint8, or waveform (L,) float32.
+        layout: where the memory positions lie in the source.
+        tokens: what to display for each token of the hypothesis, T of them.
+        words: each word of the hypothesis with its first token and one past its last token, W of them.
+        weights: (T, N, S) float32, S without padding.
+        text: the hypothesis.
+        references: the true texts.
+        score: what the search maximised.
+        flags: what looks wrong with the hypothesis (see ``Hypothesis.flags``).
+        boxes: index of a hypothesis word -> its true boxes, where known.
+        times: index of a hypothesis word -> when it is truly heard, where known.
+        sample_rate: of a waveform, in Hz.
+    """
+
+    key: str
+    source: np.ndarray
+    layout: Layout
+    tokens: list[str]
+    words: list[tuple[str, int, int]]
+    weights: np.ndarray
+    text: str
+    references: list[str]
+    score: float
+    flags: list[str]
+    boxes: dict[int, tuple[Box, ...]] = field(default_factory=dict)
+    times: dict[int, Span] = field(default_factory=dict)
+    sample_rate: int = 16_000
+
+    @classmethod
+    def from_hypothesis(
+        cls,
+        example: Example,
+        hypothesis: Hypothesis,
+        tokenizer: Tokenizer,
+        layout: Layout,
+        positions: int,
+        sample_rate: int = 16_000,
+    ) -> AttentionRecord:
+        """The record of an example and what a model wrote for it.
+
+        Args:
+            example: with a picture or a waveform, not with cached features.
+            hypothesis: one that the search returned.
+            tokenizer: that its tokens belong to.
+            layout: of the memory that it was decoded from.
+            positions: how many memory positions are real; the weights on padding after them are dropped.
+            sample_rate: of a waveform, in Hz.
+        """
+        source = example.source.cpu().numpy()
+        text = tokenizer.decode(hypothesis.tokens)
+        words = text.split()
+        return cls(
+            key=example.key,
+            source=np.ascontiguousarray(source.transpose(1, 2, 0)) if source.ndim == 3 else source,
+            layout=layout,
+            tokens=tokenizer.pieces(hypothesis.tokens),
+            words=[
+                (word, first, stop)
+                for word, (first, stop) in zip(words, tokenizer.word_spans(hypothesis.tokens), strict=True)
+            ],
+            weights=hypothesis.weights[..., :positions].float().cpu().numpy(),
+            text=text,
+            references=[target.text for target in example.targets],
+            score=float(hypothesis.score),
+            flags=hypothesis.flags,
+            boxes=_true_boxes(words, example.targets),
+            times=_true_times(words, example.targets),
+            sample_rate=sample_rate,
+        )
+
+    @cached_property
+    def word_weights(self) -> np.ndarray:
+        """The mean over a word's tokens and over heads.
+
+        Shapes:
+            Returns (W, S).
+        """
+        tokens = self.weights.mean(axis=1)
+        rows = [tokens[first:stop].mean(axis=0) for _, first, stop in self.words]
+        return np.stack(rows) if rows else np.zeros((0, self.weights.shape[-1]), dtype=np.float32)
+
+    @property
+    def entropy(self) -> np.ndarray:
+        """Of each word's weights, relative to log S: 1 = uniform.
+
+        Shapes:
+            Returns (W,).
+        """
+        return relative_entropy(self.word_weights)
+
+    @property
+    def peak(self) -> np.ndarray:
+        """The largest of each word's weights.
+
+        Shapes:
+            Returns (W,).
+        """
+        return self.word_weights.max(axis=-1, initial=0.0)
+
+
+def _true_boxes(words: list[str], targets: tuple[Target, ...]) -> dict[int, tuple[Box, ...]]:
+    """Boxes of the same word in a reference.
+
+    The second "dog" of a hypothesis gets the boxes of the second "dog" of a reference, not those of the first in the
+    next reference: that is likely the same dog again.
+    """
+    mentions: dict[str, list[list[tuple[Box, ...]]]] = {}  # word -> for each reference, the boxes of each mention
+    for target in targets:
+        spoken = target.text.split()
+        here: dict[str, list[tuple[Box, ...]]] = {}
+        for index in sorted(target.boxes):
+            if target.boxes[index]:
+                here.setdefault(spoken[index], []).append(target.boxes[index])
+        for word, boxes in here.items():
+            mentions.setdefault(word, []).append(boxes)
+    found: dict[int, tuple[Box, ...]] = {}
+    seen: dict[str, int] = {}
+    for index, word in enumerate(words):
+        number = seen.get(word, 0)
+        seen[word] = number + 1
+        for mentioned in mentions.get(word, []):
+            if number < len(mentioned):
+                found[index] = mentioned[number]
+                break
+    return found
+
+
+def _true_times(words: list[str], targets: tuple[Target, ...]) -> dict[int, Span]:
+    """Times of the correctly recognised words, from the first reference."""
+    if not targets or not targets[0].times:
+        return {}
+    reference = targets[0].text.split()
+    return {
+        index: targets[0].times[true]
+        for index, true in align_words(words, reference)
+        if index is not None and true is not None and words[index] == reference[true]
+    }

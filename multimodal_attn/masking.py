@@ -1,0 +1,26 @@
+"""Lengths to masks, and a softmax that stays finite where nothing is real."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def length_mask(lengths: Tensor, size: int) -> Tensor:
+    """True at the first ``lengths[b]`` of ``size`` positions.
+
+    Shapes:
+        lengths: (B,) int. Returns (B, size) bool.
+    """
+    return torch.arange(size, device=lengths.device) < lengths[:, None]
+
+
+def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
+    """Softmax over the last axis that is exactly 0 where ``mask`` is False, and all 0 on a row without real positions.
+
+    Shapes:
+        scores: (..., S). mask: broadcastable to it. Returns (..., S).
+    """
+    # The finite minimum, not -inf: a row without real positions would turn into NaN, in the gradient too.
+    weights = torch.softmax(scores.masked_fill(~mask, torch.finfo(scores.dtype).min), dim=-1)
+    return weights.masked_fill(~mask, 0.0)

@@ -1,0 +1,1 @@
+"""Encoders, attention mechanisms, decoders, and the model that joins them. Torch only."""

@@ -1,0 +1,73 @@
+"""The contract of attention.
+
+A mechanism holds no hidden state between calls. What depends only on the source is projected once
+(``project``); what one step leaves for the next travels through ``state``. Queries come as (B, K, H): K rows
+share the memory of their source, which is therefore never copied.
+
+A new mechanism is one file with one class like these and one yaml in ``conf/attention``; the contract
+tests find it by its yaml.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from multimodal_attn.types import Memory
+
+
+class AttentionStep(NamedTuple):
+    """What attention gives for one step.
+
+    Attributes:
+        context: (B, K, D) the weighted memory.
+        weights: (B, K, N, S), summing to 1 over real positions and exactly 0 on padding.
+        state: (B, K, ...) for the next step, or None for mechanisms without memory of their own.
+    """
+
+    context: Tensor
+    weights: Tensor
+    state: Tensor | None
+
+
+class Attention(nn.Module, ABC):
+    """Maps a query and a memory to a weighted sum of that memory.
+
+    Constructors take ``query_dim`` and ``memory_dim`` by keyword; the decoder gives both.
+    """
+
+    num_heads: int = 1
+
+    @abstractmethod
+    def project(self, memory: Memory) -> tuple[Tensor, ...]:
+        """Does once per source whatever does not depend on the query.
+
+        Shapes:
+            Returns tensors of any shape whose first axis is B.
+        """
+
+    def start(self, memory: Memory, rows: int) -> Tensor | None:
+        """The state before the first step, (B, rows, ...), or None."""
+        return None
+
+    @abstractmethod
+    def forward(
+        self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
+    ) -> AttentionStep:
+        """One step.
+
+        Shapes:
+            query: (B, K, H). projected: what ``project`` gave for ``memory``.
+        """
+
+
+def weighted_sum(weights: Tensor, memory: Memory) -> Tensor:
+    """The context of a single-head mechanism.
+
+    Shapes:
+        weights: (B, K, S). Returns (B, K, D).
+    """
+    return torch.bmm(weights, memory.states)

@@ -1,0 +1,60 @@
+"""Location-aware attention (Chorowski et al. 2015, section 2.2, equations 8 and 9)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from multimodal_attn.masking import masked_softmax
+from multimodal_attn.models.attention.additive import additive_scores
+from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
+from multimodal_attn.types import Memory
+
+
+class LocationAttention(Attention):
+    """Additive attention that also sees where it looked: scores ``v . tanh(W_k memory + W_q query + W_f (F *
+    previous))``.
+
+    The previous weights start uniform over the real positions, so that the first step prefers none of them.
+
+    Args:
+        query_dim: width H of the query.
+        memory_dim: width D of the memory.
+        attention_dim: width A of the hidden layer.
+        num_filters: channels of the convolution F over the previous weights.
+        kernel_size: its width in memory steps; must be odd, so that a filter has a centre.
+
+    Raises:
+        ValueError: if ``kernel_size`` is even.
+    """
+
+    def __init__(
+        self, query_dim: int, memory_dim: int, attention_dim: int = 256, num_filters: int = 16, kernel_size: int = 31
+    ) -> None:
+        super().__init__()
+        if kernel_size % 2 == 0:
+            raise ValueError(f"attention.kernel_size: {kernel_size} is even; expected an odd number")
+        self.key = nn.Linear(memory_dim, attention_dim)
+        self.query = nn.Linear(query_dim, attention_dim, bias=False)
+        self.location_filters = nn.Conv1d(1, num_filters, kernel_size, padding=kernel_size // 2, bias=False)
+        self.location = nn.Linear(num_filters, attention_dim, bias=False)
+        self.score = nn.Linear(attention_dim, 1, bias=False)
+
+    def project(self, memory: Memory) -> tuple[Tensor]:
+        """Keys (B, S, A), doubled as ``additive_scores`` wants them."""
+        return (2 * self.key(memory.states),)
+
+    def start(self, memory: Memory, rows: int) -> Tensor:
+        """Uniform weights over real positions, (B, rows, S)."""
+        real = memory.mask.to(memory.states.dtype)
+        return (real / real.sum(-1, keepdim=True).clamp(min=1))[:, None].expand(-1, rows, -1)
+
+    def forward(
+        self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
+    ) -> AttentionStep:
+        assert state is not None, "location attention needs the state that start() gives"
+        (keys,) = projected
+        seen = self.location_filters(state.flatten(0, 1)[:, None]).transpose(1, 2)  # (B * K, S, filters)
+        located = (2 * self.location(seen)).unflatten(0, state.shape[:2])  # (B, K, S, A)
+        scores = additive_scores(keys[:, None] + located, 2 * self.query(query), self.score)
+        weights = masked_softmax(scores, memory.mask[:, None])
+        return AttentionStep(weighted_sum(weights, memory), weights[:, :, None], weights)

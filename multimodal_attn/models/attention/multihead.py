@@ -1,0 +1,54 @@
+"""Multi-head scaled dot-product attention (Vaswani et al. 2017, section 3.2.2)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from multimodal_attn.masking import masked_softmax
+from multimodal_attn.models.attention.base import Attention, AttentionStep
+from multimodal_attn.types import Memory
+
+
+class MultiHeadAttention(Attention):
+    """N heads, each with keys and values of its own; their contexts are joined and projected back to width D.
+
+    Args:
+        query_dim: width H of the query.
+        memory_dim: width D of the memory.
+        attention_dim: width of all heads together.
+        num_heads: N; must divide ``attention_dim``.
+
+    Raises:
+        ValueError: if ``attention_dim`` is not a multiple of ``num_heads``.
+    """
+
+    def __init__(self, query_dim: int, memory_dim: int, attention_dim: int = 256, num_heads: int = 4) -> None:
+        super().__init__()
+        if attention_dim % num_heads:
+            raise ValueError(
+                f"attention.attention_dim: {attention_dim} is not a multiple of attention.num_heads ({num_heads})"
+            )
+        self.num_heads = num_heads
+        self.head_dim = attention_dim // num_heads
+        self.key = nn.Linear(memory_dim, attention_dim, bias=False)  # a bias would fall out of the softmax
+        self.value = nn.Linear(memory_dim, attention_dim)
+        self.query = nn.Linear(query_dim, attention_dim)
+        self.output = nn.Linear(attention_dim, memory_dim)
+
+    def _split(self, x: Tensor) -> Tensor:
+        """(B, positions, N * head) to (B, N, positions, head)."""
+        return x.unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2)
+
+    def project(self, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Scaled keys (B, N, head, S) and values (B, N, S, head)."""
+        keys = self._split(self.key(memory.states)) * self.head_dim**-0.5
+        return keys.transpose(2, 3).contiguous(), self._split(self.value(memory.states)).contiguous()
+
+    def forward(
+        self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
+    ) -> AttentionStep:
+        keys, values = projected
+        scores = self._split(self.query(query)) @ keys  # (B, N, K, S)
+        weights = masked_softmax(scores, memory.mask[:, None, None])
+        heads = (weights @ values).transpose(1, 2).flatten(2)  # (B, K, N * head)
+        return AttentionStep(self.output(heads), weights.transpose(1, 2), None)

@@ -1,0 +1,288 @@
+"""The recurrent decoder: Show-Attend-Tell's and Listen-Attend-Spell's by configuration.
+
+Everything that does not depend on the previous step is outside of the time loop: keys are projected once, the
+embedding's part of the gates before the loop, the readout and the vocabulary after it and on real tokens only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from multimodal_attn.models.attention.base import Attention, AttentionStep
+from multimodal_attn.types import PAD, DecoderOutput, Memory
+
+
+@dataclass
+class PreparedMemory:
+    """A memory with what attention projected from it, made once per source."""
+
+    memory: Memory
+    projected: tuple[Tensor, ...]
+
+    def first(self, sources: int) -> PreparedMemory:
+        """The first ``sources`` sources, as views."""
+        return PreparedMemory(self.memory.select(slice(sources)), tuple(p[:sources] for p in self.projected))
+
+
+@dataclass
+class DecoderState:
+    """What one step leaves for the next.
+
+    Attributes:
+        hidden: of each layer (B, K, H).
+        cell: of each layer (B, K, H).
+        context: (B, K, D) what attention last gave.
+        attention: the mechanism's own state (B, K, ...), or None.
+    """
+
+    hidden: list[Tensor]
+    cell: list[Tensor]
+    context: Tensor
+    attention: Tensor | None
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> DecoderState:
+        attention = None if self.attention is None else function(self.attention)
+        return DecoderState(
+            [function(h) for h in self.hidden], [function(c) for c in self.cell], function(self.context), attention
+        )
+
+    def select(self, index: Tensor) -> DecoderState:
+        """Reorders the rows of every source: row k becomes what row ``index[b, k]`` was.
+
+        Shapes:
+            index: (B, K') int64.
+        """
+        sources = torch.arange(len(index), device=index.device)[:, None]
+        return self._map(lambda tensor: tensor[sources, index])
+
+    def first(self, sources: int) -> DecoderState:
+        """The first ``sources`` sources, as views."""
+        return self._map(lambda tensor: tensor[:sources])
+
+
+class RecurrentDecoder(nn.Module):
+    """LSTM layers around one attention.
+
+    With ``attend="before"`` the query is the previous hidden state and the new context enters the LSTM (Xu et al.
+    2015, section 3.1.2). With ``attend="after"`` the LSTM reads the previous context, and its new state is the query
+    (Chan et al. 2016, equations 6 to 8).
+
+    Args:
+        attention: makes the mechanism when called with ``query_dim`` and ``memory_dim``.
+        memory_dim: width D of the memory.
+        vocab_size: V.
+        embedding_dim: width of the token embedding.
+        hidden_dim: width H of each LSTM layer.
+        num_layers: LSTM layers; attention looks at the topmost.
+        attend: when attention happens within a step.
+        initial_state: "mean" starts from an MLP of the mean memory (Xu et al., f_init), "zeros" from zeros.
+        gate: scale the context by ``sigmoid(w . hidden)`` (Xu et al., section 4.2.1: beta).
+        deep_output: let the embedding of the last token reach the readout (Xu et al., equation 7).
+        dropout: on embeddings and on the readout.
+    """
+
+    def __init__(
+        self,
+        attention: Callable[..., Attention],
+        memory_dim: int,
+        vocab_size: int,
+        embedding_dim: int = 256,
+        hidden_dim: int = 512,
+        num_layers: int = 1,
+        attend: Literal["before", "after"] = "before",
+        initial_state: Literal["mean", "zeros"] = "mean",
+        gate: bool = True,
+        deep_output: bool = True,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        for name, value, allowed in (
+            ("attend", attend, ("before", "after")),
+            ("initial_state", initial_state, ("mean", "zeros")),
+        ):
+            if value not in allowed:
+                raise ValueError(f"decoder.{name}: {value!r}; expected one of {', '.join(allowed)}")
+        if num_layers < 1:
+            raise ValueError(f"decoder.num_layers: {num_layers}; expected at least 1")
+        self.attend, self.initial_state, self.memory_dim = attend, initial_state, memory_dim
+        self.attention = attention(query_dim=hidden_dim, memory_dim=memory_dim)
+        self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=PAD)
+        # One product a step and layer: [context or lower layer, own hidden state] -> gates i, f, o, g.
+        self.embedding_gates = nn.Linear(embedding_dim, 4 * hidden_dim)
+        inputs = [memory_dim] + [hidden_dim] * (num_layers - 1)
+        self.recurrent_gates = nn.ModuleList(
+            nn.Linear(width + hidden_dim, 4 * hidden_dim, bias=layer > 0) for layer, width in enumerate(inputs)
+        )
+        if initial_state == "mean":
+            self.initial = nn.Linear(memory_dim, 2 * num_layers * hidden_dim)
+        self.gate = nn.Linear(hidden_dim, 1) if gate else None
+        self.readout_hidden = nn.Linear(hidden_dim, embedding_dim)
+        self.readout_context = nn.Linear(memory_dim, embedding_dim, bias=False)
+        self.deep_output = deep_output
+        self.dropout = nn.Dropout(dropout)
+        self.vocabulary = nn.Linear(embedding_dim, vocab_size)
+        self._open_forget_gates(hidden_dim)
+
+    def _open_forget_gates(self, hidden_dim: int) -> None:
+        # A forget bias of 1 lets gradients through long outputs from the start (Jozefowicz et al. 2015).
+        for linear in (self.embedding_gates, *self.recurrent_gates[1:]):
+            nn.init.zeros_(linear.bias)
+            nn.init.ones_(linear.bias[hidden_dim : 2 * hidden_dim])
+
+    # ------------------------------------------------------------------------------------------- one step
+
+    def prepare(self, memory: Memory) -> PreparedMemory:
+        """Projects the memory once for all steps."""
+        return PreparedMemory(memory, self.attention.project(memory))
+
+    def start(self, source: PreparedMemory, rows: int) -> DecoderState:
+        """The state before the first token, for ``rows`` rows that share each source."""
+        memory = source.memory
+        batch, layers = len(memory.states), len(self.recurrent_gates)
+        if self.initial_state == "mean":
+            real = memory.mask[..., None].to(memory.states.dtype)
+            mean = (memory.states * real).sum(1) / real.sum(1).clamp(min=1)
+            parts = torch.tanh(self.initial(mean))[:, None].expand(-1, rows, -1).chunk(2 * layers, dim=-1)
+        else:
+            width = self.readout_hidden.in_features
+            parts = (memory.states.new_zeros(batch, rows, width),) * (2 * layers)
+        context = memory.states.new_zeros(batch, rows, self.memory_dim)
+        return DecoderState(list(parts[:layers]), list(parts[layers:]), context, self.attention.start(memory, rows))
+
+    def _advance(
+        self, embedding_gates: Tensor, state: DecoderState, source: PreparedMemory
+    ) -> tuple[DecoderState, AttentionStep]:
+        """One step of LSTM and attention, given the embedding's part of the first layer's gates (B, K, 4H)."""
+        if self.attend == "before":
+            attended = self._look(state.hidden[-1], state.attention, source)
+            hidden, cell = self._recur(embedding_gates, attended.context, state)
+        else:
+            hidden, cell = self._recur(embedding_gates, state.context, state)
+            attended = self._look(hidden[-1], state.attention, source)
+        return DecoderState(hidden, cell, attended.context, attended.state), attended
+
+    def _look(self, query: Tensor, attention_state: Tensor | None, source: PreparedMemory) -> AttentionStep:
+        step: AttentionStep = self.attention(query, source.projected, source.memory, attention_state)
+        if self.gate is None:
+            return step
+        return step._replace(context=torch.sigmoid(self.gate(query)) * step.context)
+
+    def _recur(
+        self, embedding_gates: Tensor, context: Tensor, state: DecoderState
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The LSTM layers (Hochreiter & Schmidhuber 1997, with forget gates)."""
+        hiddens, cells, below = [], [], context
+        for layer, recurrent in enumerate(self.recurrent_gates):
+            gates = recurrent(torch.cat([below, state.hidden[layer]], dim=-1))
+            if layer == 0:
+                gates = gates + embedding_gates
+            width = gates.shape[-1] // 4
+            input_gate, forget_gate, output_gate = gates[..., : 3 * width].sigmoid().chunk(3, dim=-1)
+            cell = forget_gate * state.cell[layer] + input_gate * gates[..., 3 * width :].tanh()
+            below = output_gate * cell.tanh()
+            hiddens.append(below)
+            cells.append(cell)
+        return hiddens, cells
+
+    def _readout(self, hidden: Tensor, context: Tensor, embedded: Tensor) -> Tensor:
+        """Logits of any number of steps (Xu et al. 2015, equation 7, with a tanh; Chan et al. 2016, equation 8)."""
+        features = self.readout_hidden(hidden) + self.readout_context(context)
+        if self.deep_output:
+            features = features + embedded
+        return self.vocabulary(self.dropout(features.tanh()))
+
+    def step(
+        self, token: Tensor, state: DecoderState, source: PreparedMemory
+    ) -> tuple[Tensor, DecoderState, AttentionStep]:
+        """Reads one token per row and gives the logits of the next: what every search calls.
+
+        Shapes:
+            token: (B, K) int64. Returns logits (B, K, V), the new state, and the attention of this step.
+        """
+        embedded = self.dropout(self.embedding(token))
+        state, attended = self._advance(self.embedding_gates(embedded), state, source)
+        return self._readout(state.hidden[-1], state.context, embedded), state, attended
+
+    # -------------------------------------------------------------------------------------- teacher forcing
+
+    def forward(
+        self, tokens: Tensor, token_mask: Tensor, memory: Memory, sampling_probability: float = 0.0
+    ) -> DecoderOutput:
+        """Reads the given tokens and predicts each next one.
+
+        Sources are sorted by the length of their longest text and leave the loop when it ends, which costs less than
+        masking them.
+
+        Args:
+            tokens: (B, K, T), from <bos> to <eos>.
+            token_mask: (B, K, T).
+            memory: of the B sources.
+            sampling_probability: how often a step reads a token drawn from the model's own last distribution
+                in place of the given one (scheduled sampling, Bengio et al. 2015).
+        """
+        inputs, mask = tokens[..., :-1], token_mask[..., 1:]
+        steps = mask.sum(-1).amax(1)
+        order = steps.argsort(descending=True, stable=True)
+        active = [int(n) for n in (steps[:, None] > torch.arange(inputs.shape[2], device=steps.device)).sum(0).cpu()]
+
+        embedded = self.dropout(self.embedding(inputs[order]))
+        embedded_steps = list(embedded.unbind(2))
+        # unbind, not indexing: the backward of t single selections would write t full-size tensors.
+        gates = self.embedding_gates(embedded).unbind(2)
+        source = self.prepare(memory.select(order))
+        state = self.start(source, tokens.shape[1])
+        hiddens, contexts, weights = [], [], []
+        sources = len(order)
+        for t, num_active in enumerate(active):
+            if num_active == 0:
+                break
+            if num_active < sources:
+                sources, source, state = num_active, source.first(num_active), state.first(num_active)
+            gate = gates[t][:sources]
+            if sampling_probability and t:
+                embedded_steps[t], gate = self._sample(
+                    state, embedded_steps[t - 1], embedded_steps[t], gate, sampling_probability
+                )
+            state, attended = self._advance(gate, state, source)
+            hiddens.append(state.hidden[-1])
+            contexts.append(state.context)
+            weights.append(attended.weights)
+
+        restore = order.argsort()
+        total = inputs.shape[2]
+
+        def join(pieces: list[Tensor]) -> Tensor:
+            """Steps of shrinking batches to (B, K, T - 1, ...) in the order in which the sources came."""
+            batch = len(order)
+            padded = [
+                torch.cat([p, p.new_zeros(batch - len(p), *p.shape[1:])]) if len(p) < batch else p for p in pieces
+            ]
+            padded += [torch.zeros_like(padded[0])] * (total - len(padded))
+            return torch.stack(padded, dim=2)[restore]
+
+        real_embedded = torch.stack(embedded_steps, dim=2)[restore][mask] if self.deep_output else embedded
+        logits = self._readout(join(hiddens)[mask], join(contexts)[mask], real_embedded)
+        # Rows of one source end at different steps: what they attended to after their end is nobody's attention.
+        joined_weights = join(weights).masked_fill(~mask[..., None, None], 0.0)
+        return DecoderOutput(logits, tokens[..., 1:][mask], joined_weights, mask)
+
+    def _sample(
+        self, state: DecoderState, last_embedded: Tensor, embedded: Tensor, gate: Tensor, probability: float
+    ) -> tuple[Tensor, Tensor]:
+        """Replaces some rows' next input by a token that the model draws itself."""
+        sources = len(gate)
+        with torch.no_grad():
+            logits = self._readout(state.hidden[-1], state.context, last_embedded[:sources])
+            drawn = torch.distributions.Categorical(logits=logits.float()).sample()
+            replaced = torch.rand(drawn.shape, device=drawn.device) < probability
+        own = self.dropout(self.embedding(drawn))
+        mixed = torch.where(replaced[..., None], own, embedded[:sources])
+        return (
+            torch.cat([mixed, embedded[sources:]]),
+            torch.where(replaced[..., None], self.embedding_gates(own), gate),
+        )

@@ -1,0 +1,32 @@
+"""The contract of encoders."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from multimodal_attn.types import Layout, Memory
+
+
+class Encoder(nn.Module, ABC):
+    """Maps sources to a memory; what comes after knows the memory's layout and nothing else of the modality.
+
+    The memory of a source never depends on its batch mates.
+
+    Attributes:
+        dim: width D of the memory.
+        layout: where each memory position lies in the source.
+    """
+
+    dim: int
+    layout: Layout
+
+    @abstractmethod
+    def forward(self, source: Tensor, lengths: Tensor) -> Memory:
+        """Encodes a batch.
+
+        Shapes:
+            source: (B, 3, height, width) uint8 pictures or (B, L) float32 waveforms. lengths: (B,) samples; pictures
+                do not use it.
+        """

@@ -1,0 +1,127 @@
+"""What every picture encoder shares: normalising, the two halves that let a frozen one be cached, the grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from multimodal_attn.models.encoders.base import Encoder
+from multimodal_attn.types import Grid, Memory
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class PictureEncoder(Encoder):
+    """A convolutional body and the memory made from its last feature map.
+
+    ``extract`` is the body, ``assemble`` what always trains: a projection with layer norm, and an embedding for each
+    row and column of the grid, which a convolution knows only from the padding at the borders. A frozen body stays in
+    evaluation mode without gradients, whatever the model is set to, and its output may come from a cache.
+
+    Args:
+        body: (B, 3, height, width) normalised pictures to (B, channels, rows, columns).
+        channels: of the body's output.
+        image_size: side of the square pictures in pixels.
+        dim: width D of the memory; None keeps the channels as they are, without a projection.
+        positions: add the row and column embeddings.
+        dropout: on the memory.
+        mean, std: of each colour in [0, 1], as the body expects.
+        trainable_from: name of the body's first child (or grandchild, "a.b") that trains; None freezes the body,
+            "all" trains all of it.
+
+    Raises:
+        ValueError: if ``trainable_from`` names no part of the body.
+    """
+
+    layout: Grid
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        body: nn.Module,
+        channels: int,
+        image_size: int,
+        dim: int | None,
+        positions: bool = False,
+        dropout: float = 0.0,
+        mean: tuple[float, ...] = IMAGENET_MEAN,
+        std: tuple[float, ...] = IMAGENET_STD,
+        trainable_from: str | None = None,
+    ) -> None:
+        super().__init__()
+        # Channels last makes convolutions faster on CPUs and GPUs alike, and their output the layout of a memory.
+        self.body = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.dim = dim or channels
+        self.frozen = trainable_from is None
+        self._frozen_parts = _freeze(body, trainable_from)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        with torch.no_grad():
+            probe = body.eval()(torch.zeros(1, 3, image_size, image_size))
+        self.layout = Grid(*probe.shape[-2:])
+        self.project = nn.Sequential(nn.Linear(channels, dim), nn.LayerNorm(dim)) if dim else nn.Identity()
+        self.rows = nn.Parameter(0.1 * torch.randn(self.layout.rows, 1, self.dim)) if positions else None
+        self.columns = nn.Parameter(0.1 * torch.randn(1, self.layout.columns, self.dim)) if positions else None
+        self.dropout = nn.Dropout(dropout)
+        self.train()
+
+    def train(self, mode: bool = True) -> PictureEncoder:
+        """As in torch, but frozen parts stay in evaluation mode, or their batch norms would drift."""
+        super().train(mode)
+        for part in self._frozen_parts:
+            part.eval()
+        return self
+
+    def extract(self, pictures: Tensor) -> Tensor:
+        """The body's feature map as memory positions.
+
+        Shapes:
+            pictures: (B, 3, height, width) uint8. Returns (B, rows * columns, channels).
+        """
+        normalised = (pictures.to(self.mean.dtype) / 255 - self.mean) / self.std
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            grid = self.body(normalised.contiguous(memory_format=torch.channels_last))
+        return grid.flatten(2).transpose(1, 2)
+
+    def assemble(self, features: Tensor) -> Memory:
+        """The memory from (B, S, channels) features, fresh or cached."""
+        states = self.project(features)
+        if self.rows is not None and self.columns is not None:
+            states = states + (self.rows + self.columns).flatten(0, 1)
+        mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+        return Memory(self.dropout(states), mask, self.layout)
+
+    def forward(self, pictures: Tensor, lengths: Tensor) -> Memory:
+        """Encodes pictures; ``lengths`` is there because every encoder takes it.
+
+        Shapes:
+            pictures: (B, 3, height, width) uint8.
+        """
+        return self.assemble(self.extract(pictures))
+
+
+def _freeze(body: nn.Module, trainable_from: str | None) -> Any:
+    """Stops the gradients of what comes before ``trainable_from`` and returns those parts."""
+    if trainable_from == "all":
+        return []
+    names = [name for name, _ in body.named_modules() if name]
+    if trainable_from is not None and trainable_from not in names:
+        top = [name for name in names if name.count(".") <= 1]
+        raise ValueError(
+            f"encoder.trainable_from: {trainable_from!r} is not a part of the backbone; expected one of {top}"
+        )
+    body.requires_grad_(False)
+    if trainable_from is None:
+        return [body]
+    frozen, reached = [], False
+    for name, module in body.named_modules():
+        reached = reached or name == trainable_from
+        if reached:
+            module.requires_grad_(True)
+        elif name and not any(True for _ in module.children()):
+            frozen.append(module)
+    return frozen

@@ -1,0 +1,53 @@
+"""The whole model: an encoder, a decoder with its attention, and optionally a CTC head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from multimodal_attn.models.decoders.recurrent import RecurrentDecoder
+from multimodal_attn.models.encoders.base import Encoder
+from multimodal_attn.models.encoders.picture import PictureEncoder
+from multimodal_attn.types import Batch, DecoderOutput, Memory
+
+
+class Seq2Seq(nn.Module):
+    """Composes the parts; widths flow from the encoder and the tokenizer, never from a yaml.
+
+    Args:
+        encoder: gives a ``Memory`` and states its width as ``dim``.
+        decoder: makes the decoder when called with ``memory_dim`` and ``vocab_size``.
+        vocab_size: V.
+        ctc_head: also project the memory to V classes for connectionist temporal classification.
+    """
+
+    def __init__(
+        self, encoder: Encoder, decoder: Callable[..., RecurrentDecoder], vocab_size: int, ctc_head: bool = False
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder(memory_dim=encoder.dim, vocab_size=vocab_size)
+        self.ctc_head = nn.Linear(encoder.dim, vocab_size) if ctc_head else None
+
+    def encode(self, batch: Batch) -> Memory:
+        """The memory of every source in the batch.
+
+        Shapes:
+            Returns states (B, S, D) and mask (B, S).
+        """
+        if batch.encoded:
+            assert isinstance(self.encoder, PictureEncoder), "only pictures have a feature cache"
+            return self.encoder.assemble(batch.source.to(self.decoder.vocabulary.weight.dtype))
+        return self.encoder(batch.source, batch.source_lengths)
+
+    def forward(self, batch: Batch, sampling_probability: float = 0.0) -> tuple[DecoderOutput, Memory]:
+        """A teacher-forced pass; the memory comes back for objectives that need it."""
+        memory = self.encode(batch)
+        return self.decoder(batch.tokens, batch.token_mask, memory, sampling_probability), memory
+
+    def ctc_logits(self, memory: Memory) -> Tensor:
+        """(B, S, V); the padding token's class serves as the blank."""
+        if self.ctc_head is None:
+            raise ValueError("objective: this model has no CTC head; train it with 'ctc' among the objectives")
+        return self.ctc_head(memory.states)

@@ -1,0 +1,1 @@
+"""Runs: what train.py, evaluate.py and the predictor call."""

@@ -1,0 +1,114 @@
+"""Configurations to objects: the data, the model, and what trains it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import hydra
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from multimodal_attn.data.datamodule import DataModule
+from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.models.encoders.picture import PictureEncoder
+from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.training.module import Seq2SeqModule
+
+# A checkpoint is data from somewhere: it may name parts of this package and of the libraries below, and nothing else.
+_ALLOWED_TARGETS = (
+    "multimodal_attn.data.",
+    "multimodal_attn.models.",
+    "multimodal_attn.search.",
+    "multimodal_attn.training.",
+    "multimodal_attn.evaluation.",
+    "multimodal_attn.tracking.",
+    "pytorch_lightning.callbacks.",
+    "pytorch_lightning.loggers.",
+)
+
+
+def plain(node: DictConfig) -> dict[str, Any]:
+    """A resolved configuration node as plain containers."""
+    return cast(dict[str, Any], OmegaConf.to_container(node, resolve=True))
+
+
+def build(node: DictConfig, **arguments: Any) -> Any:
+    """Instantiates a configuration node.
+
+    Raises:
+        ValueError: if a ``_target_`` in it lies outside of the allowed packages, or an argument does not fit.
+    """
+    for target in _targets(plain(node)):
+        if not target.startswith(_ALLOWED_TARGETS):
+            raise ValueError(f"config: _target_ {target!r} is not allowed; expected one under {_ALLOWED_TARGETS}")
+    try:
+        return hydra.utils.instantiate(node, **arguments, _convert_="all")
+    except hydra.errors.InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, ValueError):
+            raise cause from None
+        raise ValueError(str(error)) from cause
+
+
+def _targets(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["_target_"]] if "_target_" in node else []
+        return own + [target for value in node.values() for target in _targets(value)]
+    if isinstance(node, list):
+        return [target for value in node for target in _targets(value)]
+    return []
+
+
+def build_data(config: DictConfig, tokenizer: Tokenizer | None = None) -> DataModule:
+    """The data module; with ``tokenizer`` from a checkpoint, the training texts are not read."""
+    data: DataModule = build(config.data.module, tokenizer=tokenizer or build(config.tokenizer), seed=config.seed)
+    if tokenizer is None:
+        data.fit_tokenizer()
+    return data
+
+
+def build_module(config: DictConfig, tokenizer: Tokenizer) -> Seq2SeqModule:
+    """The LightningModule with a freshly initialised model."""
+    objectives = {name: build(node) for name, node in config.objective.items()}
+    model = Seq2Seq(
+        build(config.encoder),
+        build(config.decoder, attention=build(config.attention)),
+        vocab_size=len(tokenizer),
+        ctc_head=any(objective.needs_ctc_head for objective in objectives.values()),
+    )
+    return Seq2SeqModule(
+        model,
+        tokenizer,
+        objectives,
+        search=build(config.search),
+        scores=build(config.metrics),
+        optimizer=build(config.optimizer),
+        scheduler=build(config.scheduler) if config.scheduler else None,
+        sampling_probability=config.scheduled_sampling.probability,
+        sampling_ramp=tuple(config.scheduled_sampling.ramp),
+        seed=config.seed,
+        config=plain(config),
+    )
+
+
+def cache_features(config: DictConfig, data: DataModule, model: Seq2Seq, splits: tuple[str, ...]) -> None:
+    """Encodes every picture once, if the encoder is frozen and ``data.cache_dir`` is set."""
+    encoder = model.encoder
+    if not isinstance(encoder, PictureEncoder) or not encoder.frozen or config.data.cache_dir is None:
+        return
+    digest = hashlib.sha256()
+    for name, tensor in sorted(encoder.body.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.cpu().numpy().tobytes())
+    digest.update(json.dumps([encoder.mean.tolist(), encoder.std.tolist()]).encode())
+    digest.update(str(config.data.get("image_size")).encode())
+
+    @torch.no_grad()
+    def extract(pictures: torch.Tensor) -> torch.Tensor:
+        return encoder.eval().extract(pictures)
+
+    for split in splits:
+        data.cache_features(split, extract, digest.hexdigest()[:16], Path(config.data.cache_dir))

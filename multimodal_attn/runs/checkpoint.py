@@ -1,0 +1,101 @@
+"""Checkpoints: found, checked, and rebuilt into runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from multimodal_attn.data.datamodule import DataModule
+from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.runs.build import build_data, build_module
+from multimodal_attn.training.module import Seq2SeqModule
+
+
+@dataclass
+class Run:
+    """A trained run, ready to decode.
+
+    Attributes:
+        folder: where it lives.
+        config: as it was trained, resolved.
+        module: with the checkpoint's weights, in evaluation mode.
+        data: its data sets; touched only when asked for.
+    """
+
+    folder: Path
+    config: DictConfig
+    module: Seq2SeqModule
+    data: DataModule
+
+
+def find_checkpoint(run: Path, prefer: str = "best") -> Path:
+    """The checkpoint file of a run's folder, or ``run`` itself if it is a file.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if run.is_file():
+        return run
+    other = "last" if prefer == "best" else "best"
+    for name in (prefer, other):
+        if (path := run / "checkpoints" / f"{name}.ckpt").is_file():
+            return path
+    raise ValueError(
+        f"run: {str(run)!r} has no checkpoints/best.ckpt or last.ckpt; expected the folder of a trained run"
+    )
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint["hyper_parameters"]["config"]["seed"]
+        checkpoint["hyper_parameters"]["tokenizer"]
+    except Exception as error:  # a torn file raises whatever the unpickler stumbles over
+        raise ValueError(
+            f"{path} is not a readable checkpoint of this package: {str(error).splitlines()[0]}"
+        ) from error
+    return checkpoint
+
+
+def tokenizer_of(config: DictConfig, checkpoint: dict[str, Any]) -> Tokenizer:
+    name = config.tokenizer._target_
+    if not name.startswith("multimodal_attn.data.tokenizers."):
+        raise ValueError(
+            f"tokenizer: _target_ {name!r} is not allowed; expected one under multimodal_attn.data.tokenizers"
+        )
+    return hydra.utils.get_class(name).from_state(checkpoint["hyper_parameters"]["tokenizer"])
+
+
+def load(run: str | Path, checkpoint: str = "best", overrides: dict[str, Any] | None = None) -> Run:
+    """Rebuilds a run from its checkpoint alone.
+
+    Args:
+        run: its folder, or a checkpoint file.
+        checkpoint: "best" or "last".
+        overrides: values that replace those of its configuration, such as ``{"data.root": ...}``.
+
+    Raises:
+        ValueError: if there is no readable checkpoint, or if its weights do not fit its vocabulary.
+    """
+    path = find_checkpoint(Path(run), prefer=checkpoint)
+    content = read_checkpoint(path)
+    config = OmegaConf.create(content["hyper_parameters"]["config"])
+    for key, value in (overrides or {}).items():
+        OmegaConf.update(config, key, value)
+    tokenizer = tokenizer_of(config, content)
+    if "pretrained" in config.encoder:
+        config.encoder.pretrained = False  # the checkpoint holds the weights
+    module = build_module(config, tokenizer)
+    rows = content["state_dict"]["model.decoder.vocabulary.weight"].shape[0]
+    if rows != len(tokenizer):
+        raise ValueError(
+            f"{path}: its weights are for a vocabulary of {rows} tokens, but its tokenizer has {len(tokenizer)}"
+        )
+    module.load_state_dict(content["state_dict"])
+    folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
+    return Run(folder, config, module.eval(), build_data(config, tokenizer))

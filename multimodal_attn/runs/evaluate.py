@@ -1,0 +1,132 @@
+"""Evaluating a run: metrics.json, predictions.jsonl, attention.npz and index.html."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from multimodal_attn.inspection.decode import decode_examples
+from multimodal_attn.inspection.page import write_page
+from multimodal_attn.inspection.record import AttentionRecord
+from multimodal_attn.runs.build import build, cache_features
+from multimodal_attn.runs.checkpoint import Run, load
+from multimodal_attn.training.module import Search
+from multimodal_attn.types import UnreadableError
+
+
+def evaluate(config: DictConfig) -> dict[str, float]:
+    """Decodes a split, scores texts and attention, and writes ``<run>/evaluation/<split>/``.
+
+    Args:
+        config: of ``conf/evaluate.yaml``.
+
+    Returns:
+        What stands in metrics.json: error rates and shares as fractions, CIDEr-D as its reference scorer gives it.
+
+    Raises:
+        ValueError: if the run, the split or its data cannot be read.
+    """
+    torch.manual_seed(0)
+    run = load(config.run, config.checkpoint, {f"data.{key}": value for key, value in config.data.items()})
+    search = build(_with_limits_of(run, config.search))
+    device = config.device if config.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+    run.module.to(device)
+    cache_features(run.config, run.data, run.module.model, (config.split,))
+    source = run.data.source(config.split)
+    folder = run.folder / "evaluation" / config.split
+    folder.mkdir(parents=True, exist_ok=True)
+
+    predictions, weights, skipped = _decode_split(run, config, search, device)
+    skipped = source.skipped + skipped
+    metrics = run.module.scores([p["text"] for p in predictions], [p["references"] for p in predictions])
+    metrics |= run.module.attention_scores.compute()
+    metrics |= {"num_examples": len(predictions), "num_skipped": len(skipped)}
+    metrics |= {
+        f"num_{flag}": sum(flag in p["flags"] for p in predictions) for flag in ("empty", "looped", "hit_max_length")
+    }
+
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    with (folder / "predictions.jsonl").open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(prediction, ensure_ascii=False) + "\n" for prediction in predictions)
+    np.savez_compressed(folder / "attention.npz", **weights)  # type: ignore[arg-type]
+    (folder / "skipped.txt").write_text("".join(f"{error.path}\t{error.reason}\n" for error in skipped))
+    page = write_page(
+        _page_records(run, config, search), folder / "index.html", f"{run.config.name}: {config.split}", metrics
+    )
+    _print(metrics, page)
+    return metrics
+
+
+def _with_limits_of(run: Run, search: DictConfig) -> DictConfig:
+    """Length limits that the command line leaves open (null) are those that the run was validated with."""
+    limits = {key: run.config.search[key] for key in ("max_length", "max_length_ratio") if search[key] is None}
+    return OmegaConf.merge(search, limits)  # type: ignore[return-value]
+
+
+@torch.no_grad()
+def _decode_split(
+    run: Run, config: DictConfig, search: Search, device: str
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray], list[UnreadableError]]:
+    module, data = run.module, run.data
+    predictions: list[dict[str, Any]] = []
+    weights: dict[str, np.ndarray] = {}
+    skipped: list[UnreadableError] = []
+    module.attention_scores.reset()
+    for batch in track(data.loader(config.split, batch_size=config.batch_size), f"decoding {config.split}"):
+        skipped += batch.skipped
+        if len(batch) == 0:
+            continue
+        batch = batch.to(device)
+        output, memory = module.model(batch)
+        for index, hypotheses in enumerate(module.decode(memory, search)):
+            best = hypotheses[0]
+            module.score_attention(batch, index, memory, output, best)
+            real = int(memory.mask[index].sum())
+            weights[str(len(predictions))] = best.weights[..., :real].to(torch.float16).numpy()
+            predictions.append(
+                {
+                    "key": batch.keys[index],
+                    "text": module.tokenizer.decode(best.tokens),
+                    "references": [target.text for target in batch.targets[index]],
+                    "score": best.score,
+                    "tokens": module.tokenizer.pieces(best.tokens),
+                    "log_probs": [round(float(value), 4) for value in best.log_probs],
+                    "flags": best.flags,
+                    "others": [module.tokenizer.decode(other.tokens) for other in hypotheses[1:]],
+                    "attention": str(len(predictions)),  # name of the (tokens, heads, positions) array in attention.npz
+                }
+            )
+    return predictions, weights, skipped
+
+
+def _page_records(run: Run, config: DictConfig, search: Search) -> list[AttentionRecord]:
+    """Examples spread evenly over the split, decoded once more with their pictures or waveforms at hand."""
+    source = run.data.source(config.split)
+    number = min(config.page_examples, len(source))
+    examples = []
+    for index in range(number):
+        try:
+            examples.append(source[index * len(source) // number])
+        except UnreadableError:
+            continue  # counted and listed already
+    records: list[AttentionRecord] = []
+    for start in range(0, len(examples), config.batch_size):
+        records += decode_examples(run.module, examples[start : start + config.batch_size], search)
+    return records
+
+
+def _print(metrics: dict[str, float], page: Path) -> None:
+    table = Table("measure", "value", title=str(page.parent))
+    for name, value in metrics.items():
+        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
+    console = Console()
+    console.print(table)
+    console.print(f"attention page: {page}", soft_wrap=True)

@@ -1,0 +1,6 @@
+"""Search: from a memory to the best texts, with the attention that belongs to their words."""
+
+from multimodal_attn.search.beam import BeamSearch
+from multimodal_attn.search.greedy import GreedySearch
+
+__all__ = ["BeamSearch", "GreedySearch"]

@@ -1,0 +1,129 @@
+"""One face for numbers, pictures, pages and tables: W&B, TensorBoard or plain files, whichever loggers a run has."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from argparse import Namespace
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
+
+
+class FileLogger(Logger):
+    """Plain files: ``metrics.jsonl``, one object a logging step, and ``media/``.
+
+    A resumed run appends to what is there.
+
+    Args:
+        save_dir: folder of the run.
+    """
+
+    def __init__(self, save_dir: str) -> None:
+        super().__init__()
+        self.folder = Path(save_dir)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        return str(self.folder)
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the run's config.yaml has them."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Appends a line."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps({"step": step, **{name: float(value) for name, value in metrics.items()}}) + "\n")
+
+    def media(self, key: str, step: int, suffix: str) -> Path:
+        """The path for a file of this key and step; its folder exists."""
+        folder = self.folder / "media" / key
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"step_{step:06d}{suffix}"
+
+
+def log_figure(loggers: Iterable[Logger], key: str, figure: Figure, step: int) -> None:
+    """Logs a matplotlib figure as a picture."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            import wandb
+
+            _log_to_wandb(logger, key, wandb.Image(pixels), step)
+        elif isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image(key, pixels, step, dataformats="HWC")
+        elif isinstance(logger, FileLogger):
+            figure.savefig(logger.media(key, step, ".png"))
+
+
+def log_page(loggers: Iterable[Logger], key: str, path: Path, step: int) -> None:
+    """Logs a self-contained HTML file. TensorBoard has no place for one and gets its path as text."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            import wandb
+
+            _log_to_wandb(logger, key, wandb.Html(path.read_text(encoding="utf-8"), inject=False), step)
+        elif isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_text(key, str(path), step)
+        elif isinstance(logger, FileLogger):
+            shutil.copyfile(path, logger.media(key, step, ".html"))
+
+
+def log_table(
+    loggers: Iterable[Logger], key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int
+) -> None:
+    """Logs a table of plain values."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            import wandb
+
+            _log_to_wandb(logger, key, wandb.Table(columns=list(columns), data=[list(row) for row in rows]), step)
+        elif isinstance(logger, TensorBoardLogger):
+            lines = ["|".join(columns), "|".join("-" * len(columns)), *("|".join(map(str, row)) for row in rows)]
+            logger.experiment.add_text(key, "\n".join(lines), step)
+        elif isinstance(logger, FileLogger):
+            objects = (json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) for row in rows)
+            logger.media(key, step, ".jsonl").write_text("".join(line + "\n" for line in objects), encoding="utf-8")
+
+
+def log_audio(loggers: Iterable[Logger], key: str, waveform: np.ndarray, sample_rate: int, step: int) -> None:
+    """Logs a mono waveform.
+
+    Shapes:
+        waveform: (L,) float32 in [-1, 1].
+    """
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            import wandb
+
+            _log_to_wandb(logger, key, wandb.Audio(waveform, sample_rate=sample_rate), step)
+        elif isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_audio(key, waveform[None], step, sample_rate=sample_rate)
+        elif isinstance(logger, FileLogger):
+            import soundfile
+
+            soundfile.write(logger.media(key, step, ".flac"), waveform, sample_rate)
+
+
+def _log_to_wandb(logger: WandbLogger, key: str, value: Any, step: int) -> None:
+    # W&B's own step only ever grows; media carry the trainer's step as a value, as Lightning's metrics do.
+    logger.experiment.log({key: value, "trainer/global_step": step})

@@ -1,0 +1,1 @@
+"""Training: the one LightningModule, its objectives, optimisers and callbacks."""

@@ -1,0 +1,1 @@
+"""Callbacks of ours; Lightning's own are named in ``conf/callbacks`` directly."""

@@ -1,0 +1,42 @@
+"""Leaves a checkpoint behind when training stops before its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.utilities import rank_zero_info
+
+
+class SaveOnException(pl.Callback):
+    """On Ctrl-C or any error, saves the state of that moment as ``last``, from which ``resume=`` goes on.
+
+    Between two epochs Lightning's progress counts the new epoch as done; the checkpoint of the validation before it,
+    since which nothing has been learnt, is then the better one and stays.
+
+    Lightning's own ``OnExceptionCheckpoint`` deletes its file at the end of every healthy run, which ``last`` must
+    survive.
+
+    Args:
+        path: of the checkpoint.
+        run_dir: what to tell the user to resume from.
+    """
+
+    def __init__(self, path: str, run_dir: str) -> None:
+        self.path, self.run_dir = path, run_dir
+        self.saved_at = -1  # optimiser steps when the last checkpoint was written
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self.saved_at = trainer.global_step
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        learnt_since = trainer.global_step > self.saved_at
+        if (trainer.training or trainer.validating) and (learnt_since or not Path(self.path).is_file()):
+            trainer.save_checkpoint(self.path)
+        if Path(self.path).is_file():
+            rank_zero_info(
+                f"stopped in epoch {trainer.current_epoch}; go on with: python train.py resume={self.run_dir}"
+            )

@@ -1,0 +1,62 @@
+"""Counts what could not be read, and lists it in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.utilities import rank_zero_info
+
+from multimodal_attn.types import Batch, UnreadableError
+
+
+class SkippedFiles(pl.Callback):
+    """Writes ``skipped.txt`` into the run's folder, each file once, and says so once an epoch.
+
+    Args:
+        run_dir: of the run.
+    """
+
+    def __init__(self, run_dir: str) -> None:
+        self.path = Path(run_dir) / "skipped.txt"
+        self.reasons: dict[str, str] = {}
+        self._reported = 0
+
+    def add(self, errors: list[UnreadableError]) -> None:
+        """Notes what was skipped."""
+        for error in errors:
+            self.reasons.setdefault(error.path, error.reason)
+
+    def report(self) -> None:
+        """Writes the list, if it has grown."""
+        if len(self.reasons) > self._reported:
+            self._reported = len(self.reasons)
+            self.path.write_text("".join(f"{path}\t{reason}\n" for path, reason in self.reasons.items()))
+            rank_zero_info(f"{self._reported} examples could not be used; {self.path} lists them")
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        datamodule = trainer.datamodule  # type: ignore[attr-defined]
+        for split in ("train", "val"):
+            self.add(datamodule.source(split).skipped)
+        self.report()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        self.add(batch.skipped)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        self.add(batch.skipped)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self.report()

@@ -1,0 +1,161 @@
+"""The only LightningModule: any encoder, any decoder, any objectives; validated by decoding freely."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.evaluation.attention import AttentionScores
+from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.search import BeamSearch, GreedySearch
+from multimodal_attn.types import Batch, DecoderOutput, Grid, Hypothesis, Memory, Timeline
+
+Search = GreedySearch | BeamSearch
+Scores = Callable[[list[str], list[list[str]]], dict[str, float]]
+
+
+class Seq2SeqModule(pl.LightningModule):
+    """Trains a ``Seq2Seq``.
+
+    Args:
+        model: to train.
+        tokenizer: between its tokens and text.
+        objectives: name -> objective; their weighted sum is the loss, and each is logged under its name.
+        search: decodes the validation set, with the same code as at test.
+        scores: text metrics, called with hypotheses and references.
+        optimizer: makes the optimiser from the model.
+        scheduler: makes the schedule from the optimiser and ``total_steps``, or None.
+        sampling_probability: scheduled sampling at the end of its ramp.
+        sampling_ramp: (first, last) share of the training between which it rises from 0.
+        seed: of every random draw in training.
+        config: plain containers that rebuild the whole run; they travel in the checkpoint.
+    """
+
+    def __init__(
+        self,
+        model: Seq2Seq,
+        tokenizer: Tokenizer,
+        objectives: Mapping[str, nn.Module],
+        search: Search,
+        scores: Scores,
+        optimizer: Callable[[nn.Module], Optimizer],
+        scheduler: Callable[..., Any] | None,
+        sampling_probability: float = 0.0,
+        sampling_ramp: tuple[float, float] = (0.0, 0.5),
+        seed: int = 0,
+        config: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.objectives = nn.ModuleDict(objectives)
+        self.tokenizer, self.search, self.scores = tokenizer, search, scores
+        self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.sampling_probability, self.sampling_ramp = sampling_probability, sampling_ramp
+        self.seed, self.config = seed, config or {}
+        self.attention_scores = AttentionScores()
+        self._hypotheses: list[str] = []
+        self._references: list[list[str]] = []
+
+    # --------------------------------------------------------------------------------------------- training
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> int | None:
+        """Gives every step random numbers of its own, so that a resumed run equals an uninterrupted one."""
+        torch.manual_seed((self.seed + 1) * 1_000_003 + self.current_epoch * 100_003 + batch_idx)
+        return None
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        if len(batch) == 0:  # every file of the batch was unreadable
+            return None
+        output, memory = self.model(batch, self._sampling_now())
+        loss, parts = self._losses(batch, memory, output)
+        size = len(batch)
+        self.log_dict({f"train/{name}": part for name, part in parts.items()}, batch_size=size)
+        self.log("train/loss", loss, prog_bar=True, batch_size=size)
+        self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"], batch_size=size)
+        return loss
+
+    def _losses(self, batch: Batch, memory: Memory, output: DecoderOutput) -> tuple[Tensor, dict[str, Tensor]]:
+        parts = {name: objective(self.model, batch, memory, output) for name, objective in self.objectives.items()}
+        total = sum(self.objectives[name].weight * part for name, part in parts.items())
+        return torch.as_tensor(total), parts
+
+    def _sampling_now(self) -> float:
+        if not self.sampling_probability:
+            return 0.0
+        first, last = self.sampling_ramp
+        progress = self.global_step / max(1, self.trainer.estimated_stepping_batches)
+        return self.sampling_probability * min(1.0, max(0.0, (progress - first) / max(1e-9, last - first)))
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.make_optimizer(self.model)
+        if self.make_scheduler is None:
+            return optimizer
+        schedule = self.make_scheduler(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    # ------------------------------------------------------------------------------------------- validation
+
+    def on_validation_epoch_start(self) -> None:
+        self._hypotheses, self._references = [], []
+        self.attention_scores.reset()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        if len(batch) == 0:
+            return
+        output, memory = self.model(batch)
+        loss, parts = self._losses(batch, memory, output)
+        self.log_dict({f"val/{name}": part for name, part in parts.items()}, batch_size=len(batch))
+        self.log("val/loss", loss, batch_size=len(batch))
+        for index, hypotheses in enumerate(self.decode(memory)):
+            self._hypotheses.append(self.tokenizer.decode(hypotheses[0].tokens))
+            self._references.append([target.text for target in batch.targets[index]])
+            self.score_attention(batch, index, memory, output, hypotheses[0])
+
+    def on_validation_epoch_end(self) -> None:
+        if not self._hypotheses:
+            return
+        scores = {**self.scores(self._hypotheses, self._references), **self.attention_scores.compute()}
+        monitor = getattr(self.scores, "monitor", None)
+        for name, value in scores.items():
+            self.log(f"val/{name}", value, prog_bar=name == monitor)
+
+    def decode(self, memory: Memory, search: Search | None = None) -> list[list[Hypothesis]]:
+        """Hypotheses of every source, best first."""
+        return (search or self.search)(self.model.decoder, memory)
+
+    def score_attention(
+        self, batch: Batch, index: int, memory: Memory, output: DecoderOutput, hypothesis: Hypothesis
+    ) -> None:
+        """Adds one source to ``attention_scores``.
+
+        Boxes are compared along the reference captions (teacher-forced: only their words have true boxes), word times
+        along what the model wrote freely.
+        """
+        positions = int(memory.mask[index].sum())
+        targets = batch.targets[index]
+        if isinstance(memory.layout, Grid):
+            for row, target in enumerate(targets[: batch.tokens.shape[1]]):
+                if target.boxes:
+                    tokens = batch.tokens[index, row][batch.token_mask[index, row]][1:-1].tolist()
+                    weights = output.weights[index, row, : len(tokens), :, :positions].float().cpu().numpy()
+                    self.attention_scores.update_boxes(
+                        weights, self.tokenizer.word_spans(tokens), target, memory.layout
+                    )
+        elif isinstance(memory.layout, Timeline) and targets and targets[0].times:
+            words = self.tokenizer.decode(hypothesis.tokens).split()
+            weights = hypothesis.weights[..., :positions].float().cpu().numpy()
+            self.attention_scores.update_times(
+                weights, self.tokenizer.word_spans(hypothesis.tokens), words, targets[0], memory.layout
+            )
+
+    # ------------------------------------------------------------------------------------------- checkpoint
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # Plain containers only: the file loads with weights_only=True and rebuilds the run by itself.
+        checkpoint["hyper_parameters"] = {"config": self.config, "tokenizer": self.tokenizer.state()}

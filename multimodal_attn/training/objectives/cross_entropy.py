@@ -1,0 +1,29 @@
+"""Cross-entropy of the next token, with label smoothing (Szegedy et al. 2016, section 7)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.types import Batch, DecoderOutput, Memory
+
+
+class CrossEntropy(nn.Module):
+    """Mean over real tokens.
+
+    Args:
+        weight: of this objective in the sum.
+        label_smoothing: share of the target's probability that is spread over the vocabulary.
+    """
+
+    needs_ctc_head = False
+
+    def __init__(self, weight: float = 1.0, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.weight, self.label_smoothing = weight, label_smoothing
+
+    def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
+        # Smoothing is a regulariser of training: validation reports the plain likelihood.
+        smoothing = self.label_smoothing if self.training else 0.0
+        return functional.cross_entropy(output.logits.float(), output.labels, label_smoothing=smoothing)

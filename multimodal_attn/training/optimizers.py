@@ -1,0 +1,78 @@
+"""Optimisers and learning-rate schedules, as functions that a yaml configures."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+
+def adamw(
+    model: nn.Module,
+    lr: float,
+    weight_decay: float = 0.0,
+    betas: tuple[float, float] = (0.9, 0.98),
+    backbone_lr_scale: float = 0.1,
+) -> Optimizer:
+    """AdamW (Loshchilov & Hutter 2019) with weight decay on matrices only.
+
+    Args:
+        model: whose trainable parameters are optimised.
+        lr: learning rate.
+        weight_decay: decoupled decay of parameters with two or more axes; biases and norms are left alone.
+        betas: of the running means.
+        backbone_lr_scale: what a pretrained backbone that is being fine-tuned gets of ``lr``.
+    """
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            pretrained = name.startswith("encoder.body.") and not _from_scratch(model)
+            groups.setdefault((pretrained, parameter.ndim > 1), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "lr": lr * (backbone_lr_scale if pretrained else 1.0),
+                "weight_decay": weight_decay if decays else 0.0,
+            }
+            for (pretrained, decays), parameters in groups.items()
+        ],
+        lr=lr,
+        betas=(betas[0], betas[1]),
+        fused=True,  # half the time of the default on a CPU as well
+    )
+
+
+def _from_scratch(model: nn.Module) -> bool:
+    return not getattr(model.encoder, "pretrained", False)
+
+
+def cosine(
+    optimizer: Optimizer, total_steps: int, warmup_steps: int = 100, hold_share: float = 0.0, final_share: float = 0.02
+) -> LambdaLR:
+    """Linear warm-up, the full learning rate for a while, then half a cosine down to ``final_share`` of it.
+
+    Args:
+        optimizer: whose groups keep the ratio of their learning rates.
+        total_steps: optimiser steps of the whole training.
+        warmup_steps: steps until the full rate.
+        hold_share: share of the training after which the descent begins.
+        final_share: what is left of the rate at the end.
+    """
+    descent = max(warmup_steps, round(hold_share * total_steps))
+
+    def share(step: int) -> float:
+        if step < warmup_steps:
+            return (step + 1) / warmup_steps
+        progress = min(1.0, max(0, step - descent) / max(1, total_steps - descent))
+        return final_share + (1 - final_share) * 0.5 * (1 + math.cos(math.pi * progress))
+
+    return LambdaLR(optimizer, share)
+
+
+def constant(optimizer: Optimizer, total_steps: int, warmup_steps: int = 100) -> LambdaLR:
+    """Linear warm-up, then the full learning rate."""
+    return LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / max(1, warmup_steps)))

@@ -1,0 +1,238 @@
+"""The nouns that pass between the rooms of the house, and the legend of dimensions.
+
+Dimensions, in every docstring of this package:
+
+    B  sources in a batch (pictures, recordings, sentences)
+    K  rows that share one source: captions in training, hypotheses in a beam (1 for speech training)
+    S  memory positions (cells of a picture, steps of a recording)
+    T  output tokens
+    D  width of the memory           H  width of the decoder
+    V  size of the vocabulary        N  attention heads
+    F  mel bins                      L  waveform samples
+
+Rows that share a source stay side by side in a K axis, so that the memory is never copied for a beam or
+for the five captions of a photo. Masks are bool, True = real, and are named ``*_mask``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+# The first four tokens of every vocabulary. CTC uses PAD as its blank.
+PAD, BOS, EOS, UNK = range(4)
+
+
+class UnreadableError(ValueError):
+    """An input that cannot be used. It is skipped, counted and listed, never fatal for a run."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = str(path)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:  # so that it survives the way back from a loader's worker
+        return (UnreadableError, (self.path, self.reason))
+
+
+# ---------------------------------------------------------------------------------------------------- truth
+
+
+class Box(NamedTuple):
+    """A rectangle in fractions of the picture's width and height, origin at the top left."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class Span(NamedTuple):
+    """When a word is heard, in seconds from the start of the recording."""
+
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """One text that belongs to a source, with what is known of where its words come from.
+
+    Attributes:
+        text: normalised words, separated by single spaces; ``text.split()`` gives the words that indices count.
+        boxes: word index -> the boxes that this word speaks of (any of them is right). Empty when unknown.
+        times: one span for each word, or empty when unknown.
+    """
+
+    text: str
+    boxes: dict[int, tuple[Box, ...]] = field(default_factory=dict)
+    times: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True)
+class Example:
+    """One source with its texts.
+
+    Attributes:
+        key: unique and stable within a split (a file name or an index).
+        source: picture (3, height, width) uint8 RGB, or waveform (L,) float32 in [-1, 1].
+        targets: at least one in training; may be empty in prediction.
+    """
+
+    key: str
+    source: Tensor
+    targets: tuple[Target, ...] = ()
+
+
+# ---------------------------------------------------------------------------------------------------- batch
+
+
+@dataclass
+class Batch:
+    """Examples padded to one shape.
+
+    Attributes:
+        keys: the examples' keys, B of them.
+        source: (B, 3, height, width) uint8 pictures, or (B, L) float32 waveforms padded with zeros,
+            or, when ``encoded``, the cached output of a frozen backbone (B, S, width).
+        source_lengths: (B,) int64; samples of each waveform; for pictures the number 1.
+        tokens: (B, K, T) int64: <bos> w1 ... wn <eos> <pad> ...
+        token_mask: (B, K, T); a row without a target is all False.
+        targets: the same texts with their truth, outside of tensors.
+        encoded: True if ``source`` comes from the feature cache.
+        skipped: what could not be read and is therefore not in this batch.
+    """
+
+    keys: list[str]
+    source: Tensor
+    source_lengths: Tensor
+    tokens: Tensor
+    token_mask: Tensor
+    targets: list[tuple[Target, ...]]
+    encoded: bool = False
+    skipped: list[UnreadableError] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def _map(self, function: Any) -> Batch:
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{name: function(v) for name, v in tensors.items() if isinstance(v, Tensor)})
+
+    def to(self, *args: Any, **kwargs: Any) -> Batch:
+        return self._map(lambda tensor: tensor.to(*args, **kwargs))
+
+    def pin_memory(self) -> Batch:
+        return self._map(Tensor.pin_memory)
+
+
+# --------------------------------------------------------------------------------------------------- layout
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Memory positions are the cells of a picture, row by row, and tile the whole picture."""
+
+    rows: int
+    columns: int
+
+    def cell(self, position: int) -> Box:
+        """The box of a memory position."""
+        row, column = divmod(position, self.columns)
+        return Box(column / self.columns, row / self.rows, (column + 1) / self.columns, (row + 1) / self.rows)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Memory position s speaks of ``[offset + s * step, offset + (s + 1) * step)`` seconds of the recording."""
+
+    step_seconds: float
+    offset_seconds: float = 0.0
+
+    def span(self, position: int) -> Span:
+        """The time of a memory position."""
+        start = self.offset_seconds + position * self.step_seconds
+        return Span(start, start + self.step_seconds)
+
+
+@dataclass(frozen=True)
+class TokenAxis:
+    """Memory positions are the tokens of a source text."""
+
+
+Layout = Grid | Timeline | TokenAxis
+
+
+# --------------------------------------------------------------------------------------------------- memory
+
+
+@dataclass
+class Memory:
+    """What an encoder hands to attention: nothing after this line knows the modality, only the layout.
+
+    Attributes:
+        states: (B, S, D).
+        mask: (B, S), True = real.
+        layout: where each position lies in the source.
+    """
+
+    states: Tensor
+    mask: Tensor
+    layout: Layout
+
+    def select(self, sources: Tensor | slice) -> Memory:
+        """The chosen sources: (B',) indices copy, a slice gives views."""
+        return Memory(self.states[sources], self.mask[sources], self.layout)
+
+
+@dataclass
+class DecoderOutput:
+    """A teacher-forced pass over ``tokens`` (B, K, T): step t reads token t and predicts token t + 1.
+
+    Attributes:
+        logits: (R, V), only the R steps that predict a real token, in the order of ``labels``:
+            the vocabulary's product over padding would be the largest waste of a training step.
+        labels: (R,) the tokens that these steps should predict.
+        weights: (B, K, T - 1, N, S) attention of each step, zero where ``mask`` is False.
+        mask: (B, K, T - 1), True where a step predicts a real token; R of them.
+    """
+
+    logits: Tensor
+    labels: Tensor
+    weights: Tensor
+    mask: Tensor
+
+
+@dataclass
+class Hypothesis:
+    """One text that a search returns, with the attention that belongs to exactly its tokens.
+
+    Attributes:
+        tokens: without <bos>, and without the <eos> that ended it.
+        score: what the search maximised (for a beam, the length-normalised log probability).
+        log_probs: (T,) log probability of each token in ``tokens``.
+        weights: (T, N, S) attention when each of ``tokens`` was written; S still counts padding.
+        hit_max_length: the search was cut off before <eos>.
+    """
+
+    tokens: list[int]
+    score: float
+    log_probs: Tensor
+    weights: Tensor
+    hit_max_length: bool = False
+
+    @property
+    def empty(self) -> bool:
+        return not self.tokens
+
+    @property
+    def looped(self) -> bool:
+        """Whether the text ends in the same 1 to 8 tokens at least four times in a row."""
+        return any(len(self.tokens) >= 4 * n and self.tokens[-4 * n :] == 4 * self.tokens[-n:] for n in range(1, 9))
+
+    @property
+    def flags(self) -> list[str]:
+        """Names of what looks wrong: ``empty``, ``looped``, ``hit_max_length``."""
+        return [name for name in ("empty", "looped", "hit_max_length") if getattr(self, name)]

@@ -1,0 +1,53 @@
+"""What holds for every test: fixed seeds and threads, no account, no display, own homes for wandb and matplotlib."""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+# Before anything imports wandb or matplotlib. Subprocesses that tests start inherit it.
+os.environ |= {
+    "WANDB_MODE": "offline",
+    "WANDB_SILENT": "true",
+    "MPLBACKEND": "Agg",
+}
+
+import numpy as np
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Fixed, because the order of a sum, and so its last digits, depends on it; two, because small machines have no more.
+torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def temporary_homes() -> Iterator[Path]:
+    """Gives wandb and matplotlib a place of their own, so that a test run leaves none of their files behind."""
+    with (
+        tempfile.TemporaryDirectory(prefix="multimodal_attn_tests_", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for variable in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR", "MPLCONFIGDIR"):
+            place = Path(folder) / variable.lower()
+            place.mkdir()
+            patch.setenv(variable, str(place))
+        yield Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def seeds() -> None:
+    """Starts every test from the same random state, whatever ran before it."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout, where conf/, train.py and evaluate.py lie."""
+    return REPOSITORY

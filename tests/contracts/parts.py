@@ -1,0 +1,79 @@
+"""Builds the parts that the yamls of ``conf/`` describe, small enough for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+from multimodal_attn.models.encoders.picture import PictureEncoder
+from multimodal_attn.runs.build import build
+from multimodal_attn.types import BOS, PAD, Memory, TokenAxis
+
+CONF = Path(__file__).parents[2] / "conf"
+SAMPLE_RATE, IMAGE_SIZE = 16000, 64
+# Nothing that a contract speaks of depends on these: they are made small or switched off for speed and exactness.
+SMALL = {
+    "pretrained": False,
+    "hidden_dim": 24,
+    "embedding_dim": 12,
+    "attention_dim": 16,
+    "dim": 20,
+    "dropout": 0.0,
+}
+
+
+def choices(group: str) -> list[str]:
+    """Names of the yamls of a group."""
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def part(group: str, name: str, **arguments: object) -> object:
+    """What ``conf/<group>/<name>.yaml`` describes."""
+    config = OmegaConf.create(
+        {
+            "data": {"sample_rate": SAMPLE_RATE, "image_size": IMAGE_SIZE},
+            group: OmegaConf.load(CONF / group / f"{name}.yaml"),
+        }
+    )
+    node = config[group]
+    for key, value in SMALL.items():
+        if key in node:
+            node[key] = value
+    return build(node, **arguments)
+
+
+def sources(encoder: nn.Module, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random sources of unlike lengths that fit an encoder."""
+    if isinstance(encoder, PictureEncoder):
+        return torch.randint(0, 256, (batch, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8), torch.ones(batch).long()
+    lengths = torch.tensor([SAMPLE_RATE // 2 + 1337 * i for i in range(batch)])
+    waveforms = torch.randn(batch, int(lengths.max())) * 0.1
+    return waveforms * (torch.arange(waveforms.shape[1]) < lengths[:, None]), lengths
+
+
+def memory(batch: int = 4, positions: int = 9, dim: int = 20) -> Memory:
+    """A random memory whose last sources are shorter."""
+    mask = torch.arange(positions) < torch.tensor([positions - i for i in range(batch)])[:, None]
+    return Memory(torch.randn(batch, positions, dim), mask, TokenAxis())
+
+
+def texts(batch: int = 4, rows: int = 3, longest: int = 8, vocab_size: int = 11) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random tokens of unlike lengths, and their mask; one row has no text at all."""
+    lengths = torch.randint(2, longest + 1, (batch, rows))
+    lengths[0, 0] = longest
+    lengths[-1, -1] = 0
+    mask = torch.arange(longest) < lengths[..., None]
+    tokens = torch.randint(4, vocab_size, (batch, rows, longest))
+    tokens[..., 0] = BOS
+    return tokens.masked_fill(~mask, PAD), mask
+
+
+def pad_memory(source: Memory, positions: int) -> Memory:
+    """The same memory with rubbish appended as padding, as a longer batch mate would cause it."""
+    batch, _, dim = source.states.shape
+    states = torch.cat([source.states, torch.full((batch, positions, dim), 7.0)], dim=1)
+    mask = torch.cat([source.mask, torch.zeros(batch, positions, dtype=torch.bool)], dim=1)
+    return Memory(states, mask, source.layout)

@@ -1,0 +1,125 @@
+"""What every decoder of conf/decoder keeps, with every attention of conf/attention."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from multimodal_attn.search import BeamSearch, GreedySearch
+from multimodal_attn.types import BOS, EOS, PAD, UNK
+from tests.contracts.parts import choices, memory, pad_memory, part, texts
+
+VOCAB = 11
+PAIRS = [(decoder, attention) for decoder in choices("decoder") for attention in choices("attention")]
+
+
+def make(decoder: str, attention: str):
+    torch.manual_seed(1)
+    made = part("decoder", decoder, attention=part("attention", attention))(memory_dim=20, vocab_size=VOCAB)
+    with torch.no_grad():  # larger weights, or every distribution would be nearly uniform and every test nearly blind
+        for parameter in made.parameters():
+            parameter.mul_(3)
+    return made.eval()
+
+
+@pytest.mark.parametrize(("decoder", "attention"), PAIRS)
+def test_forward_equals_steps(decoder: str, attention: str) -> None:
+    model, source = make(decoder, attention), memory()
+    tokens, mask = texts(vocab_size=VOCAB)
+    output = model(tokens, mask, source)
+    prepared = model.prepare(source)
+    state = model.start(prepared, tokens.shape[1])
+    logits, weights = [], []
+    for t in range(tokens.shape[2] - 1):
+        step_logits, state, attended = model.step(tokens[..., t], state, prepared)
+        logits.append(step_logits)
+        weights.append(attended.weights)
+    real = mask[..., 1:]
+    torch.testing.assert_close(output.mask, real)
+    torch.testing.assert_close(output.labels, tokens[..., 1:][real])
+    torch.testing.assert_close(output.logits, torch.stack(logits, 2)[real])
+    torch.testing.assert_close(output.weights, torch.stack(weights, 2) * real[..., None, None])
+
+
+@pytest.mark.parametrize(("decoder", "attention"), PAIRS)
+def test_longer_batch_mate_changes_nothing(decoder: str, attention: str) -> None:
+    model, source = make(decoder, attention), memory()
+    tokens, mask = texts(vocab_size=VOCAB)
+    output = model(tokens, mask, source)
+    longer = torch.nn.functional.pad(tokens, (0, 3), value=PAD)
+    padded = model(longer, torch.nn.functional.pad(mask, (0, 3)), pad_memory(source, 4))
+    torch.testing.assert_close(padded.logits, output.logits)
+    torch.testing.assert_close(padded.weights[:, :, : output.weights.shape[2], :, :9], output.weights)
+    assert padded.weights[:, :, output.weights.shape[2] :].abs().sum() == 0
+
+
+@pytest.mark.parametrize(("decoder", "attention"), PAIRS)
+def test_gradient_reaches_every_parameter(decoder: str, attention: str) -> None:
+    model = make(decoder, attention)
+    tokens, mask = texts(vocab_size=VOCAB)
+    output = model(tokens, mask, memory())
+    torch.nn.functional.cross_entropy(output.logits, output.labels).backward()
+    # Equal weights make a mechanism's scores irrelevant only in the control that has none.
+    silent = [n for n, p in model.named_parameters() if p.grad is None or p.grad.abs().max() == 0]
+    assert not silent
+
+
+@pytest.mark.parametrize(("decoder", "attention"), PAIRS)
+def test_beam_of_one_is_greedy(decoder: str, attention: str) -> None:
+    model, source = make(decoder, attention), memory()
+    for greedy, beam in zip(GreedySearch(12)(model, source), BeamSearch(1, max_length=12)(model, source), strict=True):
+        assert len(greedy) == len(beam) == 1
+        assert greedy[0].tokens == beam[0].tokens
+        assert greedy[0].hit_max_length == beam[0].hit_max_length
+        assert greedy[0].score == pytest.approx(beam[0].score, abs=1e-5)
+        torch.testing.assert_close(greedy[0].weights, beam[0].weights)
+
+
+@pytest.mark.parametrize(("decoder", "attention"), PAIRS)
+def test_weights_and_probabilities_belong_to_the_words_returned(decoder: str, attention: str) -> None:
+    model, source = make(decoder, attention), memory()
+    for index, found in enumerate(BeamSearch(4, max_length=12)(model, source)):
+        assert found
+        for hypothesis in found:
+            length = len(hypothesis.tokens)
+            tokens = torch.tensor([[[BOS, *hypothesis.tokens, EOS]]])
+            output = model(tokens, torch.ones_like(tokens, dtype=torch.bool), source.select(slice(index, index + 1)))
+            torch.testing.assert_close(hypothesis.weights, output.weights[0, 0, :length])
+            output.logits[:, [PAD, BOS, UNK]] = -torch.inf
+            expected = output.logits.log_softmax(-1)[range(length), hypothesis.tokens]
+            torch.testing.assert_close(hypothesis.log_probs, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("decoder", "attention"), PAIRS)
+def test_search_does_not_depend_on_the_batch(decoder: str, attention: str) -> None:
+    model, source = make(decoder, attention), memory()
+    together = BeamSearch(3, max_length=12)(model, source)
+    for index, found in enumerate(together):
+        positions = int(source.mask[index].sum())
+        alone = source.select(slice(index, index + 1))
+        alone.states, alone.mask = alone.states[:, :positions], alone.mask[:, :positions]
+        assert [h.tokens for h in BeamSearch(3, max_length=12)(model, alone)[0]] == [h.tokens for h in found]
+
+
+@pytest.mark.parametrize("decoder", choices("decoder"))
+def test_scheduled_sampling_reads_the_models_own_tokens(decoder: str) -> None:
+    model, source = make(decoder, "additive"), memory()
+    tokens, mask = texts(vocab_size=VOCAB)
+    forced, sampled = model(tokens, mask, source), model(tokens, mask, source, sampling_probability=1.0)
+    first = torch.zeros_like(mask[..., 1:])
+    first[..., 0] = True
+    at_first = first[mask[..., 1:]]
+    torch.testing.assert_close(sampled.logits[at_first], forced.logits[at_first])
+    assert not torch.allclose(sampled.logits[~at_first], forced.logits[~at_first])
+
+
+@pytest.mark.parametrize("decoder", choices("decoder"))
+def test_state_dict_round_trip(decoder: str) -> None:
+    first, second = make(decoder, "additive"), make(decoder, "additive")
+    with torch.no_grad():
+        for parameter in second.parameters():
+            parameter.add_(1.0)
+    tokens, mask = texts(vocab_size=VOCAB)
+    source = memory()
+    second.load_state_dict(first.state_dict())
+    torch.testing.assert_close(second(tokens, mask, source).logits, first(tokens, mask, source).logits)

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from multimodal_attn.data.tokenizers.character import CharacterTokenizer
+from multimodal_attn.data.tokenizers.word import WordTokenizer
+
+TEXTS = ["a dog runs", "a cat", "the dog"]
+
+
+@pytest.fixture(params=[WordTokenizer, CharacterTokenizer])
+def fitted(request: pytest.FixtureRequest) -> WordTokenizer | CharacterTokenizer:
+    return request.param().fit(TEXTS)
+
+
+def test_special_ids_are_the_first_four(fitted: WordTokenizer | CharacterTokenizer) -> None:
+    assert (fitted.pad_id, fitted.bos_id, fitted.eos_id, fitted.unk_id) == (0, 1, 2, 3)
+    assert fitted.pieces([0, 1, 2, 3]) == ["<pad>", "<bos>", "<eos>", "<unk>"]
+    assert min(i for text in TEXTS for i in fitted.encode(text)) == 4
+    assert max(i for text in TEXTS for i in fitted.encode(text)) == len(fitted) - 1
+
+
+def test_decode_undoes_encode_and_drops_special_ids(fitted: WordTokenizer | CharacterTokenizer) -> None:
+    for text in TEXTS:
+        ids = fitted.encode(text)
+        assert fitted.decode(ids) == text
+        assert fitted.decode([1, *ids, 2, 0, 0]) == text
+
+
+def test_word_spans_cover_the_words_of_the_decoded_text(fitted: WordTokenizer | CharacterTokenizer) -> None:
+    ids = [1, *fitted.encode("the dog runs"), 2, 0]
+    spans = fitted.word_spans(ids)
+    assert [fitted.decode(ids[start:end]) for start, end in spans] == fitted.decode(ids).split()
+    assert fitted.word_spans([1, 2, 0]) == []
+
+
+def test_state_is_plain_and_rebuilds_the_same_tokenizer(fitted: WordTokenizer | CharacterTokenizer) -> None:
+    state = json.loads(json.dumps(fitted.state()))
+    rebuilt = type(fitted).from_state(state)
+    assert rebuilt.state() == fitted.state()
+    assert [rebuilt.encode(text) for text in TEXTS] == [fitted.encode(text) for text in TEXTS]
+
+
+def test_vocabulary_does_not_depend_on_the_order_of_texts(fitted: WordTokenizer | CharacterTokenizer) -> None:
+    assert type(fitted)().fit(reversed(TEXTS)).state() == fitted.state()
+
+
+def test_fitting_again_replaces_the_vocabulary(fitted: WordTokenizer | CharacterTokenizer) -> None:
+    assert fitted.fit(["x"]).state() == type(fitted)().fit(["x"]).state()
+
+
+def test_fitting_on_nothing_is_refused(fitted: WordTokenizer | CharacterTokenizer) -> None:
+    with pytest.raises(ValueError, match="tokenizer"):
+        fitted.fit([""])
+
+
+def test_rare_words_are_unknown_and_stay_visible() -> None:
+    tokenizer = WordTokenizer(min_count=2).fit(TEXTS)
+    assert len(tokenizer) == 4 + 2
+    assert tokenizer.encode("a cat dog") == [4, 3, 5]
+    assert tokenizer.decode([4, 3, 5]) == "a <unk> dog"
+    assert tokenizer.word_spans([1, 4, 3, 5, 2]) == [(1, 2), (2, 3), (3, 4)]
+
+
+def test_max_size_keeps_the_most_frequent_words() -> None:
+    tokenizer = WordTokenizer(max_size=1).fit(["b b a", "c"])
+    assert tokenizer.pieces([4]) == ["b"]
+    assert len(tokenizer) == 5
+    assert WordTokenizer.from_state(tokenizer.state()).max_size == 1
+
+
+def test_words_that_look_like_special_pieces_are_unknown() -> None:
+    tokenizer = WordTokenizer().fit(["<eos> a <pad>"])
+    assert tokenizer.encode("<eos> a <pad>") == [3, 4, 3]
+
+
+@pytest.mark.parametrize(("name", "value"), [("min_count", 0), ("max_size", 0)])
+def test_word_limits_below_one_are_refused(name: str, value: int) -> None:
+    with pytest.raises(ValueError, match=f"tokenizer.{name}"):
+        WordTokenizer(**{name: value})
+
+
+def test_character_words_are_runs_between_spaces() -> None:
+    tokenizer = CharacterTokenizer().fit(["ab c"])
+    ids = tokenizer.encode(" ab  c")
+    assert tokenizer.pieces(ids) == ["\u2423", "a", "b", "\u2423", "\u2423", "c"]
+    assert tokenizer.word_spans(ids) == [(1, 3), (5, 6)]
+    # <pad> between two letters does not split their word, as it leaves no trace in the text.
+    a, b = tokenizer.encode("ab")
+    assert tokenizer.decode([a, 0, b]) == "ab"
+    assert tokenizer.word_spans([a, 0, b]) == [(0, 3)]
+
+
+def test_an_unknown_character_counts_one_character() -> None:
+    tokenizer = CharacterTokenizer().fit(["ab"])
+    assert tokenizer.encode("azb")[1] == tokenizer.unk_id
+    assert len(tokenizer.decode(tokenizer.encode("azb"))) == 3

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import math
+
+import torch
+
+from multimodal_attn.models.encoders.log_mel import LogMel
+
+
+def test_statistics_are_those_of_all_real_frames_seen() -> None:
+    front_end = LogMel(num_mels=20).train()
+    seen = []
+    for lengths in (torch.tensor([8000, 4000]), torch.tensor([3000, 16000, 500])):
+        waveforms = torch.randn(len(lengths), int(lengths.max())) * torch.rand(len(lengths), 1)
+        front_end(waveforms, lengths)
+        untouched = LogMel(num_mels=20).eval()  # nothing counted yet: plain log-mel frames
+        frames, numbers = untouched(waveforms, lengths)
+        seen += [row[:n] for row, n in zip(frames, numbers, strict=True)]
+    every = torch.cat(seen).double()
+    assert int(front_end.count) == len(every)
+    torch.testing.assert_close(front_end.mean, every.mean(0), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(front_end.square / front_end.count, every.var(0, unbiased=False), rtol=1e-4, atol=1e-4)
+
+
+def test_a_click_lands_in_the_frame_of_its_time() -> None:
+    front_end = LogMel(num_mels=20).eval()
+    waveform = torch.zeros(1, 16000)
+    waveform[0, 8080] = 1.0  # 0.505 s: the middle of frame 50
+    frames, numbers = front_end(waveform, torch.tensor([16000]))
+    energy = frames[0].exp().sum(-1)
+    assert numbers.tolist() == [100]
+    assert int(energy.argmax()) == 50
+
+
+def test_augmentation_only_in_training() -> None:
+    front_end = LogMel(num_mels=20, num_time_masks=2, num_mel_masks=2, speeds=(0.9, 1.1))
+    waveform, length = torch.randn(1, 16000), torch.tensor([16000])
+    front_end.train()
+    lengths = {int(front_end(waveform, length)[1]) for _ in range(10)}
+    assert lengths <= {math.ceil(100 / 0.9), math.ceil(100 / 1.1)}
+    assert len(lengths) == 2
+    front_end.eval()
+    first, second = front_end(waveform, length)[0], front_end(waveform, length)[0]
+    assert first.shape[1] == 100
+    torch.testing.assert_close(first, second)
+
+
+def test_running_statistics_travel_in_the_state_dict() -> None:
+    front_end = LogMel(num_mels=20).train()
+    front_end(torch.randn(2, 16000), torch.tensor([16000, 9000]))
+    other = LogMel(num_mels=20)
+    other.load_state_dict(front_end.state_dict())
+    waveform, length = torch.randn(1, 16000), torch.tensor([16000])
+    torch.testing.assert_close(other.eval()(waveform, length)[0], front_end.eval()(waveform, length)[0])

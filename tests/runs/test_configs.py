@@ -1,0 +1,69 @@
+"""Every choice of every group composes and builds; wrong keys and choices are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hydra
+import pytest
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from multimodal_attn.data.tokenizers.character import CharacterTokenizer
+from multimodal_attn.runs.build import build, build_module
+
+CONF = Path(__file__).parents[2] / "conf"
+PARTS = ("encoder", "attention", "decoder", "tokenizer", "objective", "search", "metrics", "optimizer", "scheduler")
+
+
+def compose(*overrides: str):
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return hydra.compose("train", [*overrides, "run_dir=somewhere", "cache_dir=somewhere"])
+
+
+@pytest.mark.parametrize("experiment", sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))
+def test_every_experiment_builds(experiment: str, tmp_path: Path) -> None:
+    config = compose(f"experiment={experiment}", "+data.root=nowhere")
+    OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    module = build_module(config, CharacterTokenizer().fit(["some text"]))
+    assert config.name == experiment
+    assert set(module.objectives) == set(config.objective)
+    assert config.monitor.name.removeprefix("val/") == module.scores.monitor
+    assert config.monitor.mode == module.scores.mode
+    config.run_dir = str(tmp_path)
+    for group in ("callbacks", "logger"):
+        for node in config[group].values():
+            build(node)
+
+
+@pytest.mark.parametrize(
+    ("group", "choice"), [(group, path.stem) for group in PARTS for path in sorted((CONF / group).glob("*.yaml"))]
+)
+def test_every_choice_builds(group: str, choice: str) -> None:
+    speech = choice in ("pyramid_lstm", "conv_lstm")
+    config = compose(f"{group}={choice}", *(["data=spoken"] if speech else []))
+    if "pretrained" in config.encoder:
+        config.encoder.pretrained = False
+    module = build_module(config, CharacterTokenizer().fit(["some text"]))
+    assert module.make_optimizer(module.model).param_groups
+
+
+def test_unknown_choice_is_named() -> None:
+    with pytest.raises(HydraException, match="attention/nothing"):
+        compose("attention=nothing")
+
+
+def test_unknown_key_is_named() -> None:
+    with pytest.raises(HydraException, match="hiden_dim"):
+        compose("decoder.hiden_dim=3")
+
+
+def test_foreign_targets_are_refused() -> None:
+    node = OmegaConf.create({"inner": {"_target_": "os.system", "command": "true"}})
+    with pytest.raises(ValueError, match="'os.system' is not allowed"):
+        build(node)
+
+
+def test_values_out_of_range_name_their_key() -> None:
+    with pytest.raises(ValueError, match=r"decoder.attend: 'sometimes'"):
+        build_module(compose("decoder.attend=sometimes"), CharacterTokenizer().fit(["some text"]))

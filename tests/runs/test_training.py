@@ -1,0 +1,277 @@
+"""A tiny real training of each task through train.py's own code: it learns, resumes exactly, and evaluates."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import hydra
+import numpy as np
+import pytest
+import soundfile
+import torch
+from omegaconf import DictConfig, open_dict
+
+from multimodal_attn.predictor import load as load_predictor
+from multimodal_attn.runs.checkpoint import find_checkpoint, load
+from multimodal_attn.runs.evaluate import evaluate
+from multimodal_attn.runs.train import resumed_config, train
+
+CONF = str(Path(__file__).parents[2] / "conf")
+NOTES = {"low": 300.0, "mid": 900.0, "high": 2700.0}
+SMALL = [
+    "trainer.accelerator=cpu",
+    "callbacks.attention_maps.num_examples=2",
+    "encoder.dropout=0",
+    "decoder.dropout=0",
+    "decoder.hidden_dim=48",
+    "decoder.embedding_dim=24",
+    "attention.attention_dim=24",
+    "scheduler.warmup_steps=5",
+    "data.num_workers=0",
+]
+SHAPES = [
+    "data.num_examples={train:64,val:8,test:8}",
+    "data.image_size=48",
+    "data.batch_size=8",
+    "encoder.channels=[8,16,16]",
+    "encoder.strides=[2,2,2]",
+    "encoder.dim=24",
+    *SMALL,
+]
+
+
+def compose(name: str, *overrides: str) -> DictConfig:
+    with hydra.initialize_config_dir(CONF, version_base="1.3"):
+        return hydra.compose(name, list(overrides))
+
+
+def run(folder: Path, *overrides: str, resume: Path | None = None) -> DictConfig:
+    """What train.py does, with ``folder`` as hydra.run.dir."""
+    arguments = [*overrides, f"run_dir={folder}", f"cache_dir={folder.parent / 'cache'}"]
+    if resume is not None:
+        arguments.append(f"resume={resume}")
+    config = compose("train", *arguments)
+    if resume is not None:
+        config = resumed_config(config, arguments)
+    train(config, folder)
+    return config
+
+
+def lines(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def values(folder: Path, name: str) -> list[float]:
+    return [line[name] for line in lines(folder) if name in line]
+
+
+@pytest.fixture(scope="module")
+def notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Recordings of one to three notes, and a manifest that names them; one file is broken."""
+    folder = tmp_path_factory.mktemp("notes")
+    random = np.random.default_rng(0)
+    for split, number in (("train", 120), ("val", 8)):
+        rows = ["audio,text"]
+        for index in range(number):
+            words = [str(word) for word in random.choice(list(NOTES), size=random.integers(1, 4))]
+            seconds = np.arange(int(16000 * 0.3)) / 16000
+            tones = [np.sin(2 * np.pi * NOTES[word] * seconds) * np.hanning(len(seconds)) for word in words]
+            soundfile.write(folder / f"{split}{index}.flac", 0.3 * np.concatenate(tones), 16000)
+            rows.append(f"{split}{index}.flac,{' '.join(words)}")
+        (folder / f"{split}.csv").write_text("\n".join(rows) + "\n")
+    # A header that promises sound, and no sound: only reading it shows what is wrong.
+    broken = (folder / "train0.flac").read_bytes()
+    (folder / "train1.flac").write_bytes(broken[: len(broken) // 4])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def speech_run(notes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("speech") / "run"
+    run(
+        folder,
+        "experiment=listen_attend_spell_grid",
+        "data=manifest",
+        f"data.train={notes / 'train.csv'}",
+        f"data.val={notes / 'val.csv'}",
+        "data.batch_size=8",
+        "encoder.hidden_dim=32",
+        "encoder.front_end.num_mels=24",
+        "encoder.front_end.speeds=[]",
+        "encoder.front_end.num_time_masks=0",
+        "encoder.front_end.num_mel_masks=0",
+        "tokenizer=word",
+        "optimizer.lr=0.005",
+        "trainer.max_epochs=10",
+        *SMALL,
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def picture_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures") / "run"
+    run(folder, *SHAPES, "trainer.max_epochs=2")
+    return folder
+
+
+def test_speech_training_learns(speech_run: Path) -> None:
+    errors = values(speech_run, "val/wer")
+    assert len(errors) == 10
+    assert min(errors) < 0.2
+    assert {"train/cross_entropy", "train/ctc", "train/loss"} <= {key for line in lines(speech_run) for key in line}
+
+
+def test_broken_recording_is_listed(speech_run: Path) -> None:
+    assert "train1.flac" in (speech_run / "skipped.txt").read_text()
+
+
+def test_picture_training_learns(picture_run: Path) -> None:
+    losses = values(picture_run, "val/loss")
+    assert losses[-1] < losses[0]
+    assert 0 <= values(picture_run, "val/pointing_accuracy")[-1] <= 1
+    assert len(list((picture_run / "media").rglob("*.png"))) == 4
+    assert (picture_run / "attention.html").is_file()
+
+
+@pytest.mark.parametrize("search", ["greedy", "beam"])
+def test_evaluation_writes_everything(picture_run: Path, search: str) -> None:
+    metrics = evaluate(compose("evaluate", f"run={picture_run}", f"search={search}", "device=cpu"))
+    folder = picture_run / "evaluation" / "val"
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    assert metrics["num_examples"] == 8
+    assert {"bleu_1", "bleu_4", "rouge_l", "cider_d", "pointing_accuracy", "num_skipped"} <= set(metrics)
+    predictions = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+    weights = np.load(folder / "attention.npz")
+    for prediction in predictions:
+        assert weights[prediction["attention"]].shape[0] == len(prediction["tokens"])
+        np.testing.assert_allclose(weights[prediction["attention"]].sum(-1), 1, atol=5e-3)
+    assert (folder / "index.html").stat().st_size > 10_000
+
+
+def test_evaluation_of_speech_scores_words(speech_run: Path) -> None:
+    metrics = evaluate(compose("evaluate", f"run={speech_run}", "device=cpu"))
+    assert {"wer", "cer", "substitutions", "deletions", "insertions"} <= set(metrics)
+    assert metrics["wer"] < 0.2
+
+
+def test_predictor_reads_files_and_skips_what_it_cannot(speech_run: Path, notes: Path) -> None:
+    predictor = load_predictor(speech_run)
+    records, skipped = predictor.predict([notes / "val0.flac", notes / "train.csv", notes / "missing.wav"])
+    assert len(records) == 1
+    assert set(records[0].text.split()) <= set(NOTES)
+    assert [Path(error.path).name for error in skipped] == ["train.csv", "missing.wav"]
+    assert "expects a recording" in skipped[0].reason
+
+
+def weights_of(folder: Path) -> dict[str, torch.Tensor]:
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+
+@pytest.mark.parametrize("stop", ["epoch", "batch"])
+def test_resumed_run_equals_the_uninterrupted_one(stop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = [*SHAPES, "decoder.dropout=0.2", "callbacks.attention_maps.num_examples=0"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    run(whole, *overrides, "trainer.max_epochs=3")
+    if stop == "epoch":
+        # The schedule must be that of three epochs: stop by hand, not by max_epochs.
+        with monkeypatch.context() as patch:
+            patch.setattr("multimodal_attn.training.module.Seq2SeqModule.on_train_epoch_start", interrupt_in_epoch(1))
+            with pytest.raises(SystemExit):
+                run(broken, *overrides, "trainer.max_epochs=3")
+    else:
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                "multimodal_attn.training.module.Seq2SeqModule.on_train_batch_start", interrupt_in_batch(1, 3)
+            )
+            with pytest.raises(SystemExit):
+                run(broken, *overrides, "trainer.max_epochs=3")
+    assert (broken / "checkpoints" / "last.ckpt").is_file()
+    run(broken, resume=broken)
+    expected, found = weights_of(whole), weights_of(broken)
+    assert expected.keys() == found.keys()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, msg=name)
+    assert values(broken, "val/cider_d")[-1] == values(whole, "val/cider_d")[-1]
+
+
+def interrupt_in_epoch(epoch: int):
+    def on_train_epoch_start(self) -> None:
+        if self.current_epoch == epoch:
+            raise KeyboardInterrupt
+
+    return on_train_epoch_start
+
+
+def interrupt_in_batch(epoch: int, batch: int):
+    from multimodal_attn.training.module import Seq2SeqModule
+
+    original = Seq2SeqModule.on_train_batch_start
+
+    def on_train_batch_start(self, examples, index: int) -> None:
+        if (self.current_epoch, index) == (epoch, batch):
+            raise KeyboardInterrupt
+        original(self, examples, index)
+
+    return on_train_batch_start
+
+
+def test_resuming_refuses_another_model(picture_run: Path) -> None:
+    config = compose("train", f"resume={picture_run}", "attention=dot", "run_dir=x", "cache_dir=x")
+    with pytest.raises(ValueError, match="attention=dot: a resumed run keeps its parts"):
+        resumed_config(config, [f"resume={picture_run}", "attention=dot"])
+
+
+def test_resuming_takes_single_values(picture_run: Path) -> None:
+    overrides = [f"resume={picture_run}", "trainer.max_epochs=7"]
+    config = resumed_config(compose("train", *overrides, "run_dir=x", "cache_dir=x"), overrides)
+    assert config.trainer.max_epochs == 7
+    assert config.data.image_size == 48
+
+
+def test_checkpoint_is_plain_and_rebuilds_the_run(picture_run: Path) -> None:
+    content = torch.load(find_checkpoint(picture_run), weights_only=True)
+    assert set(content["hyper_parameters"]) == {"config", "tokenizer"}
+    restored = load(picture_run)
+    for name, tensor in restored.module.state_dict().items():
+        torch.testing.assert_close(tensor, content["state_dict"][name])
+
+
+def test_truncated_checkpoint_is_named(picture_run: Path, tmp_path: Path) -> None:
+    whole = find_checkpoint(picture_run).read_bytes()
+    path = tmp_path / "torn.ckpt"
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"torn.ckpt is not a readable checkpoint"):
+        load(path)
+
+
+def test_other_vocabulary_is_refused_with_both_sizes(picture_run: Path, tmp_path: Path) -> None:
+    content = torch.load(find_checkpoint(picture_run), weights_only=True)
+    words = content["hyper_parameters"]["tokenizer"]["words"]
+    content["hyper_parameters"]["tokenizer"]["words"] = words[:-3]
+    path = tmp_path / "other.ckpt"
+    torch.save(content, path)
+    rows = content["state_dict"]["model.decoder.vocabulary.weight"].shape[0]
+    with pytest.raises(ValueError, match=rf"vocabulary of {rows} tokens, but its tokenizer has {rows - 3}"):
+        load(path)
+
+
+def test_missing_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected the folder of a trained run"):
+        load(tmp_path / "nowhere")
+
+
+def test_non_finite_steps_are_skipped_and_stop_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from multimodal_attn.training.callbacks.non_finite import TrainingDivergedError
+    from multimodal_attn.training.objectives.cross_entropy import CrossEntropy
+
+    original = CrossEntropy.forward
+    monkeypatch.setattr(CrossEntropy, "forward", lambda *arguments: original(*arguments) * torch.nan)
+    folder = tmp_path / "run"
+    with pytest.raises(TrainingDivergedError, match=r"lower\s+optimizer.lr"):
+        run(folder, *SHAPES, "callbacks.non_finite.max_in_a_row=3")
+    saved = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert all(tensor.isfinite().all() for tensor in saved["state_dict"].values())
+    shutil.rmtree(folder)

@@ -1,0 +1,31 @@
+"""Trains a model: ``python train.py [group=choice] [any.value=...]``; ``--help`` lists both."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+# A resumed run goes on in its own folder.
+OmegaConf.register_new_resolver("or_else", lambda value, default: default if value is None else value)
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def main(config: DictConfig) -> float | None:
+    # Imported here, so that --help and tab completion do not wait for torch.
+    from multimodal_attn.runs.train import resumed_config, train
+
+    try:
+        if config.resume:
+            config = resumed_config(config, list(HydraConfig.get().overrides.task))
+        return train(config, Path(HydraConfig.get().runtime.output_dir))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()
