@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Dataset
 
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.types import BOS, EOS, PAD, Batch, Example, Target, UnreadableError
@@ -27,7 +28,7 @@ class Source(Protocol):
     def lengths(self) -> list[float]: ...
 
 
-class ReadOrSkip:
+class ReadOrSkip(Dataset[Example | UnreadableError]):
     """Reads examples for a loader; an unreadable one is returned as its error, so that its batch goes on without it.
 
     Args:

@@ -14,7 +14,7 @@ from multimodal_attn.data.batching import BucketBatchSampler
 from multimodal_attn.data.collate import Collate, ReadOrSkip, Source
 from multimodal_attn.data.features import CachedFeatures
 from multimodal_attn.data.tokenizers import Tokenizer
-from multimodal_attn.types import Batch
+from multimodal_attn.types import UnreadableError
 
 SPLITS = ("train", "val", "test")
 
@@ -74,7 +74,11 @@ class DataModule(pl.LightningDataModule):
         """Lets the loaders of a split give a frozen encoder's output in place of pictures."""
         self._cached[split] = CachedFeatures(self.source(split), extract, fingerprint, cache_dir)
 
-    def loader(self, split: str, train: bool = False, batch_size: int | None = None) -> DataLoader[Batch]:
+    def skipped(self, split: str) -> list[UnreadableError]:
+        """What a split's data set, and its feature cache if there is one, had to leave out."""
+        return self._cached[split].skipped if split in self._cached else self.source(split).skipped
+
+    def loader(self, split: str, train: bool = False, batch_size: int | None = None) -> DataLoader:
         """Batches of a split: shuffled in buckets for training, else in the order of the data set."""
         cached = self._cached.get(split)
         source = self.source(split) if cached is None else cached
@@ -97,13 +101,13 @@ class DataModule(pl.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
         )
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader:
         return self.loader("train", train=True)
 
-    def val_dataloader(self) -> DataLoader[Batch]:
+    def val_dataloader(self) -> DataLoader:
         return self.loader("val")
 
-    def test_dataloader(self) -> DataLoader[Batch]:
+    def test_dataloader(self) -> DataLoader:
         return self.loader("test")
 
     # Where a checkpoint was written in the middle of an epoch, the resumed run goes on with the next batch.

@@ -192,11 +192,12 @@ class CachedFeatures:
         kept = [index for index in prints if index not in unreadable]
         if not kept:
             raise ValueError(f"no picture can be read: {'; '.join(map(str, self.skipped[:3]))}")
-        self._entries = [entries[index][:2] for index in kept]
+        described = [entry for index in kept if not isinstance(entry := entries[index], UnreadableError)]
+        self._entries = [(key, targets) for key, targets, _ in described]
         self._rows = self._cache.find([prints[index] for index in kept])
         lengths = dataset.lengths()
         self._lengths = [lengths[index] for index in kept]
-        self.pictures: Dataset[Example] = Subset(dataset, kept)
+        self.pictures: Dataset[Example] = Subset(dataset, kept)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -217,7 +218,7 @@ class CachedFeatures:
         return self._lengths
 
 
-def _describe(dataset: Source, index: int) -> tuple[str, tuple[Target, ...], str] | UnreadableError:
+def _describe(dataset: Any, index: int) -> tuple[str, tuple[Target, ...], str] | UnreadableError:
     """Key, targets and fingerprint of an example, from its picture only if the dataset cannot tell otherwise."""
     try:
         if all(hasattr(dataset, name) for name in ("key", "targets", "fingerprint")):
@@ -229,7 +230,7 @@ def _describe(dataset: Source, index: int) -> tuple[str, tuple[Target, ...], str
         return UnreadableError(str(error.filename), str(error.strerror))
     if hasattr(dataset, "fingerprint"):
         return example.key, example.targets, dataset.fingerprint(index)
-    pixels = hashlib.sha256(example.source.contiguous().numpy()).hexdigest()
+    pixels = hashlib.sha256(example.source.contiguous().numpy().tobytes()).hexdigest()
     return example.key, example.targets, f"{tuple(example.source.shape)}:{pixels}"
 
 

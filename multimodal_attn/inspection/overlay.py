@@ -46,7 +46,7 @@ def draw_overlay(record: AttentionRecord, smooth: bool = True, limit: float | No
     rows = math.ceil(shown / columns)
 
     panel_height = PANEL_INCHES * min(2.0, max(0.5, photo.shape[0] / photo.shape[1]))
-    caption, gap, margin, header, footer = 0.42, 0.1, 0.15, 0.82, 0.62
+    caption, gap, margin, header, footer = 0.45, 0.1, 0.15, 0.75, 0.55
     width = 2 * margin + columns * PANEL_INCHES + (columns - 1) * gap
     height = header + rows * (panel_height + caption) + footer
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
@@ -70,6 +70,7 @@ def draw_overlay(record: AttentionRecord, smooth: bool = True, limit: float | No
         axes = panel(index + 1)
         values = _upsample(record.word_weights[index], record.layout, photo.shape[:2], smooth)
         axes.imshow(blend(photo, values, limit), aspect="auto", interpolation="nearest")
+        _mark_peak(axes, record.word_weights[index], record.layout, photo.shape[:2])
         for box in record.boxes.get(index, ()):
             _draw_box(axes, box, photo.shape[:2])
         _label(axes, shorten(word, 22, placeholder="…"), _measures(record, index))
@@ -81,8 +82,8 @@ def draw_overlay(record: AttentionRecord, smooth: bool = True, limit: float | No
     figure.text(
         (margin + 2.8) / width,
         0.365 / height,
-        f"attention weight of a cell, one scale for all words (a uniform map has {uniform:.2g}); {grid}\n"
-        f"entropy: 1 = uniform, 0 = a single cell · peak: largest weight"
+        f"weight of a cell, one square-root scale for all words (line: a uniform map, {uniform:.2g}) · {grid}\n"
+        f"entropy: 1 = uniform, 0 = a single cell · peak: largest weight (circle)"
         f"{' · frames: true boxes' if record.boxes else ''}{left_out}",
         fontsize=7.5,
         color="#555555",
@@ -122,6 +123,13 @@ def _draw_box(axes: Axes, box: Box, size: tuple[int, int]) -> None:
             path_effects=[withStroke(linewidth=3.2, foreground="#000000aa")],
         )
     )
+
+
+def _mark_peak(axes: Axes, weights: np.ndarray, layout: Grid, size: tuple[int, int]) -> None:
+    box = layout.cell(int(np.nan_to_num(weights).argmax()))
+    x, y = (box.left + box.right) / 2 * size[1] - 0.5, (box.top + box.bottom) / 2 * size[0] - 0.5
+    halo = [withStroke(linewidth=2.6, foreground="black")]
+    axes.plot([x], [y], "o", markersize=5, fillstyle="none", color="white", markeredgewidth=1.1, path_effects=halo)
 
 
 def _measures(record: AttentionRecord, index: int) -> str:

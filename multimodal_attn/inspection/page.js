@@ -24,13 +24,17 @@ function arrange() {
   filter();
 }
 
+const photos = overview.examples.some(({ kind }) => kind === "grid");
 const nothing = make("p", { class: "nothing", hidden: true }, "No example fits this filter.");
 
 function filter() {
   const [text, flag] = [$("find").value.trim().toLowerCase(), $("flag").value];
   let shown = 0;
   for (const { node, about, find } of examples) {
-    node.hidden = !(find.includes(text) && (!flag || (flag === "none" ? !about.flags.length : about.flags.includes(flag.slice(5)))));
+    node.hidden = !(
+      find.includes(text) &&
+      (!flag || (flag === "none" ? !about.flags.length : about.flags.includes(flag.slice(5))))
+    );
     shown += !node.hidden;
   }
   nothing.hidden = shown > 0;
@@ -40,11 +44,17 @@ function filter() {
 function legend() {
   const levels = [0, 0.25, 0.5, 0.75, 1];
   const weight = (level) => level ** (1 / settings.gamma);
-  $("ticks").replaceChildren(...levels.map((level) => make("span", {}, settings.perWord ? `${short(100 * weight(level))}%` : short(pageLimit() * weight(level)))));
+  $("ticks").replaceChildren(
+    ...levels.map((level) =>
+      make("span", {}, settings.perWord ? `${short(100 * weight(level))}%` : short(pageLimit() * weight(level))),
+    ),
+  );
   // The ramp itself is even in colour: its ticks say which weight a colour stands for.
+  const kind = settings.gamma < 1 ? "square-root" : "linear";
   $("legend-text").textContent = settings.perWord
     ? "Share of the word's own peak: each map is stretched by itself. Colours of different words cannot be compared, and a nearly uniform map looks sharp."
-    : `Attention weight of one position${settings.head ? ` in head ${settings.head}` : ""}: one ${settings.gamma < 1 ? "square-root" : "linear"} scale for every map on this page. Cyan frames are the truth.`;
+    : `Attention weight of one position${settings.head ? ` in head ${settings.head}` : ""}: one ${kind} scale for every map ` +
+      `on this page. Cyan is the truth${photos ? ", the circle a map's peak" : ""}.`;
   $("legend-text").classList.toggle("alert", settings.perWord);
 }
 
@@ -55,14 +65,33 @@ function redraw() {
 
 function fromHash() {
   let key;
-  try { key = decodeURIComponent(location.hash.slice(1)); } catch { return; }
+  try {
+    key = decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return;
+  }
   const example = examples.find(({ about }) => about.key === key);
   if (!key || !example) return;
-  if (example.node.hidden) { $("find").value = $("flag").value = ""; filter(); }
+  if (example.node.hidden) {
+    $("find").value = $("flag").value = "";
+    filter();
+  }
   for (const other of examples) other.node.classList.toggle("linked", other === example);
-  example.node.scrollIntoView();
-  // Cards above get their height only now that they come near: look again when they have it.
-  example.mount().then(() => setTimeout(() => example.node.scrollIntoView(), 60));
+  settle(example.node);
+}
+
+/** Cards get their height only when they come near, so the target is looked up again until all above it have theirs. */
+function settle(node) {
+  let left = 12;
+  const cancel = () => (left = 0); // the reader has taken over
+  for (const kind of ["wheel", "touchmove", "keydown", "pointerdown"])
+    addEventListener(kind, cancel, { once: true, passive: true });
+  const look = () => {
+    if (left-- <= 0) return;
+    node.scrollIntoView();
+    setTimeout(look, 80);
+  };
+  look();
 }
 
 function step(direction) {
@@ -72,17 +101,27 @@ function step(direction) {
   const seen = held >= 0 ? held : nodes.findIndex((node) => node.getBoundingClientRect().bottom > edge);
   const node = nodes[clamp(held < 0 && direction > 0 && scrollY < 20 ? 0 : seen + direction, 0, nodes.length - 1)];
   if (!node) return;
-  byNode.get(node).mount().then(() => { node.scrollIntoView(); (node.querySelector(".word") ?? node.querySelector("a"))?.focus({ preventScroll: true }); });
+  byNode
+    .get(node)
+    .mount()
+    .then(() => {
+      node.scrollIntoView();
+      (node.querySelector(".word") ?? node.querySelector("a"))?.focus({ preventScroll: true });
+    });
 }
 
 function keys(event) {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
-  if (event.target.closest("input, select")) { if (event.key === "Escape") event.target.blur(); return; }
+  if (event.target.closest("input, select")) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
   const example = byNode.get(event.target.closest?.(".example"));
   if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
   else if (event.key === "/") $("find").focus();
   else if (event.key === "p" && example?.view?.toggle) example.view.toggle();
-  else if (event.key === "Escape") (example ? [example] : examples.filter((e) => e.mounted)).forEach((e) => e.choose(null));
+  else if (event.key === "Escape")
+    (example ? [example] : examples.filter((e) => e.mounted)).forEach((e) => e.choose(null));
   else return;
   event.preventDefault();
 }
@@ -90,7 +129,14 @@ function keys(event) {
 function setUp() {
   for (const [name, value] of overview.metrics) {
     const shown = value === null ? "n/a" : String(value);
-    $("metrics").tBodies[0].append(make("tr", { role: "row" }, make("th", { scope: "row", role: "rowheader" }, name), make("td", { role: "cell" }, shown)));
+    $("metrics").tBodies[0].append(
+      make(
+        "tr",
+        { role: "row" },
+        make("th", { scope: "row", role: "rowheader" }, name),
+        make("td", { role: "cell" }, shown),
+      ),
+    );
   }
   $("metrics").hidden = !overview.metrics.length;
   $("metrics").setAttribute("role", "table");
@@ -99,36 +145,63 @@ function setUp() {
   const flags = [...new Set(examples.flatMap(({ about }) => about.flags))].sort();
   $("flag").append(option("", "any"), option("none", "without"), ...flags.map((flag) => option(`with ${flag}`, flag)));
   const known = (name) => examples.some(({ about }) => about[name] !== null);
-  for (const [name, [text]] of Object.entries(orders)) if (!["hits", "late"].includes(name) || known(name)) $("sort").append(option(name, text));
-  $("head").append(option(0, "mean of heads"), ...Array.from({ length: overview.heads }, (_, i) => option(i + 1, String(i + 1))));
+  for (const [name, [text]] of Object.entries(orders))
+    if (!["hits", "late"].includes(name) || known(name)) $("sort").append(option(name, text));
+  $("head").append(
+    option(0, "mean of heads"),
+    ...Array.from({ length: overview.heads }, (_, i) => option(i + 1, String(i + 1))),
+  );
   $("head-label").hidden = overview.heads < 2;
-  $("cells-label").hidden = !examples.some(({ about }) => about.kind === "grid");
+  $("cells-label").hidden = !photos;
   $("hear-label").hidden = !known("late");
 
   $("find").addEventListener("input", filter);
   $("flag").addEventListener("change", filter);
   $("sort").addEventListener("change", arrange);
-  $("head").addEventListener("change", (event) => { settings.head = Number(event.target.value); redraw(); });
-  $("cells").addEventListener("change", (event) => { settings.smooth = event.target.value === "smooth"; redraw(); });
-  $("hear").addEventListener("change", (event) => { settings.truth = event.target.value === "true"; redraw(); });
-  $("gamma").addEventListener("change", (event) => { settings.gamma = Number(event.target.value); redraw(); });
-  $("scale").addEventListener("change", (event) => { settings.perWord = event.target.value === "word"; redraw(); });
+  $("head").addEventListener("change", (event) => {
+    settings.head = Number(event.target.value);
+    redraw();
+  });
+  $("cells").addEventListener("change", (event) => {
+    settings.smooth = event.target.value === "smooth";
+    redraw();
+  });
+  $("hear").addEventListener("change", (event) => {
+    settings.truth = event.target.value === "true";
+    redraw();
+  });
+  $("scale").addEventListener("change", (event) => {
+    settings.perWord = event.target.value === "word";
+    settings.gamma = event.target.value === "root" ? 0.5 : 1;
+    redraw();
+  });
   document.addEventListener("keydown", keys);
   addEventListener("hashchange", fromHash);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 
   const ramp = Float32Array.from({ length: 256 }, (_, i) => i / 255);
-  const grey = examples.some(({ about }) => about.kind === "grid") ? new Uint8Array(1024).fill(128) : null;
+  const grey = photos ? new Uint8Array(1024).fill(128) : null;
   settings.gamma = grey ? 0.5 : 1; // photos: few cells are strong, and a linear scale would hide all others
-  $("gamma").value = settings.gamma;
-  paint($("ramp"), grey, ramp.map((level) => level ** (1 / settings.gamma)), 256, 1, 1);
+  $("scale").value = grey ? "root" : "linear";
+  paint(
+    $("ramp"),
+    grey,
+    ramp.map((level) => level ** (1 / settings.gamma)),
+    256,
+    1,
+    1,
+  );
   legend();
   arrange();
-  const near = new IntersectionObserver((entries) => entries.forEach(({ isIntersecting, target }) => {
-    const example = byNode.get(target);
-    if (isIntersecting) example.mount();
-    else example.unmount();
-  }), { rootMargin: "1200px 0px" });
+  const near = new IntersectionObserver(
+    (entries) =>
+      entries.forEach(({ isIntersecting, target }) => {
+        const example = byNode.get(target);
+        if (isIntersecting) example.mount();
+        else example.unmount();
+      }),
+    { rootMargin: "1200px 0px" },
+  );
   examples.forEach(({ node }) => near.observe(node));
   fromHash();
 }

@@ -11,17 +11,25 @@ class Example {
     this.mounted = true;
     this.data ??= read(`example-${this.number}`);
     const { weights, words } = this.data;
-    const failed = (error) => this.node.replaceChildren(make("p", { class: "no" }, `cannot draw ${this.about.key}: ${error.message}`));
+    const failed = (error) =>
+      this.node.replaceChildren(make("p", { class: "no" }, `cannot draw ${this.about.key}: ${error.message}`));
     try {
       this.maps ??= new Maps(weights, words, await unpack(weights));
       if (!this.mounted) return; // gone again while it was unpacked
       this.view = this.data.kind === "grid" ? new Photo(this) : new Speech(this);
-      this.node.replaceChildren(this.headline(), this.references(), this.view.node, this.said = make("p", { class: "said", role: "status" }));
+      this.node.replaceChildren(
+        this.headline(),
+        this.references(),
+        this.view.node,
+        (this.said = make("p", { class: "said", role: "status" })),
+      );
       await this.view.ready;
       if (!this.mounted) return;
       this.chosen ??= this.first();
       this.draw();
-    } catch (error) { failed(error); }
+    } catch (error) {
+      failed(error);
+    }
   }
 
   unmount() {
@@ -44,20 +52,33 @@ class Example {
   headline() {
     const { key, text, score, flags } = this.about;
     this.title = this.data.words.map(([word], i) => make("span", { onmouseenter: () => this.choose(i) }, word));
-    const title = this.title.length ? this.title.flatMap((span, i) => (i ? [" ", span] : [span]))
+    const title = this.title.length
+      ? this.title.flatMap((span, i) => (i ? [" ", span] : [span]))
       : [make("span", { class: "empty" }, text || "(empty hypothesis)")];
-    return make("div", {}, make("h2", {}, ...title),
-      make("div", { class: "meta" },
+    return make(
+      "div",
+      {},
+      make("h2", {}, ...title),
+      make(
+        "div",
+        { class: "meta" },
         make("a", { href: `#${encodeURIComponent(key)}`, "aria-label": `link to example ${key}` }, key),
-        make("span", {}, `score ${score === null ? "n/a" : score}`), ...flags.map((flag) => make("span", { class: "flag" }, flag))));
+        make("span", {}, `score ${score === null ? "n/a" : score}`),
+        ...flags.map((flag) => make("span", { class: "flag" }, flag)),
+      ),
+    );
   }
 
   references() {
     const [one, ...more] = this.about.references;
     if (one === undefined) return make("p", { class: "references" }, "no reference");
     if (!more.length) return make("p", { class: "references" }, `reference: ${one}`);
-    return make("details", { class: "references" }, make("summary", {}, `reference: ${one} (+${more.length})`),
-      make("ul", {}, ...more.map((text) => make("li", {}, text))));
+    return make(
+      "details",
+      { class: "references" },
+      make("summary", {}, `reference: ${one} (+${more.length})`),
+      make("ul", {}, ...more.map((text) => make("li", {}, text))),
+    );
   }
 
   measure(name, word) {
@@ -69,11 +90,28 @@ class Example {
   button(index, picture) {
     const [word] = this.data.words[index];
     const truth = this.data.boxes?.[index] ? "box" : this.data.times?.[index] ? "times" : "";
-    const button = make("button", { class: "word", type: "button", "data-word": index, title: word,
-      onmouseenter: () => this.choose(index), onfocus: () => this.choose(index),
-      onclick: () => this.view.press(index), onkeydown: (event) => this.walk(event, index) },
-      picture, make("span", { class: "name" }, word, truth ? make("i", { title: `true ${truth} known` }, truth === "box" ? " ▢" : "") : null),
-      make("span", { class: "numbers" }), make("span", { class: "numbers" }));
+    const button = make(
+      "button",
+      {
+        class: "word",
+        type: "button",
+        "data-word": index,
+        title: word,
+        onmouseenter: () => this.choose(index),
+        onfocus: () => this.choose(index),
+        onclick: () => this.view.press(index),
+        onkeydown: (event) => this.walk(event, index),
+      },
+      picture,
+      make(
+        "span",
+        { class: "name" },
+        word,
+        truth ? make("i", { title: `true ${truth} known` }, truth === "box" ? " ▢" : "") : null,
+      ),
+      make("span", { class: "numbers" }),
+      make("span", { class: "numbers" }),
+    );
     return button;
   }
 
@@ -99,7 +137,10 @@ class Example {
       const [first, second] = button.querySelectorAll(".numbers");
       first.textContent = `entropy ${entropy.toFixed(2)}`;
       second.textContent = `peak ${short(peak)}`;
-      button.setAttribute("aria-label", `${this.data.words[i][0]}, entropy ${entropy.toFixed(2)}, peak weight ${short(peak)}`);
+      button.setAttribute(
+        "aria-label",
+        `${this.data.words[i][0]}, entropy ${entropy.toFixed(2)}, peak weight ${short(peak)}`,
+      );
     });
     this.view.draw();
     this.select();
@@ -116,8 +157,10 @@ class Example {
   describe(index) {
     const peak = this.measure("peak", index);
     const times = short(peak * this.maps.size);
-    return [make("b", {}, this.data.words[index][0]),
+    return [
+      make("b", {}, this.data.words[index][0]),
       ` · entropy ${this.measure("entropy", index).toFixed(2)} · peak ${short(peak)}, ${times} times a uniform map's · `,
-      ...this.view.compare(index)];
+      ...this.view.compare(index),
+    ];
   }
 }

@@ -48,12 +48,13 @@ function paint(canvas, grey, values, width, height, limit) {
 /** A grid's cells at width x height: bilinear between their centres, or as they are. */
 function enlarge(values, rows, columns, width, height, smooth) {
   const result = new Float32Array(width * height);
-  const places = (size, cells) => Array.from({ length: size }, (_, i) => {
-    const at = ((i + 0.5) * cells) / size - 0.5;
-    if (!smooth) return [Math.round(at), Math.round(at), 0];
-    const low = Math.floor(at);
-    return [clamp(low, 0, cells - 1), clamp(low + 1, 0, cells - 1), at - low];
-  });
+  const places = (size, cells) =>
+    Array.from({ length: size }, (_, i) => {
+      const at = ((i + 0.5) * cells) / size - 0.5;
+      if (!smooth) return [Math.round(at), Math.round(at), 0];
+      const low = Math.floor(at);
+      return [clamp(low, 0, cells - 1), clamp(low + 1, 0, cells - 1), at - low];
+    });
   const across = places(width, columns);
   places(height, rows).forEach(([top, bottom, down], y) => {
     for (let x = 0; x < width; x++) {
@@ -113,8 +114,12 @@ class Maps {
     return map;
   }
 
-  token(index) { return this.mean(index, index + 1); }
-  word(index) { return this.mean(this.words[index][1], this.words[index][2]); }
+  token(index) {
+    return this.mean(index, index + 1);
+  }
+  word(index) {
+    return this.mean(this.words[index][1], this.words[index][2]);
+  }
 }
 
 const largest = (map) => map.reduce((a, b) => Math.max(a, b), 0);

@@ -9,33 +9,70 @@ class Speech {
     this.audio.addEventListener("ended", () => this.stop());
     this.clock = make("small");
     this.playName = make("span");
-    this.play = make("button", { class: "play", type: "button", onclick: () => this.toggle() }, this.playName, this.clock);
+    this.play = make(
+      "button",
+      { class: "play", type: "button", onclick: () => this.toggle() },
+      this.playName,
+      this.clock,
+    );
     this.buttons = data.words.map((_, i) => example.button(i, null));
     this.row = clamp(Math.floor(520 / Math.max(maps.tokens, 1)), 4, 19); // pixels
-    this.node = make("div", { class: "speech" },
+    this.node = make(
+      "div",
+      { class: "speech" },
       make("div", { class: "player", role: "group", "aria-label": "Recording and words" }, this.play, ...this.buttons),
-      make("div", { class: "scroller" }, this.plot()), this.audio);
+      make("div", { class: "scroller" }, this.plot()),
+      this.audio,
+    );
     this.ready = Promise.resolve();
     this.showClock();
   }
 
-  place(seconds) { return (seconds - this.start) / (this.end - this.start); }
-  stretch([start, end]) { return { left: percent(this.place(start)), width: percent(this.place(end) - this.place(start)) }; }
+  place(seconds) {
+    return (seconds - this.start) / (this.end - this.start);
+  }
+  stretch([start, end]) {
+    return { left: percent(this.place(start)), width: percent(this.place(end) - this.place(start)) };
+  }
 
   plot() {
     const { data, maps, about } = this.example;
-    const track = (kind, ...children) => make("div", { class: `track ${kind}`, onclick: (event) => this.seek(event) }, ...children);
+    const track = (kind, ...children) =>
+      make("div", { class: `track ${kind}`, onclick: (event) => this.seek(event) }, ...children);
     const times = Object.entries(data.times);
-    const lines = () => times.flatMap(([, span]) => span.map((second) => make("div", { class: "line", style: { left: percent(this.place(second)) } })));
+    const lines = () =>
+      times.flatMap(([, span]) =>
+        span.map((second) => make("div", { class: "line", style: { left: percent(this.place(second)) } })),
+      );
     const parts = [];
     if (times.length)
-      parts.push(make("div", { class: "side" }, "truth"), track("lane", ...times.map(([i, span]) => make("span", { style: this.stretch(span), title: data.words[i][0] }, data.words[i][0]))));
+      parts.push(
+        make("div", { class: "side" }, "truth"),
+        track(
+          "lane",
+          ...times.map(([i, span]) =>
+            make("span", { style: this.stretch(span), title: data.words[i][0] }, data.words[i][0]),
+          ),
+        ),
+      );
     this.wave = make("canvas", { role: "img", "aria-label": `waveform of ${about.key}` });
     parts.push(make("div", { class: "side" }, "wave"), track("wave", this.wave));
-    parts.push(make("div", { class: "side" }, "log-mel"), track("mel", make("img", { src: data.mel, alt: `log-mel spectrogram of ${about.key}`, style: this.stretch(data.melSpan) }), ...lines()));
-    this.canvas = make("canvas", { role: "img", style: this.stretch([data.offset, data.offset + maps.size * data.step]) });
+    parts.push(
+      make("div", { class: "side" }, "log-mel"),
+      track(
+        "mel",
+        make("img", { src: data.mel, alt: `log-mel spectrogram of ${about.key}`, style: this.stretch(data.melSpan) }),
+        ...lines(),
+      ),
+    );
+    this.canvas = make("canvas", {
+      role: "img",
+      style: this.stretch([data.offset, data.offset + maps.size * data.step]),
+    });
     this.rows = make("div", { class: "rows", hidden: true });
-    const truths = times.map(([i, span]) => make("div", { class: "truth", style: { ...this.stretch(span), ...this.height(i) } }));
+    const truths = times.map(([i, span]) =>
+      make("div", { class: "truth", style: { ...this.stretch(span), ...this.height(i) } }),
+    );
     this.matrix = track("matrix", this.canvas, ...truths, this.rows);
     this.matrix.style.height = `${Math.max(this.row * maps.tokens, 24)}px`;
     this.matrix.addEventListener("mousemove", (event) => this.hover(event));
@@ -43,7 +80,14 @@ class Speech {
     parts.push(make("div", { class: "side" }, "seconds"), make("div", { class: "track axis" }, ...this.ticks()));
     this.head = make("div", { class: "head", hidden: true });
     this.range = make("div", { class: "range", hidden: true });
-    const plot = make("div", { class: "plot" }, ...parts, make("div", { class: "over" }, this.range, this.head));
+    parts.forEach((part, i) => Object.assign(part.style, { gridRow: String(Math.floor(i / 2) + 1) }));
+    const over = make(
+      "div",
+      { class: "over", style: { gridRow: `1 / span ${parts.length / 2}` } },
+      this.range,
+      this.head,
+    );
+    const plot = make("div", { class: "plot" }, ...parts, over);
     plot.style.setProperty("--seconds", this.end - this.start);
     return plot;
   }
@@ -55,16 +99,26 @@ class Speech {
 
   labels() {
     const { tokens, words } = this.example.data;
-    const names = this.row >= 11 ? tokens.map((token, i) => make("span", { style: { gridRow: String(i + 1) } }, token)) : [];
-    this.names = words.map(([word, first, stop]) => make("b", { style: { gridRow: `${first + 1} / ${stop + 1}` } }, (stop - first) * this.row >= 11 ? word : ""));
-    return make("div", { class: "side tokens", style: { gridTemplateRows: `repeat(${tokens.length}, ${this.row}px)` } }, ...this.names, ...names);
+    const names =
+      this.row >= 11 ? tokens.map((token, i) => make("span", { style: { gridRow: String(i + 1) } }, token)) : [];
+    this.names = words.map(([word, first, stop]) =>
+      make("b", { style: { gridRow: `${first + 1} / ${stop + 1}` } }, (stop - first) * this.row >= 11 ? word : ""),
+    );
+    return make(
+      "div",
+      { class: "side tokens", style: { gridTemplateRows: `repeat(${tokens.length}, ${this.row}px)` } },
+      ...this.names,
+      ...names,
+    );
   }
 
   ticks() {
     const span = this.end - this.start;
     const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60].find((s) => span / s <= 9) ?? 120;
     const count = Math.floor((this.end - step * 0.35) / step + 1e-9);
-    return Array.from({ length: Math.max(count, 0) + 1 }, (_, i) => make("span", { style: { left: percent(this.place(i * step)) } }, String(Number((i * step).toFixed(2)))));
+    return Array.from({ length: Math.max(count, 0) + 1 }, (_, i) =>
+      make("span", { style: { left: percent(this.place(i * step)) } }, String(Number((i * step).toFixed(2)))),
+    );
   }
 
   draw() {
@@ -76,7 +130,10 @@ class Speech {
         tops.fill(top, first, stop);
       }
     const values = new Float32Array(maps.tokens * maps.size);
-    for (let t = 0; t < maps.tokens; t++) maps.token(t).forEach((weight, s) => { values[t * maps.size + s] = weight / tops[t]; });
+    for (let t = 0; t < maps.tokens; t++)
+      maps.token(t).forEach((weight, s) => {
+        values[t * maps.size + s] = weight / tops[t];
+      });
     if (values.length) paint(this.canvas, null, values, maps.size, maps.tokens, 1);
     this.canvas.setAttribute("aria-label", `attention of ${maps.tokens} tokens over ${maps.size} time steps`);
     this.drawWave();
@@ -112,8 +169,14 @@ class Speech {
     const place = `attention hears it from ${start.toFixed(2)} to ${end.toFixed(2)} s`;
     if (!times[index]) return [place, ", true time not known"];
     const late = Math.round(1000 * (start - times[index][0]));
-    return [`${place}, truly ${times[index][0].toFixed(2)} to ${times[index][1].toFixed(2)} s: `,
-      make("span", { class: Math.abs(late) <= 100 ? "yes" : "no" }, `${Math.abs(late)} ms ${late < 0 ? "early" : "late"}`)];
+    return [
+      `${place}, truly ${times[index][0].toFixed(2)} to ${times[index][1].toFixed(2)} s: `,
+      make(
+        "span",
+        { class: Math.abs(late) <= 100 ? "yes" : "no" },
+        `${Math.abs(late)} ms ${late < 0 ? "early" : "late"}`,
+      ),
+    ];
   }
 
   at(event) {
@@ -155,18 +218,21 @@ class Speech {
 
   begin() {
     for (const other of examples) if (other !== this.example && other.view?.playing) other.view.stop();
-    this.audio.play().then(() => {
-      if (this.playing) return;
-      this.playing = true;
-      this.head.hidden = false;
-      const tick = () => {
-        if (!this.playing) return;
-        if (this.until !== null && this.audio.currentTime >= this.until) return this.stop();
-        this.follow();
-        requestAnimationFrame(tick);
-      };
-      tick();
-    }, (error) => this.example.said.replaceChildren(make("span", { class: "no" }, `cannot play: ${error.message}`)));
+    this.audio.play().then(
+      () => {
+        if (this.playing) return;
+        this.playing = true;
+        this.head.hidden = false;
+        const tick = () => {
+          if (!this.playing) return;
+          if (this.until !== null && this.audio.currentTime >= this.until) return this.stop();
+          this.follow();
+          requestAnimationFrame(tick);
+        };
+        tick();
+      },
+      (error) => this.example.said.replaceChildren(make("span", { class: "no" }, `cannot play: ${error.message}`)),
+    );
   }
 
   stop() {

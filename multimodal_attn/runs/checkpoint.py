@@ -68,7 +68,8 @@ def tokenizer_of(config: DictConfig, checkpoint: dict[str, Any]) -> Tokenizer:
         raise ValueError(
             f"tokenizer: _target_ {name!r} is not allowed; expected one under multimodal_attn.data.tokenizers"
         )
-    return hydra.utils.get_class(name).from_state(checkpoint["hyper_parameters"]["tokenizer"])
+    tokenizer: type[Tokenizer] = hydra.utils.get_class(name)
+    return tokenizer.from_state(checkpoint["hyper_parameters"]["tokenizer"])
 
 
 def load(run: str | Path, checkpoint: str = "best", overrides: dict[str, Any] | None = None) -> Run:

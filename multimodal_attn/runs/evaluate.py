@@ -40,12 +40,12 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     device = config.device if config.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     run.module.to(device)
     cache_features(run.config, run.data, run.module.model, (config.split,))
-    source = run.data.source(config.split)
+    run.data.source(config.split)  # a missing split or folder is an error before anything is written
     folder = run.folder / "evaluation" / config.split
     folder.mkdir(parents=True, exist_ok=True)
 
     predictions, weights, skipped = _decode_split(run, config, search, device)
-    skipped = source.skipped + skipped
+    skipped = run.data.skipped(config.split) + skipped
     metrics = run.module.scores([p["text"] for p in predictions], [p["references"] for p in predictions])
     metrics |= run.module.attention_scores.compute()
     metrics |= {"num_examples": len(predictions), "num_skipped": len(skipped)}

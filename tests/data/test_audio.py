@@ -49,7 +49,7 @@ def test_reads_a_part(tmp_path):
 def test_too_short(tmp_path, samples):
     path = tmp_path / "short.wav"
     soundfile.write(path, np.zeros(samples), 16000)
-    with pytest.raises(UnreadableError, match="no audio|at least 0.025 s"):
+    with pytest.raises(UnreadableError, match=r"no audio|at least 0.025 s"):
         read_audio(path, 16000)
     with pytest.raises(UnreadableError, match=r"at least 0.025 s"):
         audio_seconds(path)

@@ -60,7 +60,7 @@ def test_unknown_key_is_named() -> None:
 
 def test_foreign_targets_are_refused() -> None:
     node = OmegaConf.create({"inner": {"_target_": "os.system", "command": "true"}})
-    with pytest.raises(ValueError, match="'os.system' is not allowed"):
+    with pytest.raises(ValueError, match=r"'os.system' is not allowed"):
         build(node)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 from multimodal_attn.predictor import load as load_predictor
 from multimodal_attn.runs.checkpoint import find_checkpoint, load

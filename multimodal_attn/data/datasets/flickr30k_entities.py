@@ -87,7 +87,7 @@ def _ground(line: str, boxes: dict[str, tuple[Box, ...]]) -> tuple[str, dict[int
         chain, text = phrase.groups()
         # Normalising takes each piece between spaces alone, so the words of the pieces are those of the whole.
         words += normalize_caption(text).split()
-        head = start + len(normalize_caption(re.sub(r"\s's$", "", text.rstrip())).split()) - 1
+        head = len(words) - 1 - text.endswith(" 's")
         if chain in boxes and head >= start:
             grounded[head] = boxes[chain]
     words += normalize_caption(line[end:]).split()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections.abc import Container
 from pathlib import Path
 
 from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
@@ -49,18 +49,19 @@ class Flickr8k:
         self.skipped: list[UnreadableError] = []
         self.num_grounded = self.num_ungrounded = 0
 
-        wanted = _lines(self.root, f"Flickr8k_text/Flickr_8k.{SPLIT_FILES[split]}.txt")
-        captions = self._read_captions()
+        lines = _lines(self.root, f"Flickr8k_text/Flickr_8k.{SPLIT_FILES[split]}.txt")
+        names = dict.fromkeys(line.strip() for line in lines if line.strip())
+        captions = self._read_captions(names)
         folder = self.root / "Flicker8k_Dataset"
         present = set(os.listdir(folder)) if folder.is_dir() else set()
         entities_folder = self.root / "flickr30k_entities"
         entities = Flickr30kEntities(entities_folder) if entities_folder.is_dir() else None
 
         self._examples: list[tuple[str, tuple[Target, ...]]] = []
-        for name in dict.fromkeys(line.strip() for line in wanted if line.strip()):
+        for name in names:
             if name not in present:
                 self.skipped.append(UnreadableError(str(folder / name), "no such file"))
-            elif not captions[name]:
+            elif name not in captions:
                 self.skipped.append(UnreadableError(str(folder / name), "no caption in Flickr8k.token.txt"))
             else:
                 self._examples.append((name, self._ground(name, captions[name], entities)))
@@ -94,14 +95,17 @@ class Flickr8k:
     def lengths(self) -> list[float]:
         return [1.0] * len(self)
 
-    def _read_captions(self) -> defaultdict[str, list[str]]:
-        captions: defaultdict[str, list[str]] = defaultdict(list)
+    def _read_captions(self, names: Container[str]) -> dict[str, list[str]]:
+        captions: dict[str, list[str]] = {}
         for number, line in enumerate(_lines(self.root, "Flickr8k_text/Flickr8k.token.txt"), start=1):
-            name, _, caption = line.partition("\t")  # name.jpg#0<tab>caption
+            head, tab, caption = line.partition("\t")  # name.jpg#0<tab>caption
+            name = head.rpartition("#")[0].strip()
+            if not line.strip() or (tab and name not in names):  # most lines speak of other splits
+                continue
             text = normalize_caption(caption)
-            if text:
-                captions[name.rpartition("#")[0].strip()].append(text)
-            elif line.strip():
+            if name and text:
+                captions.setdefault(name, []).append(text)
+            else:
                 place = self.root / "Flickr8k_text" / "Flickr8k.token.txt"
                 self.skipped.append(UnreadableError(f"{place}:{number}", "no caption; expected name.jpg#0<tab>caption"))
         return captions

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -62,11 +61,8 @@ def speak(voice: str, lines: list[Line]) -> list[Speech | None]:
         One for each line; None where not every word of it could be found again in the speech.
 
     Raises:
-        ValueError: if the synthesiser is not installed.
-        RuntimeError: if it fails.
+        RuntimeError: if the synthesiser fails or is not installed.
     """
-    if find_spec("espeakng_loader") is None:
-        raise ValueError("the spoken corpus is spoken by espeak-ng (GPL): pip install 'multimodal_attn[speech]'")
     with tempfile.TemporaryDirectory() as folder:
         pcm = Path(folder) / "speech.pcm"
         # -P: the program's folder must not hide modules of the same name.

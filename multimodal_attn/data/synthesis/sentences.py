@@ -11,9 +11,9 @@ ROOMS = "kitchen bedroom bathroom garage hall office garden attic".split()
 SWITCHED = "lights heater fan radio television".split()
 MOVED = "window door blinds curtains".split()
 MUSIC = "jazz rock opera piano".split()
-CITIES = "london paris madrid berlin".split()
+CITIES = "london paris madrid berlin dublin vienna".split()
 DAYS = "monday tuesday wednesday friday sunday".split()
-PEOPLE = "anna peter maria david".split()
+PEOPLE = "anna peter maria david lucy robert".split()
 WEATHERS = "cold warm windy sunny".split()
 TASKS = ("water the plants", "feed the cat", "clean the windows", "buy some bread")
 
@@ -21,20 +21,21 @@ TASKS = ("water the plants", "feed the cat", "clean the windows", "buy some brea
 def sentence(random: Random) -> str:
     """One command of 4 to 9 words: lower case, no punctuation."""
     pick = random.choice
-    room, day, hour = pick(ROOMS), pick(DAYS), pick(HOURS)
+    room, hour = pick(ROOMS), pick(HOURS)
+    when = pick([f"on {day}" for day in DAYS] + [f"at {hour}" for hour in HOURS])
     digits = " ".join(pick(DIGITS) for _ in range(random.randint(3, 6)))
     degrees = pick(["nineteen", "twenty", "twenty one", "twenty two", "twenty three", "twenty four"])
+    # Each has several hundred sentences at least: as all are to be different, one with fewer would become rare.
     templates = (
         f"turn {pick(['on', 'off'])} the {room} {pick(SWITCHED)} at {hour}",
-        f"turn {pick(['on', 'off'])} the {pick(SWITCHED)} in the {room}",
-        f"heat the {room} to {degrees} degrees at {hour}",
-        f"dim the {room} lights to {pick(TENS)} percent",
-        f"{pick(['open', 'close'])} the {room} {pick(MOVED)}",
-        f"{pick(['open', 'close'])} the {room} {pick(MOVED)} on {day}",
-        f"play {pick(MUSIC)} in the {room} at {hour}",
-        f"wake {pick(PEOPLE)} on {day} at {hour} {pick(TENS[:3])}",
-        f"tell {pick(PEOPLE)} to {pick(TASKS)} on {day}",
-        f"will it be {pick(WEATHERS)} in {pick(CITIES)} on {day}",
+        f"turn {pick(['on', 'off'])} the {pick(SWITCHED)} in the {room} {when}",
+        f"{pick(['open', 'close'])} the {room} {pick(MOVED)} {pick([when, 'now'])}".removesuffix(" now"),
+        f"heat the {room} to {degrees} degrees {when}",
+        f"dim the {room} lights to {pick(TENS)} percent {when}",
+        f"play {pick(MUSIC)} in the {room} {when}",
+        f"wake {pick(PEOPLE)} on {pick(DAYS)} at {hour} {pick(TENS[:3])}",
+        f"tell {pick(PEOPLE)} to {pick(TASKS)} {when}",
+        f"will it be {pick(WEATHERS)} in {pick(CITIES)} {when}",
         f"call {digits}",
         f"the code is {digits}",
     )

@@ -38,7 +38,7 @@ class SkippedFiles(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         datamodule = trainer.datamodule  # type: ignore[attr-defined]
         for split in ("train", "val"):
-            self.add(datamodule.source(split).skipped)
+            self.add(datamodule.skipped(split))
         self.report()
 
     def on_train_batch_end(
