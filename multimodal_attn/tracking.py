@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
+import math
+import re
 import shutil
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities import rank_zero_only
+
+log = logging.getLogger(__name__)
+_without_media: set[type[Logger]] = set()  # kinds of loggers that have been told of
 
 
 class FileLogger(Logger):
@@ -47,18 +54,33 @@ class FileLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Appends a line."""
+        """Appends a line; what JSON has no number for (NaN, infinity) becomes null."""
+        line: dict[str, Any] = {"step": step}
+        for name, value in metrics.items():
+            number = float(value)
+            line[name] = int(number) if name == "epoch" else number if math.isfinite(number) else None
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps({"step": step, **{name: float(value) for name, value in metrics.items()}}) + "\n")
+        with (self.folder / "metrics.jsonl").open("ab+") as file:
+            # A run that was killed may have left half a line, which would swallow this one.
+            if file.seek(0, 2) and not self._ends_whole(file):
+                file.write(b"\n")
+            file.write(json.dumps(line, allow_nan=False).encode() + b"\n")
+
+    @staticmethod
+    def _ends_whole(file: IO[bytes]) -> bool:
+        file.seek(-1, 2)
+        return file.read(1) == b"\n"
 
     def media(self, key: str, step: int, suffix: str) -> Path:
-        """The path for a file of this key and step; its folder exists."""
-        folder = self.folder / "media" / key
+        """The path for a file of this key and step; its folder exists. Slashes in the key make folders."""
+        # A key may hold an example's key, and that any character: none may lead out of the folder.
+        parts = [re.sub(r"[^\w.=+-]", "_", part).lstrip(".") for part in key.split("/")]
+        folder = self.folder.joinpath("media", *(part for part in parts if part))
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"step_{step:06d}{suffix}"
 
 
+@rank_zero_only
 def log_figure(loggers: Iterable[Logger], key: str, figure: Figure, step: int) -> None:
     """Logs a matplotlib figure as a picture."""
     canvas = FigureCanvasAgg(figure)
@@ -73,21 +95,27 @@ def log_figure(loggers: Iterable[Logger], key: str, figure: Figure, step: int) -
             logger.experiment.add_image(key, pixels, step, dataformats="HWC")
         elif isinstance(logger, FileLogger):
             figure.savefig(logger.media(key, step, ".png"))
+        else:
+            _skip(logger)
 
 
+@rank_zero_only
 def log_page(loggers: Iterable[Logger], key: str, path: Path, step: int) -> None:
     """Logs a self-contained HTML file. TensorBoard has no place for one and gets its path as text."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             import wandb
 
-            _log_to_wandb(logger, key, wandb.Html(path.read_text(encoding="utf-8"), inject=False), step)
+            _log_to_wandb(logger, key, wandb.Html(Path(path).read_text(encoding="utf-8"), inject=False), step)
         elif isinstance(logger, TensorBoardLogger):
             logger.experiment.add_text(key, str(path), step)
         elif isinstance(logger, FileLogger):
             shutil.copyfile(path, logger.media(key, step, ".html"))
+        else:
+            _skip(logger)
 
 
+@rank_zero_only
 def log_table(
     loggers: Iterable[Logger], key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int
 ) -> None:
@@ -98,13 +126,17 @@ def log_table(
 
             _log_to_wandb(logger, key, wandb.Table(columns=list(columns), data=[list(row) for row in rows]), step)
         elif isinstance(logger, TensorBoardLogger):
-            lines = ["|".join(columns), "|".join("-" * len(columns)), *("|".join(map(str, row)) for row in rows)]
+            cells = [[_markdown(cell) for cell in row] for row in (columns, ["---"] * len(columns), *rows)]
+            lines = [f"|{'|'.join(row)}|" for row in cells]
             logger.experiment.add_text(key, "\n".join(lines), step)
         elif isinstance(logger, FileLogger):
             objects = (json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) for row in rows)
             logger.media(key, step, ".jsonl").write_text("".join(line + "\n" for line in objects), encoding="utf-8")
+        else:
+            _skip(logger)
 
 
+@rank_zero_only
 def log_audio(loggers: Iterable[Logger], key: str, waveform: np.ndarray, sample_rate: int, step: int) -> None:
     """Logs a mono waveform.
 
@@ -122,6 +154,20 @@ def log_audio(loggers: Iterable[Logger], key: str, waveform: np.ndarray, sample_
             import soundfile
 
             soundfile.write(logger.media(key, step, ".flac"), waveform, sample_rate)
+        else:
+            _skip(logger)
+
+
+def _markdown(cell: Any) -> str:
+    return str(cell).replace("|", "\\|").replace("\n", " ")
+
+
+def _skip(logger: Logger) -> None:
+    """Says once for each kind of logger that it gets no media; Lightning's dry runs log nowhere on purpose."""
+    if isinstance(logger, DummyLogger) or type(logger) in _without_media:
+        return
+    _without_media.add(type(logger))
+    log.warning("%s gets no pictures, pages, tables or audio: no way to log them there", type(logger).__name__)
 
 
 def _log_to_wandb(logger: WandbLogger, key: str, value: Any, step: int) -> None:

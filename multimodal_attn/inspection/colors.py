@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from multimodal_attn.inspection.record import AttentionRecord
 
 # Perceptually uniform, and its lightness alone orders it: it reads the same for colour-blind eyes and in grey print.
-HEAT = np.asarray(colormaps["inferno"].colors, dtype=np.float32)  # (256, 3) in [0, 1]
+HEAT = colormaps["inferno"](np.arange(256))[:, :3].astype(np.float32)  # (256, 3) in [0, 1]
 TRUTH = "#19d3f3"  # true boxes and times: a hue that the heat colours never take
 
 # Over a photo, a weight of 0 dims it a little and the top of the scale nearly covers it. The photo keeps only a part

@@ -25,6 +25,10 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
         The best value of the monitored metric: what a sweep optimises.
     """
     checkpoint = find_checkpoint(Path(config.resume), prefer="last") if config.resume else None
+    if config.trainer.precision == "16-mixed" and config.optimizer.get("fused"):
+        raise ValueError(
+            "optimizer.fused: true; trainer.precision=16-mixed scales the loss and needs optimizer.fused=false"
+        )
     pl.seed_everything(config.seed, verbose=False)
     torch.set_float32_matmul_precision("high")
     run_dir.mkdir(parents=True, exist_ok=True)

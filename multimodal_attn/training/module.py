@@ -92,6 +92,18 @@ class Seq2SeqModule(pl.LightningModule):
         progress = self.global_step / max(1, self.trainer.estimated_stepping_batches)
         return self.sampling_probability * min(1.0, max(0.0, (progress - first) / max(1e-9, last - first)))
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clips the norm of all gradients. Lightning's own refuses fused optimisers in bf16, where nothing is scaled."""
+        if gradient_clip_val and self.trainer.precision != "16-mixed" and gradient_clip_algorithm in (None, "norm"):
+            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
     def configure_optimizers(self) -> Any:
         optimizer = self.make_optimizer(self.model)
         if self.make_scheduler is None:

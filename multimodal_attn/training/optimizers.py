@@ -16,6 +16,7 @@ def adamw(
     weight_decay: float = 0.0,
     betas: tuple[float, float] = (0.9, 0.98),
     backbone_lr_scale: float = 0.1,
+    fused: bool = True,
 ) -> Optimizer:
     """AdamW (Loshchilov & Hutter 2019) with weight decay on matrices only.
 
@@ -24,6 +25,7 @@ def adamw(
         lr: learning rate.
         weight_decay: decoupled decay of parameters with two or more axes; biases and norms are left alone.
         betas: of the running means.
+        fused: one kernel for all parameters, twice as fast on CPUs and GPUs; not with trainer.precision=16-mixed.
         backbone_lr_scale: what a pretrained backbone that is being fine-tuned gets of ``lr``.
     """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
@@ -42,7 +44,7 @@ def adamw(
         ],
         lr=lr,
         betas=(betas[0], betas[1]),
-        fused=True,  # half the time of the default on a CPU as well
+        fused=fused,
     )
 
 

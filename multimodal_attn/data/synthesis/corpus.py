@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-import torchaudio.functional
+import torchaudio.transforms
 from filelock import FileLock
 from rich.console import Console
 from rich.progress import Progress
@@ -34,17 +34,18 @@ SPLITS = ("train", "val", "test")
 CHECKSUMS = "SHA256SUMS"
 
 # Accent and timbre. No voice is in two splits, and no timbre (behind the plus sign) of val or test is heard in train.
+# The breathy f2, f3 and f5 are left out: they alone sound different in every process.
 VOICES: dict[str, tuple[str, ...]] = {
     "train": (
-        *("en-us+m1", "en-us+f2", "en-us+Michael", "en-us+steph", "en-us+max", "en-us+adam"),
-        *("en+m3", "en+f1", "en+boris", "en+aunty", "en+grandpa", "en+miguel"),
-        *("en-gb-scotland+m5", "en-gb-scotland+f3", "en-gb-scotland+Mike", "en-gb-scotland+shelby"),
-        *("en-gb-x-rp+m2", "en-gb-x-rp+robert", "en-gb-x-rp+Denis", "en-gb-x-rp+grandma"),
+        *("en-us+m1", "en-us+f4", "en-us+Michael", "en-us+linda", "en-us+max", "en-us+adam"),
+        *("en+m3", "en+f1", "en+boris", "en+aunty", "en+quincy", "en+edward"),
+        *("en-gb-scotland+m5", "en-gb-scotland+Andrea", "en-gb-scotland+Mike", "en-gb-scotland+shelby"),
+        *("en-gb-x-rp+m2", "en-gb-x-rp+robert", "en-gb-x-rp+Denis", "en-gb-x-rp+victor"),
         *("en-gb-x-gbclan+m8", "en-gb-x-gbclan+Nguyen"),
         *("en-us-nyc+m4", "en-us-nyc+benjamin"),
     ),
-    "val": ("en-us+m6", "en+f5", "en-gb-scotland+marcelo", "en-gb-x-rp+Annie"),
-    "test": ("en-us+f4", "en-gb-x-rp+m7", "en-gb-x-gbclan+michel", "en-us-nyc+steph2"),
+    "val": ("en-us+m6", "en+grandma", "en-gb-scotland+marcelo", "en-gb-x-rp+Annie"),
+    "test": ("en-us+anika", "en-gb-x-rp+m7", "en-gb-x-gbclan+michel", "en-us-nyc+steph2"),
 }
 
 
@@ -189,13 +190,15 @@ def _build_voice(folder: Path, seed: int, split: str, voice: str, indices: list[
         )
         for index, random in zip(indices, randoms, strict=True)
     ]
+    resample = torchaudio.transforms.Resample(espeak.SAMPLE_RATE, SAMPLE_RATE)  # computes its filter once
     entries = []
     for index, line, random, speech in zip(indices, lines, randoms, espeak.speak(voice, lines), strict=True):
         if speech is None:
             continue
-        waveform, offset, conditions = render(speech.samples, random)
+        clean = resample(torch.from_numpy(speech.samples.astype(np.float32) / 2**15)).numpy()
+        waveform, offset, conditions = render(clean, random)
         name = f"{split}/{index:05d}.flac"
-        soundfile.write(folder / name, waveform, SAMPLE_RATE, subtype="PCM_16")
+        soundfile.write(folder / name, waveform, SAMPLE_RATE, subtype="PCM_16", compression_level=0.0)  # half the time
         entries.append(
             {
                 "file": name,
@@ -212,20 +215,18 @@ def _build_voice(folder: Path, seed: int, split: str, voice: str, indices: list[
     return entries
 
 
-def render(samples: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, float, dict[str, float | None]]:
+def render(clean: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, float, dict[str, float | None]]:
     """Clean speech as a microphone might have heard it: silence around it, a room, noise and some level.
 
     Args:
-        samples: (L,) int16 at 22050 Hz.
+        clean: (L,) speech at 16 kHz.
         random: decides on all of it.
 
     Returns:
-        The waveform (L',) float32 at 16 kHz, the seconds by which the speech has moved, and what was chosen.
+        The waveform (L',) float32, the seconds by which the speech has moved, and what was chosen.
     """
-    speech = torch.from_numpy(samples.astype(np.float32) / 2**15)
-    clean = torchaudio.functional.resample(speech, espeak.SAMPLE_RATE, SAMPLE_RATE).numpy().astype(np.float64)
     before, after = (int(random.uniform(0.05, 0.35) * SAMPLE_RATE) for _ in range(2))
-    waveform = np.pad(clean, (before, after))
+    waveform = np.pad(clean.astype(np.float64), (before, after))
     conditions: dict[str, float | None] = {"decay_seconds": None, "snr_db": None}
     if random.random() < 0.5:
         decay, direct_db = random.uniform(0.15, 0.45), random.uniform(2.0, 14.0)

@@ -1,0 +1,54 @@
+"""Miniature records with known attention, for the tests of figures and page."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multimodal_attn.inspection.record import AttentionRecord
+from multimodal_attn.types import Box, Grid, Span, Timeline
+
+
+def photo_record(key: str = "photo.jpg", words: str = "a red dog", heads: int = 1) -> AttentionRecord:
+    """A 4 x 6 grid whose sharpest word, the last, puts 0.77 into the cell of row 1, column 2."""
+    generator = np.random.default_rng(0)
+    names = words.split()
+    weights = np.full((len(names), heads, 24), 1 / 24, dtype=np.float32)
+    if names:
+        weights[-1] = 0.01
+        weights[-1, :, 1 * 6 + 2] = 0.77
+    return AttentionRecord(
+        key=key,
+        source=generator.integers(0, 255, (40, 60, 3), dtype=np.uint8),
+        layout=Grid(4, 6),
+        tokens=names,
+        words=[(name, index, index + 1) for index, name in enumerate(names)],
+        weights=weights,
+        text=words,
+        references=["a dog", "the red dog"],
+        score=-0.5,
+        flags=[],
+        boxes={len(names) - 1: (Box(0.3, 0.2, 0.55, 0.6),)} if names else {},
+    )
+
+
+def speech_record(key: str = "clip", seconds: float = 1.0, sample_rate: int = 16_000) -> AttentionRecord:
+    """Two words of two characters and the space between them, each on its own 0.2 s of the recording."""
+    generator = np.random.default_rng(0)
+    steps = max(round(seconds / 0.04), 5)
+    weights = np.full((5, 1, steps), 0.1 / steps, dtype=np.float32)
+    for token in range(5):
+        weights[token, 0, token * steps // 5] += 0.9
+    return AttentionRecord(
+        key=key,
+        source=(0.1 * generator.standard_normal(round(seconds * sample_rate))).astype(np.float32),
+        layout=Timeline(0.04),
+        tokens=["g", "o", "␣", "u", "p"],
+        words=[("go", 0, 2), ("up", 3, 5)],
+        weights=weights,
+        text="go up",
+        references=["go up"],
+        score=-0.1,
+        flags=["hit_max_length"],
+        times={0: Span(0.0, 0.4), 1: Span(0.6, 1.0)},
+        sample_rate=sample_rate,
+    )
