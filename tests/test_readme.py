@@ -21,7 +21,9 @@ def commands() -> list[str]:
     found = []
     for page in PAGES:
         for line in (ROOT / page).read_text().splitlines():
-            if match := re.match(r"(?:# )?(python (?:train|evaluate)\.py .*|python -m multimodal_attn .*)", line.strip()):
+            if match := re.match(
+                r"(?:# )?(python (?:train|evaluate)\.py .*|python -m multimodal_attn .*)", line.strip()
+            ):
                 found.append(re.split(r"\s{2,}#|, or python| --help", match[1])[0].strip().rstrip(","))
     return sorted(set(found))
 

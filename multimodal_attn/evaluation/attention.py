@@ -73,6 +73,8 @@ def onset_times(
     (dynamic time warping, as Whisper does for word times; unlike there, the path need not begin at the first step nor
     end at the last, so that silence there belongs to no word). A word begins at the first step on the path that its
     first token attends to, more than uniformly; a step that two tokens share is split between them by their weights.
+    Tokens between two words (a space) count as the beginning of the second, as in Whisper's vocabulary: a space is
+    written when the next word begins to be heard.
     ``peak`` takes the strongest step of the first and the last token, whatever their order.
 
     Args:
@@ -99,8 +101,11 @@ def onset_times(
         starts, ends = _path(weights)
     step, offset = timeline.step_seconds, timeline.offset_seconds
     spans = []
+    before = None
     for first, stop in word_spans:
-        start = offset + step * float(starts[first])
+        token = first if before is None or method == "peak" else before
+        before = stop
+        start = offset + step * float(starts[token])
         spans.append(Span(start, max(start, offset + step * float(ends[stop - 1]))))
     return spans
 

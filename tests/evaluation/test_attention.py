@@ -94,11 +94,11 @@ def test_a_cut_off_caption_counts_only_its_words() -> None:
 # --------------------------------------------------------------------------------------------------- onsets
 
 
-def test_words_begin_where_their_first_token_does() -> None:
+def test_words_begin_with_the_space_before_them() -> None:
     weights = one_hot(12, 2, 3, 5, 8)
     spans = onset_times(weights, Timeline(STEP), [(0, 2), (3, 4)])
     assert spans[0].start == pytest.approx(0.2)  # the two steps of silence belong to no word
-    assert spans[1].start == pytest.approx(0.8)
+    assert spans[1].start == pytest.approx(0.5)
     assert spans[1].end == pytest.approx(0.9)
 
 

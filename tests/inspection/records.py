@@ -49,6 +49,6 @@ def speech_record(key: str = "clip", seconds: float = 1.0, sample_rate: int = 16
         references=["go up"],
         score=-0.1,
         flags=["hit_max_length"],
-        times={0: Span(0.0, 0.4), 1: Span(0.6, 1.0)},
+        times={0: Span(0.0, 0.4), 1: Span(0.4, 1.0)},
         sample_rate=sample_rate,
     )

@@ -119,7 +119,7 @@ def test_timeline_says_tokens_words_and_truth():
     assert "hit_max_length" in text
     first, second = figure.axes[1].patches
     assert (first.get_x(), first.get_width(), first.get_y(), first.get_height()) == (0.0, 0.4, -0.5, 2)
-    assert (second.get_x(), second.get_y()) == (0.6, 2.5)
+    assert (second.get_x(), second.get_y()) == (0.4, 2.5)
 
 
 def test_timeline_of_many_tokens_labels_words():

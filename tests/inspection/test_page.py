@@ -158,8 +158,8 @@ def test_speech_example(tmp_path: Path):
     waveform, rate = soundfile.read(io.BytesIO(media(example["audio"])), dtype="float32")
     assert rate == 16_000
     np.testing.assert_allclose(waveform, record.source, atol=1 / 32_000)
-    assert example["times"] == {"0": [0, 0.4], "1": [0.6, 1]}
-    assert [round(start, 1) for start, _ in example["heard"]] == [0, 0.6]
+    assert example["times"] == {"0": [0, 0.4], "1": [0.4, 1]}
+    assert [round(start, 1) for start, _ in example["heard"]] == [0, 0.4]
     assert elements.json("overview")["examples"][0]["late"] < 20
 
 
