@@ -17,12 +17,13 @@ OmegaConf.register_new_resolver("or_else", lambda value, default: default if val
 def main(config: DictConfig) -> float | None:
     # Imported here, so that --help and tab completion do not wait for torch.
     from multimodal_attn.runs.train import resumed_config, train
+    from multimodal_attn.training.callbacks.non_finite import TrainingDivergedError
 
     try:
         if config.resume:
             config = resumed_config(config, list(HydraConfig.get().overrides.task))
         return train(config, Path(HydraConfig.get().runtime.output_dir))
-    except ValueError as error:
+    except (ValueError, TrainingDivergedError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
 

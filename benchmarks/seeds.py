@@ -2,8 +2,8 @@
 
     python benchmarks/seeds.py OUT experiment=listen_attend_spell_grid data.root=... [--seeds 0 1 2] [--split val]
 
-Each seed lives in OUT/seed_N: what is there already is not trained again, so that an interrupted call goes on. Wall time
-is that of the whole `python train.py` process, start-up and validation included.
+Each seed lives in OUT/seed_N: what is there already is not trained again, so that an interrupted call goes on. Wall
+time is that of the whole `python train.py` process, start-up and validation included.
 """
 
 from __future__ import annotations

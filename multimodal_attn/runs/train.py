@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -29,6 +31,7 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
         raise ValueError(
             "optimizer.fused: true; trainer.precision=16-mixed scales the loss and needs optimizer.fused=false"
         )
+    _quieten_lightning()
     pl.seed_everything(config.seed, verbose=False)
     torch.set_float32_matmul_precision("high")
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -59,6 +62,12 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
             f"best {config.monitor.name}: {float(best):.4f}; evaluate with: python evaluate.py run={run_dir}"
         )
     return None if best is None else float(best)
+
+
+def _quieten_lightning() -> None:
+    """Drops what Lightning prints for its own ends: an advertisement, and a warning about itself."""
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(lambda r: "litlogger" not in r.getMessage())
+    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
 
 
 def resumed_config(config: DictConfig, overrides: list[str]) -> DictConfig:

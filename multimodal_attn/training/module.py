@@ -98,7 +98,7 @@ class Seq2SeqModule(pl.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clips the norm of all gradients. Lightning's own refuses fused optimisers in bf16, where nothing is scaled."""
+        """Clips the norm of all gradients; Lightning refuses fused optimisers in bf16, where nothing is scaled."""
         if gradient_clip_val and self.trainer.precision != "16-mixed" and gradient_clip_algorithm in (None, "norm"):
             torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
         else:
