@@ -102,7 +102,8 @@ class ConnectedDigits:
             recordings = speakers[int(random.integers(len(speakers)))]
             count = int(random.integers(min_digits, max_digits + 1))
             chosen = [recordings[i] for i in random.integers(len(recordings), size=count)]
-            gaps = [round(gap * sample_rate) for gap in random.uniform(gap_seconds[0], gap_seconds[1], size=count + 1)]
+            low, high = float(gap_seconds[0]), float(gap_seconds[1])
+            gaps = [round(gap * sample_rate) for gap in random.uniform(low, high, size=count + 1)]
             self._plans.append((chosen, gaps))
 
     def _find(self, folder: Path, split: str, protocol: str, held_out: Sequence[str]) -> list[list[_Recording]]:
