@@ -25,7 +25,13 @@ def test_interrupt_resume_evaluate_predict(tmp_path: Path) -> None:
     run = tmp_path / "run"
     overrides = [*SHAPES, f"hydra.run.dir={run}", f"cache_dir={tmp_path}", "trainer.max_epochs=500"]
     process = subprocess.Popen(
-        [sys.executable, "train.py", *overrides], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "train.py", *overrides],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # A shell that runs the tests in the background lets its children ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while not (run / "metrics.jsonl").is_file() and time.monotonic() < deadline and process.poll() is None:
