@@ -44,7 +44,7 @@ class Seq2SeqModule(pl.LightningModule):
         objectives: Mapping[str, nn.Module],
         search: Search,
         scores: Scores,
-        optimizer: Callable[[nn.Module], Optimizer],
+        optimizer: Callable[[Seq2Seq], Optimizer],
         scheduler: Callable[..., Any] | None,
         sampling_probability: float = 0.0,
         sampling_ramp: tuple[float, float] = (0.0, 0.5),

@@ -9,9 +9,12 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from multimodal_attn.models.encoders.picture import PictureEncoder
+from multimodal_attn.models.seq2seq import Seq2Seq
+
 
 def adamw(
-    model: nn.Module,
+    model: Seq2Seq,
     lr: float,
     weight_decay: float = 0.0,
     betas: tuple[float, float] = (0.9, 0.98),
@@ -28,10 +31,11 @@ def adamw(
         fused: one kernel for all parameters, twice as fast on CPUs and GPUs; not with trainer.precision=16-mixed.
         backbone_lr_scale: what a pretrained backbone that is being fine-tuned gets of ``lr``.
     """
+    fine_tunes = isinstance(model.encoder, PictureEncoder) and model.encoder.pretrained
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            pretrained = name.startswith("encoder.body.") and not _from_scratch(model)
+            pretrained = fine_tunes and name.startswith("encoder.body.")
             groups.setdefault((pretrained, parameter.ndim > 1), []).append(parameter)
     return torch.optim.AdamW(
         [
@@ -46,10 +50,6 @@ def adamw(
         betas=(betas[0], betas[1]),
         fused=fused,
     )
-
-
-def _from_scratch(model: nn.Module) -> bool:
-    return not getattr(model.encoder, "pretrained", False)
 
 
 def cosine(

@@ -47,7 +47,15 @@ class EfficientNetLite(PictureEncoder):
             raise ValueError(f"encoder.variant: {variant}; expected 0, 1 or 2")
         body, channels = _body(variant, stride, pretrained)
         super().__init__(
-            body, channels, image_size, dim, dropout=dropout, mean=_MEAN, std=_STD, trainable_from=trainable_from
+            body,
+            channels,
+            image_size,
+            dim,
+            dropout=dropout,
+            mean=_MEAN,
+            std=_STD,
+            trainable_from=trainable_from,
+            pretrained=pretrained,
         )
 
 

@@ -54,7 +54,15 @@ class ImageCNN(PictureEncoder):
                 " expected a (channels, rows, columns) map"
             )
         super().__init__(
-            body, shape[1], image_size, dim, dropout=dropout, mean=mean, std=std, trainable_from=trainable_from
+            body,
+            shape[1],
+            image_size,
+            dim,
+            dropout=dropout,
+            mean=mean,
+            std=std,
+            trainable_from=trainable_from,
+            pretrained=weights is not None,
         )
 
 

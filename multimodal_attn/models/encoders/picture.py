@@ -31,6 +31,7 @@ class PictureEncoder(Encoder):
         mean, std: of each colour in [0, 1], as the body expects.
         trainable_from: name of the body's first child (or grandchild, "a.b") that trains; None freezes the body,
             "all" trains all of it.
+        pretrained: the body was trained before, so that fine-tuning it wants a smaller learning rate.
 
     Raises:
         ValueError: if ``trainable_from`` names no part of the body.
@@ -51,12 +52,14 @@ class PictureEncoder(Encoder):
         mean: tuple[float, ...] = IMAGENET_MEAN,
         std: tuple[float, ...] = IMAGENET_STD,
         trainable_from: str | None = None,
+        pretrained: bool = False,
     ) -> None:
         super().__init__()
         # Channels last makes convolutions faster on CPUs and GPUs alike, and their output the layout of a memory.
         self.body = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.dim = dim or channels
         self.frozen = trainable_from is None
+        self.pretrained = pretrained
         self._frozen_parts = _freeze(body, trainable_from)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
