@@ -9,8 +9,15 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-# A resumed run goes on in its own folder.
-OmegaConf.register_new_resolver("or_else", lambda value, default: default if value is None else value)
+
+def run_folder(resume: str | None, new: str) -> str:
+    """Where a run lives: a resumed one in its own folder, also when ``resume`` names one of its checkpoints."""
+    if resume is None:
+        return new
+    return str(Path(resume).parent.parent) if Path(resume).is_file() else resume
+
+
+OmegaConf.register_new_resolver("run_folder", run_folder)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")

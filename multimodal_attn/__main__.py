@@ -15,12 +15,11 @@ def main(arguments: list[str] | None = None) -> int:
     predict.add_argument("run", type=Path, help="folder of a trained run, or a checkpoint file")
     predict.add_argument("files", nargs="+", type=Path, help="photos or recordings, or folders of them")
     predict.add_argument("--width", type=int, default=5, help="of the beam (default: 5)")
-    predict.add_argument(
-        "--page", nargs="?", type=Path, const=Path("predictions.html"), help="write the attention page"
-    )
+    predict.add_argument("--page", action="store_true", help="write the attention page")
+    predict.add_argument("--page-path", type=Path, default=Path("predictions.html"), help="default: predictions.html")
     options = parser.parse_args(arguments)
     try:
-        return _predict(options.run, options.files, options.width, options.page)
+        return _predict(options.run, options.files, options.width, options.page_path if options.page else None)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -30,8 +29,11 @@ def _predict(run: Path, files: list[Path], width: int, page: Path | None) -> int
     from multimodal_attn.inspection.page import write_page
     from multimodal_attn.predictor import load  # here, so that --help does not wait for torch
 
-    paths = [path for file in files for path in (sorted(file.iterdir()) if file.is_dir() else [file])]
-    records, skipped = load(run, width).predict(path for path in paths if not path.is_dir())
+    # Folders are read with all that lies below them.
+    paths = [p for file in files for p in (sorted(file.rglob("*")) if file.is_dir() else [file]) if not p.is_dir()]
+    if not paths:
+        raise ValueError(f"{', '.join(map(str, files))}: no file there")
+    records, skipped = load(run, width).predict(paths)
     for record in records:
         print(f"{record.key}\t{record.text}" + (f"\t[{', '.join(record.flags)}]" if record.flags else ""))
     for error in skipped:

@@ -30,7 +30,8 @@ def decode_examples(
     hypotheses = module.decode(memory, search)
     module.train(was_training)
     positions = memory.mask.sum(1).tolist()
+    sample_rate = module.config.get("data", {}).get("sample_rate", 16000)
     return [
-        AttentionRecord.from_hypothesis(example, found[0], module.tokenizer, memory.layout, real)
+        AttentionRecord.from_hypothesis(example, found[0], module.tokenizer, memory.layout, real, sample_rate)
         for example, found, real in zip(examples, hypotheses, positions, strict=True)
     ]

@@ -30,9 +30,9 @@ _ALLOWED_TARGETS = (
 )
 
 
-def plain(node: DictConfig) -> dict[str, Any]:
-    """A resolved configuration node as plain containers."""
-    return cast(dict[str, Any], OmegaConf.to_container(node, resolve=True))
+def plain(node: DictConfig, resolve: bool = True) -> dict[str, Any]:
+    """A configuration node as plain containers, with its interpolations resolved or as they are."""
+    return cast(dict[str, Any], OmegaConf.to_container(node, resolve=resolve))
 
 
 def build(node: DictConfig, **arguments: Any) -> Any:
@@ -42,8 +42,7 @@ def build(node: DictConfig, **arguments: Any) -> Any:
         ValueError: if a ``_target_`` in it lies outside of the allowed packages, or an argument does not fit.
     """
     for target in _targets(plain(node)):
-        if not target.startswith(_ALLOWED_TARGETS):
-            raise ValueError(f"config: _target_ {target!r} is not allowed; expected one under {_ALLOWED_TARGETS}")
+        check_target(target)
     try:
         return hydra.utils.instantiate(node, **arguments, _convert_="all")
     except hydra.errors.InstantiationException as error:
@@ -51,6 +50,21 @@ def build(node: DictConfig, **arguments: Any) -> Any:
         if isinstance(cause, ValueError):
             raise cause from None
         raise ValueError(str(error)) from cause
+
+
+def check_target(target: str) -> None:
+    """Refuses what is not a class or function of an allowed package, by where it is defined and not by its name alone.
+
+    Raises:
+        ValueError: if it is not, or does not exist.
+    """
+    try:
+        found = hydra.utils.get_object(target) if target.startswith(_ALLOWED_TARGETS) else None
+    except Exception as error:
+        raise ValueError(f"config: _target_ {target!r} does not exist ({error})") from None
+    home = f"{getattr(found, '__module__', '')}."
+    if found is None or not home.startswith(_ALLOWED_TARGETS) or "." in getattr(found, "__qualname__", "."):
+        raise ValueError(f"config: _target_ {target!r} is not allowed; expected one under {_ALLOWED_TARGETS}")
 
 
 def _targets(node: Any) -> list[str]:
@@ -72,13 +86,19 @@ def build_data(config: DictConfig, tokenizer: Tokenizer | None = None) -> DataMo
 
 def build_module(config: DictConfig, tokenizer: Tokenizer) -> Seq2SeqModule:
     """The LightningModule with a freshly initialised model."""
-    objectives = {name: build(node) for name, node in config.objective.items()}
-    model = Seq2Seq(
-        build(config.encoder),
-        build(config.decoder, attention=build(config.attention)),
-        vocab_size=len(tokenizer),
-        ctc_head=any(objective.needs_ctc_head for objective in objectives.values()),
-    )
+    # A node without a target holds an experiment's settings for an objective that the command line exchanged.
+    objectives = {name: build(node) for name, node in config.objective.items() if "_target_" in node}
+    if not objectives:
+        raise ValueError("objective: none chosen; expected one or more, such as objective=[cross_entropy,ctc]")
+    try:
+        model = Seq2Seq(
+            build(config.encoder),
+            build(config.decoder, attention=build(config.attention)),
+            vocab_size=len(tokenizer),
+            ctc_head=any(objective.needs_ctc_head for objective in objectives.values()),
+        )
+    except TypeError as error:  # a partial got a key that its part does not take
+        raise ValueError(f"decoder or attention: {error}") from None
     return Seq2SeqModule(
         model,
         tokenizer,
@@ -90,7 +110,8 @@ def build_module(config: DictConfig, tokenizer: Tokenizer) -> Seq2SeqModule:
         sampling_probability=config.scheduled_sampling.probability,
         sampling_ramp=tuple(config.scheduled_sampling.ramp),
         seed=config.seed,
-        config=plain(config),
+        # Unresolved, so that a new data.root reaches everything that refers to it.
+        config=plain(config, resolve=False),
     )
 
 
@@ -108,7 +129,7 @@ def cache_features(config: DictConfig, data: DataModule, model: Seq2Seq, splits:
 
     @torch.no_grad()
     def extract(pictures: torch.Tensor) -> torch.Tensor:
-        return encoder.eval().extract(pictures)
+        return encoder.extract(pictures.to(encoder.mean.device))
 
     for split in splits:
         data.cache_features(split, extract, digest.hexdigest()[:16], Path(config.data.cache_dir))

@@ -12,8 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from multimodal_attn.data.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
-from multimodal_attn.runs.build import build_data, build_module
+from multimodal_attn.runs.build import build_data, build_module, check_target
 from multimodal_attn.training.module import Seq2SeqModule
+
+_MISSING = object()
 
 
 @dataclass
@@ -56,14 +58,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint["hyper_parameters"]["config"]["seed"]
         checkpoint["hyper_parameters"]["tokenizer"]
     except Exception as error:  # a torn file raises whatever the unpickler stumbles over
-        raise ValueError(
-            f"{path} is not a readable checkpoint of this package: {str(error).splitlines()[0]}"
-        ) from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"{path} is not a readable checkpoint of this package, or is truncated: {reason}") from error
     return checkpoint
 
 
 def tokenizer_of(config: DictConfig, checkpoint: dict[str, Any]) -> Tokenizer:
     name = config.tokenizer._target_
+    check_target(name)
     if not name.startswith("multimodal_attn.data.tokenizers."):
         raise ValueError(
             f"tokenizer: _target_ {name!r} is not allowed; expected one under multimodal_attn.data.tokenizers"
@@ -87,10 +89,15 @@ def load(run: str | Path, checkpoint: str = "best", overrides: dict[str, Any] | 
     content = read_checkpoint(path)
     config = OmegaConf.create(content["hyper_parameters"]["config"])
     for key, value in (overrides or {}).items():
+        if OmegaConf.select(config, key, default=_MISSING) is _MISSING:
+            raise ValueError(f"{key}: the run has no such key; expected one of {', '.join(config[key.split('.')[0]])}")
         OmegaConf.update(config, key, value)
     tokenizer = tokenizer_of(config, content)
+    # The checkpoint holds the weights: nothing is to be downloaded for a model that has learnt already.
     if "pretrained" in config.encoder:
-        config.encoder.pretrained = False  # the checkpoint holds the weights
+        config.encoder.pretrained = False
+    if "weights" in config.encoder:
+        config.encoder.weights = None
     module = build_module(config, tokenizer)
     rows = content["state_dict"]["model.decoder.vocabulary.weight"].shape[0]
     if rows != len(tokenizer):

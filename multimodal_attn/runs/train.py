@@ -9,11 +9,18 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_info
 
+from multimodal_attn.data.datamodule import DataModule
+from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.runs.build import build, build_data, build_module, cache_features, plain
 from multimodal_attn.runs.checkpoint import find_checkpoint, read_checkpoint, tokenizer_of
+from multimodal_attn.training.module import Seq2SeqModule
+from multimodal_attn.types import UnreadableError
+
+# What a resumed run may change: nothing that a checkpoint restores, such as the optimiser's state, nor the model.
+RESUMABLE = ("trainer.", "data.", "search.", "callbacks.attention_maps.", "run_dir", "cache_dir")
 
 
 def train(config: DictConfig, run_dir: Path) -> float | None:
@@ -27,7 +34,7 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
         The best value of the monitored metric: what a sweep optimises.
     """
     checkpoint = find_checkpoint(Path(config.resume), prefer="last") if config.resume else None
-    if config.trainer.precision == "16-mixed" and config.optimizer.get("fused"):
+    if str(config.trainer.precision) in ("16", "16-mixed") and config.optimizer.get("fused"):
         raise ValueError(
             "optimizer.fused: true; trainer.precision=16-mixed scales the loss and needs optimizer.fused=false"
         )
@@ -35,19 +42,26 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
     pl.seed_everything(config.seed, verbose=False)
     torch.set_float32_matmul_precision("high")
     run_dir.mkdir(parents=True, exist_ok=True)
+    # Everything else that the configuration refers to stays a reference; these two only Hydra and this machine know.
+    config.run_dir, config.cache_dir = str(run_dir), str(config.cache_dir)
     OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
     data = build_data(config, None if checkpoint is None else tokenizer_of(config, read_checkpoint(checkpoint)))
     module = build_module(config, data.tokenizer)
+    _check_modality(data, module)
     cache_features(config, data, module.model, ("train", "val"))
+    module.train()
     callbacks = [build(node) for node in config.callbacks.values() if node]
     loggers: list[Logger] = [build(node) for node in config.logger.values() if node]
-    trainer = pl.Trainer(
-        **plain(config.trainer),
-        callbacks=callbacks,
-        logger=loggers,
-        default_root_dir=run_dir,
-        use_distributed_sampler=False,
-    )
+    try:
+        trainer = pl.Trainer(
+            **plain(config.trainer),
+            callbacks=callbacks,
+            logger=loggers,
+            default_root_dir=run_dir,
+            use_distributed_sampler=False,
+        )
+    except TypeError as error:
+        raise ValueError(f"trainer: {error}") from None
     for logger in loggers:
         logger.log_hyperparams(module.config)
     rank_zero_info(
@@ -55,13 +69,36 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
         f" {len(data.tokenizer)}, {sum(p.numel() for p in module.parameters() if p.requires_grad):,} trainable"
         f" parameters; {run_dir}"
     )
-    trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    finally:
+        for logger in loggers:  # or the next run of a sweep would go on in this one's W&B run
+            if isinstance(logger, WandbLogger):
+                logger.experiment.finish()
     best = trainer.checkpoint_callback.best_model_score if trainer.checkpoint_callback else None  # type: ignore[attr-defined]
     if best is not None:
         rank_zero_info(
             f"best {config.monitor.name}: {float(best):.4f}; evaluate with: python evaluate.py run={run_dir}"
         )
     return None if best is None else float(best)
+
+
+def _check_modality(data: DataModule, module: Seq2SeqModule) -> None:
+    """Refuses pictures for an encoder of speech and the reverse, before torch stumbles over them."""
+    source = data.source("train")
+    for index in range(len(source)):
+        try:
+            is_picture = source[index].source.ndim == 3
+        except UnreadableError:
+            continue
+        if is_picture != isinstance(module.model.encoder, PictureEncoder):
+            kind, other = ("pictures", "recordings") if is_picture else ("recordings", "pictures")
+            raise ValueError(
+                f"encoder: the data are {kind}, but the encoder takes {other}; choose another encoder=, or start from"
+                " an experiment of the right kind, such as experiment=listen_attend_spell_grid data=manifest for speech"
+            )
+        return
+    raise ValueError("data: no training example can be read")
 
 
 def _quieten_lightning() -> None:
@@ -75,24 +112,24 @@ def resumed_config(config: DictConfig, overrides: list[str]) -> DictConfig:
 
     Args:
         config: composed from the command line, with ``resume``.
-        overrides: of the command line, such as ``trainer.max_epochs=20``.
+        overrides: of the command line, such as ``trainer.max_epochs=20`` or ``+data.root=/elsewhere``.
 
     Raises:
-        ValueError: if an override would exchange a part of the model.
+        ValueError: if an override would exchange a part of the model, or change what the checkpoint itself restores.
     """
     saved = OmegaConf.create(
         read_checkpoint(find_checkpoint(Path(config.resume), prefer="last"))["hyper_parameters"]["config"]
     )
     for override in overrides:
-        key, _, _ = override.partition("=")
+        key = override.partition("=")[0].lstrip("+")
         if key == "resume":
             continue
-        if not isinstance(OmegaConf.select(saved, key, default=None), str | int | float | bool | None):
+        old = OmegaConf.select(saved, key, default=None)
+        if not key.startswith(RESUMABLE) or OmegaConf.is_config(old):
             raise ValueError(
-                f"{override}: a resumed run keeps its parts; only single values such as trainer.max_epochs can change"
+                f"{override}: a resumed run keeps its parts; only single values below {', '.join(RESUMABLE)} can change"
             )
-        OmegaConf.update(
-            saved, key.lstrip("+"), OmegaConf.create({"v": OmegaConf.select(config, key.lstrip("+"))})["v"]
-        )
+        OmegaConf.update(saved, key, OmegaConf.select(config, key), force_add=True)
     saved.resume = config.resume
+    saved.run_dir, saved.cache_dir = config.run_dir, config.cache_dir  # the run may have been moved since
     return saved

@@ -131,7 +131,7 @@ class Seq2SeqModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         if not self._hypotheses:
-            return
+            raise ValueError("data: no validation example could be read; skipped.txt in the run's folder lists them")
         scores = {**self.scores(self._hypotheses, self._references), **self.attention_scores.compute()}
         monitor = getattr(self.scores, "monitor", None)
         for name, value in scores.items():

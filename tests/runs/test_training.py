@@ -72,7 +72,7 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Recordings of one to three notes, and a manifest that names them; one file is broken."""
     folder = tmp_path_factory.mktemp("notes")
     random = np.random.default_rng(0)
-    for split, number in (("train", 120), ("val", 8)):
+    for split, number in (("train", 160), ("val", 8)):
         rows = ["audio,text"]
         for index in range(number):
             words = [str(word) for word in random.choice(list(NOTES), size=random.integers(1, 4))]
@@ -98,13 +98,14 @@ def speech_run(notes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"data.val={notes / 'val.csv'}",
         "data.batch_size=8",
         "encoder.hidden_dim=32",
+        "trainer.precision=32-true",
         "encoder.front_end.num_mels=24",
         "encoder.front_end.speeds=[]",
         "encoder.front_end.num_time_masks=0",
         "encoder.front_end.num_mel_masks=0",
         "tokenizer=word",
         "optimizer.lr=0.005",
-        "trainer.max_epochs=10",
+        "trainer.max_epochs=12",
         *SMALL,
     )
     return folder
@@ -119,7 +120,7 @@ def picture_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_speech_training_learns(speech_run: Path) -> None:
     errors = values(speech_run, "val/wer")
-    assert len(errors) == 10
+    assert len(errors) == 12
     assert min(errors) < 0.2
     assert {"train/cross_entropy", "train/ctc", "train/loss"} <= {key for line in lines(speech_run) for key in line}
 
@@ -239,12 +240,33 @@ def test_checkpoint_is_plain_and_rebuilds_the_run(picture_run: Path) -> None:
         torch.testing.assert_close(tensor, content["state_dict"][name])
 
 
+def test_moved_run_goes_on_where_it_is_now(picture_run: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(picture_run, moved)
+    before = len(lines(picture_run))
+    run(moved, "trainer.max_epochs=3", resume=moved)
+    assert len(lines(picture_run)) == before
+    assert values(moved, "val/loss")[-1] != values(picture_run, "val/loss")[-1]
+
+
+def test_what_the_checkpoint_restores_cannot_be_changed(picture_run: Path) -> None:
+    for override in ("optimizer.lr=1", "+attention=dot", "~callbacks.early_stopping", "experiment=other"):
+        with pytest.raises(ValueError, match="a resumed run keeps its parts"):
+            resumed_config(compose("train", f"resume={picture_run}", "run_dir=x", "cache_dir=x"), [override])
+
+
+def test_pictures_are_refused_by_an_encoder_of_speech(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the data are pictures, but the encoder takes recordings"):
+        run(tmp_path / "run", *SHAPES[:3], "encoder=pyramid_lstm", "+data.sample_rate=16000")
+
+
 def test_truncated_checkpoint_is_named(picture_run: Path, tmp_path: Path) -> None:
     whole = find_checkpoint(picture_run).read_bytes()
     path = tmp_path / "torn.ckpt"
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"torn.ckpt is not a readable checkpoint"):
-        load(path)
+    for size in (len(whole) // 2, 0):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match=r"torn.ckpt is not a readable checkpoint"):
+            load(path)
 
 
 def test_other_vocabulary_is_refused_with_both_sizes(picture_run: Path, tmp_path: Path) -> None:

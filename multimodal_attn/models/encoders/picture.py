@@ -61,8 +61,8 @@ class PictureEncoder(Encoder):
         self.frozen = trainable_from is None
         self.pretrained = pretrained
         self._frozen_parts = _freeze(body, trainable_from)
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
         with torch.no_grad():
             probe = body.eval()(torch.zeros(1, 3, image_size, image_size))
         self.layout = Grid(*probe.shape[-2:])

@@ -37,9 +37,10 @@ class AttentionMaps(pl.Callback):
         if self._examples is None:
             source = data.source("val")
             self._examples = []
-            for number in range(min(self.num_examples, len(source))):
+            total = min(self.num_examples, len(source))
+            for number in range(total):
                 try:
-                    self._examples.append(source[number * len(source) // self.num_examples])
+                    self._examples.append(source[number * len(source) // total])
                 except UnreadableError:
                     continue
         return self._examples
