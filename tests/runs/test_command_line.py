@@ -57,7 +57,9 @@ def test_interrupt_resume_evaluate_predict(tmp_path: Path) -> None:
     photos.mkdir()
     Image.new("CMYK", (90, 30), (0, 200, 0, 0)).save(photos / "wide.jpg")
     (photos / "torn.jpg").write_bytes((photos / "wide.jpg").read_bytes()[:200])
-    predicted = python("-m", "multimodal_attn", "predict", str(run), str(photos), "--page", str(tmp_path / "page.html"))
+    predicted = python(
+        "-m", "multimodal_attn", "predict", str(run), str(photos), "--page", "--page-path", str(tmp_path / "page.html")
+    )
     assert predicted.returncode == 0, predicted.stderr
     assert "wide.jpg\t" in predicted.stdout
     assert "skipped" in predicted.stderr
