@@ -13,7 +13,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from multimodal_attn.models.attention.additive import AdditiveAttention
 from multimodal_attn.models.attention.base import Attention, AttentionStep
+from multimodal_attn.models.attention.location import LocationAttention
+from multimodal_attn.models.decoders.fast_loop import LoopPlan, LoopWeights, run_loop
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 
@@ -84,6 +87,7 @@ class RecurrentDecoder(nn.Module):
         gate: scale the context by ``sigmoid(w . hidden)`` (Xu et al., section 4.2.1: beta).
         deep_output: let the embedding of the last token reach the readout (Xu et al., equation 7).
         dropout: on embeddings and on the readout.
+        fast: train through ``fast_loop`` where it covers this decoder.
     """
 
     def __init__(
@@ -99,6 +103,7 @@ class RecurrentDecoder(nn.Module):
         gate: bool = True,
         deep_output: bool = True,
         dropout: float = 0.3,
+        fast: bool = True,
     ) -> None:
         super().__init__()
         for name, value, allowed in (
@@ -109,7 +114,7 @@ class RecurrentDecoder(nn.Module):
                 raise ValueError(f"decoder.{name}: {value!r}; expected one of {', '.join(allowed)}")
         if num_layers < 1:
             raise ValueError(f"decoder.num_layers: {num_layers}; expected at least 1")
-        self.attend, self.initial_state, self.memory_dim = attend, initial_state, memory_dim
+        self.attend, self.initial_state, self.memory_dim, self.fast = attend, initial_state, memory_dim, fast
         self.attention = attention(query_dim=hidden_dim, memory_dim=memory_dim)
         self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=PAD)
         # One product a step and layer: [context or lower layer, own hidden state] -> gates i, f, o, g.
@@ -228,22 +233,42 @@ class RecurrentDecoder(nn.Module):
         inputs, mask = tokens[..., :-1], token_mask[..., 1:]
         steps = mask.sum(-1).amax(1)
         order = steps.argsort(descending=True, stable=True)
-        active = [int(n) for n in (steps[:, None] > torch.arange(inputs.shape[2], device=steps.device)).sum(0).cpu()]
+        active = (steps[:, None] > torch.arange(inputs.shape[2], device=steps.device)).sum(0).tolist()
 
         embedded = self.dropout(self.embedding(inputs[order]))
-        embedded_steps = list(embedded.unbind(2))
-        # unbind, not indexing: the backward of t single selections would write t full-size tensors.
-        gates = self.embedding_gates(embedded).unbind(2)
+        gates = self.embedding_gates(embedded)
         source = self.prepare(memory.select(order))
-        state = self.start(source, tokens.shape[1])
+        loop_weights = self._loop_weights() if self.fast and not sampling_probability else None
+        if loop_weights is not None:
+            hidden, context, weights = self._fast_loop(gates, source, active, loop_weights)
+        else:
+            hidden, context, weights, embedded = self._loop(embedded, gates, source, active, sampling_probability)
+        restore = order.argsort()
+        real_embedded = embedded[restore][mask] if self.deep_output else embedded
+        logits = self._readout(hidden[restore][mask], context[restore][mask], real_embedded)
+        # Rows of one source end at different steps: what they attended to after their end is nobody's attention.
+        joined_weights = weights[restore].masked_fill(~mask[..., None, None], 0.0)
+        return DecoderOutput(logits, tokens[..., 1:][mask], joined_weights, mask)
+
+    def _loop(
+        self, embedded: Tensor, gates: Tensor, source: PreparedMemory, active: list[int], sampling_probability: float
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The definition: hidden (B, K, T, H), context (B, K, T, D), weights (B, K, T, N, S), embeddings as read.
+
+        Shapes:
+            embedded: (B, K, T, E). gates: (B, K, T, 4H), the embedding's part. active: sources at each of T steps.
+        """
+        # unbind, not indexing: the backward of t single selections would write t full-size tensors.
+        embedded_steps, gate_steps = list(embedded.unbind(2)), gates.unbind(2)
+        sources = batch = len(gates)
+        state = self.start(source, gates.shape[1])
         hiddens, contexts, weights = [], [], []
-        sources = len(order)
         for t, num_active in enumerate(active):
             if num_active == 0:
                 break
             if num_active < sources:
                 sources, source, state = num_active, source.first(num_active), state.first(num_active)
-            gate = gates[t][:sources]
+            gate = gate_steps[t][:sources]
             if sampling_probability and t:
                 embedded_steps[t], gate = self._sample(
                     state, embedded_steps[t - 1], embedded_steps[t], gate, sampling_probability
@@ -253,23 +278,51 @@ class RecurrentDecoder(nn.Module):
             contexts.append(state.context)
             weights.append(attended.weights)
 
-        restore = order.argsort()
-        total = inputs.shape[2]
-
         def join(pieces: list[Tensor]) -> Tensor:
-            """Steps of shrinking batches to (B, K, T - 1, ...) in the order in which the sources came."""
-            batch = len(order)
+            """Steps of shrinking batches to (B, K, T, ...)."""
             padded = [
                 torch.cat([p, p.new_zeros(batch - len(p), *p.shape[1:])]) if len(p) < batch else p for p in pieces
             ]
-            padded += [torch.zeros_like(padded[0])] * (total - len(padded))
-            return torch.stack(padded, dim=2)[restore]
+            padded += [torch.zeros_like(padded[0])] * (len(active) - len(padded))
+            return torch.stack(padded, dim=2)
 
-        real_embedded = torch.stack(embedded_steps, dim=2)[restore][mask] if self.deep_output else embedded
-        logits = self._readout(join(hiddens)[mask], join(contexts)[mask], real_embedded)
-        # Rows of one source end at different steps: what they attended to after their end is nobody's attention.
-        joined_weights = join(weights).masked_fill(~mask[..., None, None], 0.0)
-        return DecoderOutput(logits, tokens[..., 1:][mask], joined_weights, mask)
+        return join(hiddens), join(contexts), join(weights), torch.stack(embedded_steps, dim=2)
+
+    def _loop_weights(self) -> LoopWeights | None:
+        """The parameters that ``fast_loop`` wants, or None where it does not cover this decoder."""
+        attention = self.attention
+        # The type itself: what a subclass changes, the fast loop would not know.
+        covered = type(attention) in (AdditiveAttention, LocationAttention) and len(self.recurrent_gates) == 1
+        if not covered or not isinstance(attention, AdditiveAttention | LocationAttention):
+            return None
+        location = None
+        if isinstance(attention, LocationAttention):
+            location = attention.location.weight @ attention.location_filters.weight[:, 0]
+        gate, bias = (None, None) if self.gate is None else (self.gate.weight[0], self.gate.bias)
+        recurrent: Tensor = self.recurrent_gates[0].weight  # type: ignore[assignment]
+        return LoopWeights(recurrent, attention.query.weight, attention.score.weight[0], location, gate, bias)
+
+    def _fast_loop(
+        self, gates: Tensor, source: PreparedMemory, active: list[int], weights: LoopWeights
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same by ``fast_loop``, for given tokens only."""
+        state = self.start(source, gates.shape[1])
+        (keys,) = source.projected
+        # Under autocast the plain loop's products are in the dtype that autocast gave the gates.
+        plan = LoopPlan(self.attend == "before", active, gates.dtype)
+        output = run_loop(
+            plan,
+            gates.transpose(1, 2).transpose(0, 1),
+            state.hidden[0],
+            state.cell[0],
+            keys,
+            source.memory.states,
+            source.memory.mask,
+            weights,
+            state.attention,
+        )
+        hidden, context, attended = (x.permute(1, 2, 0, 3) for x in output)
+        return hidden, context, attended[:, :, :, None]
 
     def _sample(
         self, state: DecoderState, last_embedded: Tensor, embedded: Tensor, gate: Tensor, probability: float
