@@ -2,8 +2,8 @@
 
 ``RecurrentDecoder.forward`` is the definition. This form covers one LSTM layer with additive or location-aware
 attention; every other combination takes the plain loop. What it saves: autograd's records of some forty small
-operations a step, weight gradients of every step on its own (here one product over all steps), and the (B, K, S, A)
-hidden layers of additive attention, which are computed anew in the backward and never kept.
+operations a step, and weight gradients of every step on its own (here one product over all steps). The (B, K, S, A)
+hidden layers of additive attention are made block by block, while they fit into the cache, and anew in the backward.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from multimodal_attn.masking import masked_softmax
+
+_BLOCK = 2**18
+"""Numbers of the attention's hidden layer that are made at a time on a CPU: what its second-level cache holds."""
 
 
 class LoopWeights(NamedTuple):
@@ -164,12 +167,22 @@ class _Steps:
         kernel = self.location.shape[1]
         return functional.pad(previous, (kernel // 2, kernel // 2)).unfold(-1, kernel, 1).to(self.plan.dtype)
 
-    def hidden_layer(self, n: int, query: Tensor, previous: Tensor) -> Tensor:
-        """``sigmoid(2 (keys + queries + located))``, (n, K, S, A): see ``additive_scores``."""
-        queries = functional.linear(query.to(self.plan.dtype), self.query)[:, :, None]
+    def blocks(self, n: int, rows: int) -> list[slice]:
+        """Ranges of sources whose hidden layer fits into a CPU's cache; a GPU takes all at once."""
+        per_source = rows * self.keys.shape[1] * self.keys.shape[2]
+        size = n if self.keys.is_cuda else max(1, _BLOCK // per_source)
+        return [slice(first, min(first + size, n)) for first in range(0, n, size)]
+
+    def hidden_layer(self, block: slice, queries: Tensor, previous: Tensor) -> Tensor:
+        """``sigmoid(2 (keys + queries + located))`` of some sources, (n, K, S, A): see ``additive_scores``."""
+        keys, queries = self.keys[block, None], queries[block, :, None]
         if self.location is None:
-            return (self.keys[:n, None] + queries).sigmoid_()
-        return functional.linear(self.taps(previous), self.location).add_(self.keys[:n, None]).add_(queries).sigmoid_()
+            return (keys + queries).sigmoid_()
+        return functional.linear(self.taps(previous[block]), self.location).add_(keys).add_(queries).sigmoid_()
+
+    def project(self, query: Tensor) -> Tensor:
+        """The queries in the attention's hidden layer, (n, K, A)."""
+        return functional.linear(query.to(self.plan.dtype), self.query)
 
     def look(
         self,
@@ -183,8 +196,10 @@ class _Steps:
         context: Tensor,
     ) -> None:
         """Writes the weights, the weighted memory, beta and the gated context of the first n sources."""
-        scores = (self.hidden_layer(n, query[:n], previous[:n]) @ self.score).to(weights.dtype)
-        weights[:n] = masked_softmax(scores, mask[:n, None])
+        queries = self.project(query[:n])
+        for block in self.blocks(n, query.shape[1]):
+            weights[block] = self.hidden_layer(block, queries, previous) @ self.score
+        weights[:n] = masked_softmax(weights[:n], mask[:n, None])
         attended[:n] = torch.bmm(weights[:n].to(self.states.dtype), self.states[:n])
         if self.gate is None or self.gate_bias is None:
             context[:n] = attended[:n]
@@ -293,23 +308,24 @@ class _Gradients:
             d_weights += self.d_weights[:n]
         d_scores = (weights * (d_weights - (weights * d_weights).sum(-1, keepdim=True))).to(dtype)
 
-        hidden_layer = loop.hidden_layer(n, query[:n], previous[:n])
-        rows = d_scores.flatten(0, 1)[:, None]  # (n K, 1, S)
-        self.d_score += torch.bmm(rows, hidden_layer.flatten(0, 1)).sum((0, 1))
-        # d_scores sigmoid' of every position and unit; the factor v is left to the end.
-        slope = torch.addcmul(hidden_layer, hidden_layer, hidden_layer, value=-1)
-        if loop.location is None:
-            d_queries = torch.bmm(rows, slope.flatten(0, 1)).view(*d_scores.shape[:2], -1)
-        slope *= d_scores[..., None]
-        self.d_keys[:n] += slope[:, 0] if slope.shape[1] == 1 else slope.sum(1)
-        if loop.location is not None:
-            d_queries = slope.sum(2)
-            taps = loop.taps(previous[:n])
-            assert self.d_location is not None
-            self.d_location += slope.flatten(0, 2).T @ taps.flatten(0, 2)
-            self.d_weights[:n] = _overlap_add(slope @ (loop.score[:, None] * loop.location))
-        self.d_queries[t, :n] = d_queries
-        self.d_hidden[:n] += ((d_queries * loop.score) @ loop.query).to(self.d_hidden.dtype)
+        queries = loop.project(query[:n])
+        for block in loop.blocks(n, query.shape[1]):
+            hidden_layer = loop.hidden_layer(block, queries, previous)
+            rows = d_scores[block].flatten(0, 1)[:, None]  # (n K, 1, S)
+            self.d_score += torch.bmm(rows, hidden_layer.flatten(0, 1)).sum((0, 1))
+            # d_scores sigmoid' of every position and unit; the factor v is left to the end.
+            slope = torch.addcmul(hidden_layer, hidden_layer, hidden_layer, value=-1)
+            if loop.location is None:
+                self.d_queries[t, block] = torch.bmm(rows, slope.flatten(0, 1)).view(-1, *queries.shape[1:])
+            slope *= d_scores[block, ..., None]
+            self.d_keys[block] += slope[:, 0] if slope.shape[1] == 1 else slope.sum(1)
+            if loop.location is not None:
+                self.d_queries[t, block] = slope.sum(2)
+                assert self.d_location is not None
+                self.d_location += slope.flatten(0, 2).T @ loop.taps(previous[block]).flatten(0, 2)
+                self.d_weights[block] = _overlap_add(slope @ (loop.score[:, None] * loop.location))
+        d_queries = self.d_queries[t, :n].to(dtype) * loop.score
+        self.d_hidden[:n] += (d_queries @ loop.query).to(self.d_hidden.dtype)
 
     def _collect(self, gates: torch.dtype, keys: torch.dtype, states: torch.dtype) -> tuple[Tensor | None, ...]:
         """What is summed over steps, as one product each."""

@@ -1,0 +1,105 @@
+"""What the benchmarks share: interleaved timing, the ceiling of matrix products, a table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import hydra
+import torch
+from omegaconf import DictConfig
+
+CONF = str(Path(__file__).parents[1] / "conf")
+
+
+def compose(*overrides: str) -> DictConfig:
+    """A configuration, as train.py composes it."""
+    with hydra.initialize_config_dir(CONF, version_base="1.3"):
+        return hydra.compose("train", [*overrides, "+data.root=none", "run_dir=none", "cache_dir=none"])
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """The options that every benchmark takes."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7, help="times that each variant runs, in turn")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    return parser
+
+
+def ceiling(device: str, dtype: torch.dtype = torch.float32, size: int = 2048) -> float:
+    """Multiply-adds per second of one large matrix product, the best of ten."""
+    left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    seconds = []
+    for _ in range(10):
+        start = _now(device)
+        left @ right
+        seconds.append(_now(device) - start)
+    return size**3 / min(seconds)
+
+
+def interleave(variants: dict[str, Callable[[], Any]], rounds: int, device: str) -> dict[str, dict[str, float]]:
+    """Runs every variant once to warm up, then all of them in turn, so that other load falls on all alike.
+
+    Returns:
+        for each variant the median and minimum of wall time and the median of CPU time, in milliseconds.
+    """
+    for variant in variants.values():
+        variant()
+    walls: dict[str, list[float]] = {name: [] for name in variants}
+    cpus: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(rounds):
+        for name, variant in variants.items():
+            start, cpu = _now(device), time.process_time()
+            variant()
+            walls[name].append(_now(device) - start)
+            cpus[name].append(time.process_time() - cpu)
+    return {
+        name: {
+            "median_ms": 1000 * median(walls[name]),
+            "minimum_ms": 1000 * min(walls[name]),
+            "cpu_ms": 1000 * median(cpus[name]),
+        }
+        for name in variants
+    }
+
+
+def report(
+    title: str, results: dict[str, dict[str, float]], multiply_adds: float, options: argparse.Namespace, naive: str
+) -> None:
+    """Prints a table and writes the json; ratios are to the variant named ``naive``."""
+    peak = ceiling(options.device)
+    threads = torch.get_num_threads()
+    print(f"{title}; torch {torch.__version__}, {options.device}, {threads} threads, {options.rounds} rounds")
+    print(f"{multiply_adds / 1e9:.1f} G multiply-adds; one large fp32 product makes {peak / 1e9:.0f} G/s")
+    print(f"| variant | median ms | minimum ms | CPU ms | ratio to {naive} | share of the fp32 ceiling |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for name, result in results.items():
+        result["ratio"] = results[naive]["median_ms"] / result["median_ms"]
+        result["share_of_ceiling"] = multiply_adds / peak / (result["median_ms"] / 1000)
+        print(
+            f"| {name} | {result['median_ms']:.0f} | {result['minimum_ms']:.0f} | {result['cpu_ms']:.0f}"
+            f" | {result['ratio']:.2f} | {result['share_of_ceiling']:.2f} |"
+        )
+    print(f"peak resident memory of the process: {peak_memory_mb(options.device):.0f} MB")
+    if options.json:
+        options.json.write_text(json.dumps({"title": title, "results": results}, indent=2))
+
+
+def peak_memory_mb(device: str) -> float:
+    """Of the process on a CPU, of torch's allocations on a GPU."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _now(device: str) -> float:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter()
