@@ -1,8 +1,9 @@
-"""Show-Attend-Tell's decoder as tutorials write it: everything inside the time loop. The benchmarks measure against it.
+"""Captioner and speller as tutorials write them: everything inside the time loop. The benchmarks measure against them.
 
-The arithmetic is that of ``RecurrentDecoder`` with additive attention. Keys are projected anew in each step, the
-embedding goes through the LSTM cell in each step, every step projects to the vocabulary, the loop runs to the longest
-text for all sources, and beam search repeats the memory for each hypothesis and reorders it in each step.
+The captioner's arithmetic is that of ``RecurrentDecoder`` with additive attention. Keys are projected anew in each
+step, the embedding goes through the LSTM cell in each step, every step projects to the vocabulary, the loop runs to the
+longest text for all sources, and beam search repeats the memory for each hypothesis and reorders it in each step. The
+speller's is that of ``PyramidLSTM`` with packed sequences, and of ``RecurrentDecoder`` with location-aware attention.
 """
 
 from __future__ import annotations
@@ -69,3 +70,47 @@ class NaiveDecoder(nn.Module):
             hidden, cell, memory = hidden[origin], cell[origin], memory[origin]
             texts = torch.cat([texts[origin], token[:, None]], dim=1)
         return texts.view(batch, width, -1)[:, 0, 1:]
+
+
+class NaiveSpeller(nn.Module):
+    """A pyramidal BLSTM over packed log-mel frames and a speller with location-aware attention."""
+
+    def __init__(self, mels: int, hidden: int, width: int, vocab_size: int, filters: int, kernel: int) -> None:
+        super().__init__()
+        self.encoder = nn.ModuleList(
+            nn.LSTM(size, hidden, bidirectional=True, batch_first=True) for size in (2 * mels, 4 * hidden, 2 * hidden)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(2 * hidden) for _ in self.encoder)
+        self.embedding = nn.Embedding(vocab_size, width)
+        self.cell = nn.LSTMCell(width + 2 * hidden, width)
+        self.key = nn.Linear(2 * hidden, width)
+        self.query = nn.Linear(width, width)
+        self.filters = nn.Conv1d(1, filters, kernel, padding=kernel // 2, bias=False)
+        self.location = nn.Linear(filters, width, bias=False)
+        self.score = nn.Linear(width, 1)
+        self.vocabulary = nn.Linear(width + 2 * hidden, vocab_size)
+
+    def encode(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, S, D) and how many of the S are real, (B,)."""
+        for layer, norm, factor in zip(self.encoder, self.norms, (2, 2, 1), strict=True):
+            frames = functional.pad(frames, (0, 0, 0, -frames.shape[1] % factor)).unflatten(1, (-1, factor)).flatten(2)
+            lengths = (lengths + factor - 1) // factor
+            packed = nn.utils.rnn.pack_padded_sequence(frames, lengths.cpu(), batch_first=True, enforce_sorted=False)
+            frames = norm(nn.utils.rnn.pad_packed_sequence(layer(packed)[0], batch_first=True)[0])
+        return frames, lengths
+
+    def loss(self, frames: Tensor, lengths: Tensor, tokens: Tensor) -> Tensor:
+        """Cross-entropy; frames (B, L, mels), tokens (B, T), 0 after the end."""
+        memory, sizes = self.encode(frames, lengths)
+        mask = torch.arange(memory.shape[1], device=sizes.device) < sizes[:, None]
+        weights = mask / sizes[:, None]
+        hidden = cell = memory.new_zeros(len(memory), self.cell.hidden_size)
+        context, logits = memory.new_zeros(len(memory), memory.shape[-1]), []
+        for t in range(tokens.shape[1] - 1):
+            hidden, cell = self.cell(torch.cat([self.embedding(tokens[:, t]), context], dim=-1), (hidden, cell))
+            located = self.location(self.filters(weights[:, None]).transpose(1, 2))
+            scores = self.score(torch.tanh(self.key(memory) + self.query(hidden)[:, None] + located))[..., 0]
+            weights = torch.softmax(scores.masked_fill(~mask, -torch.inf), dim=-1)
+            context = (weights[..., None] * memory).sum(1)
+            logits.append(self.vocabulary(torch.cat([hidden, context], dim=-1)))
+        return functional.cross_entropy(torch.stack(logits, 1).flatten(0, 1), tokens[:, 1:].flatten(), ignore_index=0)

@@ -295,12 +295,12 @@ class RecurrentDecoder(nn.Module):
         covered = type(attention) in (AdditiveAttention, LocationAttention) and len(self.recurrent_gates) == 1
         if not covered or not isinstance(attention, AdditiveAttention | LocationAttention):
             return None
-        location = None
+        location = filters = None
         if isinstance(attention, LocationAttention):
-            location = attention.location.weight @ attention.location_filters.weight[:, 0]
+            location, filters = attention.location.weight, attention.location_filters.weight[:, 0]
         gate, bias = (None, None) if self.gate is None else (self.gate.weight[0], self.gate.bias)
         recurrent: Tensor = self.recurrent_gates[0].weight  # type: ignore[assignment]
-        return LoopWeights(recurrent, attention.query.weight, attention.score.weight[0], location, gate, bias)
+        return LoopWeights(recurrent, attention.query.weight, attention.score.weight[0], location, filters, gate, bias)
 
     def _fast_loop(
         self, gates: Tensor, source: PreparedMemory, active: list[int], weights: LoopWeights
