@@ -2,5 +2,6 @@
 
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
 from multimodal_attn.models.decoders.recurrent import DecoderState, RecurrentDecoder
+from multimodal_attn.models.decoders.transformer import TransformerDecoder
 
-__all__ = ["Decoder", "DecoderState", "PreparedMemory", "RecurrentDecoder"]
+__all__ = ["Decoder", "DecoderState", "PreparedMemory", "RecurrentDecoder", "TransformerDecoder"]
