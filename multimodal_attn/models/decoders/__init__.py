@@ -2,6 +2,7 @@
 
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
 from multimodal_attn.models.decoders.recurrent import DecoderState, RecurrentDecoder
+from multimodal_attn.models.decoders.top_down import TopDownDecoder
 from multimodal_attn.models.decoders.transformer import TransformerDecoder
 
-__all__ = ["Decoder", "DecoderState", "PreparedMemory", "RecurrentDecoder", "TransformerDecoder"]
+__all__ = ["Decoder", "DecoderState", "PreparedMemory", "RecurrentDecoder", "TopDownDecoder", "TransformerDecoder"]
