@@ -70,6 +70,13 @@ class DataModule(pl.LightningDataModule):
         """Builds the vocabulary from the training texts, never from others."""
         self.tokenizer.fit(self.source("train").texts())
 
+    def documents(self) -> list[list[str]]:
+        """The training texts, those of one source together, without reading a picture or recording."""
+        source = self.source("train")
+        if hasattr(source, "targets"):
+            return [[target.text for target in source.targets(index)] for index in range(len(source))]
+        return [[text] for text in source.texts()]  # sources with more than one text have ``targets``
+
     def cache_features(self, split: str, extract: Callable, fingerprint: str, cache_dir: Path) -> None:
         """Lets the loaders of a split give a frozen encoder's output in place of pictures."""
         self._cached[split] = CachedFeatures(self.source(split), extract, fingerprint, cache_dir)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import exp, log, sqrt
 
@@ -15,7 +16,7 @@ _SCALE = 10.0
 
 
 @dataclass
-class _Vector:
+class Vector:
     """What a text weighs: n-gram -> count times rarity, the norm at each order, and the number of its word pairs."""
 
     weights: dict[Ngram, float]
@@ -33,12 +34,8 @@ class CiderD:
 
     def __init__(self, references: list[list[str]]) -> None:
         counts = [[count_ngrams(text.split()) for text in texts] for texts in references]
-        frequency: Counter[Ngram] = Counter()
-        for texts in counts:
-            frequency.update(set().union(*texts))
-        self._unseen = log(len(references)) if references else 0.0
-        self._rarity = {ngram: self._unseen - log(number) for ngram, number in frequency.items()}
-        self.references = [[self._vector(text) for text in texts] for texts in counts]
+        self._rarity = Rarity(counts)
+        self.references = [[self._rarity.weigh(text) for text in texts] for texts in counts]
 
     def __call__(self, hypotheses: list[str]) -> tuple[float, np.ndarray]:
         """CIDEr-D of the whole set, and of each hypothesis alone.
@@ -48,12 +45,28 @@ class CiderD:
         """
         scores = np.zeros(len(hypotheses))
         for index, (text, references) in enumerate(zip(hypotheses, self.references, strict=True)):
-            vector = self._vector(count_ngrams(text.split()))
-            likeness = sum(_likeness(vector, reference) for reference in references)
-            scores[index] = _SCALE * likeness / len(references)
+            scores[index] = cider_d(self._rarity.weigh(count_ngrams(text.split())), references)
         return float(scores.mean()), scores
 
-    def _vector(self, counts: Counter[Ngram]) -> _Vector:
+
+class Rarity:
+    """How rare each n-gram is: the logarithm of how many times as many sources there are as use it.
+
+    Args:
+        documents: counted n-grams of the texts of each source.
+    """
+
+    def __init__(self, documents: Iterable[list[Counter[Ngram]]]) -> None:
+        frequency: Counter[Ngram] = Counter()
+        number = 0
+        for texts in documents:
+            number += 1
+            frequency.update(set().union(*texts))
+        self._unseen = log(number) if number else 0.0
+        self._rarity = {ngram: self._unseen - log(uses) for ngram, uses in frequency.items()}
+
+    def weigh(self, counts: Counter[Ngram]) -> Vector:
+        """The vector of a text, from its counted n-grams."""
         weights, squares, length = {}, [0.0] * MAX_ORDER, 0
         for ngram, count in counts.items():
             weight = count * self._rarity.get(ngram, self._unseen)
@@ -61,10 +74,15 @@ class CiderD:
             squares[len(ngram) - 1] += weight * weight
             if len(ngram) == 2:
                 length += count
-        return _Vector(weights, [sqrt(square) for square in squares], length)
+        return Vector(weights, [sqrt(square) for square in squares], length)
 
 
-def _likeness(hypothesis: _Vector, reference: _Vector) -> float:
+def cider_d(hypothesis: Vector, references: list[Vector]) -> float:
+    """CIDEr-D of one text, in [0, 10]."""
+    return _SCALE * sum(_likeness(hypothesis, reference) for reference in references) / len(references)
+
+
+def _likeness(hypothesis: Vector, reference: Vector) -> float:
     """Mean over the orders of the clipped cosine, less for a different length."""
     products = [0.0] * MAX_ORDER
     for ngram, weight in hypothesis.weights.items():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from multimodal_attn.models.decoders.recurrent import RecurrentDecoder
+from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.types import Batch, DecoderOutput, Memory
@@ -23,7 +23,7 @@ class Seq2Seq(nn.Module):
     """
 
     def __init__(
-        self, encoder: Encoder, decoder: Callable[..., RecurrentDecoder], vocab_size: int, ctc_head: bool = False
+        self, encoder: Encoder, decoder: Callable[..., Decoder], vocab_size: int, ctc_head: bool = False
     ) -> None:
         super().__init__()
         self.encoder = encoder

@@ -107,3 +107,49 @@ def load(run: str | Path, checkpoint: str = "best", overrides: dict[str, Any] | 
     module.load_state_dict(content["state_dict"])
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
     return Run(folder, config, module.eval(), build_data(config, tokenizer))
+
+
+def initialise(module: Seq2SeqModule, config: DictConfig, content: dict[str, Any]) -> None:
+    """Gives a fresh module the weights of another run, and nothing else of it.
+
+    A CTC head may be missing on either side: a new one starts afresh. The front end of speech has nothing to learn:
+    it may augment in another way.
+
+    Args:
+        module: of the new run.
+        config: of the new run.
+        content: the other run's checkpoint.
+
+    Raises:
+        ValueError: if the two are not the same model; names the values that differ.
+    """
+    given, own = content["state_dict"], module.state_dict()
+    unlike = {
+        name
+        for name in given.keys() | own.keys()
+        if not name.startswith(("model.ctc_head.", "model.encoder.front_end."))
+        and (name not in given or name not in own or given[name].shape != own[name].shape)
+    }
+    if unlike:
+        other = OmegaConf.create(content["hyper_parameters"]["config"])
+        parts = ("encoder", "attention", "decoder")
+        there, here = ({part: _flat(side[part], part) for part in parts} for side in (other, config))
+        differences = [
+            f"{key}: {here[part].get(key)!r}, there {there[part].get(key)!r}"
+            for part in parts
+            for key in sorted(here[part].keys() | there[part].keys())
+            if here[part].get(key) != there[part].get(key)
+        ]
+        raise ValueError(
+            f"init_from: the run holds another model ({len(unlike)} weights do not fit, such as"
+            f" {min(unlike).removeprefix('model.')}). Here and there differ: {'; '.join(differences) or 'nothing else'}"
+        )
+    fitting = {name: tensor for name, tensor in given.items() if name in own and tensor.shape == own[name].shape}
+    module.load_state_dict(fitting, strict=False)
+
+
+def _flat(node: Any, prefix: str) -> dict[str, Any]:
+    """Values of a configuration node by their dotted keys."""
+    if not isinstance(node, DictConfig):
+        return {prefix: node}
+    return {key: value for name in node for key, value in _flat(node[name], f"{prefix}.{name!s}").items()}

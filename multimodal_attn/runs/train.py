@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -13,10 +14,12 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_info
 
 from multimodal_attn.data.datamodule import DataModule
+from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.runs.build import build, build_data, build_module, cache_features, plain
-from multimodal_attn.runs.checkpoint import find_checkpoint, read_checkpoint, tokenizer_of
+from multimodal_attn.runs.checkpoint import find_checkpoint, initialise, read_checkpoint, tokenizer_of
 from multimodal_attn.training.module import Seq2SeqModule
+from multimodal_attn.training.objectives import WholeTextObjective
 from multimodal_attn.types import UnreadableError
 
 # What a resumed run may change: nothing that a checkpoint restores, such as the optimiser's state, nor the model.
@@ -45,8 +48,17 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
     # Everything else that the configuration refers to stays a reference; these two only Hydra and this machine know.
     config.run_dir, config.cache_dir = str(run_dir), str(config.cache_dir)
     OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
-    data = build_data(config, None if checkpoint is None else tokenizer_of(config, read_checkpoint(checkpoint)))
+    origin = checkpoint or (find_checkpoint(Path(config.init_from)) if config.init_from else None)
+    content = None if origin is None else read_checkpoint(origin)
+    data = build_data(config, None if content is None else _tokenizer_from(config, content))
     module = build_module(config, data.tokenizer)
+    if content is None and all(isinstance(o, WholeTextObjective) for o in module.objectives.values()):
+        raise ValueError(
+            f"objective: {', '.join(module.objectives)} alone cannot teach a model that has not learnt to write yet;"
+            " start from a run with init_from=outputs/RUN, or add cross_entropy"
+        )
+    if content is not None and checkpoint is None:
+        initialise(module, config, content)
     _check_modality(data, module)
     cache_features(config, data, module.model, ("train", "val"))
     module.train()
@@ -81,6 +93,17 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
             f"best {config.monitor.name}: {float(best):.4f}; evaluate with: python evaluate.py run={run_dir}"
         )
     return None if best is None else float(best)
+
+
+def _tokenizer_from(config: DictConfig, content: dict[str, Any]) -> Tokenizer:
+    """The tokenizer of the checkpoint that a run goes on with or starts from, if it is of the configured kind."""
+    kind = content["hyper_parameters"]["config"]["tokenizer"]["_target_"]
+    if kind != config.tokenizer._target_:
+        raise ValueError(
+            f"tokenizer: init_from brings a {kind.rsplit('.', 1)[1]}; expected the same tokenizer= as that run had, not"
+            f" {config.tokenizer._target_.rsplit('.', 1)[1]}"
+        )
+    return tokenizer_of(config, content)
 
 
 def _check_modality(data: DataModule, module: Seq2SeqModule) -> None:

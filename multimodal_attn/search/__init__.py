@@ -2,5 +2,6 @@
 
 from multimodal_attn.search.beam import BeamSearch
 from multimodal_attn.search.greedy import GreedySearch
+from multimodal_attn.search.sample import SampleSearch
 
-__all__ = ["BeamSearch", "GreedySearch"]
+__all__ = ["BeamSearch", "GreedySearch", "SampleSearch"]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from multimodal_attn.models.decoders.recurrent import RecurrentDecoder
+from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.search.limits import forbid, length_limits
 from multimodal_attn.types import BOS, EOS, Hypothesis, Memory
 
@@ -39,7 +39,7 @@ class BeamSearch:
         self.max_length, self.max_length_ratio = max_length, max_length_ratio
 
     @torch.no_grad()
-    def __call__(self, decoder: RecurrentDecoder, memory: Memory) -> list[list[Hypothesis]]:
+    def __call__(self, decoder: Decoder, memory: Memory) -> list[list[Hypothesis]]:
         """For every source its finished hypotheses, best first, at most ``width``.
 
         Arguments as in ``GreedySearch``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from multimodal_attn.models.decoders.recurrent import RecurrentDecoder
+from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.search.limits import forbid, length_limits
 from multimodal_attn.types import BOS, EOS, Hypothesis, Memory
 
@@ -21,7 +21,7 @@ class GreedySearch:
         self.max_length, self.max_length_ratio = max_length, max_length_ratio
 
     @torch.no_grad()
-    def __call__(self, decoder: RecurrentDecoder, memory: Memory) -> list[list[Hypothesis]]:
+    def __call__(self, decoder: Decoder, memory: Memory) -> list[list[Hypothesis]]:
         """For every source a list of one hypothesis, as every search gives them.
 
         Args:

@@ -13,10 +13,11 @@ from torch.optim import Optimizer
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.evaluation.attention import AttentionScores
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.search import BeamSearch, GreedySearch
+from multimodal_attn.search import BeamSearch, GreedySearch, SampleSearch
+from multimodal_attn.training.objectives import WholeTextObjective
 from multimodal_attn.types import Batch, DecoderOutput, Grid, Hypothesis, Memory, Timeline
 
-Search = GreedySearch | BeamSearch
+Search = GreedySearch | BeamSearch | SampleSearch
 Scores = Callable[[list[str], list[list[str]]], dict[str, float]]
 
 
@@ -64,6 +65,13 @@ class Seq2SeqModule(pl.LightningModule):
 
     # --------------------------------------------------------------------------------------------- training
 
+    def on_fit_start(self) -> None:
+        for objective in self._whole_text_objectives():
+            objective.prepare(self.trainer.datamodule)  # type: ignore[attr-defined]
+
+    def _whole_text_objectives(self) -> list[WholeTextObjective]:
+        return [objective for objective in self.objectives.values() if isinstance(objective, WholeTextObjective)]
+
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> int | None:
         """Gives every step random numbers of its own, so that a resumed run equals an uninterrupted one."""
         torch.manual_seed((self.seed + 1) * 1_000_003 + self.current_epoch * 100_003 + batch_idx)
@@ -72,7 +80,10 @@ class Seq2SeqModule(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         if len(batch) == 0:  # every file of the batch was unreadable
             return None
-        output, memory = self.model(batch, self._sampling_now())
+        if len(self._whole_text_objectives()) < len(self.objectives):
+            output, memory = self.model(batch, self._sampling_now())
+        else:  # nothing reads a teacher-forced pass
+            output, memory = None, self.model.encode(batch)
         loss, parts = self._losses(batch, memory, output)
         size = len(batch)
         self.log_dict({f"train/{name}": part for name, part in parts.items()}, batch_size=size)
@@ -80,7 +91,7 @@ class Seq2SeqModule(pl.LightningModule):
         self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"], batch_size=size)
         return loss
 
-    def _losses(self, batch: Batch, memory: Memory, output: DecoderOutput) -> tuple[Tensor, dict[str, Tensor]]:
+    def _losses(self, batch: Batch, memory: Memory, output: DecoderOutput | None) -> tuple[Tensor, dict[str, Tensor]]:
         parts = {name: objective(self.model, batch, memory, output) for name, objective in self.objectives.items()}
         total = sum(self.objectives[name].weight * part for name, part in parts.items())
         return torch.as_tensor(total), parts

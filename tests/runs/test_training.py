@@ -297,3 +297,77 @@ def test_non_finite_steps_are_skipped_and_stop_the_run(tmp_path: Path, monkeypat
     saved = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     assert all(tensor.isfinite().all() for tensor in saved["state_dict"].values())
     shutil.rmtree(folder)
+
+
+def test_self_critical_run_starts_with_weights_and_tokenizer_of_another(picture_run: Path, tmp_path: Path) -> None:
+    content = torch.load(find_checkpoint(picture_run), weights_only=True)
+    folder = tmp_path / "fine"
+    overrides = [f"init_from={picture_run}", "objective=self_critical", "data.texts_per_source=null", *SHAPES]
+    # Another vocabulary, if it were built anew; a rate of 0 leaves the weights that the run started with.
+    run(
+        folder,
+        *overrides,
+        "tokenizer.max_size=9",
+        "optimizer.lr=0",
+        "trainer.max_epochs=1",
+        "trainer.log_every_n_steps=4",
+    )
+    restored = load(folder)
+    assert restored.module.tokenizer.state()["words"] == content["hyper_parameters"]["tokenizer"]["words"]
+    for name, tensor in restored.module.named_parameters():
+        torch.testing.assert_close(tensor, content["state_dict"][name], msg=name)
+    assert len(values(folder, "train/self_critical")) > 0
+    assert values(folder, "val/self_critical")[-1] <= 0
+    assert torch.load(find_checkpoint(folder), weights_only=True)["epoch"] == 0
+    run(folder, resume=folder)  # a resumed run does not start from the other one again
+
+
+def test_objectives_mix(picture_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    run(
+        folder,
+        *SHAPES,
+        "objective=[cross_entropy,self_critical]",
+        "objective.self_critical.weight=0.3",
+        "objective.self_critical.baseline=greedy",
+        f"init_from={picture_run}",
+        "trainer.max_epochs=1",
+    )
+    last = {name: values(folder, f"val/{name}")[-1] for name in ("loss", "cross_entropy", "self_critical")}
+    assert last["loss"] == pytest.approx(last["cross_entropy"] + 0.3 * last["self_critical"], rel=1e-4)
+
+
+def test_init_from_names_what_does_not_fit(picture_run: Path, tmp_path: Path) -> None:
+    start = [f"init_from={picture_run}", *SHAPES]
+    with pytest.raises(ValueError, match=r"init_from: the run holds another model .*decoder.hidden_dim: 32, there 48"):
+        run(tmp_path / "a", *start, "decoder.hidden_dim=32")
+    with pytest.raises(ValueError, match=r"init_from brings a WordTokenizer; .*not CharacterTokenizer"):
+        run(tmp_path / "b", *start, "tokenizer=character")
+    with pytest.raises(ValueError, match="objective: self_critical alone cannot teach"):
+        run(tmp_path / "c", *SHAPES, "objective=self_critical")
+
+
+def test_minimum_word_error_fine_tunes_a_run_of_speech(speech_run: Path, notes: Path, tmp_path: Path) -> None:
+    config = torch.load(find_checkpoint(speech_run), weights_only=True)["hyper_parameters"]["config"]
+    assert config["init_from"] is None
+    folder = tmp_path / "fine"
+    run(
+        folder,
+        "experiment=listen_attend_spell_grid",
+        "data=manifest",
+        f"data.train={notes / 'train.csv'}",
+        f"data.val={notes / 'val.csv'}",
+        "data.batch_size=8",
+        "encoder.hidden_dim=32",
+        "trainer.precision=32-true",
+        "encoder.front_end.num_mels=24",
+        "tokenizer=word",
+        "objective=minimum_word_error",  # without the CTC head that the first run had
+        "objective.minimum_word_error.max_length=6",
+        f"init_from={speech_run}",
+        "trainer.max_epochs=1",
+        "trainer.limit_train_batches=2",
+        *SMALL,
+    )
+    assert 0 <= values(folder, "val/minimum_word_error")[-1] < 0.5
+    assert values(folder, "val/wer")[-1] < 0.5

@@ -158,17 +158,24 @@ class Shapes:
         templates = _LEFT_OF if scene.horizontal else _ABOVE
         return [t.format(*(o.words for o in scene.described)) for t in templates[: self.captions_per_scene]]
 
-    def _draw(self, index: int) -> Example:
-        scene = _lay_out(self._random(index, "layout"))
-        pixels = _render(scene, self.image_size, self._random(index, "pixels"))
+    def targets(self, index: int) -> tuple[Target, ...]:
+        """The captions of a scene, which is not drawn."""
+        return self._targets(_lay_out(self._random(index, "layout")))
+
+    def _targets(self, scene: _Scene) -> tuple[Target, ...]:
         boxes = [_box(object_, self.image_size) for object_ in scene.described]
         targets = []
         for text, template in zip(self._captions(scene), _LEFT_OF if scene.horizontal else _ABOVE, strict=False):
             nouns = [i for i, word in enumerate(text.split()) if word in SHAPES]
             order = (0, 1) if template.index("{0}") < template.index("{1}") else (1, 0)
             targets.append(Target(text, {noun: (boxes[which],) for noun, which in zip(nouns, order, strict=True)}))
+        return tuple(targets)
+
+    def _draw(self, index: int) -> Example:
+        scene = _lay_out(self._random(index, "layout"))
+        pixels = _render(scene, self.image_size, self._random(index, "pixels"))
         source = torch.from_numpy(pixels.transpose(2, 0, 1).copy())
-        return Example(f"{self.split}-{index:06d}", source, tuple(targets))
+        return Example(f"{self.split}-{index:06d}", source, self._targets(scene))
 
 
 # --------------------------------------------------------------------------------------------------- layout

@@ -1,5 +1,8 @@
-"""Decoders: they read a memory through attention and write tokens."""
+"""Decoders, one a file: they read a memory through attention and write tokens. ``base`` has their contract."""
 
-from multimodal_attn.models.decoders.recurrent import DecoderState, PreparedMemory, RecurrentDecoder
+from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
+from multimodal_attn.models.decoders.recurrent import DecoderState, RecurrentDecoder
+from multimodal_attn.models.decoders.top_down import TopDownDecoder
+from multimodal_attn.models.decoders.transformer import TransformerDecoder
 
-__all__ = ["DecoderState", "PreparedMemory", "RecurrentDecoder"]
+__all__ = ["Decoder", "DecoderState", "PreparedMemory", "RecurrentDecoder", "TopDownDecoder", "TransformerDecoder"]

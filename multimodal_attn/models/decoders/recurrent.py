@@ -16,20 +16,9 @@ from torch import Tensor, nn
 from multimodal_attn.models.attention.additive import AdditiveAttention
 from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.attention.location import LocationAttention
+from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
 from multimodal_attn.models.decoders.fast_loop import LoopPlan, LoopWeights, run_loop
 from multimodal_attn.types import PAD, DecoderOutput, Memory
-
-
-@dataclass
-class PreparedMemory:
-    """A memory with what attention projected from it, made once per source."""
-
-    memory: Memory
-    projected: tuple[Tensor, ...]
-
-    def first(self, sources: int) -> PreparedMemory:
-        """The first ``sources`` sources, as views."""
-        return PreparedMemory(self.memory.select(slice(sources)), tuple(p[:sources] for p in self.projected))
 
 
 @dataclass
@@ -68,7 +57,7 @@ class DecoderState:
         return self._map(lambda tensor: tensor[:sources])
 
 
-class RecurrentDecoder(nn.Module):
+class RecurrentDecoder(Decoder):
     """LSTM layers around one attention.
 
     With ``attend="before"`` the query is the previous hidden state and the new context enters the LSTM (Xu et al.

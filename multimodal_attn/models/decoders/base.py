@@ -1,0 +1,88 @@
+"""The contract of decoders.
+
+Training, search, sampling and scheduled sampling all go through ``step`` or through a teacher-forced ``forward`` that
+the contract tests hold equal to it. A new decoder is one file with one class like these and one yaml in
+``conf/decoder``; the contract tests find it by its yaml.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from multimodal_attn.models.attention.base import AttentionStep
+from multimodal_attn.types import DecoderOutput, Memory
+
+
+@dataclass
+class PreparedMemory:
+    """A memory with what the decoder projected from it, made once per source.
+
+    Attributes:
+        memory: of B sources.
+        projected: tensors of any shape whose first axis is B.
+    """
+
+    memory: Memory
+    projected: tuple[Tensor, ...]
+
+    def first(self, sources: int) -> PreparedMemory:
+        """The first ``sources`` sources, as views."""
+        return PreparedMemory(self.memory.select(slice(sources)), tuple(p[:sources] for p in self.projected))
+
+
+class Decoder(nn.Module, ABC):
+    """Reads a memory and writes tokens.
+
+    Constructors take ``attention`` (makes the mechanism when called with ``query_dim`` and ``memory_dim``),
+    ``memory_dim`` and ``vocab_size`` by keyword. The layer that makes logits of features is named ``vocabulary``.
+    """
+
+    vocabulary: nn.Linear
+
+    @abstractmethod
+    def prepare(self, memory: Memory) -> PreparedMemory:
+        """Does once per source whatever depends on the memory alone."""
+
+    @abstractmethod
+    def start(self, source: PreparedMemory, rows: int) -> Any:
+        """The state before the first token, for ``rows`` rows that share each source.
+
+        A state has ``select(index)``, which reorders the rows of every source: row k becomes what row ``index[b, k]``
+        was, index (B, K').
+        """
+
+    @abstractmethod
+    def step(self, token: Tensor, state: Any, source: PreparedMemory) -> tuple[Tensor, Any, AttentionStep]:
+        """Reads one token per row and gives the logits of the next.
+
+        Shapes:
+            token: (B, K) int64. Returns logits (B, K, V), the new state, and the attention of this step.
+        """
+
+    @abstractmethod
+    def forward(
+        self, tokens: Tensor, token_mask: Tensor, memory: Memory, sampling_probability: float = 0.0
+    ) -> DecoderOutput:
+        """Reads the given tokens and predicts each next one.
+
+        Args:
+            tokens: (B, K, T), from <bos> to <eos>.
+            token_mask: (B, K, T).
+            memory: of the B sources.
+            sampling_probability: how often a step reads a token drawn from the model's own last distribution
+                in place of the given one (scheduled sampling, Bengio et al. 2015).
+        """
+
+
+def select_rows(tensor: Tensor, index: Tensor) -> Tensor:
+    """Row ``index[b, k]`` of source b, for each b and k.
+
+    Shapes:
+        tensor: (B, K, ...). index: (B, K') int64. Returns (B, K', ...).
+    """
+    return tensor[torch.arange(len(index), device=index.device)[:, None], index]

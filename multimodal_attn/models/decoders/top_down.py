@@ -1,0 +1,137 @@
+"""The top-down decoder (Anderson et al. 2018), on request with attention on attention (Huang et al. 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from multimodal_attn.models.attention.base import Attention, AttentionStep
+from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
+from multimodal_attn.models.decoders.recurrent import DecoderState
+from multimodal_attn.types import PAD, DecoderOutput, Memory
+
+
+class TopDownDecoder(Decoder):
+    """Two LSTM layers with attention between them: the word is read before the model decides where to look.
+
+    The attention LSTM reads the word, the mean memory and the other layer's last state (equation 2); its state is the
+    query; the language LSTM reads the context and that state (equation 6), and writes the next word.
+
+    Args:
+        attention: makes the mechanism when called with ``query_dim`` and ``memory_dim``.
+        memory_dim: width D of the memory.
+        vocab_size: V.
+        embedding_dim: width of the token embedding.
+        hidden_dim: width H of each LSTM layer.
+        attention_on_attention: let the query decide how much of the context is of use (Huang et al., equations 3 to 5).
+        dropout: on embeddings and before the vocabulary.
+    """
+
+    def __init__(
+        self,
+        attention: Callable[..., Attention],
+        memory_dim: int,
+        vocab_size: int,
+        embedding_dim: int = 256,
+        hidden_dim: int = 512,
+        attention_on_attention: bool = False,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        self.memory_dim, self.hidden_dim = memory_dim, hidden_dim
+        self.attention = attention(query_dim=hidden_dim, memory_dim=memory_dim)
+        self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=PAD)
+        # What the first layer's gates take from the word and the mean memory is known before the time loop.
+        self.embedding_gates = nn.Linear(embedding_dim, 4 * hidden_dim)
+        self.mean_gates = nn.Linear(memory_dim, 4 * hidden_dim, bias=False)
+        self.attention_gates = nn.Linear(2 * hidden_dim, 4 * hidden_dim, bias=False)
+        self.language_gates = nn.Linear(memory_dim + 2 * hidden_dim, 4 * hidden_dim)
+        self.information = nn.Linear(memory_dim + hidden_dim, 2 * memory_dim) if attention_on_attention else None
+        self.dropout = nn.Dropout(dropout)
+        self.vocabulary = nn.Linear(hidden_dim, vocab_size)
+        for linear in (self.embedding_gates, self.language_gates):
+            # A forget bias of 1 lets gradients through long outputs from the start (Jozefowicz et al. 2015).
+            nn.init.zeros_(linear.bias)
+            nn.init.ones_(linear.bias[hidden_dim : 2 * hidden_dim])
+
+    def prepare(self, memory: Memory) -> PreparedMemory:
+        """The mean memory's part of the first gates (B, 1, 4H), then what attention projects."""
+        real = memory.mask[..., None].to(memory.states.dtype)
+        mean = (memory.states * real).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp(min=1)
+        return PreparedMemory(memory, (self.mean_gates(mean), *self.attention.project(memory)))
+
+    def start(self, source: PreparedMemory, rows: int) -> DecoderState:
+        """Zeros, for ``rows`` rows of each source; layer 0 attends, layer 1 writes."""
+        states = source.memory.states
+        zeros = states.new_zeros(len(states), rows, self.hidden_dim)
+        context = states.new_zeros(len(states), rows, self.memory_dim)
+        return DecoderState([zeros] * 2, [zeros] * 2, context, self.attention.start(source.memory, rows))
+
+    def step(
+        self, token: Tensor, state: DecoderState, source: PreparedMemory
+    ) -> tuple[Tensor, DecoderState, AttentionStep]:
+        """Reads one token per row and gives the logits of the next: what every search calls.
+
+        Shapes:
+            token: (B, K) int64. Returns logits (B, K, V), the new state, and the attention of this step.
+        """
+        state, attended = self._advance(self.embedding_gates(self.dropout(self.embedding(token))), state, source)
+        return self._logits(state.hidden[1]), state, attended
+
+    def _advance(
+        self, embedding_gates: Tensor, state: DecoderState, source: PreparedMemory
+    ) -> tuple[DecoderState, AttentionStep]:
+        """Both layers and the attention between them, given the embedding's part of the first gates (B, K, 4H)."""
+        mean_gates, *projected = source.projected
+        recurrent = self.attention_gates(torch.cat([state.hidden[1], state.hidden[0]], dim=-1))
+        query, query_cell = _lstm(embedding_gates + mean_gates + recurrent, state.cell[0])
+        attended: AttentionStep = self.attention(query, tuple(projected), source.memory, state.attention)
+        if self.information is not None:
+            value, gate = self.information(torch.cat([attended.context, query], dim=-1)).chunk(2, dim=-1)
+            attended = attended._replace(context=gate.sigmoid() * value)
+        gates = self.language_gates(torch.cat([attended.context, query, state.hidden[1]], dim=-1))
+        hidden, cell = _lstm(gates, state.cell[1])
+        return DecoderState([query, hidden], [query_cell, cell], attended.context, attended.state), attended
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        logits: Tensor = self.vocabulary(self.dropout(hidden))
+        return logits
+
+    def forward(
+        self, tokens: Tensor, token_mask: Tensor, memory: Memory, sampling_probability: float = 0.0
+    ) -> DecoderOutput:
+        """Reads the given tokens and predicts each next one. Args and shapes: as in ``Decoder``."""
+        inputs, mask = tokens[..., :-1], token_mask[..., 1:]
+        gates = list(self.embedding_gates(self.dropout(self.embedding(inputs))).unbind(2))
+        source = self.prepare(memory)
+        state = self.start(source, tokens.shape[1])
+        hiddens: list[Tensor] = []
+        weights: list[Tensor] = []
+        for t in range(inputs.shape[2]):
+            if sampling_probability and t:
+                with torch.no_grad():
+                    drawn = torch.distributions.Categorical(logits=self._logits(hiddens[-1]).float()).sample()
+                    replaced = torch.rand(drawn.shape, device=drawn.device) < sampling_probability
+                own = self.embedding_gates(self.dropout(self.embedding(drawn)))
+                gates[t] = torch.where(replaced[..., None], own, gates[t])
+            state, attended = self._advance(gates[t], state, source)
+            hiddens.append(state.hidden[1])
+            weights.append(attended.weights)
+        # The vocabulary on real tokens only.
+        logits = self._logits(torch.stack(hiddens, 2)[mask])
+        joined = torch.stack(weights, 2).masked_fill(~mask[..., None, None], 0.0)
+        return DecoderOutput(logits, tokens[..., 1:][mask], joined, mask)
+
+
+def _lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """Hidden state and cell (Hochreiter & Schmidhuber 1997, with forget gates) from gates i, f, o, g.
+
+    Shapes:
+        gates: (..., 4H). cell: (..., H).
+    """
+    width = cell.shape[-1]
+    input_gate, forget_gate, output_gate = gates[..., : 3 * width].sigmoid().chunk(3, dim=-1)
+    cell = forget_gate * cell + input_gate * gates[..., 3 * width :].tanh()
+    return output_gate * cell.tanh(), cell

@@ -1,0 +1,233 @@
+"""The Transformer decoder (Vaswani et al. 2017), pre-norm (Xiong et al. 2020), with a cache of keys and values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from multimodal_attn.masking import masked_softmax
+from multimodal_attn.models.attention.base import Attention, AttentionStep
+from multimodal_attn.models.decoders.base import Decoder, PreparedMemory, select_rows
+from multimodal_attn.types import PAD, DecoderOutput, Memory
+
+
+@dataclass
+class TransformerState:
+    """What was written so far.
+
+    Attributes:
+        cache: keys and values of each layer's self-attention, (B, K, 2, N, tokens so far, head) each.
+        tokens: how many tokens were read.
+    """
+
+    cache: list[Tensor]
+    tokens: int
+
+    def select(self, index: Tensor) -> TransformerState:
+        """Reorders the rows of every source: row k becomes what row ``index[b, k]`` was.
+
+        Shapes:
+            index: (B, K') int64.
+        """
+        return TransformerState([select_rows(layer, index) for layer in self.cache], self.tokens)
+
+
+class TransformerDecoder(Decoder):
+    """Layers of self-attention, attention to the memory, and a feed-forward network.
+
+    It brings its own attention: ``conf/attention`` plays no part. Reported are the weights of one layer's N heads.
+
+    Args:
+        attention: not used.
+        memory_dim: width D of the memory.
+        vocab_size: V.
+        embedding_dim: width of the token embedding, which also writes the tokens; None for ``hidden_dim``.
+        hidden_dim: width H of the layers; even, and a multiple of ``num_heads``.
+        num_layers: layers.
+        num_heads: N, of self-attention and of attention to the memory.
+        feed_forward_dim: width within the feed-forward networks.
+        reported_layer: whose attention to the memory is reported; -1 is the last.
+        dropout: on embeddings, attention to earlier tokens, and the output of every part of a layer.
+
+    Raises:
+        ValueError: if a number does not fit the others.
+    """
+
+    def __init__(
+        self,
+        attention: Callable[..., Attention] | None,
+        memory_dim: int,
+        vocab_size: int,
+        embedding_dim: int | None = None,
+        hidden_dim: int = 256,
+        num_layers: int = 3,
+        num_heads: int = 4,
+        feed_forward_dim: int = 1024,
+        reported_layer: int = -1,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if num_layers < 1:
+            raise ValueError(f"decoder.num_layers: {num_layers}; expected at least 1")
+        if num_heads < 1 or hidden_dim % num_heads or hidden_dim % 2:
+            raise ValueError(
+                f"decoder.hidden_dim: {hidden_dim}; expected an even multiple of decoder.num_heads ({num_heads})"
+            )
+        if not -num_layers <= reported_layer < num_layers:
+            raise ValueError(
+                f"decoder.reported_layer: {reported_layer}; expected 0 to {num_layers - 1}, or -1 for the last"
+            )
+        self.hidden_dim, self.reported_layer = hidden_dim, reported_layer % num_layers
+        width = embedding_dim or hidden_dim
+        self.embedding = nn.Embedding(vocab_size, width, padding_idx=PAD)
+        nn.init.normal_(self.embedding.weight, std=width**-0.5)
+        # A narrower embedding keeps a large vocabulary small (Lan et al. 2020, section 3.1).
+        self.widen = nn.Identity() if width == hidden_dim else nn.Linear(width, hidden_dim, bias=False)
+        self.narrow = nn.Identity() if width == hidden_dim else nn.Linear(hidden_dim, width)
+        self.layers = nn.ModuleList(
+            _Layer(hidden_dim, memory_dim, num_heads, feed_forward_dim, dropout) for _ in range(num_layers)
+        )
+        self.norm = nn.LayerNorm(hidden_dim)
+        self.dropout = nn.Dropout(dropout)
+        self.vocabulary = nn.Linear(width, vocab_size)
+        # One matrix reads and writes words (Press & Wolf 2017); hence the embedding's small start and large factor.
+        self.vocabulary.weight = self.embedding.weight
+
+    def prepare(self, memory: Memory) -> PreparedMemory:
+        """Keys and values of every layer, (B, 2, N, S, head) each."""
+        return PreparedMemory(memory, tuple(layer.project(memory.states) for layer in self.layers))  # type: ignore[operator]
+
+    def start(self, source: PreparedMemory, rows: int) -> TransformerState:
+        """An empty cache for ``rows`` rows of each source."""
+        batch, _, heads, _, head_dim = source.projected[0].shape
+        empty = source.projected[0].new_zeros(batch, rows, 2, heads, 0, head_dim)
+        return TransformerState([empty for _ in self.layers], 0)
+
+    def step(
+        self, token: Tensor, state: TransformerState, source: PreparedMemory
+    ) -> tuple[Tensor, TransformerState, AttentionStep]:
+        """Reads one token per row and gives the logits of the next: what every search calls.
+
+        Shapes:
+            token: (B, K) int64. Returns logits (B, K, V), the new state, and the reported layer's attention.
+        """
+        hidden, cache, attended = self._run(token[..., None], state, source)
+        context, weights = attended
+        step = AttentionStep(context[:, :, 0], weights[:, :, 0], None)
+        return self._logits(hidden[:, :, 0]), TransformerState(cache, state.tokens + 1), step
+
+    def forward(
+        self, tokens: Tensor, token_mask: Tensor, memory: Memory, sampling_probability: float = 0.0
+    ) -> DecoderOutput:
+        """Reads the given tokens at once, and predicts each next one.
+
+        Args and shapes: as in ``Decoder``. With ``sampling_probability``, a first pass without gradient draws what
+        the model itself would write at each place, and the second reads some of that (Mihaylova & Martins 2019).
+        """
+        inputs, mask = tokens[..., :-1], token_mask[..., 1:]
+        source = self.prepare(memory)
+        start = self.start(source, tokens.shape[1])
+        if sampling_probability:
+            with torch.no_grad():
+                logits = self._logits(self._run(inputs, start, source)[0][:, :, :-1])
+                drawn = torch.distributions.Categorical(logits=logits.float()).sample()
+                replaced = (torch.rand(drawn.shape, device=drawn.device) < sampling_probability) & mask[..., :-1]
+                inputs = torch.cat([inputs[..., :1], torch.where(replaced, drawn, inputs[..., 1:])], dim=-1)
+        hidden, _, (_, weights) = self._run(inputs, start, source)
+        weights = weights.masked_fill(~mask[..., None, None], 0.0)
+        return DecoderOutput(self._logits(hidden[mask]), tokens[..., 1:][mask], weights, mask)
+
+    def _run(
+        self, tokens: Tensor, state: TransformerState, source: PreparedMemory
+    ) -> tuple[Tensor, list[Tensor], tuple[Tensor, Tensor]]:
+        """All layers over T new tokens (B, K, T): hidden (B, K, T, H), the cache, and context and weights to report."""
+        positions = torch.arange(state.tokens, state.tokens + tokens.shape[-1], device=tokens.device)
+        embedded = self.widen(self.embedding(tokens) * math.sqrt(self.embedding.embedding_dim))
+        hidden = embedded + sinusoids(positions, self.hidden_dim)
+        hidden, cache, reported = self.dropout(hidden), [], None
+        for index, (layer, past, projected) in enumerate(zip(self.layers, state.cache, source.projected, strict=True)):
+            hidden, grown, attended = layer(hidden, past, projected, source.memory)
+            cache.append(grown)
+            if index == self.reported_layer:
+                reported = attended
+        assert reported is not None
+        return self.norm(hidden), cache, reported
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        logits: Tensor = self.vocabulary(self.narrow(hidden))
+        return logits
+
+
+class _Layer(nn.Module):
+    """Self-attention, attention to the memory, feed-forward; each adds to what comes in."""
+
+    def __init__(self, dim: int, memory_dim: int, num_heads: int, feed_forward_dim: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads, self.dropout_share = num_heads, dropout
+        # Keys need no bias, it falls out of the softmax; that of values would be one with that of the output.
+        self.self_norm = nn.LayerNorm(dim)
+        self.self_query, self.self_key_value = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim, bias=False)
+        self.self_output = nn.Linear(dim, dim)
+        self.memory_norm = nn.LayerNorm(dim)
+        self.memory_query, self.memory_key_value = nn.Linear(dim, dim), nn.Linear(memory_dim, 2 * dim, bias=False)
+        self.memory_output = nn.Linear(dim, dim)
+        self.feed_forward = nn.Sequential(
+            nn.LayerNorm(dim),
+            nn.Linear(dim, feed_forward_dim),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(feed_forward_dim, dim),
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def project(self, states: Tensor) -> Tensor:
+        """Keys and values of the memory, (B, 2, N, S, head)."""
+        return self.memory_key_value(states).unflatten(-1, (2, self.num_heads, -1)).permute(0, 2, 3, 1, 4)
+
+    def forward(
+        self, hidden: Tensor, past: Tensor, projected: Tensor, memory: Memory
+    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+        """T new tokens after those in the cache.
+
+        Shapes:
+            hidden: (B, K, T, H). past: (B, K, 2, N, tokens, head). projected: (B, 2, N, S, head).
+            Returns hidden, the cache with the new tokens, and context (B, K, T, H) and weights (B, K, T, N, S).
+        """
+        normed = self.self_norm(hidden)
+        query = self.self_query(normed).unflatten(-1, (self.num_heads, -1)).transpose(2, 3)  # (B, K, N, T, head)
+        fresh = self.self_key_value(normed).unflatten(-1, (2, self.num_heads, -1)).permute(0, 1, 3, 4, 2, 5)
+        cache = torch.cat([past, fresh], dim=4)
+        new, total = query.shape[3], cache.shape[4]
+        # Token t of the new ones sees all before it and itself. Padding comes after every real token: none sees it.
+        causal = torch.ones(new, total, dtype=torch.bool, device=query.device).tril(total - new)
+        heads = functional.scaled_dot_product_attention(
+            query, cache[:, :, 0], cache[:, :, 1], causal, dropout_p=self.dropout_share if self.training else 0.0
+        )
+        hidden = hidden + self.dropout(self.self_output(heads.transpose(2, 3).flatten(3)))
+
+        query = self.memory_query(self.memory_norm(hidden)).unflatten(-1, (self.num_heads, -1))  # (B, K, T, N, head)
+        batch, rows = query.shape[:2]
+        # All tokens of all rows are queries of one product: the memory is not copied for them.
+        query = query.flatten(1, 2).transpose(1, 2) * query.shape[-1] ** -0.5  # (B, N, K * T, head)
+        weights = masked_softmax(query @ projected[:, 0].transpose(2, 3), memory.mask[:, None, None])
+        heads = (weights @ projected[:, 1]).transpose(1, 2).flatten(2)
+        context = self.memory_output(heads).view(batch, rows, new, -1)
+        weights = weights.transpose(1, 2).unflatten(1, (rows, new))
+        hidden = hidden + self.dropout(context)
+        return hidden + self.dropout(self.feed_forward(hidden)), cache, (context, weights)
+
+
+def sinusoids(positions: Tensor, dim: int) -> Tensor:
+    """Sines and cosines of positions at geometric wavelengths (Vaswani et al. 2017, section 3.5).
+
+    Shapes:
+        positions: (T,). Returns (T, dim).
+    """
+    rates = torch.exp(torch.arange(0, dim, 2, device=positions.device) * (-math.log(10000.0) / dim))
+    angles = positions[:, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)

@@ -1,0 +1,63 @@
+"""Minimum word error rate training on the n-best texts of a beam (Prabhavalkar et al. 2018)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.search import BeamSearch
+from multimodal_attn.training.objectives.whole_texts import WholeTextObjective, evaluating, text_log_probs
+from multimodal_attn.training.rewards import word_errors
+from multimodal_attn.types import BOS, EOS, PAD, Batch, DecoderOutput, Hypothesis, Memory
+
+
+class MinimumWordError(WholeTextObjective):
+    """The expected word error rate over the n best texts, their probabilities scaled to sum to 1 (equations 9 and 10).
+
+    The paper subtracts the mean number of errors; as the probabilities sum to 1, this changes the value alone, which
+    here is the rate itself: expected errors of the batch over its true words. Reads the first text of each source.
+
+    Args:
+        weight: of this objective in the sum.
+        num_best: n, texts of each source.
+        max_length: tokens after which a text is cut off.
+        max_length_ratio: cut off earlier, after this many tokens per real memory position; None for no such limit.
+
+    Raises:
+        ValueError: if ``num_best`` is below 2.
+    """
+
+    def __init__(
+        self, weight: float = 1.0, num_best: int = 4, max_length: int = 1000, max_length_ratio: float | None = 1.5
+    ) -> None:
+        super().__init__(weight)
+        if num_best < 2:
+            raise ValueError(f"objective.minimum_word_error.num_best: {num_best}; expected at least 2")
+        self.beam = BeamSearch(num_best, max_length=max_length, max_length_ratio=max_length_ratio)
+
+    def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput | None) -> Tensor:
+        truth = [targets[0].text for targets in batch.targets]
+        with evaluating(model.decoder):
+            found = self.beam(model.decoder, memory)
+            tokens, mask = (tensor.to(memory.mask.device) for tensor in _pad(found, self.beam.width))
+            log_probs = text_log_probs(model.decoder, tokens, mask, memory)
+        # A beam may find fewer texts than asked for: empty rows have no probability.
+        probabilities = log_probs.masked_fill(~mask.any(-1), -torch.inf).softmax(-1)
+        texts = [[self.decode(h.tokens) for h in row] + [""] * (self.beam.width - len(row)) for row in found]
+        errors = word_errors(texts, truth).to(memory.mask.device)
+        return (probabilities * errors).sum() / max(1, sum(len(text.split()) for text in truth))
+
+
+def _pad(found: list[list[Hypothesis]], width: int) -> tuple[Tensor, Tensor]:
+    """Hypotheses as tokens (B, K, T) from <bos>, and their mask."""
+    rows = [
+        [BOS, *h.tokens] + [EOS] * (not h.hit_max_length) if h is not None else []
+        for hypotheses in found
+        for h in [*hypotheses, *[None] * (width - len(hypotheses))]
+    ]
+    tokens = pad_sequence([torch.tensor(row, dtype=torch.long) for row in rows], batch_first=True, padding_value=PAD)
+    lengths = torch.tensor([len(row) for row in rows])
+    mask = torch.arange(tokens.shape[1]) < lengths[:, None]
+    return tokens.unflatten(0, (len(found), width)), mask.unflatten(0, (len(found), width))

@@ -1,0 +1,88 @@
+"""Self-critical sequence training (Rennie et al. 2017)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor
+
+from multimodal_attn.data.datamodule import DataModule
+from multimodal_attn.models.decoders.base import Decoder
+from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.search import SampleSearch
+from multimodal_attn.training.objectives.whole_texts import (
+    WholeTextObjective,
+    ended,
+    evaluating,
+    text_log_probs,
+)
+from multimodal_attn.training.rewards import CiderDReward
+from multimodal_attn.types import Batch, DecoderOutput, Memory
+
+
+class SelfCritical(WholeTextObjective):
+    """Maximises the expected CIDEr-D of sampled texts: samples above the baseline become likelier, others less likely.
+
+    In training the value is minus the mean reward of the samples, and the gradient is an unbiased estimate of the
+    gradient of its expectation (Rennie et al., equation 7): mean over samples of ``-(reward - baseline) * grad log p``.
+    In validation the value is minus the mean reward of the greedy texts.
+
+    Args:
+        weight: of this objective in the sum.
+        num_samples: K, texts that are drawn of each source.
+        baseline: "greedy", the reward of the greedy text (Rennie et al., section 3.2), or "samples", the mean reward
+            of the source's other samples (Luo 2020, section 3), which needs at least two of them.
+        max_length: tokens after which a text is cut off.
+
+    Raises:
+        ValueError: for another baseline, or if ``num_samples`` is too small for it.
+    """
+
+    def __init__(
+        self,
+        weight: float = 1.0,
+        num_samples: int = 5,
+        baseline: Literal["greedy", "samples"] = "samples",
+        max_length: int = 30,
+    ) -> None:
+        super().__init__(weight)
+        if baseline not in ("greedy", "samples"):
+            raise ValueError(f"objective.self_critical.baseline: {baseline!r}; expected greedy or samples")
+        fewest = 2 if baseline == "samples" else 1
+        if num_samples < fewest:
+            raise ValueError(
+                f"objective.self_critical.num_samples: {num_samples}; expected at least {fewest}, with"
+                f" baseline={baseline}"
+            )
+        self.baseline = baseline
+        self.samples = SampleSearch(num_samples, max_length=max_length)
+
+    def prepare(self, data: DataModule) -> None:
+        """Counts the n-grams of the training texts."""
+        super().prepare(data)
+        self.reward = CiderDReward(data.documents())
+
+    def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput | None) -> Tensor:
+        decoder: Decoder = model.decoder
+        with evaluating(decoder):
+            if not self.training:
+                greedy = SampleSearch(1, max_length=self.samples.max_length).draw(decoder, memory, greedy_row=True)
+                return -self._rewards(greedy.tokens[:, :1], batch).mean()
+            drawn = self.samples.draw(decoder, memory, greedy_row=self.baseline == "greedy")
+            tokens, mask = drawn.tokens, drawn.mask
+            rewards = self._rewards(tokens, batch)
+            if self.baseline == "greedy":
+                baseline, rewards, tokens, mask = rewards[:, :1], rewards[:, 1:], tokens[:, 1:], mask[:, 1:]
+            else:
+                baseline = (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
+            log_probs = text_log_probs(decoder, tokens, mask, memory)
+        estimate = -((rewards - baseline) * log_probs).mean()
+        return estimate + (-rewards.mean() - estimate).detach()
+
+    def _rewards(self, tokens: Tensor, batch: Batch) -> Tensor:
+        """(B, K), on the device of the tokens (B, K, T)."""
+        texts = [
+            [(self.decode(row), done) for row, done in zip(rows, row_ended, strict=True)]
+            for rows, row_ended in zip(tokens.tolist(), ended(tokens).tolist(), strict=True)
+        ]
+        return self.reward(texts, [[t.text for t in targets] for targets in batch.targets]).to(tokens.device)

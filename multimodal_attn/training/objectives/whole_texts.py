@@ -1,0 +1,72 @@
+"""What objectives share that let the model write whole texts in training, and judge those."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+from multimodal_attn.data.datamodule import DataModule
+from multimodal_attn.models.decoders.base import Decoder
+from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.search.limits import forbid
+from multimodal_attn.types import EOS, Batch, DecoderOutput, Memory
+
+
+class WholeTextObjective(nn.Module, ABC):
+    """Judges texts that the model writes, not its next token after the true ones: ``output`` is not read.
+
+    Texts are written and their probability is taken with the decoder in evaluation mode. With dropout, the texts
+    would come from another distribution than the one that learns from them; and what is judged is what will be used.
+    Dropout of the encoder stays: both read the same memory.
+
+    Args:
+        weight: of this objective in the sum.
+    """
+
+    needs_ctc_head = False
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def prepare(self, data: DataModule) -> None:
+        """Called once before training, with the run's data."""
+        self.decode = data.tokenizer.decode
+
+    @abstractmethod
+    def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput | None) -> Tensor: ...
+
+
+@contextmanager
+def evaluating(decoder: Decoder) -> Iterator[None]:
+    """The decoder in evaluation mode for a while."""
+    was_training = decoder.training
+    decoder.eval()
+    try:
+        yield
+    finally:
+        decoder.train(was_training)
+
+
+def text_log_probs(decoder: Decoder, tokens: Tensor, mask: Tensor, memory: Memory) -> Tensor:
+    """Log probability of whole texts, with gradient: one teacher-forced pass over them.
+
+    Shapes:
+        tokens, mask: (B, K, T) from <bos>. Returns (B, K); 0 for a row without a text.
+    """
+    output = decoder(tokens, mask, memory)
+    # The searches forbid these tokens, so that the distribution that texts come from is the one without them.
+    log_probs = forbid(output.logits.float()).log_softmax(-1).gather(-1, output.labels[:, None])[:, 0]
+    return log_probs.new_zeros(output.mask.shape).masked_scatter(output.mask, log_probs).sum(-1)
+
+
+def ended(tokens: Tensor) -> Tensor:
+    """Whether each text came to its <eos>.
+
+    Shapes:
+        tokens: (B, K, T). Returns (B, K).
+    """
+    return (tokens == EOS).any(-1)
