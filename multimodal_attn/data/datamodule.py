@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from multimodal_attn.data.batching import BucketBatchSampler
 from multimodal_attn.data.collate import Collate, ReadOrSkip, Source
 from multimodal_attn.data.features import CachedFeatures
+from multimodal_attn.data.selection import Selection, outside
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.types import UnreadableError
 
@@ -29,6 +30,8 @@ class DataModule(pl.LightningDataModule):
         eval_batch_size: sources in a validation batch.
         texts_per_source: how many of a source's texts a training batch holds; None for all.
         num_workers: processes that read examples; 0 reads in the training process.
+        min_seconds, max_seconds: shorter and longer recordings are left out of training, and listed; None for no limit.
+            Validation and test leave nothing out.
         seed: of shuffling and drawing.
     """
 
@@ -40,9 +43,12 @@ class DataModule(pl.LightningDataModule):
         eval_batch_size: int = 64,
         texts_per_source: int | None = None,
         num_workers: int = 0,
+        min_seconds: float | None = None,
+        max_seconds: float | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
+        self.min_seconds, self.max_seconds = min_seconds, max_seconds
         self.make_dataset, self.tokenizer = dataset, tokenizer
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.texts_per_source, self.num_workers, self.seed = texts_per_source, num_workers, seed
@@ -64,7 +70,18 @@ class DataModule(pl.LightningDataModule):
                 reasons = "".join(f"\n  {error}" for error in source.skipped[:5])
                 raise ValueError(f"data: the {split} split holds no usable example{reasons}")
             self._sources[split] = source
+            if split == "train":
+                self.leave_out(split, outside(source.lengths(), self.min_seconds, self.max_seconds))
         return self._sources[split]
+
+    def leave_out(self, split: str, reasons: dict[int, str]) -> None:
+        """Goes on without the examples of these indices; ``skipped`` lists them with their reasons.
+
+        Raises:
+            ValueError: if nothing remains.
+        """
+        if reasons:
+            self._sources[split] = Selection(self.source(split), reasons)  # type: ignore[arg-type]
 
     def fit_tokenizer(self) -> None:
         """Builds the vocabulary from the training texts, never from others."""
