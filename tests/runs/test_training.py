@@ -223,6 +223,66 @@ def interrupt_in_batch(epoch: int, batch: int):
     return on_train_batch_start
 
 
+def noisy(notes: Path) -> list[str]:
+    """A speech training with everything that draws at random or counts, on 40 recordings."""
+    rows = (notes / "train.csv").read_text().splitlines()
+    (notes / "few.csv").write_text("\n".join(rows[:1] + rows[4:44]) + "\n")
+    return [
+        "experiment=listen_attend_spell_grid",
+        "data=manifest",
+        f"data.train={notes / 'few.csv'}",
+        f"data.val={notes / 'val.csv'}",
+        "data.batch_seconds=6",
+        "data.short_first_epochs=1",
+        "trainer.precision=32-true",
+        "trainer.max_epochs=3",
+        "encoder=conv_lstm",
+        "encoder.channels=[2,4]",
+        "encoder.hidden_dim=8",
+        "encoder.num_layers=1",
+        "encoder.front_end.num_mels=16",
+        "encoder.front_end.noise.probability=0.5",
+        "encoder.front_end.reverberation.probability=0.5",
+        *SMALL,
+        "encoder.dropout=0.2",
+        "callbacks.attention_maps.num_examples=0",
+    ]
+
+
+def test_resumed_speech_equals_the_uninterrupted_one(
+    notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Statistics of frames, distortions and batches by duration; trying the largest batch once more leaves no trace."""
+    overrides = noisy(notes)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    run(whole, *overrides)
+    with monkeypatch.context() as patch:
+        patch.setattr("multimodal_attn.training.module.Seq2SeqModule.on_train_batch_start", interrupt_in_batch(1, 2))
+        with pytest.raises(SystemExit):
+            run(broken, *overrides)
+    run(broken, resume=broken)
+    expected, found = weights_of(whole), weights_of(broken)
+    assert expected["model.encoder.front_end.count"] > 0
+    for name, tensor in expected.items():
+        torch.testing.assert_close(found[name], tensor, msg=name)
+
+
+def test_batch_that_does_not_fit_is_named_before_training(
+    notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def forward(self, batch, sampling_probability=0.0):
+        tried.append(len(batch))
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    monkeypatch.setattr("multimodal_attn.models.seq2seq.Seq2Seq.forward", forward)
+    with pytest.raises(ValueError, match=r"data.batch_seconds: 6; the largest batch \(\d+ recordings.*20.00 GiB"):
+        run(tmp_path / "run", *noisy(notes))
+    assert len(tried) == 1
+    assert tried[0] > 3
+
+
 def test_resuming_refuses_another_model(picture_run: Path) -> None:
     config = compose("train", f"resume={picture_run}", "attention=dot", "run_dir=x", "cache_dir=x")
     with pytest.raises(ValueError, match="attention=dot: a resumed run keeps its parts"):
