@@ -13,10 +13,12 @@ import soundfile
 import torch
 from omegaconf import DictConfig
 
+from multimodal_attn.evaluation.transcripts import align_words
 from multimodal_attn.predictor import load as load_predictor
 from multimodal_attn.runs.checkpoint import find_checkpoint, load
 from multimodal_attn.runs.evaluate import evaluate
 from multimodal_attn.runs.train import resumed_config, train
+from multimodal_attn.runs.transcribe import Transcriber, decoder_of
 
 CONF = str(Path(__file__).parents[2] / "conf")
 NOTES = {"low": 300.0, "mid": 900.0, "high": 2700.0}
@@ -169,6 +171,22 @@ def test_predictor_reads_files_and_skips_what_it_cannot(speech_run: Path, notes:
     assert set(records[0].text.split()) <= set(NOTES)
     assert [Path(error.path).name for error in skipped] == ["train.csv", "missing.wav"]
     assert "expects a recording" in skipped[0].reason
+
+
+def test_long_recording_is_transcribed_in_parts(speech_run: Path, notes: Path, tmp_path: Path) -> None:
+    rows = [line.split(",") for line in (notes / "val.csv").read_text().splitlines()[1:]]
+    rest, expected, sound = np.zeros(6400), [], []
+    for name, text in rows * 2:
+        sound += [soundfile.read(notes / name)[0], rest]
+        expected += text.split()
+    path = tmp_path / "long.flac"
+    soundfile.write(path, np.concatenate(sound), 16000)
+    transcriber = Transcriber(decoder_of(load(speech_run)), 16000, max_seconds=2.0, overlap_seconds=0.2)
+    words = transcriber(path)
+    found = [word.text for word in words]
+    errors = sum(a is None or b is None or found[a] != expected[b] for a, b in align_words(found, expected))
+    assert errors / len(expected) < 0.4  # one recording a part at best: the run has heard no more than three notes
+    assert all(0 <= word.start <= word.end <= len(np.concatenate(sound)) / 16000 + 0.05 for word in words)
 
 
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:
