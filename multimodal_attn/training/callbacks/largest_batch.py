@@ -38,9 +38,10 @@ class TryLargestBatch(pl.Callback):
             return
         batch = _slowed(batch, min(front_end.speeds, default=1.0)).to(pl_module.device)
         buffers = {name: buffer.clone() for name, buffer in pl_module.named_buffers()}
+        devices = [pl_module.device] if pl_module.device.type == "cuda" else []
         front_end.eval()  # the slowest speed is in the batch already
         try:
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(devices=devices):
                 with trainer.precision_plugin.train_step_context():
                     output, memory = pl_module.model(batch)
                     loss, _ = pl_module._losses(batch, memory, output)
