@@ -1,4 +1,4 @@
-"""``python -m multimodal_attn predict RUN FILES...``"""
+"""``python -m multimodal_attn predict RUN FILES...`` and ``transcribe RUN FILES...``"""
 
 from __future__ import annotations
 
@@ -17,8 +17,21 @@ def main(arguments: list[str] | None = None) -> int:
     predict.add_argument("--width", type=int, default=5, help="of the beam (default: 5)")
     predict.add_argument("--page", action="store_true", help="write the attention page")
     predict.add_argument("--page-path", type=Path, default=Path("predictions.html"), help="default: predictions.html")
+    transcribe = commands.add_parser("transcribe", help="transcribe recordings of any length, with times")
+    transcribe.add_argument("run", type=Path, help="folder of a trained run, or a checkpoint file")
+    transcribe.add_argument("files", nargs="+", type=Path, help="recordings, or folders of them")
+    transcribe.add_argument("--format", choices=("txt", "json", "srt"), default="txt", help="default: txt")
+    transcribe.add_argument("--output", type=Path, help="folder to write NAME.FORMAT into; default: print")
+    transcribe.add_argument("--width", type=int, default=5, help="of the beam (default: 5)")
+    transcribe.add_argument(
+        "--max-seconds", type=float, help="of the parts that are decoded by themselves (default: the run's, or 20)"
+    )
+    transcribe.add_argument("--overlap", type=float, default=1.0, help="seconds that two parts share (default: 1)")
+    transcribe.add_argument("--batch-size", type=int, default=8, help="parts that are decoded together (default: 8)")
     options = parser.parse_args(arguments)
     try:
+        if options.command == "transcribe":
+            return _transcribe(options)
         return _predict(options.run, options.files, options.width, options.page_path if options.page else None)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -29,11 +42,7 @@ def _predict(run: Path, files: list[Path], width: int, page: Path | None) -> int
     from multimodal_attn.inspection.page import write_page
     from multimodal_attn.predictor import load  # here, so that --help does not wait for torch
 
-    # Folders are read with all that lies below them.
-    paths = [p for file in files for p in (sorted(file.rglob("*")) if file.is_dir() else [file]) if not p.is_dir()]
-    if not paths:
-        raise ValueError(f"{', '.join(map(str, files))}: no file there")
-    records, skipped = load(run, width).predict(paths)
+    records, skipped = load(run, width).predict(_files(files))
     for record in records:
         print(f"{record.key}\t{record.text}" + (f"\t[{', '.join(record.flags)}]" if record.flags else ""))
     for error in skipped:
@@ -41,6 +50,52 @@ def _predict(run: Path, files: list[Path], width: int, page: Path | None) -> int
     if page is not None and records:
         print(f"attention page: {write_page(records, page, f'predictions of {run.name}', None)}")
     return 0 if records else 1
+
+
+def _transcribe(options: argparse.Namespace) -> int:
+    from multimodal_attn.runs.checkpoint import load
+    from multimodal_attn.runs.transcribe import Transcriber, decoder_of, render
+    from multimodal_attn.types import UnreadableError
+
+    paths = _files(options.files)
+    if options.format == "srt" and len(paths) > 1 and options.output is None:
+        raise ValueError("--format srt: subtitles belong to one recording; with several, expected --output FOLDER")
+    names = [path.with_suffix(f".{options.format}").name for path in paths]
+    if options.output is not None and len(set(names)) < len(names):
+        raise ValueError(f"--output: two recordings would both be written to {max(names, key=names.count)}")
+    run = load(options.run)
+    data = run.config.data
+    transcriber = Transcriber(
+        decoder_of(run, options.width),
+        data.sample_rate,
+        options.max_seconds or data.get("max_seconds") or 20.0,
+        options.overlap,
+        options.batch_size,
+    )
+    done = 0
+    for path, name in zip(paths, names, strict=True):
+        try:
+            text = render(transcriber(path), path, options.format)
+        except UnreadableError as error:
+            print(f"skipped {error}", file=sys.stderr)
+            continue
+        done += 1
+        if options.output is not None:
+            options.output.mkdir(parents=True, exist_ok=True)
+            (options.output / name).write_text(text, encoding="utf-8")
+            print(options.output / name)
+        else:
+            # The name stands above the lines where there is more than one recording; a line of json has it already.
+            print((f"# {path}\n" if options.format == "txt" and len(paths) > 1 else "") + text, end="", flush=True)
+    return 0 if done else 1
+
+
+def _files(named: list[Path]) -> list[Path]:
+    """Files as they are named, folders with all that lies below them."""
+    paths = [p for file in named for p in (sorted(file.rglob("*")) if file.is_dir() else [file]) if not p.is_dir()]
+    if not paths:
+        raise ValueError(f"{', '.join(map(str, named))}: no file there")
+    return paths
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from os import PathLike
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -13,6 +15,8 @@ from torch import Tensor
 from multimodal_attn.types import UnreadableError
 
 MIN_SECONDS = 0.025  # one analysis window of a log-mel front end: less than that gives no frame at all
+SUFFIXES = ("wav", "flac", "ogg", "mp3", "aiff", "opus")
+"""Of the files that ``AudioFolder`` looks for."""
 
 
 def read_audio(
@@ -71,6 +75,65 @@ def audio_seconds(path: str | PathLike[str]) -> float:
     if seconds < MIN_SECONDS:
         raise UnreadableError(str(path), f"{seconds:.4f} s of audio: at least {MIN_SECONDS} s are needed")
     return seconds
+
+
+class AudioFolder:
+    """The recordings below a folder, such as noise or impulse responses, to draw excerpts from.
+
+    The folder is first looked into when it is needed, so that a trained run works where it does not exist. Files that
+    cannot be read are left out with a warning.
+
+    Args:
+        folder: read with all that lies below it; None for no recordings.
+        sample_rate: of the excerpts, in Hz.
+    """
+
+    def __init__(self, folder: str | PathLike[str] | None, sample_rate: int) -> None:
+        self.folder, self.sample_rate = folder, sample_rate
+        self._files: list[tuple[str, float]] | None = None  # path and seconds
+
+    def files(self) -> list[tuple[str, float]]:
+        """Path and seconds of every recording.
+
+        Raises:
+            ValueError: if the folder is missing or holds no recording.
+        """
+        if self._files is None:
+            self._files = self._find() if self.folder is not None else []
+        return self._files
+
+    def _find(self) -> list[tuple[str, float]]:
+        found, bad = [], []
+        for path in sorted(Path(str(self.folder)).expanduser().rglob("*")):
+            if path.suffix.lower().lstrip(".") in SUFFIXES:
+                try:
+                    found.append((str(path), audio_seconds(path)))
+                except UnreadableError as error:
+                    bad.append(error)
+        if bad:
+            warnings.warn(f"{len(bad)} recordings are left out: {'; '.join(map(str, bad))}", stacklevel=2)
+        if not found:
+            raise ValueError(f"folder: '{self.folder}' holds no readable recording; expected {', '.join(SUFFIXES)}")
+        return found
+
+    def __len__(self) -> int:
+        return len(self.files())
+
+    def excerpt(self, index: int, position: float, samples: int) -> Tensor:
+        """At most so many samples of a recording; silence, with a warning, where it cannot be decoded.
+
+        Args:
+            index: of the recording.
+            position: 0 begins at its beginning, 1 ends at its end.
+            samples: how many; all there are, if it is shorter.
+        """
+        path, seconds = self.files()[index]
+        wanted = samples / self.sample_rate
+        try:
+            return read_audio(path, self.sample_rate, position * max(0.0, seconds - wanted), wanted)[:samples]
+        except UnreadableError as error:
+            warnings.warn(str(error), stacklevel=2)
+            return torch.zeros(samples)
 
 
 def _first_line(error: Exception) -> str:

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from multimodal_attn.data.batching import BucketBatchSampler
 from multimodal_attn.data.collate import Collate, ReadOrSkip, Source
 from multimodal_attn.data.features import CachedFeatures
+from multimodal_attn.data.selection import Selection, outside
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.types import UnreadableError
 
@@ -25,10 +26,13 @@ class DataModule(pl.LightningDataModule):
     Args:
         dataset: makes the data set of a split when called with ``split``.
         tokenizer: fitted on the training texts, unless it already is (from a checkpoint).
-        batch_size: sources in a training batch.
+        batch_size: sources in a training batch; not looked at with ``batch_seconds``.
         eval_batch_size: sources in a validation batch.
         texts_per_source: how many of a source's texts a training batch holds; None for all.
         num_workers: processes that read examples; 0 reads in the training process.
+        min_seconds, max_seconds: shorter and longer recordings are left out of training, and listed; None for no limit.
+            Validation and test leave nothing out.
+        batch_seconds, quadratic_seconds, short_first_epochs: of the training batches; see ``BucketBatchSampler``.
         seed: of shuffling and drawing.
     """
 
@@ -40,9 +44,17 @@ class DataModule(pl.LightningDataModule):
         eval_batch_size: int = 64,
         texts_per_source: int | None = None,
         num_workers: int = 0,
+        min_seconds: float | None = None,
+        max_seconds: float | None = None,
+        batch_seconds: float | None = None,
+        quadratic_seconds: float = 0.0,
+        short_first_epochs: int = 0,
         seed: int = 0,
     ) -> None:
         super().__init__()
+        self.min_seconds, self.max_seconds = min_seconds, max_seconds
+        self.batch_seconds, self.quadratic_seconds = batch_seconds, quadratic_seconds
+        self.short_first_epochs = short_first_epochs
         self.make_dataset, self.tokenizer = dataset, tokenizer
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.texts_per_source, self.num_workers, self.seed = texts_per_source, num_workers, seed
@@ -64,7 +76,18 @@ class DataModule(pl.LightningDataModule):
                 reasons = "".join(f"\n  {error}" for error in source.skipped[:5])
                 raise ValueError(f"data: the {split} split holds no usable example{reasons}")
             self._sources[split] = source
+            if split == "train":
+                self.leave_out(split, outside(source.lengths(), self.min_seconds, self.max_seconds))
         return self._sources[split]
+
+    def leave_out(self, split: str, reasons: dict[int, str]) -> None:
+        """Goes on without the examples of these indices; ``skipped`` lists them with their reasons.
+
+        Raises:
+            ValueError: if nothing remains.
+        """
+        if reasons:
+            self._sources[split] = Selection(self.source(split), reasons)  # type: ignore[arg-type]
 
     def fit_tokenizer(self) -> None:
         """Builds the vocabulary from the training texts, never from others."""
@@ -86,7 +109,10 @@ class DataModule(pl.LightningDataModule):
         return self._cached[split].skipped if split in self._cached else self.source(split).skipped
 
     def loader(self, split: str, train: bool = False, batch_size: int | None = None) -> DataLoader:
-        """Batches of a split: shuffled in buckets for training, else in the order of the data set."""
+        """Batches of a split: shuffled in buckets for training, else in the order of the data set.
+
+        In a distributed training each process gets its share of the training batches, and all of the others.
+        """
         cached = self._cached.get(split)
         source = self.source(split) if cached is None else cached
         sampler = BucketBatchSampler(
@@ -94,6 +120,11 @@ class DataModule(pl.LightningDataModule):
             batch_size or (self.batch_size if train else self.eval_batch_size),
             shuffle=train,
             seed=self.seed,
+            batch_seconds=self.batch_seconds if train else None,
+            quadratic_seconds=self.quadratic_seconds,
+            short_first_epochs=self.short_first_epochs,
+            rank=self.trainer.global_rank if train and self.trainer is not None else 0,
+            world_size=self.trainer.world_size if train and self.trainer is not None else 1,
         )
         if train:
             sampler.skip, self._skip_batches = self._skip_batches, 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -14,13 +14,15 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_info
 
 from multimodal_attn.data.datamodule import DataModule
+from multimodal_attn.data.selection import Listed
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.runs.build import build, build_data, build_module, cache_features, plain
 from multimodal_attn.runs.checkpoint import find_checkpoint, initialise, read_checkpoint, tokenizer_of
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.training.objectives import WholeTextObjective
-from multimodal_attn.types import UnreadableError
+from multimodal_attn.training.objectives.ctc import CTC, without_path
+from multimodal_attn.types import Timeline, UnreadableError
 
 # What a resumed run may change: nothing that a checkpoint restores, such as the optimiser's state, nor the model.
 RESUMABLE = ("trainer.", "data.", "search.", "callbacks.attention_maps.", "run_dir", "cache_dir")
@@ -60,6 +62,7 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
     if content is not None and checkpoint is None:
         initialise(module, config, content)
     _check_modality(data, module)
+    _leave_out_without_path(data, module)
     cache_features(config, data, module.model, ("train", "val"))
     module.train()
     callbacks = [build(node) for node in config.callbacks.values() if node]
@@ -122,6 +125,15 @@ def _check_modality(data: DataModule, module: Seq2SeqModule) -> None:
             )
         return
     raise ValueError("data: no training example can be read")
+
+
+def _leave_out_without_path(data: DataModule, module: Seq2SeqModule) -> None:
+    """Trains without the recordings whose text CTC could not align."""
+    layout = module.model.encoder.layout
+    if isinstance(layout, Timeline) and any(isinstance(objective, CTC) for objective in module.objectives.values()):
+        source = cast(Listed, data.source("train"))
+        if hasattr(source, "targets"):  # what only reading every recording would tell is left to the objective
+            data.leave_out("train", without_path(source, data.tokenizer, layout))
 
 
 def _quieten_lightning() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hydra
 import torch
 from omegaconf import OmegaConf
 from torch import nn
@@ -32,13 +33,10 @@ def choices(group: str) -> list[str]:
 
 def part(group: str, name: str, **arguments: object) -> object:
     """What ``conf/<group>/<name>.yaml`` describes."""
-    config = OmegaConf.create(
-        {
-            "data": {"sample_rate": SAMPLE_RATE, "image_size": IMAGE_SIZE},
-            group: OmegaConf.load(CONF / group / f"{name}.yaml"),
-        }
-    )
-    node = config[group]
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = hydra.compose(overrides=[f"+{group}={name}"])
+    data = {"sample_rate": SAMPLE_RATE, "image_size": IMAGE_SIZE}
+    node = OmegaConf.create({"data": data, group: composed[group]})[group]
     for key, value in SMALL.items():
         if key in node:
             node[key] = value

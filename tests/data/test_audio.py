@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import torch
 
-from multimodal_attn.data.audio import audio_seconds, read_audio
+from multimodal_attn.data.audio import AudioFolder, audio_seconds, read_audio
 from multimodal_attn.types import UnreadableError
 
 
@@ -82,3 +82,29 @@ def test_truncated_flac(tmp_path):
     path.write_bytes(path.read_bytes()[:30000])
     with pytest.raises(UnreadableError):
         read_audio(path, 16000)
+
+
+def test_folder_gives_excerpts_of_what_can_be_read(tmp_path):
+    (tmp_path / "below").mkdir()
+    ramp = np.arange(16000) / 16000
+    soundfile.write(tmp_path / "below" / "ramp.wav", ramp, 16000, subtype="FLOAT")
+    (tmp_path / "broken.flac").write_bytes(b"fLaC")
+    (tmp_path / "notes.txt").write_text("no recording")
+    folder = AudioFolder(tmp_path, 16000)
+    with pytest.warns(UserWarning, match=r"1 recordings are left out: .*broken.flac"):
+        assert len(folder) == 1
+    for position, first in ((0.0, 0.0), (0.5, 0.375), (1.0, 0.75)):
+        part = folder.excerpt(0, position, 4000)
+        assert len(part) == 4000
+        assert float(part[0]) == pytest.approx(first, abs=1e-4)
+    assert len(folder.excerpt(0, 0.3, 20000)) == 16000
+    (tmp_path / "below" / "ramp.wav").unlink()
+    with pytest.warns(UserWarning, match=r"ramp.wav"):
+        assert not folder.excerpt(0, 0.0, 100).any()
+
+
+def test_folder_is_looked_into_only_when_needed(tmp_path):
+    assert len(AudioFolder(None, 16000)) == 0
+    missing = AudioFolder(tmp_path / "nowhere", 16000)
+    with pytest.raises(ValueError, match=r"folder: '.*nowhere' holds no readable recording; expected wav"):
+        len(missing)

@@ -4,54 +4,58 @@ import json
 
 import pytest
 
+from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
+from multimodal_attn.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 
 TEXTS = ["a dog runs", "a cat", "the dog"]
 
 
-@pytest.fixture(params=[WordTokenizer, CharacterTokenizer])
-def fitted(request: pytest.FixtureRequest) -> WordTokenizer | CharacterTokenizer:
+@pytest.fixture(params=[WordTokenizer, CharacterTokenizer, SentencePieceTokenizer])
+def fitted(request: pytest.FixtureRequest) -> Tokenizer:
+    if request.param is SentencePieceTokenizer:
+        pytest.importorskip("sentencepiece")
     return request.param().fit(TEXTS)
 
 
-def test_special_ids_are_the_first_four(fitted: WordTokenizer | CharacterTokenizer) -> None:
+def test_special_ids_are_the_first_four(fitted: Tokenizer) -> None:
     assert (fitted.pad_id, fitted.bos_id, fitted.eos_id, fitted.unk_id) == (0, 1, 2, 3)
     assert fitted.pieces([0, 1, 2, 3]) == ["<pad>", "<bos>", "<eos>", "<unk>"]
     assert min(i for text in TEXTS for i in fitted.encode(text)) == 4
     assert max(i for text in TEXTS for i in fitted.encode(text)) == len(fitted) - 1
 
 
-def test_decode_undoes_encode_and_drops_special_ids(fitted: WordTokenizer | CharacterTokenizer) -> None:
+def test_decode_undoes_encode_and_drops_special_ids(fitted: Tokenizer) -> None:
     for text in TEXTS:
         ids = fitted.encode(text)
         assert fitted.decode(ids) == text
         assert fitted.decode([1, *ids, 2, 0, 0]) == text
 
 
-def test_word_spans_cover_the_words_of_the_decoded_text(fitted: WordTokenizer | CharacterTokenizer) -> None:
+def test_word_spans_cover_the_words_of_the_decoded_text(fitted: Tokenizer) -> None:
     ids = [1, *fitted.encode("the dog runs"), 2, 0]
     spans = fitted.word_spans(ids)
     assert [fitted.decode(ids[start:end]) for start, end in spans] == fitted.decode(ids).split()
     assert fitted.word_spans([1, 2, 0]) == []
 
 
-def test_state_is_plain_and_rebuilds_the_same_tokenizer(fitted: WordTokenizer | CharacterTokenizer) -> None:
+def test_state_is_plain_and_rebuilds_the_same_tokenizer(fitted: Tokenizer) -> None:
     state = json.loads(json.dumps(fitted.state()))
     rebuilt = type(fitted).from_state(state)
     assert rebuilt.state() == fitted.state()
     assert [rebuilt.encode(text) for text in TEXTS] == [fitted.encode(text) for text in TEXTS]
 
 
-def test_vocabulary_does_not_depend_on_the_order_of_texts(fitted: WordTokenizer | CharacterTokenizer) -> None:
+def test_vocabulary_does_not_depend_on_the_order_of_texts(fitted: Tokenizer) -> None:
     assert type(fitted)().fit(reversed(TEXTS)).state() == fitted.state()
 
 
-def test_fitting_again_replaces_the_vocabulary(fitted: WordTokenizer | CharacterTokenizer) -> None:
+def test_fitting_again_replaces_the_vocabulary(fitted: Tokenizer) -> None:
     assert fitted.fit(["x"]).state() == type(fitted)().fit(["x"]).state()
 
 
-def test_fitting_on_nothing_is_refused(fitted: WordTokenizer | CharacterTokenizer) -> None:
+def test_fitting_on_nothing_is_refused(fitted: Tokenizer) -> None:
     with pytest.raises(ValueError, match="tokenizer"):
         fitted.fit([""])
 
@@ -97,3 +101,41 @@ def test_an_unknown_character_counts_one_character() -> None:
     tokenizer = CharacterTokenizer().fit(["ab"])
     assert tokenizer.encode("azb")[1] == tokenizer.unk_id
     assert len(tokenizer.decode(tokenizer.encode("azb"))) == 3
+
+
+@pytest.mark.parametrize("model_type", ["unigram", "bpe"])
+def test_subwords_are_shared_between_words(model_type: str) -> None:
+    pytest.importorskip("sentencepiece")
+    texts = [f"{verb}{ending}" for verb in ("walk", "talk", "jump") for ending in ("", "ing", "ed", "er")] * 20
+    tokenizer = SentencePieceTokenizer(30, model_type).fit(texts)
+    assert 20 < len(tokenizer) <= 30
+    ids = tokenizer.encode("jumping walker")
+    assert tokenizer.decode(ids) == "jumping walker"
+    assert "".join(tokenizer.pieces(ids)) == "\u2423jumping\u2423walker"
+    assert len(ids) < len("jumping walker") - 3
+    (first, middle), (start, end) = tokenizer.word_spans(ids)
+    assert [tokenizer.decode(ids[first:middle]), tokenizer.decode(ids[start:end])] == ["jumping", "walker"]
+    # Nothing but a space may lie between or before the words, and nothing after them.
+    assert tokenizer.decode(ids[:first]) == tokenizer.decode(ids[middle:start]) == ""
+    assert end == len(ids)
+
+
+def test_unknown_part_of_a_word_stays_visible() -> None:
+    pytest.importorskip("sentencepiece")
+    tokenizer = SentencePieceTokenizer().fit(TEXTS)
+    ids = tokenizer.encode("dqg")
+    assert tokenizer.unk_id in ids
+    assert tokenizer.decode(ids) == "d\N{REPLACEMENT CHARACTER}g"
+    assert len(tokenizer.word_spans(ids)) == 1
+
+
+def test_subword_settings_are_checked() -> None:
+    pytest.importorskip("sentencepiece")
+    with pytest.raises(ValueError, match=r"tokenizer.model_type: 'word'; expected unigram or bpe"):
+        SentencePieceTokenizer(model_type="word")
+    with pytest.raises(ValueError, match=r"tokenizer.vocab_size: 4; expected more than 4"):
+        SentencePieceTokenizer(vocab_size=4)
+    with pytest.raises(ValueError, match=r"tokenizer.vocab_size: 8; .*smaller than required_chars"):
+        SentencePieceTokenizer(vocab_size=8).fit(TEXTS)
+    with pytest.raises(ValueError, match="fit it first"):
+        SentencePieceTokenizer().encode("a")

@@ -14,6 +14,7 @@ from multimodal_attn.runs.build import build, build_module
 
 CONF = Path(__file__).parents[2] / "conf"
 PARTS = ("encoder", "attention", "decoder", "tokenizer", "objective", "search", "metrics", "optimizer", "scheduler")
+SPEECH_ENCODERS = ("pyramid_lstm", "conv_lstm", "conformer", "transformer")
 
 
 def compose(*overrides: str):
@@ -43,7 +44,7 @@ def test_every_experiment_builds(experiment: str, tmp_path: Path) -> None:
     ("group", "choice"), [(group, path.stem) for group in PARTS for path in sorted((CONF / group).glob("*.yaml"))]
 )
 def test_every_choice_builds(group: str, choice: str) -> None:
-    speech = choice in ("pyramid_lstm", "conv_lstm")
+    speech = choice in SPEECH_ENCODERS
     config = compose(f"{group}={choice}", *(["data=spoken"] if speech else []))
     if "pretrained" in config.encoder:
         config.encoder.pretrained = False
@@ -56,7 +57,7 @@ def test_every_part_fits_into_every_experiment(experiment: str) -> None:
     """What an experiment sets must be what all choices of a group take, or ``attention=dot`` fails on a foreign key."""
     base = compose(f"experiment={experiment}", "+data.root=nowhere")
     speech = "sample_rate" in base.data
-    encoders = ("pyramid_lstm", "conv_lstm") if speech else ("image_conv", "image_cnn")
+    encoders = SPEECH_ENCODERS if speech else ("image_conv", "image_cnn")
     choices = [f"encoder={name}" for name in encoders]
     for group in ("attention", "tokenizer", "scheduler", "objective", "search"):
         choices += [f"{group}={path.stem}" for path in (CONF / group).glob("*.yaml")]

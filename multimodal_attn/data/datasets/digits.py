@@ -146,7 +146,16 @@ class ConnectedDigits:
             times.append(Span(position / self.sample_rate, (position + len(waveform)) / self.sample_rate))
             parts += [waveform, torch.zeros(gap)]
             position += len(waveform) + gap
-        return Example(f"{index:05d}", torch.cat(parts), (Target(self._text(recordings), times=tuple(times)),))
+        return Example(self.key(index), torch.cat(parts), (Target(self._text(recordings), times=tuple(times)),))
+
+    @staticmethod
+    def key(index: int) -> str:
+        """The string's number."""
+        return f"{index:05d}"
+
+    def targets(self, index: int) -> tuple[Target, ...]:
+        """The digits without their times, which only reading the recordings tells."""
+        return (Target(self._text(self._plans[index][0])),)
 
     @staticmethod
     def _text(recordings: list[_Recording]) -> str:

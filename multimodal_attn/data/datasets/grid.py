@@ -56,6 +56,14 @@ class GridCorpus:
         key, path, target, _ = self._items[index]
         return Example(key, read_audio(path, self.sample_rate), (target,))
 
+    def key(self, index: int) -> str:
+        """The utterance's id."""
+        return self._items[index][0]
+
+    def targets(self, index: int) -> tuple[Target, ...]:
+        """The transcript with its word times, without reading the recording."""
+        return (self._items[index][2],)
+
     def texts(self) -> list[str]:
         """Every transcript."""
         return [target.text for _, _, target, _ in self._items]

@@ -59,10 +59,18 @@ class Spoken:
         Raises:
             UnreadableError: if its recording cannot be decoded.
         """
+        waveform = read_audio(self._folder / self._entries[index]["file"], self.sample_rate)
+        return Example(self.key(index), waveform, self.targets(index))
+
+    def key(self, index: int) -> str:
+        """The name of its file."""
+        return Path(self._entries[index]["file"]).stem
+
+    def targets(self, index: int) -> tuple[Target, ...]:
+        """The transcript with its word times, without reading the recording."""
         entry = self._entries[index]
-        path = self._folder / entry["file"]
         times = tuple(Span(start, end) for start, end in zip(entry["starts"], entry["ends"], strict=True))
-        return Example(path.stem, read_audio(path, self.sample_rate), (Target(entry["text"], times=times),))
+        return (Target(entry["text"], times=times),)
 
     def texts(self) -> list[str]:
         """Every transcript."""

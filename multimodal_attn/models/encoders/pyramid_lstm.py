@@ -22,11 +22,17 @@ class PyramidLSTM(Encoder):
         front_end: makes the log-mel frames.
         hidden_dim: width of each direction; the memory is twice as wide.
         reductions: how many steps each layer reads as one, from the bottom; ``[2, 2, 2]`` makes a step of 8 frames.
+        layer_norm: after each layer; the paper has none.
         dropout: before each layer and on the memory.
     """
 
     def __init__(
-        self, front_end: Callable[[], LogMel] | LogMel, hidden_dim: int, reductions: Sequence[int], dropout: float = 0.2
+        self,
+        front_end: Callable[[], LogMel] | LogMel,
+        hidden_dim: int,
+        reductions: Sequence[int],
+        layer_norm: bool = True,
+        dropout: float = 0.2,
     ) -> None:
         super().__init__()
         self.front_end = front_end if isinstance(front_end, LogMel) else front_end()
@@ -35,7 +41,9 @@ class PyramidLSTM(Encoder):
         self.layers = nn.ModuleList(
             BidirectionalLSTM(width * factor, hidden_dim) for width, factor in zip(widths, self.reductions, strict=True)
         )
-        self.norms = nn.ModuleList(nn.LayerNorm(2 * hidden_dim) for _ in self.reductions)
+        self.norms = nn.ModuleList(
+            nn.LayerNorm(2 * hidden_dim) if layer_norm else nn.Identity() for _ in self.reductions
+        )
         self.dropout = nn.Dropout(dropout)
         self.dim = 2 * hidden_dim
         total = 1

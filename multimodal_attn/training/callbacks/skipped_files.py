@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,13 @@ class SkippedFiles(pl.Callback):
         if len(self.reasons) > self._reported:
             self._reported = len(self.reasons)
             self.path.write_text("".join(f"{path}\t{reason}\n" for path, reason in self.reasons.items()))
-            rank_zero_info(f"{self._reported} examples could not be used; {self.path} lists them")
+            rank_zero_info(f"{self._reported} examples could not be used ({self._counts()}); {self.path} lists them")
+
+    def _counts(self) -> str:
+        """How often each reason occurs, without its particulars; at most five kinds."""
+        kinds = Counter(re.split(r" \(|: ", reason)[0] for reason in self.reasons.values())
+        named = [f"{number} {kind}" for kind, number in kinds.most_common(5)]
+        return "; ".join(named + ["..."] * (len(kinds) > 5))
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         datamodule = trainer.datamodule  # type: ignore[attr-defined]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from multimodal_attn.data.selection import Listed
+from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.types import PAD, Batch, DecoderOutput, Memory
+from multimodal_attn.types import PAD, Batch, DecoderOutput, Memory, Timeline
 
 
 class CTC(nn.Module):
     """Makes the encoder write the text by itself, in order, which soon makes attention diagonal.
 
-    Mean over texts of the loss per token. A text that does not fit into its memory positions has no CTC path: it adds
-    nothing here. Reads the first text of each source.
+    Mean over texts of the loss per token. A text that does not fit into its memory positions has no CTC path
+    (``without_path`` finds such examples, so that training leaves them out): where one occurs all the same, in
+    validation or because the recording was sped up, it adds nothing here. Reads the first text of each source.
 
     Args:
         weight: of this objective in the sum.
@@ -34,3 +40,21 @@ class CTC(nn.Module):
             log_probs, texts, memory.mask.sum(-1), lengths, blank=PAD, reduction="none", zero_infinity=True
         )
         return torch.mean(losses / lengths.clamp(min=1))
+
+
+def without_path(source: Listed, tokenizer: Tokenizer, layout: Timeline) -> dict[int, str]:
+    """Reasons to leave out the examples whose first text needs more memory positions than their recording has.
+
+    Each token takes a position, and a blank must part two equal ones that follow each other.
+    """
+    reasons = {}
+    for index, seconds in enumerate(source.lengths()):
+        targets = source.targets(index)
+        if targets:
+            tokens = tokenizer.encode(targets[0].text)
+            needed = len(tokens) + sum(one == other for one, other in pairwise(tokens))
+            # Lengths are seconds of whole samples: what is left of a position is no rounding error.
+            positions = math.ceil((seconds - layout.offset_seconds) / layout.step_seconds - 1e-6)
+            if needed > positions:
+                reasons[index] = f"its text is too long for CTC (needs {needed} memory positions of {positions})"
+    return reasons

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 
+from multimodal_attn.models.encoders.distortion import Noise, Reverberation
 from multimodal_attn.models.encoders.log_mel import LogMel
 
 
@@ -52,3 +54,42 @@ def test_running_statistics_travel_in_the_state_dict() -> None:
     other.load_state_dict(front_end.state_dict())
     waveform, length = torch.randn(1, 16000), torch.tensor([16000])
     torch.testing.assert_close(other.eval()(waveform, length)[0], front_end.eval()(waveform, length)[0])
+
+
+def test_statistics_are_those_of_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a second process had seen the same frames: twice the number, the same mean and variance."""
+    alone, together = LogMel(num_mels=20).train(), LogMel(num_mels=20).train()
+    waveform, length = torch.randn(1, 16000), torch.tensor([16000])
+    alone(waveform, length)
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda sums: sums.mul_(2))
+    together(waveform, length)
+    assert together.count == 2 * alone.count
+    torch.testing.assert_close(together.mean, alone.mean)
+    torch.testing.assert_close(together.square / together.count, alone.square / alone.count)
+
+
+def test_cmvn_of_each_utterance_is_its_own() -> None:
+    front_end = LogMel(num_mels=20, cmvn="utterance").eval()
+    waveforms, lengths = torch.randn(2, 16000) * torch.tensor([[1.0], [0.01]]), torch.tensor([16000, 5000])
+    frames, numbers = front_end(waveforms, lengths)
+    for row, number in zip(frames, numbers, strict=True):
+        torch.testing.assert_close(row[:number].mean(0), torch.zeros(20), atol=1e-4, rtol=0)
+        torch.testing.assert_close(row[:number].var(0, unbiased=False), torch.ones(20), atol=1e-3, rtol=0)
+        assert not row[number:].any()
+
+
+def test_without_cmvn_nothing_is_counted() -> None:
+    front_end = LogMel(num_mels=20, cmvn="none").train()
+    front_end(torch.randn(1, 16000), torch.tensor([16000]))
+    assert front_end.count == 0
+    with pytest.raises(ValueError, match=r"encoder.front_end.cmvn: 'global'; expected one of running, utterance, none"):
+        LogMel(cmvn="global")
+
+
+def test_distortion_only_in_training() -> None:
+    front_end = LogMel(num_mels=20, cmvn="none", noise=Noise(1.0), reverberation=Reverberation(16000, 1.0))
+    waveform, length = torch.randn(1, 16000), torch.tensor([16000])
+    clean = LogMel(num_mels=20, cmvn="none")(waveform, length)[0]
+    assert torch.equal(front_end.eval()(waveform, length)[0], clean)
+    assert not torch.allclose(front_end.train()(waveform, length)[0], clean, atol=1e-2)

@@ -1,0 +1,139 @@
+"""One token a piece of a word, learnt from the training texts (Kudo & Richardson 2018)."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable
+from typing import Any, Self
+
+from multimodal_attn.data.tokenizers import SPECIAL_PIECES
+from multimodal_attn.data.tokenizers.character import UNKNOWN_CHARACTER, VISIBLE_SPACE
+from multimodal_attn.types import BOS, EOS, PAD, UNK
+
+SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # how sentencepiece writes the space that a word begins with
+MODEL_TYPES = ("unigram", "bpe")
+
+
+class SentencePieceTokenizer:
+    """Pieces by a unigram language model (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016).
+
+    Needs the package sentencepiece: the extra ``subword``.
+
+    Args:
+        vocab_size: of the vocabulary, special ids included; a small text may give fewer.
+        model_type: "unigram" or "bpe".
+
+    Raises:
+        ValueError: for another ``model_type``, or if ``vocab_size`` leaves no room beside the special ids.
+    """
+
+    pad_id, bos_id, eos_id, unk_id = PAD, BOS, EOS, UNK
+
+    def __init__(self, vocab_size: int = 500, model_type: str = "unigram") -> None:
+        if model_type not in MODEL_TYPES:
+            raise ValueError(f"tokenizer.model_type: {model_type!r}; expected {' or '.join(MODEL_TYPES)}")
+        if vocab_size <= len(SPECIAL_PIECES):
+            raise ValueError(f"tokenizer.vocab_size: {vocab_size}; expected more than {len(SPECIAL_PIECES)}")
+        self.vocab_size, self.model_type = vocab_size, model_type
+        self._set_model(b"")
+
+    def _set_model(self, model: bytes) -> None:
+        self._model = model
+        self._pieces = list(SPECIAL_PIECES)
+        if model:
+            self._processor = _library().SentencePieceProcessor(model_proto=model)
+            self._pieces += [self._processor.id_to_piece(i) for i in range(len(SPECIAL_PIECES), len(self._processor))]
+        # What each id adds to a text.
+        self._parts = ["", "", "", UNKNOWN_CHARACTER, *(p.replace(SPACE, " ") for p in self._pieces[self.unk_id + 1 :])]
+
+    def fit(self, texts: Iterable[str]) -> Self:
+        """Learns the pieces.
+
+        Raises:
+            ValueError: if the texts hold no character, or more different ones than ``vocab_size`` has room for.
+        """
+        # Sorted: the pieces must not depend on the order of the texts.
+        sentences = sorted(text for text in texts if text.strip())
+        if not sentences:
+            raise ValueError("tokenizer: the training texts hold no character to build a vocabulary from")
+        model = io.BytesIO()
+        try:
+            _library().SentencePieceTrainer.train(
+                sentence_iterator=iter(sentences),
+                model_writer=model,
+                vocab_size=self.vocab_size,
+                hard_vocab_limit=False,
+                model_type=self.model_type,
+                pad_id=self.pad_id,
+                bos_id=self.bos_id,
+                eos_id=self.eos_id,
+                unk_id=self.unk_id,
+                character_coverage=1.0,
+                normalization_rule_name="identity",  # texts are normalised already
+                max_sentence_length=1_000_000,  # in bytes: longer ones would be left out without a word
+                num_threads=1,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            raise ValueError(f"tokenizer.vocab_size: {self.vocab_size}; {error}") from None
+        self._set_model(model.getvalue())
+        return self
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids, without <bos> and <eos>.
+
+        Raises:
+            ValueError: before ``fit``.
+        """
+        if not self._model:
+            raise ValueError("tokenizer: sentencepiece has no model yet; fit it first")
+        ids: list[int] = self._processor.encode(text)
+        return ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text; <pad>, <bos> and <eos> are dropped, what was unknown is shown as U+FFFD."""
+        return "".join(self._parts[i] for i in ids).strip()
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """What to display for each id; a space shows as an open box."""
+        return [self._pieces[i].replace(SPACE, VISIBLE_SPACE) for i in ids]
+
+    def word_spans(self, ids: Iterable[int]) -> list[tuple[int, int]]:
+        """Token range of each word of ``decode(ids).split()``; a space that is a token by itself is in none."""
+        spans: list[tuple[int, int]] = []
+        inside = False
+        for index, i in enumerate(ids):
+            part = self._parts[i]
+            if not part:
+                continue  # a special id leaves no trace in the text
+            inside = inside and not part[0].isspace()
+            if part.strip():
+                spans = [*spans[:-1], (spans[-1][0], index + 1)] if inside else [*spans, (index, index + 1)]
+                inside = True
+        return spans
+
+    def state(self) -> dict[str, Any]:
+        """Plain containers that ``from_state`` rebuilds the tokenizer from."""
+        model = base64.b64encode(self._model).decode("ascii")
+        return {"model": model, "vocab_size": self.vocab_size, "model_type": self.model_type}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """The tokenizer whose ``state()`` this was."""
+        tokenizer = cls(state["vocab_size"], state["model_type"])
+        tokenizer._set_model(base64.b64decode(state["model"]))
+        return tokenizer
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+
+def _library() -> Any:
+    try:
+        import sentencepiece
+    except ImportError as error:
+        raise ValueError(
+            "tokenizer: the package sentencepiece is missing; install it with pip install 'multimodal_attn[subword]'"
+        ) from error
+    return sentencepiece

@@ -1,0 +1,163 @@
+"""Self-attention and convolution in every layer (Gulati et al. 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from multimodal_attn.masking import length_mask
+from multimodal_attn.models.encoders.base import Encoder
+from multimodal_attn.models.encoders.conv_subsampling import ConvSubsampling
+from multimodal_attn.models.encoders.log_mel import LogMel
+from multimodal_attn.types import Memory, Timeline
+
+
+class Conformer(Encoder):
+    """Convolutions that shorten speech, then conformer layers.
+
+    Two things differ from the paper, and from ``torchaudio.models.Conformer``, so that a recording never depends on its
+    batch mates: the convolution does not see padding, and layer norm takes the place of batch norm in it (a group norm
+    over time would see padding too). Relative positions come in as rotations (Su et al. 2021).
+
+    Args:
+        front_end: makes the log-mel frames.
+        hidden_dim: width of the layers and of the memory.
+        num_layers: conformer layers.
+        num_heads: of self-attention; ``hidden_dim / num_heads`` is even.
+        feedforward_factor: the inner width of a layer's perceptrons, in hidden_dims.
+        kernel_size: of the convolution along time, in steps; odd.
+        subsampling: how many frames become one step: 2, 4 or 8.
+        channels: of the subsampling convolutions.
+        dropout: in the layers and on the memory.
+
+    Raises:
+        ValueError: if the widths do not fit, the kernel is even, or for another subsampling.
+    """
+
+    def __init__(
+        self,
+        front_end: Callable[[], LogMel] | LogMel,
+        hidden_dim: int = 256,
+        num_layers: int = 6,
+        num_heads: int = 4,
+        feedforward_factor: int = 4,
+        kernel_size: int = 15,
+        subsampling: int = 4,
+        channels: int = 32,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if hidden_dim % (2 * num_heads):
+            raise ValueError(
+                f"encoder.hidden_dim: {hidden_dim}; expected a multiple of 2 * encoder.num_heads={2 * num_heads}"
+            )
+        if kernel_size % 2 == 0:
+            raise ValueError(f"encoder.kernel_size: {kernel_size}; expected an odd number")
+        self.front_end = front_end if isinstance(front_end, LogMel) else front_end()
+        self.subsample = ConvSubsampling(self.front_end.num_mels, hidden_dim, subsampling, channels)
+        self.layers = nn.ModuleList(
+            _Layer(hidden_dim, num_heads, feedforward_factor, kernel_size, dropout) for _ in range(num_layers)
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.dim = hidden_dim
+        self.layout = Timeline(subsampling * self.front_end.hop_seconds)
+
+    def forward(self, waveforms: Tensor, lengths: Tensor) -> Memory:
+        """Shapes:
+        waveforms: (B, L). lengths: (B,) samples. Returns states (B, S, hidden).
+        """
+        frames, steps = self.front_end(waveforms, lengths)
+        x, steps = self.subsample(frames, steps)
+        mask = length_mask(steps, x.shape[1])
+        x = self.dropout(x)
+        for layer in self.layers:
+            x = layer(x, mask)
+        return Memory(self.dropout(x) * mask[..., None], mask, self.layout)
+
+
+class _Layer(nn.Module):
+    """Half a perceptron, self-attention, convolution, half a perceptron (section 2.4, equation 1)."""
+
+    def __init__(self, dim: int, num_heads: int, feedforward_factor: int, kernel_size: int, dropout: float) -> None:
+        super().__init__()
+        self.before = _feedforward(dim, feedforward_factor, dropout)
+        self.attention = _SelfAttention(dim, num_heads, dropout)
+        self.convolution = _Convolution(dim, kernel_size, dropout)
+        self.after = _feedforward(dim, feedforward_factor, dropout)
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = x + 0.5 * self.before(x)
+        x = x + self.attention(x, mask)
+        x = x + self.convolution(x, mask)
+        x = x + 0.5 * self.after(x)
+        return self.norm(x)
+
+
+def _feedforward(dim: int, factor: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.LayerNorm(dim),
+        nn.Linear(dim, factor * dim),
+        nn.SiLU(),
+        nn.Dropout(dropout),
+        nn.Linear(factor * dim, dim),
+        nn.Dropout(dropout),
+    )
+
+
+class _SelfAttention(nn.Module):
+    """Multi-head self-attention between steps whose queries and keys are rotated by their positions."""
+
+    def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.norm = nn.LayerNorm(dim)
+        self.project = nn.Linear(dim, 3 * dim)
+        self.output = nn.Linear(dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        query, key, value = self.project(self.norm(x)).unflatten(-1, (3, self.num_heads, -1)).unbind(2)
+        attended = functional.scaled_dot_product_attention(
+            _rotate(query.transpose(1, 2)),
+            _rotate(key.transpose(1, 2)),
+            value.transpose(1, 2),
+            mask[:, None, None],
+            self.dropout.p if self.training else 0.0,
+        )
+        return self.dropout(self.output(attended.transpose(1, 2).flatten(2)))
+
+
+def _rotate(x: Tensor) -> Tensor:
+    """Turns pairs of numbers by angles that grow with the position, so that products depend on distances alone.
+
+    Shapes:
+        x: (B, N, S, width). Returns the same.
+    """
+    half = x.shape[-1] // 2
+    rates = 10_000.0 ** (-torch.arange(half, device=x.device) / half)
+    angles = torch.arange(x.shape[-2], device=x.device)[:, None] * rates
+    cosine, sine = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
+
+
+class _Convolution(nn.Module):
+    """Gate, convolution along time for each channel by itself, norm and projection (section 2.2, figure 2)."""
+
+    def __init__(self, dim: int, kernel_size: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.gate = nn.Linear(dim, 2 * dim)
+        self.depthwise = nn.Conv1d(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim)
+        self.inner_norm = nn.LayerNorm(dim)
+        self.output = nn.Linear(dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        gated = functional.glu(self.gate(self.norm(x)), dim=-1) * mask[..., None]
+        x = self.depthwise(gated.transpose(1, 2)).transpose(1, 2)
+        return self.dropout(self.output(functional.silu(self.inner_norm(x))))

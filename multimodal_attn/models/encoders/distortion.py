@@ -1,0 +1,184 @@
+"""Rooms and noise for a batch of waveforms in training; the times of words stay true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+import torchaudio.functional
+from torch import Tensor, nn
+
+from multimodal_attn.masking import length_mask
+
+
+class Recordings(Protocol):
+    """Files to draw from; none means that noise and rooms are generated."""
+
+    def __len__(self) -> int: ...
+
+    def excerpt(self, index: int, position: float, samples: int) -> Tensor:
+        """At most so many samples of a file, from ``position`` (0 to 1) of where they may begin."""
+
+
+class Noise(nn.Module):
+    """Adds noise at a random signal-to-noise ratio.
+
+    Args:
+        probability: that a recording gets noise.
+        snr_db: smallest and largest ratio of the recording's power to the noise's.
+        recordings: of noise; if there are none, noise of a random colour is generated, from white to brown.
+
+    Raises:
+        ValueError: if an argument is outside of what is allowed.
+    """
+
+    def __init__(
+        self,
+        probability: float = 0.5,
+        snr_db: Sequence[float] = (5.0, 30.0),
+        recordings: Recordings | None = None,
+    ) -> None:
+        super().__init__()
+        _check("noise", probability, snr_db=snr_db)
+        self.probability, self.snr_db, self.recordings = probability, snr_db, recordings
+
+    def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        """Shapes:
+        waveforms: (B, L), zero beyond each length. lengths: (B,). Returns the same shape.
+        """
+        rows = _chosen(len(waveforms), self.probability)
+        if not len(rows):
+            return waveforms
+        clean, real = waveforms[rows], length_mask(lengths[rows], waveforms.shape[1])
+        noise = self._noise(len(rows), waveforms.shape[1]).to(waveforms) * real
+        ratio = 10 ** (_uniform(len(rows), self.snr_db) / 10)
+        # Both powers are sums over the same samples, so that their number falls out.
+        scale = clean.square().sum(1) / (noise.square().sum(1).clamp(min=1e-10) * ratio.to(waveforms))
+        return waveforms.index_copy(0, rows.to(waveforms.device), clean + noise * scale.sqrt()[:, None])
+
+    def _noise(self, number: int, samples: int) -> Tensor:
+        """Shapes: returns (number, samples)."""
+        if self.recordings is None or not len(self.recordings):
+            return coloured_noise(_uniform(number, (0.0, 2.0)), samples)
+        rows = []
+        for index, position in zip(_indices(self.recordings, number), torch.rand(number).tolist(), strict=True):
+            part = self.recordings.excerpt(index, position, samples)
+            rows.append(part.repeat(-(-samples // len(part)))[:samples])
+        return torch.stack(rows)
+
+
+class Reverberation(nn.Module):
+    """Places recordings into rooms; the direct sound stays where it is, and so does the power.
+
+    Args:
+        sample_rate: in Hz.
+        probability: that a recording gets a room.
+        decay_seconds: shortest and longest time until the tail has fallen by 60 dB (RT60), where it is cut.
+        reverberant_ratio: smallest and largest energy of the tail relative to that of the direct sound.
+        recordings: impulse responses, used up to the longest decay; if there are none, a tail of decaying noise is
+            generated.
+
+    Raises:
+        ValueError: if an argument is outside of what is allowed.
+    """
+
+    def __init__(
+        self,
+        sample_rate: int,
+        probability: float = 0.3,
+        decay_seconds: Sequence[float] = (0.1, 0.5),
+        reverberant_ratio: Sequence[float] = (0.1, 1.0),
+        recordings: Recordings | None = None,
+    ) -> None:
+        super().__init__()
+        _check("reverberation", probability, decay_seconds=decay_seconds, reverberant_ratio=reverberant_ratio)
+        if decay_seconds[0] <= 0.01:
+            raise ValueError(
+                f"encoder.front_end.reverberation.decay_seconds: {list(decay_seconds)}; expected above 0.01"
+            )
+        self.sample_rate, self.probability = sample_rate, probability
+        self.decay_seconds, self.reverberant_ratio = decay_seconds, reverberant_ratio
+        self.recordings = recordings
+
+    def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
+        """Shapes:
+        waveforms: (B, L), zero beyond each length. lengths: (B,). Returns the same shape.
+        """
+        rows = _chosen(len(waveforms), self.probability)
+        if not len(rows):
+            return waveforms
+        dry, real = waveforms[rows], length_mask(lengths[rows], waveforms.shape[1])
+        wet = torchaudio.functional.fftconvolve(dry, self._responses(len(rows)).to(waveforms))
+        wet = wet[:, : waveforms.shape[1]] * real
+        scale = (dry.square().sum(1) / wet.square().sum(1).clamp(min=1e-10)).sqrt()
+        return waveforms.index_copy(0, rows.to(waveforms.device), wet * scale[:, None])
+
+    def _responses(self, number: int) -> Tensor:
+        """Impulse responses whose strongest sample comes first and is 1.
+
+        Shapes:
+            Returns (number, samples).
+        """
+        samples = round(self.decay_seconds[1] * self.sample_rate)
+        if self.recordings is None or not len(self.recordings):
+            decays = _uniform(number, self.decay_seconds)
+            ratios = _uniform(number, self.reverberant_ratio)
+            return impulse_responses(decays, ratios, samples, self.sample_rate)
+        responses = torch.zeros(number, samples)
+        for row, index in enumerate(_indices(self.recordings, number)):
+            response = self.recordings.excerpt(index, 0.0, samples)
+            response = response[int(response.abs().argmax()) :]
+            # A file of silence is no room: the direct sound alone.
+            responses[row, : len(response)] = response / response[0] if response[0] else response
+            responses[row, 0] = 1.0
+        return responses
+
+
+def coloured_noise(exponents: Tensor, samples: int) -> Tensor:
+    """Noise whose power falls as 1 / f^exponent: 0 white, 1 pink, 2 brown.
+
+    Shapes:
+        exponents: (B,). Returns (B, samples).
+    """
+    spectrum = torch.fft.rfft(torch.randn(len(exponents), samples))
+    # Flat below 20 Hz at 16 kHz: else all is rumble.
+    frequency = torch.arange(spectrum.shape[1]).clamp(min=samples / 800)
+    return torch.fft.irfft(spectrum * frequency ** (-exponents[:, None] / 2), samples)
+
+
+def impulse_responses(decays: Tensor, ratios: Tensor, samples: int, sample_rate: int) -> Tensor:
+    """Rooms: the direct sound, 1 at sample 0, and an exponentially decaying tail of noise.
+
+    Shapes:
+        decays: (B,) seconds until the tail has fallen by 60 dB. ratios: (B,) energy of the tail. Returns (B, samples).
+    """
+    time = torch.arange(samples) / sample_rate
+    tail = torch.randn(len(decays), samples) * 10 ** (-3 * time / decays[:, None])
+    tail *= (time >= 0.003) & (time < decays[:, None])  # the first wall is about a metre away
+    tail *= (ratios / tail.square().sum(1)).sqrt()[:, None]
+    tail[:, 0] = 1.0
+    return tail
+
+
+# Draws are made on the CPU's generator, so that a seed gives the same rooms and noise on every machine.
+
+
+def _chosen(number: int, probability: float) -> Tensor:
+    return (torch.rand(number) < probability).nonzero()[:, 0]
+
+
+def _uniform(number: int, limits: Sequence[float]) -> Tensor:
+    return limits[0] + (limits[1] - limits[0]) * torch.rand(number)
+
+
+def _indices(recordings: Recordings, number: int) -> list[int]:
+    return torch.randint(len(recordings), (number,)).tolist()
+
+
+def _check(name: str, probability: float, **limits: Sequence[float]) -> None:
+    if not 0 <= probability <= 1:
+        raise ValueError(f"encoder.front_end.{name}.probability: {probability}; expected 0 to 1")
+    for key, values in limits.items():
+        if len(values) != 2 or values[0] > values[1]:
+            raise ValueError(f"encoder.front_end.{name}.{key}: {list(values)}; expected smallest and largest")

@@ -1,0 +1,76 @@
+"""Tries the largest batch before training, so that a run does not die of it hours later."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytorch_lightning as pl
+import torch
+from torch.nn import functional
+from torch.utils.data import DataLoader
+
+from multimodal_attn.data.batching import BucketBatchSampler
+from multimodal_attn.data.datamodule import DataModule
+from multimodal_attn.models.encoders.log_mel import LogMel
+from multimodal_attn.training.module import Seq2SeqModule
+from multimodal_attn.types import Batch
+
+
+class TryLargestBatch(pl.Callback):
+    """One forward and backward pass over the longest recordings, as slow as speed perturbation makes them.
+
+    Pictures are all of one size: their first batch tells as much. The pass leaves no trace in the model, nor in the
+    random numbers that follow.
+    """
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, Seq2SeqModule)
+        front_end = getattr(pl_module.model.encoder, "front_end", None)
+        if not isinstance(front_end, LogMel):
+            return
+        loader, data = trainer.train_dataloader, trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(loader, DataLoader)
+        assert isinstance(data, DataModule)
+        sampler = loader.batch_sampler
+        assert isinstance(sampler, BucketBatchSampler)
+        batch: Batch = loader.collate_fn([loader.dataset[0, index] for index in sampler.largest()])
+        if len(batch) == 0:
+            return
+        batch = _slowed(batch, min(front_end.speeds, default=1.0)).to(pl_module.device)
+        buffers = {name: buffer.clone() for name, buffer in pl_module.named_buffers()}
+        devices = [pl_module.device] if pl_module.device.type == "cuda" else []
+        front_end.eval()  # the slowest speed is in the batch already
+        try:
+            with torch.random.fork_rng(devices=devices):
+                with trainer.precision_plugin.train_step_context():
+                    output, memory = pl_module.model(batch)
+                    loss, _ = pl_module._losses(batch, memory, output)
+                loss.backward()
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            raise ValueError(_advice(batch, data, error)) from None
+        finally:
+            front_end.train()
+            pl_module.zero_grad(set_to_none=True)
+            for name, buffer in pl_module.named_buffers():
+                buffer.copy_(buffers[name])
+
+
+def _slowed(batch: Batch, speed: float) -> Batch:
+    lengths = (batch.source_lengths / min(1.0, speed)).ceil().long()
+    waveforms = functional.pad(batch.source, (0, int(lengths.max()) - batch.source.shape[1]))
+    return replace(batch, source=waveforms, source_lengths=lengths)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def _advice(batch: Batch, data: DataModule, error: RuntimeError) -> str:
+    key = "batch_size" if data.batch_seconds is None else "batch_seconds"
+    return (
+        f"data.{key}: {getattr(data, key):g}; the largest batch ({len(batch)} recordings, the longest with"
+        f" {batch.tokens.shape[-1] - 2} tokens) does not fit into memory; lower it, or data.max_seconds"
+        f" ({next(iter(str(error).splitlines()), 'out of memory')})"
+    )
