@@ -13,9 +13,12 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_info
 
 from multimodal_attn.data.datamodule import DataModule
+from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.runs.build import build, build_data, build_module, cache_features, plain
 from multimodal_attn.runs.checkpoint import find_checkpoint, read_checkpoint, tokenizer_of
+from multimodal_attn.runs.language_model import build_language_model, build_text_data
+from multimodal_attn.training.language_model import LanguageModelModule
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import UnreadableError
 
@@ -45,10 +48,8 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
     # Everything else that the configuration refers to stays a reference; these two only Hydra and this machine know.
     config.run_dir, config.cache_dir = str(run_dir), str(config.cache_dir)
     OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
-    data = build_data(config, None if checkpoint is None else tokenizer_of(config, read_checkpoint(checkpoint)))
-    module = build_module(config, data.tokenizer)
-    _check_modality(data, module)
-    cache_features(config, data, module.model, ("train", "val"))
+    tokenizer = None if checkpoint is None else tokenizer_of(config, read_checkpoint(checkpoint))
+    data, module = _language_model(config, tokenizer) if "language_model" in config else _seq2seq(config, tokenizer)
     module.train()
     callbacks = [build(node) for node in config.callbacks.values() if node]
     loggers: list[Logger] = [build(node) for node in config.logger.values() if node]
@@ -77,10 +78,22 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
                 logger.experiment.finish()
     best = trainer.checkpoint_callback.best_model_score if trainer.checkpoint_callback else None  # type: ignore[attr-defined]
     if best is not None:
-        rank_zero_info(
-            f"best {config.monitor.name}: {float(best):.4f}; evaluate with: python evaluate.py run={run_dir}"
-        )
+        use = f"run=... search.language_model={run_dir}" if "language_model" in config else f"run={run_dir}"
+        rank_zero_info(f"best {config.monitor.name}: {float(best):.4f}; evaluate with: python evaluate.py {use}")
     return None if best is None else float(best)
+
+
+def _seq2seq(config: DictConfig, tokenizer: Tokenizer | None) -> tuple[DataModule, Seq2SeqModule]:
+    data = build_data(config, tokenizer)
+    module = build_module(config, data.tokenizer)
+    _check_modality(data, module)
+    cache_features(config, data, module.model, ("train", "val"))
+    return data, module
+
+
+def _language_model(config: DictConfig, tokenizer: Tokenizer | None) -> tuple[DataModule, LanguageModelModule]:
+    data = build_text_data(config, tokenizer)
+    return data, build_language_model(config, data.tokenizer)
 
 
 def _check_modality(data: DataModule, module: Seq2SeqModule) -> None:
