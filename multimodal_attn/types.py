@@ -215,6 +215,7 @@ class Hypothesis:
         log_probs: (T,) log probability of each token in ``tokens``.
         weights: (T, N, S) attention when each of ``tokens`` was written; S still counts padding.
         hit_max_length: the search was cut off before <eos>.
+        scores: what each scorer gives to ``score``, which is their sum.
     """
 
     tokens: list[int]
@@ -222,6 +223,7 @@ class Hypothesis:
     log_probs: Tensor
     weights: Tensor
     hit_max_length: bool = False
+    scores: dict[str, float] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:

@@ -8,7 +8,8 @@ import torch
 
 from multimodal_attn.data.collate import Collate
 from multimodal_attn.inspection.record import AttentionRecord
-from multimodal_attn.training.module import Search, Seq2SeqModule
+from multimodal_attn.search import Search
+from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Example
 
 

@@ -14,7 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from multimodal_attn.data.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.encoders.picture import PictureEncoder
+from multimodal_attn.models.language_model.base import LanguageModel
 from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.search import Search
+from multimodal_attn.search.words import forbidden_sequences
 from multimodal_attn.training.module import Seq2SeqModule
 
 # A checkpoint is data from somewhere: it may name parts of this package and of the libraries below, and nothing else.
@@ -103,7 +106,7 @@ def build_module(config: DictConfig, tokenizer: Tokenizer) -> Seq2SeqModule:
         model,
         tokenizer,
         objectives,
-        search=build(config.search),
+        search=build_search(config.search, model, tokenizer),
         scores=build(config.metrics),
         optimizer=build(config.optimizer),
         scheduler=build(config.scheduler) if config.scheduler else None,
@@ -113,6 +116,38 @@ def build_module(config: DictConfig, tokenizer: Tokenizer) -> Seq2SeqModule:
         # Unresolved, so that a new data.root reaches everything that refers to it.
         config=plain(config, resolve=False),
     )
+
+
+def build_search(
+    node: DictConfig, model: Seq2Seq, tokenizer: Tokenizer, language_model: LanguageModel | None = None
+) -> Search:
+    """A search with its words as tokens, refused where the model lacks what it needs.
+
+    Args:
+        node: of ``conf/search``.
+        model: that it will decode with.
+        tokenizer: of the model.
+        language_model: what ``search.language_model`` names, loaded.
+
+    Raises:
+        ValueError: for a word that the tokenizer does not know, CTC without a CTC head, or a language model that is not
+            loaded.
+    """
+    if node.get("ctc_weight") and model.ctc_head is None:
+        raise ValueError(
+            f"search.ctc_weight: {node.ctc_weight}; this model was trained without CTC: expected 0, or a run of"
+            " objective=[cross_entropy,ctc]"
+        )
+    arguments: dict[str, Any] = {}
+    if node.get("forbidden"):
+        arguments["forbidden"] = forbidden_sequences(list(node.forbidden), tokenizer, "search.forbidden")
+    if node.get("language_model") is not None:
+        if language_model is None:
+            # A checkpoint would otherwise need the folder of another run to be read.
+            raise ValueError("search.language_model: validation in training takes none; expected null, see evaluate.py")
+        arguments["language_model"] = language_model
+    search: Search = build(node, **arguments)
+    return search
 
 
 def cache_features(config: DictConfig, data: DataModule, model: Seq2Seq, splits: tuple[str, ...]) -> None:

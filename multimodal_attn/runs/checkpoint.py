@@ -83,11 +83,14 @@ def load(run: str | Path, checkpoint: str = "best", overrides: dict[str, Any] | 
         overrides: values that replace those of its configuration, such as ``{"data.root": ...}``.
 
     Raises:
-        ValueError: if there is no readable checkpoint, or if its weights do not fit its vocabulary.
+        ValueError: if there is no readable checkpoint, if its weights do not fit its vocabulary, or if it is one of a
+            language model.
     """
     path = find_checkpoint(Path(run), prefer=checkpoint)
     content = read_checkpoint(path)
     config = OmegaConf.create(content["hyper_parameters"]["config"])
+    if "language_model" in config:
+        raise ValueError(f"run: '{run}' is a language model, which writes no text; use it as search.language_model")
     for key, value in (overrides or {}).items():
         if OmegaConf.select(config, key, default=_MISSING) is _MISSING:
             raise ValueError(f"{key}: the run has no such key; expected one of {', '.join(config[key.split('.')[0]])}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -16,9 +16,10 @@ from rich.table import Table
 from multimodal_attn.inspection.decode import decode_examples
 from multimodal_attn.inspection.page import write_page
 from multimodal_attn.inspection.record import AttentionRecord
-from multimodal_attn.runs.build import build, cache_features
+from multimodal_attn.runs.build import build_search, cache_features
 from multimodal_attn.runs.checkpoint import Run, load
-from multimodal_attn.training.module import Search
+from multimodal_attn.runs.language_model import load_language_model
+from multimodal_attn.search import Search
 from multimodal_attn.types import UnreadableError
 
 
@@ -36,8 +37,8 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     """
     torch.manual_seed(0)
     run = load(config.run, config.checkpoint, {f"data.{key}": value for key, value in config.data.items()})
-    search = build(_with_limits_of(run, config.search))
     device = config.device if config.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+    search = _search(run, config, device)
     run.module.to(device)
     cache_features(run.config, run.data, run.module.model, (config.split,))
     run.data.source(config.split)  # a missing split or folder is an error before anything is written
@@ -65,10 +66,14 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     return metrics
 
 
-def _with_limits_of(run: Run, search: DictConfig) -> DictConfig:
+def _search(run: Run, config: DictConfig, device: str) -> Search:
     """Length limits that the command line leaves open (null) are those that the run was validated with."""
-    limits = {key: run.config.search[key] for key in ("max_length", "max_length_ratio") if search[key] is None}
-    return OmegaConf.merge(search, limits)  # type: ignore[return-value]
+    limits = {key: run.config.search[key] for key in ("max_length", "max_length_ratio") if config.search[key] is None}
+    node = cast(DictConfig, OmegaConf.merge(config.search, limits))
+    tokenizer, language_model = run.module.tokenizer, None
+    if node.get("language_model") is not None:
+        language_model = load_language_model(node.language_model, tokenizer).to(device)
+    return build_search(node, run.module.model, tokenizer, language_model)
 
 
 @torch.no_grad()
@@ -97,10 +102,19 @@ def _decode_split(
                     "text": module.tokenizer.decode(best.tokens),
                     "references": [target.text for target in batch.targets[index]],
                     "score": best.score,
+                    "scores": best.scores,
                     "tokens": module.tokenizer.pieces(best.tokens),
                     "log_probs": [round(float(value), 4) for value in best.log_probs],
                     "flags": best.flags,
-                    "others": [module.tokenizer.decode(other.tokens) for other in hypotheses[1:]],
+                    "others": [
+                        {
+                            "text": module.tokenizer.decode(other.tokens),
+                            "score": other.score,
+                            "scores": other.scores,
+                            "flags": other.flags,
+                        }
+                        for other in hypotheses[1:]
+                    ],
                     "attention": str(len(predictions)),  # name of the (tokens, heads, positions) array in attention.npz
                 }
             )

@@ -19,6 +19,8 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.runs.build import build, build_data, build_module, cache_features, plain
 from multimodal_attn.runs.checkpoint import find_checkpoint, initialise, read_checkpoint, tokenizer_of
+from multimodal_attn.runs.language_model import build_language_model, build_text_data
+from multimodal_attn.training.language_model import LanguageModelModule
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.training.objectives import WholeTextObjective
 from multimodal_attn.training.objectives.ctc import CTC, without_path
@@ -52,18 +54,10 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
     OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
     origin = checkpoint or (find_checkpoint(Path(config.init_from)) if config.init_from else None)
     content = None if origin is None else read_checkpoint(origin)
-    data = build_data(config, None if content is None else _tokenizer_from(config, content))
-    module = build_module(config, data.tokenizer)
-    if content is None and all(isinstance(o, WholeTextObjective) for o in module.objectives.values()):
-        raise ValueError(
-            f"objective: {', '.join(module.objectives)} alone cannot teach a model that has not learnt to write yet;"
-            " start from a run with init_from=outputs/RUN, or add cross_entropy"
-        )
-    if content is not None and checkpoint is None:
+    tokenizer = None if content is None else _tokenizer_from(config, content)
+    data, module = _language_model(config, tokenizer) if "language_model" in config else _seq2seq(config, tokenizer)
+    if content is not None and checkpoint is None and isinstance(module, Seq2SeqModule):
         initialise(module, config, content)
-    _check_modality(data, module)
-    _leave_out_without_path(data, module)
-    cache_features(config, data, module.model, ("train", "val"))
     module.train()
     callbacks = [build(node) for node in config.callbacks.values() if node]
     loggers: list[Logger] = [build(node) for node in config.logger.values() if node]
@@ -92,9 +86,8 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
                 logger.experiment.finish()
     best = trainer.checkpoint_callback.best_model_score if trainer.checkpoint_callback else None  # type: ignore[attr-defined]
     if best is not None:
-        rank_zero_info(
-            f"best {config.monitor.name}: {float(best):.4f}; evaluate with: python evaluate.py run={run_dir}"
-        )
+        use = f"run=... search.language_model={run_dir}" if "language_model" in config else f"run={run_dir}"
+        rank_zero_info(f"best {config.monitor.name}: {float(best):.4f}; evaluate with: python evaluate.py {use}")
     return None if best is None else float(best)
 
 
@@ -107,6 +100,25 @@ def _tokenizer_from(config: DictConfig, content: dict[str, Any]) -> Tokenizer:
             f" {config.tokenizer._target_.rsplit('.', 1)[1]}"
         )
     return tokenizer_of(config, content)
+
+
+def _seq2seq(config: DictConfig, tokenizer: Tokenizer | None) -> tuple[DataModule, Seq2SeqModule]:
+    data = build_data(config, tokenizer)
+    module = build_module(config, data.tokenizer)
+    if tokenizer is None and all(isinstance(o, WholeTextObjective) for o in module.objectives.values()):
+        raise ValueError(
+            f"objective: {', '.join(module.objectives)} alone cannot teach a model that has not learnt to write yet;"
+            " start from a run with init_from=outputs/RUN, or add cross_entropy"
+        )
+    _check_modality(data, module)
+    _leave_out_without_path(data, module)
+    cache_features(config, data, module.model, ("train", "val"))
+    return data, module
+
+
+def _language_model(config: DictConfig, tokenizer: Tokenizer | None) -> tuple[DataModule, LanguageModelModule]:
+    data = build_text_data(config, tokenizer)
+    return data, build_language_model(config, data.tokenizer)
 
 
 def _check_modality(data: DataModule, module: Seq2SeqModule) -> None:

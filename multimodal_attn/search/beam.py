@@ -1,147 +1,217 @@
-"""Batched beam search over a memory that is never copied."""
+"""Batched beam search over a memory that is never copied, with further scorers beside the decoder."""
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from multimodal_attn.models.decoders.base import Decoder
-from multimodal_attn.search.limits import forbid, length_limits
-from multimodal_attn.types import BOS, EOS, Hypothesis, Memory
+from multimodal_attn.models.language_model.base import LanguageModel
+from multimodal_attn.search.attention_scores import Coverage, JumpLimit
+from multimodal_attn.search.constraints import Constraints, forbid_specials
+from multimodal_attn.search.ctc_prefix import CTCPrefix
+from multimodal_attn.search.ledger import Continuations, Ledger, select_rows
+from multimodal_attn.search.limits import LengthLimits, require_above, require_at_least
+from multimodal_attn.types import BOS, Hypothesis, Memory
 
 
 class BeamSearch:
-    """Keeps the ``width`` best unfinished texts of every source.
+    """Keeps the ``width`` best unfinished texts of every source; see ``Ledger`` for when one is finished.
 
-    A text that ends among a step's best ``width`` candidates is finished; a source is done when it has ``width``
-    finished texts. Finished texts are compared by log probability / length ** ``length_penalty``. With width 1 this
-    is greedy search.
+    With w the weights below, a text of L tokens (<eos> counted) scores
+
+        ((1 - w_ctc) log p_decoder + w_ctc log p_ctc + w_lm log p_lm) / L ** length_penalty
+            + length_bonus L + w_coverage covered positions
+
+    (Watanabe et al. 2017, equation 45, with shallow fusion as in Gulcehre et al. 2015 and the last line of Chorowski &
+    Jaitly 2017). What is off costs nothing. With width 1 and the decoder alone this is greedy search.
 
     Args:
         width: K, hypotheses per source.
         length_penalty: 0 compares plain log probabilities, 1 their mean per token (<eos> counted).
+        length_bonus: for every token.
+        ctc_weight: share of the CTC head in the acoustic score, below 1; needs a model trained with CTC.
+        ctc_candidates: how many tokens of each row, the best by the other scorers, CTC scores.
+        language_model: with the decoder's vocabulary; a run's folder, in a yaml.
+        language_model_weight: of its log probability.
+        coverage_weight: for every memory position that a text has attended to.
+        coverage_threshold: attention from which a position counts, summed over the steps.
+        max_attention_jump: memory positions that the peak of attention may move in one step; None for any. For speech.
         max_length: tokens after which a text is cut off.
         max_length_ratio: cut off earlier, after this many tokens per real memory position; None for no such limit.
+        min_length: see ``Constraints``, as for the three below.
+        no_repeat_ngram: n of the n-grams that may not come twice.
+        forbidden: sequences of tokens; words, in a yaml.
+        eos_threshold: how well <eos> must do against the best other token.
 
     Raises:
-        ValueError: if ``width`` is below 1.
+        ValueError: if an argument is out of range, or one is given that has no effect without another.
     """
 
     def __init__(
-        self, width: int = 5, length_penalty: float = 1.0, max_length: int = 200, max_length_ratio: float | None = None
+        self,
+        width: int = 5,
+        length_penalty: float = 1.0,
+        length_bonus: float = 0.0,
+        ctc_weight: float = 0.0,
+        ctc_candidates: int = 20,
+        language_model: LanguageModel | None = None,
+        language_model_weight: float = 0.0,
+        coverage_weight: float = 0.0,
+        coverage_threshold: float = 0.5,
+        max_attention_jump: int | None = None,
+        max_length: int = 200,
+        max_length_ratio: float | None = None,
+        min_length: int = 0,
+        no_repeat_ngram: int = 0,
+        forbidden: Sequence[Sequence[int]] = (),
+        eos_threshold: float | None = None,
     ) -> None:
-        if width < 1:
-            raise ValueError(f"search.width: {width}; expected at least 1")
-        self.width, self.length_penalty = width, length_penalty
-        self.max_length, self.max_length_ratio = max_length, max_length_ratio
+        require_at_least("width", width, 1)
+        for key, value in (
+            ("length_penalty", length_penalty),
+            ("ctc_weight", ctc_weight),
+            ("language_model_weight", language_model_weight),
+            ("coverage_weight", coverage_weight),
+        ):
+            require_at_least(key, value, 0)
+        require_at_least("ctc_candidates", ctc_candidates, 2)
+        require_above("coverage_threshold", coverage_threshold, 0)
+        if ctc_weight >= 1:
+            raise ValueError(
+                f"search.ctc_weight: {ctc_weight}; expected less than 1, which would leave the decoder out"
+            )
+        if (language_model is None) != (language_model_weight == 0):
+            given = "without" if language_model is None else "with"
+            raise ValueError(
+                f"search.language_model_weight: {language_model_weight} {given} search.language_model; expected a model"
+                " and a weight above 0, or neither"
+            )
+        if max_attention_jump is not None:
+            require_at_least("max_attention_jump", max_attention_jump, 1)
+        self.width, self.length_penalty, self.length_bonus = width, length_penalty, length_bonus
+        self.ctc_weight, self.ctc_candidates = ctc_weight, ctc_candidates
+        self.language_model, self.language_model_weight = language_model, language_model_weight
+        self.coverage_weight, self.coverage_threshold = coverage_weight, coverage_threshold
+        self.max_attention_jump = max_attention_jump
+        self.limits = LengthLimits(max_length, max_length_ratio)
+        self.constraints = Constraints(min_length, no_repeat_ngram, forbidden, eos_threshold)
 
     @torch.no_grad()
-    def __call__(self, decoder: Decoder, memory: Memory) -> list[list[Hypothesis]]:
+    def __call__(self, decoder: Decoder, memory: Memory, ctc_logits: Tensor | None = None) -> list[list[Hypothesis]]:
         """For every source its finished hypotheses, best first, at most ``width``.
 
-        Arguments as in ``GreedySearch``.
+        Args:
+            decoder: in evaluation mode.
+            memory: of B sources.
+            ctc_logits: (B, S, V), if ``ctc_weight`` is above 0.
         """
-        batch, width, device = len(memory.mask), self.width, memory.mask.device
-        limits = length_limits(memory, self.max_length, self.max_length_ratio).tolist()
+        ledger = Ledger(self.limits.of(memory), self.width, self.length_penalty, self.length_bonus)
+        rows = _Rows(self, memory, ctc_logits)
         source = decoder.prepare(memory)
-        state = decoder.start(source, rows=width)
-        token = torch.full((batch, width), BOS, device=device)
-        # All rows of a source are the same at first: only row 0 may be continued.
-        totals = torch.full((batch, width), -torch.inf, device=device)
-        totals[:, 0] = 0.0
-        history: list[_Step] = []
-        finished: list[list[_Finished]] = [[] for _ in range(batch)]
-        done = [False] * batch
-        for t in range(max(limits)):
-            logits, state, attended = decoder.step(token, state, source)
-            values, words, origins, step_log_probs = self._candidates(forbid(logits), totals)
-            ends = words == EOS
-            for b, rank in ends[:, :width].nonzero().tolist():
-                if not done[b] and len(finished[b]) < width and math.isfinite(value := float(values[b, rank])):
-                    ending = _Finished(self._normalise(value, t + 1), t, int(origins[b, rank]), cut=False)
-                    finished[b].append(ending)
-            # The best candidates that go on: at most ``width`` of 2 * width end, since each row has one <eos>.
-            keep = ends.long().argsort(dim=1, stable=True)[:, :width]
-            totals, token, index = values.gather(1, keep), words.gather(1, keep), origins.gather(1, keep)
-            history.append(_Step(token, index, step_log_probs.gather(1, keep), attended.weights))
-            for b, limit in enumerate(limits):
-                if not done[b] and (len(finished[b]) >= width or t + 1 >= limit):
-                    done[b] = True
-                    if not finished[b]:  # nothing ended in time: the best unfinished texts, marked as cut off
-                        finished[b] = [
-                            _Finished(self._normalise(float(totals[b, k]), t + 1), t + 1, k, cut=True)
-                            for k in range(width)
-                            if math.isfinite(float(totals[b, k]))
-                        ]
-            if all(done):
+        state = decoder.start(source, self.width)
+        for step in range(ledger.longest):
+            logits, state, attended = decoder.step(rows.token, state, source)
+            kept = ledger.add(rows.candidates(logits, attended.weights, step), attended.weights)
+            if all(ledger.done):
                 break
-            state = state.select(index)
-        return self._trace(history, finished)
+            state = state.select(kept.origins)
+            rows.advance(kept)
+        return ledger.hypotheses()
 
-    def _candidates(self, logits: Tensor, totals: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+
+class _Rows:
+    """The rows of one beam, with the state of every scorer but the decoder."""
+
+    def __init__(self, search: BeamSearch, memory: Memory, ctc_logits: Tensor | None) -> None:
+        self.search = search
+        batch, width, device = len(memory.mask), search.width, memory.mask.device
+        self.token = torch.full((batch, width), BOS, device=device)
+        self.history = self.token[..., None] if search.constraints.need_history else None
+        # All rows of a source are the same at first: only row 0 may be continued.
+        self.totals = torch.full((batch, width), -torch.inf, device=device)
+        self.totals[:, 0] = 0.0
+        self.language_model = search.language_model
+        self.ctc: CTCPrefix | None = None
+        if search.ctc_weight:
+            if ctc_logits is None:
+                raise ValueError(f"search.ctc_weight: {search.ctc_weight}; expected 0 for a model without a CTC head")
+            self.ctc = CTCPrefix(ctc_logits, memory.mask, width)
+        if self.language_model is not None:
+            self.language_state = self.language_model.start(batch, width)
+        self.coverage = Coverage(memory, width, search.coverage_threshold) if search.coverage_weight else None
+        self.jumps = None if search.max_attention_jump is None else JumpLimit(search.max_attention_jump)
+        others = {"ctc": self.ctc, "language_model": self.language_model}
+        names = [name for name, scorer in others.items() if scorer is not None]
+        # A decoder that is alone has all of the score, which needs no second account.
+        self.shares = {name: torch.zeros_like(self.totals) for name in ["decoder", *names] if names}
+
+    def candidates(self, logits: Tensor, weights: Tensor, step: int) -> Continuations:
         """The 2 * width best continuations of every source, best first.
 
         The best words of each row are taken before normalising: no log-softmax over the whole vocabulary is needed.
 
         Shapes:
-            logits: (B, K, V). totals: (B, K). Returns totals, words, rows of origin and their own log probability,
-            (B, 2K) each.
+            logits: (B, K, V) of the decoder, changed in place. weights: (B, K, N, S) of its attention.
         """
-        per_row = min(2 * self.width, logits.shape[-1])
-        best, words = logits.topk(per_row, dim=-1)
-        log_probs = best - logits.logsumexp(-1, keepdim=True)
-        values, flat = (totals[..., None] + log_probs).flatten(1).topk(2 * self.width, dim=1)
-        return values, words.flatten(1).gather(1, flat), flat // per_row, log_probs.flatten(1).gather(1, flat)
+        search = self.search
+        own = normalizer = forbid_specials(logits).logsumexp(-1)
+        scores, decoder_weight = logits, 1 - search.ctc_weight
+        if decoder_weight != 1:
+            scores, normalizer = decoder_weight * scores, decoder_weight * normalizer
+        if self.language_model is not None:
+            words_logits, self.language_state = self.language_model.step(self.token, self.language_state)
+            language = forbid_specials(words_logits).log_softmax(-1)
+            scores = scores + search.language_model_weight * language
+        if search.constraints.any:
+            scores = search.constraints(scores - normalizer[..., None], step, self.history)
+            normalizer = torch.zeros_like(normalizer)
 
-    def _normalise(self, total: float, length: int) -> float:
-        return total / length**self.length_penalty
+        number = 2 * search.width if self.ctc is None else max(2 * search.width, search.ctc_candidates)
+        best, words = scores.topk(min(number, scores.shape[-1]), dim=-1)  # (B, K, C)
+        gains = best - normalizer[..., None]
+        parts: dict[str, Tensor] = {}
+        if self.shares:
+            parts["decoder"] = decoder_weight * (logits.gather(-1, words) - own[..., None])
+        if self.language_model is not None:
+            parts["language_model"] = search.language_model_weight * language.gather(-1, words)
+        if self.ctc is not None:
+            parts["ctc"] = search.ctc_weight * self.ctc.score(words)
+            gains = gains + parts["ctc"]
 
-    def _trace(self, history: list[_Step], finished: list[list[_Finished]]) -> list[list[Hypothesis]]:
-        """Follows every finished text back to its start, and gathers the attention of exactly its words."""
-        tokens = torch.stack([s.tokens for s in history]).cpu()  # (T, B, K)
-        origins = torch.stack([s.origins for s in history]).cpu()
-        log_probs = torch.stack([s.log_probs for s in history]).cpu()
-        weights = torch.stack([s.weights for s in history]).cpu()  # (T, B, K, N, S)
-        results = []
-        for b, endings in enumerate(finished):
-            hypotheses = []
-            for ending in sorted(endings, key=lambda e: -e.score)[: self.width]:
-                row, rows_after, rows_before = ending.row, [], []
-                for t in range(ending.length - 1, -1, -1):
-                    rows_after.append(row)
-                    row = int(origins[t, b, row])
-                    rows_before.append(row)  # the row that attended in step t is the one that the word came from
-                after, before = rows_after[::-1], rows_before[::-1]
-                steps = torch.arange(ending.length)
-                hypotheses.append(
-                    Hypothesis(
-                        tokens[steps, b, after].tolist(),
-                        ending.score,
-                        log_probs[steps, b, after],
-                        weights[steps, b, before],
-                        ending.cut,
-                    )
-                )
-            results.append(hypotheses)
-        return results
+        totals = self.totals[..., None] + gains
+        if self.jumps is not None:
+            lost = self.jumps.look(weights, self.totals.isfinite())
+            totals = totals.masked_fill(lost[..., None], -torch.inf)
+        bonuses: dict[str, Tensor] = {}
+        ranks = totals
+        if self.coverage is not None:
+            bonus = search.coverage_weight * self.coverage.look(weights)
+            bonuses["coverage"] = bonus[..., None].expand_as(totals).flatten(1)
+            # All continuations have the same length, which alone does not change their order.
+            ranks = totals + (step + 1) ** search.length_penalty * bonus[..., None]
+        flat = ranks.flatten(1).topk(2 * search.width, dim=1).indices  # (B, 2K)
+        texts = Continuations(
+            totals.flatten(1),
+            words.flatten(1),
+            torch.arange(search.width, device=words.device)[:, None].expand(words.shape).flatten(1),
+            (parts["decoder"] / decoder_weight if parts else gains).flatten(1),
+            {name: (self.shares[name][..., None] + part).flatten(1) for name, part in parts.items()},
+            bonuses,
+        )
+        return texts.columns(flat)
 
-
-class _Step(NamedTuple):
-    """What a step leaves for tracing back: of the rows after it, but for ``weights``, which are of the rows before."""
-
-    tokens: Tensor
-    origins: Tensor
-    log_probs: Tensor
-    weights: Tensor
-
-
-class _Finished(NamedTuple):
-    """A text of ``length`` tokens that ended (or was cut) in ``row``, as rows were after its last token."""
-
-    score: float
-    length: int
-    row: int
-    cut: bool
+    def advance(self, kept: Continuations) -> None:
+        """Goes on with what the ledger kept."""
+        self.token, self.totals, self.shares = kept.words, kept.totals, kept.shares
+        if self.history is not None:
+            self.history = torch.cat([select_rows(self.history, kept.origins), kept.words[..., None]], dim=-1)
+        if self.language_model is not None:
+            self.language_state = self.language_state.select(kept.origins)
+        if self.ctc is not None:
+            self.ctc.advance(kept.origins, kept.words)
+        for scorer in (self.coverage, self.jumps):
+            if scorer is not None:
+                scorer.select(kept.origins)

@@ -13,11 +13,10 @@ from torch.optim import Optimizer
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.evaluation.attention import AttentionScores
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.search import BeamSearch, GreedySearch, SampleSearch
+from multimodal_attn.search import BeamSearch, Search
 from multimodal_attn.training.objectives import WholeTextObjective
 from multimodal_attn.types import Batch, DecoderOutput, Grid, Hypothesis, Memory, Timeline
 
-Search = GreedySearch | BeamSearch | SampleSearch
 Scores = Callable[[list[str], list[list[str]]], dict[str, float]]
 
 
@@ -150,7 +149,10 @@ class Seq2SeqModule(pl.LightningModule):
 
     def decode(self, memory: Memory, search: Search | None = None) -> list[list[Hypothesis]]:
         """Hypotheses of every source, best first."""
-        return (search or self.search)(self.model.decoder, memory)
+        search = search or self.search
+        if isinstance(search, BeamSearch) and search.ctc_weight:
+            return search(self.model.decoder, memory, self.model.ctc_logits(memory))
+        return search(self.model.decoder, memory)
 
     def score_attention(
         self, batch: Batch, index: int, memory: Memory, output: DecoderOutput, hypothesis: Hypothesis

@@ -10,11 +10,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from multimodal_attn.models.encoders.picture import PictureEncoder
-from multimodal_attn.models.seq2seq import Seq2Seq
 
 
 def adamw(
-    model: Seq2Seq,
+    model: nn.Module,
     lr: float,
     weight_decay: float = 0.0,
     betas: tuple[float, float] = (0.9, 0.98),
@@ -31,7 +30,8 @@ def adamw(
         fused: one kernel for all parameters, twice as fast on CPUs and GPUs; not with trainer.precision=16-mixed.
         backbone_lr_scale: what a pretrained backbone that is being fine-tuned gets of ``lr``.
     """
-    fine_tunes = isinstance(model.encoder, PictureEncoder) and model.encoder.pretrained
+    encoder = getattr(model, "encoder", None)  # a language model has none
+    fine_tunes = isinstance(encoder, PictureEncoder) and encoder.pretrained
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:

@@ -9,7 +9,7 @@ from torch import Tensor
 from multimodal_attn.data.datamodule import DataModule
 from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.search import SampleSearch
+from multimodal_attn.search.draw import draw
 from multimodal_attn.training.objectives.whole_texts import (
     WholeTextObjective,
     ended,
@@ -55,7 +55,7 @@ class SelfCritical(WholeTextObjective):
                 f" baseline={baseline}"
             )
         self.baseline = baseline
-        self.samples = SampleSearch(num_samples, max_length=max_length)
+        self.num_samples, self.max_length = num_samples, max_length
 
     def prepare(self, data: DataModule) -> None:
         """Counts the n-grams of the training texts."""
@@ -66,9 +66,9 @@ class SelfCritical(WholeTextObjective):
         decoder: Decoder = model.decoder
         with evaluating(decoder):
             if not self.training:
-                greedy = SampleSearch(1, max_length=self.samples.max_length).draw(decoder, memory, greedy_row=True)
+                greedy = draw(decoder, memory, 1, self.max_length, greedy_row=True)
                 return -self._rewards(greedy.tokens[:, :1], batch).mean()
-            drawn = self.samples.draw(decoder, memory, greedy_row=self.baseline == "greedy")
+            drawn = draw(decoder, memory, self.num_samples, self.max_length, self.baseline == "greedy")
             tokens, mask = drawn.tokens, drawn.mask
             rewards = self._rewards(tokens, batch)
             if self.baseline == "greedy":

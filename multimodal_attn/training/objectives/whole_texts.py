@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from multimodal_attn.data.datamodule import DataModule
 from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.search.limits import forbid
+from multimodal_attn.search.constraints import forbid_specials
 from multimodal_attn.types import EOS, Batch, DecoderOutput, Memory
 
 
@@ -59,7 +59,7 @@ def text_log_probs(decoder: Decoder, tokens: Tensor, mask: Tensor, memory: Memor
     """
     output = decoder(tokens, mask, memory)
     # The searches forbid these tokens, so that the distribution that texts come from is the one without them.
-    log_probs = forbid(output.logits.float()).log_softmax(-1).gather(-1, output.labels[:, None])[:, 0]
+    log_probs = forbid_specials(output.logits.float().clone()).log_softmax(-1).gather(-1, output.labels[:, None])[:, 0]
     return log_probs.new_zeros(output.mask.shape).masked_scatter(output.mask, log_probs).sum(-1)
 
 

@@ -1,0 +1,58 @@
+"""The contract of language models.
+
+They read whole texts in training (``forward``) and one token at a time in a search (``start``, ``step``); both give the
+same logits. A new one is one file with one class like these and one yaml in ``conf/language_model``; the contract tests
+find it by its yaml.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass
+class LanguageState:
+    """What the tokens so far leave for the next step.
+
+    Attributes:
+        tensors: each (B, K, ...).
+    """
+
+    tensors: list[Tensor]
+
+    def select(self, index: Tensor) -> LanguageState:
+        """Row k of every source becomes what row ``index[b, k]`` was.
+
+        Shapes:
+            index: (B, K') int64.
+        """
+        sources = torch.arange(len(index), device=index.device)[:, None]
+        return LanguageState([tensor[sources, index] for tensor in self.tensors])
+
+
+class LanguageModel(nn.Module, ABC):
+    """Predicts each next token of a text. Constructors take ``vocab_size`` by keyword."""
+
+    @abstractmethod
+    def forward(self, tokens: Tensor) -> Tensor:
+        """The logits of what follows each token.
+
+        Shapes:
+            tokens: (R, T) int64 from <bos> on; padding only at the end. Returns (R, T, V).
+        """
+
+    @abstractmethod
+    def start(self, batch: int, rows: int) -> LanguageState:
+        """The state before the first token of ``rows`` rows for each of ``batch`` sources."""
+
+    @abstractmethod
+    def step(self, token: Tensor, state: LanguageState) -> tuple[Tensor, LanguageState]:
+        """Reads one token per row.
+
+        Shapes:
+            token: (B, K) int64. Returns logits (B, K, V) and the new state.
+        """

@@ -1,0 +1,161 @@
+"""The books of a batched beam: what ended, what goes on, and the way back to every word and its attention."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from multimodal_attn.types import EOS, Hypothesis
+
+
+class Continuations(NamedTuple):
+    """Texts of every source that are one token longer than the rows that they come from, best first.
+
+    Attributes:
+        totals: (B, C) weighted log probability of the text; minus infinity where there is none.
+        words: (B, C) its new token.
+        origins: (B, C) the row that it comes from.
+        log_probs: (B, C) the decoder's own log probability of the new token.
+        shares: name -> (B, C) what each scorer has in ``totals``; empty if the decoder has all of it.
+        bonuses: name -> (B, C) what is added to the score as it is, whatever the length.
+    """
+
+    totals: Tensor
+    words: Tensor
+    origins: Tensor
+    log_probs: Tensor
+    shares: dict[str, Tensor]
+    bonuses: dict[str, Tensor]
+
+    def columns(self, index: Tensor) -> Continuations:
+        """The chosen ones: (B, C') indices."""
+        return Continuations(
+            self.totals.gather(1, index),
+            self.words.gather(1, index),
+            self.origins.gather(1, index),
+            self.log_probs.gather(1, index),
+            {name: share.gather(1, index) for name, share in self.shares.items()},
+            {name: bonus.gather(1, index) for name, bonus in self.bonuses.items()},
+        )
+
+
+def select_rows(tensor: Tensor, index: Tensor) -> Tensor:
+    """Row k of every source becomes what row ``index[b, k]`` was.
+
+    Shapes:
+        tensor: (B, K, ...). index: (B, K'). Returns (B, K', ...).
+    """
+    return tensor[torch.arange(len(index), device=index.device)[:, None], index]
+
+
+class Ledger:
+    """Follows the rows of a beam through its steps.
+
+    A text that ends among a step's best ``width`` candidates is finished; a source is done when it has ``width``
+    finished texts or meets its limit. The score of a text of L tokens, <eos> counted, is
+
+        total / L ** length_penalty + length_bonus * L + bonuses
+
+    Args:
+        limits: (B,) after how many tokens the texts of each source are cut off.
+        width: K, rows of a source.
+        length_penalty: exponent of the length.
+        length_bonus: for every token.
+    """
+
+    def __init__(self, limits: Tensor, width: int, length_penalty: float, length_bonus: float = 0.0) -> None:
+        self.limits: list[int] = limits.tolist()
+        self.width, self.length_penalty, self.length_bonus = width, length_penalty, length_bonus
+        self.longest = max(self.limits)
+        self.done = [False] * len(self.limits)
+        self._steps: list[_Step] = []
+        self._endings: list[list[_Ending]] = [[] for _ in self.limits]
+
+    def add(self, candidates: Continuations, weights: Tensor) -> Continuations:
+        """Writes down a step: notes the texts that end in it, and gives the ``width`` best that go on.
+
+        Shapes:
+            candidates: (B, 2K), no two of a source alike in row and word. weights: (B, K, N, S) the step's attention.
+        """
+        length = len(self._steps) + 1
+        ends = candidates.words == EOS
+        for b, rank in ends[:, : self.width].nonzero().tolist():
+            if not self.done[b] and math.isfinite(candidates.totals[b, rank]):
+                parts = self._parts(candidates, b, rank, length)
+                self._endings[b].append(_Ending(parts, length - 1, int(candidates.origins[b, rank]), cut=False))
+        # At most ``width`` of the 2 * width end, since each row has one <eos>.
+        kept = candidates.columns(ends.long().argsort(dim=1, stable=True)[:, : self.width])
+        self._steps.append(_Step(kept.words, kept.origins, kept.log_probs, weights))
+        for b, limit in enumerate(self.limits):
+            if not self.done[b] and (len(self._endings[b]) >= self.width or length >= limit):
+                self.done[b] = True
+                if not self._endings[b]:  # nothing ended in time: the best unfinished texts, marked as cut off
+                    self._endings[b] = [
+                        _Ending(self._parts(kept, b, k, length), length, k, cut=True)
+                        for k in range(self.width)
+                        if math.isfinite(kept.totals[b, k])
+                    ]
+        return kept
+
+    def _parts(self, texts: Continuations, b: int, column: int, length: int) -> dict[str, float]:
+        """The score of a text, by who gave what of it."""
+        shares = texts.shares or {"decoder": texts.totals}
+        parts = {name: float(share[b, column]) / length**self.length_penalty for name, share in shares.items()}
+        if self.length_bonus:
+            parts["length"] = self.length_bonus * length
+        return parts | {name: float(bonus[b, column]) for name, bonus in texts.bonuses.items()}
+
+    def hypotheses(self) -> list[list[Hypothesis]]:
+        """The finished texts of every source, best first, each with the attention of exactly its words."""
+        tokens, origins, log_probs, weights = (
+            torch.stack(pieces).cpu()
+            for pieces in zip(*self._steps, strict=True)  # (T, B, K, ...)
+        )
+        results = []
+        for b, endings in enumerate(self._endings):
+            found = []
+            for ending in sorted(endings, key=lambda e: -e.score)[: self.width]:
+                row, rows_after, rows_before = ending.row, [], []
+                for t in range(ending.length - 1, -1, -1):
+                    rows_after.append(row)
+                    row = int(origins[t, b, row])
+                    rows_before.append(row)  # the row that attended in step t is the one that the word came from
+                after, before = rows_after[::-1], rows_before[::-1]
+                steps = torch.arange(ending.length)
+                found.append(
+                    Hypothesis(
+                        tokens[steps, b, after].tolist(),
+                        ending.score,
+                        log_probs[steps, b, after],
+                        weights[steps, b, before],
+                        ending.cut,
+                        ending.parts,
+                    )
+                )
+            results.append(found)
+        return results
+
+
+class _Step(NamedTuple):
+    """What a step leaves for tracing back: of the rows after it, but for ``weights``, which are of the rows before."""
+
+    tokens: Tensor
+    origins: Tensor
+    log_probs: Tensor
+    weights: Tensor
+
+
+class _Ending(NamedTuple):
+    """A text of ``length`` tokens that ended (or was cut) in ``row``, as rows were after its last token."""
+
+    parts: dict[str, float]
+    length: int
+    row: int
+    cut: bool
+
+    @property
+    def score(self) -> float:
+        return sum(self.parts.values())

@@ -1,0 +1,111 @@
+"""What every search of conf/search keeps, with a decoder of each kind of attention state."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from multimodal_attn.search import BeamSearch
+from multimodal_attn.types import BOS, EOS, PAD, UNK, Memory, TokenAxis
+from tests.contracts.parts import choices, part
+from tests.contracts.test_decoder import VOCAB, make
+
+ATTENTION = ("additive", "location")
+CONSTRAINTS = {"min_length": 4, "no_repeat_ngram": 2, "forbidden": [[5], [6, 7]], "eos_threshold": 0.7}
+
+
+def search_of(name: str, **settings: object):
+    return part("search", name, max_length=12, **settings)
+
+
+def sources(batch: int = 8, dim: int = 20) -> Memory:
+    """Sources of mixed lengths, the longest neither first nor last."""
+    lengths = torch.tensor([5, 9, 3, 14, 7, 2, 11, 6])[:batch]
+    mask = torch.arange(14) < lengths[:, None]
+    return Memory(torch.randn(batch, 14, dim), mask, TokenAxis())
+
+
+def alone(source: Memory, index: int) -> Memory:
+    """One source without its padding."""
+    positions = int(source.mask[index].sum())
+    return Memory(
+        source.states[index : index + 1, :positions], source.mask[index : index + 1, :positions], source.layout
+    )
+
+
+def texts(found) -> list[list[list[int]]]:
+    return [[hypothesis.tokens for hypothesis in hypotheses] for hypotheses in found]
+
+
+@pytest.mark.parametrize("attention", ATTENTION)
+@pytest.mark.parametrize("constraints", [{}, CONSTRAINTS], ids=["free", "constrained"])
+@pytest.mark.parametrize("name", choices("search"))
+def test_same_texts_at_any_batch_size(name: str, constraints: dict[str, object], attention: str) -> None:
+    decoder, source = make("listen_attend_spell", attention), sources()
+    together = texts(search_of(name, **constraints)(decoder, source))
+    one_by_one = search_of(name, **constraints)
+    assert [texts(one_by_one(decoder, alone(source, index)))[0] for index in range(8)] == together
+    assert len({str(found) for found in together}) > 3
+
+
+@pytest.mark.parametrize("attention", ATTENTION)
+@pytest.mark.parametrize("name", choices("search"))
+def test_hypotheses_are_complete_and_ranked(name: str, attention: str) -> None:
+    decoder, source = make("show_attend_tell", attention), sources()
+    for index, found in enumerate(search_of(name)(decoder, source)):
+        assert found
+        assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
+        for hypothesis in found:
+            length = len(hypothesis.tokens)
+            assert length <= 12
+            assert not {PAD, BOS, EOS, UNK} & set(hypothesis.tokens)
+            assert sum(hypothesis.scores.values()) == pytest.approx(hypothesis.score)
+            tokens = torch.tensor([[[BOS, *hypothesis.tokens, EOS]]])
+            output = decoder(tokens, torch.ones_like(tokens, dtype=torch.bool), source.select(slice(index, index + 1)))
+            torch.testing.assert_close(hypothesis.weights, output.weights[0, 0, :length])
+            output.logits[:, [PAD, BOS, UNK]] = -torch.inf
+            expected = output.logits.log_softmax(-1)[range(length), hypothesis.tokens]
+            torch.testing.assert_close(hypothesis.log_probs, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", choices("search"))
+def test_constraints_hold_in_every_hypothesis(name: str) -> None:
+    decoder, source = make("show_attend_tell", "additive"), sources()
+    bare = {tuple(h.tokens) for found in search_of(name)(decoder, source) for h in found}
+    assert any(len(text) < 4 or 5 in text for text in bare)
+    for found in search_of(name, **CONSTRAINTS)(decoder, source):
+        for hypothesis in found:
+            bigrams = list(zip(hypothesis.tokens, hypothesis.tokens[1:], strict=False))
+            assert len(hypothesis.tokens) >= 4
+            assert len(set(bigrams)) == len(bigrams)
+            assert 5 not in hypothesis.tokens
+            assert (6, 7) not in bigrams
+
+
+def test_every_scorer_at_once_gives_the_same_texts_at_any_batch_size() -> None:
+    decoder, source = make("listen_attend_spell", "location"), sources()
+    torch.manual_seed(2)
+    head = torch.nn.Linear(20, VOCAB).requires_grad_(False)
+    language_model = part("language_model", "recurrent")(vocab_size=VOCAB).eval()
+    search = BeamSearch(
+        width=3,
+        ctc_weight=0.3,
+        ctc_candidates=6,
+        language_model=language_model,
+        language_model_weight=0.5,
+        length_bonus=0.2,
+        coverage_weight=0.1,
+        coverage_threshold=0.1,
+        max_attention_jump=6,
+        max_length=12,
+    )
+
+    def decode(memory: Memory):
+        return search(decoder, memory, head(memory.states))
+
+    together = decode(source)
+    assert [texts(decode(alone(source, index)))[0] for index in range(8)] == texts(together)
+    for hypothesis in (h for found in together for h in found):
+        assert set(hypothesis.scores) == {"decoder", "ctc", "language_model", "length", "coverage"}
+        assert sum(hypothesis.scores.values()) == pytest.approx(hypothesis.score)
+    assert texts(together) != texts(BeamSearch(3, max_length=12)(decoder, source))
