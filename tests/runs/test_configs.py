@@ -11,10 +11,13 @@ from omegaconf import OmegaConf
 
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
 from multimodal_attn.runs.build import build, build_module
+from multimodal_attn.runs.language_model import build_language_model
 
 CONF = Path(__file__).parents[2] / "conf"
 PARTS = ("encoder", "attention", "decoder", "tokenizer", "objective", "search", "metrics", "optimizer", "scheduler")
 SPEECH_ENCODERS = ("pyramid_lstm", "conv_lstm", "conformer", "transformer")
+# The language model's has none of the parts that these share.
+EXPERIMENTS = sorted({path.stem for path in (CONF / "experiment").glob("*.yaml")} - {"language_model"})
 
 
 def compose(*overrides: str):
@@ -22,7 +25,7 @@ def compose(*overrides: str):
         return hydra.compose("train", [*overrides, "run_dir=somewhere", "cache_dir=somewhere"])
 
 
-@pytest.mark.parametrize("experiment", sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_experiment_builds(experiment: str, tmp_path: Path) -> None:
     config = compose(f"experiment={experiment}", "+data.root=nowhere")
     OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
@@ -52,7 +55,7 @@ def test_every_choice_builds(group: str, choice: str) -> None:
     assert module.make_optimizer(module.model).param_groups
 
 
-@pytest.mark.parametrize("experiment", sorted(path.stem for path in (CONF / "experiment").glob("*.yaml")))
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_part_fits_into_every_experiment(experiment: str) -> None:
     """What an experiment sets must be what all choices of a group take, or ``attention=dot`` fails on a foreign key."""
     base = compose(f"experiment={experiment}", "+data.root=nowhere")
@@ -69,6 +72,19 @@ def test_every_part_fits_into_every_experiment(experiment: str) -> None:
         build(config.tokenizer)
         assert module.make_scheduler is not None
         module.make_scheduler(module.make_optimizer(module.model), total_steps=1000)
+
+
+@pytest.mark.parametrize("choice", [path.stem for path in (CONF / "language_model").glob("*.yaml")])
+def test_language_model_experiment_builds(choice: str, tmp_path: Path) -> None:
+    config = compose("experiment=language_model", f"language_model={choice}", "data.train=a", "data.val=b")
+    config.run_dir = str(tmp_path)
+    OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    module = build_language_model(config, CharacterTokenizer().fit(["some text"]))
+    assert module.make_optimizer(module.model).param_groups
+    assert config.monitor.name == "val/perplexity"
+    OmegaConf.update(config, "language_model.hiden_dim", 3, force_add=True)
+    with pytest.raises(ValueError, match="hiden_dim"):
+        build_language_model(config, CharacterTokenizer().fit(["some text"]))
 
 
 def test_new_data_root_reaches_the_data_set() -> None:

@@ -1,0 +1,165 @@
+"""A language model learns from a file, helps a captioning run to choose, and is refused where it does not fit."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from multimodal_attn.data.tokenizers.character import CharacterTokenizer
+from multimodal_attn.data.tokenizers.word import WordTokenizer
+from multimodal_attn.runs.checkpoint import load
+from multimodal_attn.runs.evaluate import evaluate
+from multimodal_attn.runs.language_model import load_language_model
+from multimodal_attn.types import BOS, EOS
+from tests.runs.test_training import SHAPES, compose, lines, run, values, weights_of
+
+SENTENCES = ["the red circle", "the blue square", "a red circle", "a blue square"]
+SMALL = [
+    "experiment=language_model",
+    "trainer.accelerator=cpu",
+    "language_model.embedding_dim=16",
+    "language_model.hidden_dim=32",
+    "language_model.num_layers=1",
+    "language_model.dropout=0",
+    "optimizer.lr=0.02",
+    "scheduler.warmup_steps=5",
+    "data.batch_size=8",
+]
+
+
+def text_files(folder: Path) -> list[str]:
+    (folder / "train.txt").write_text("\n\n".join(s.capitalize() + "." for s in SENTENCES * 16) + "\n  \n")
+    (folder / "val.txt").write_text("\n".join(SENTENCES) + "\n")
+    return [f"data.train={folder / 'train.txt'}", f"data.val={folder / 'val.txt'}"]
+
+
+@pytest.fixture(scope="module")
+def language_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("language")
+    run(folder / "run", *SMALL, *text_files(folder), "tokenizer=word", "trainer.max_epochs=8")
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def picture_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures") / "run"
+    run(folder, *SHAPES, "data.num_examples={train:32,val:6,test:6}", "trainer.max_epochs=2", "search.max_length=9")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def caption_language_run(picture_run: Path) -> Path:
+    folder = picture_run.parent / "language"
+    data = ["data=shapes", "data.num_examples={train:64,val:8,test:8}"]
+    run(folder, *SMALL, *data, f"vocabulary_of={picture_run}", "tokenizer=character", "trainer.max_epochs=3")
+    return folder
+
+
+def test_perplexity_falls_to_that_of_the_sentences(language_run: Path) -> None:
+    perplexities = values(language_run, "val/perplexity")
+    assert len(perplexities) == 8
+    # Two articles, then two colours, then the colour's noun, then <eos>: 2 log 2 over 4 tokens.
+    assert perplexities[0] > 2
+    assert perplexities[-1] == pytest.approx(math.sqrt(2), abs=0.1)
+    assert perplexities[-1] == pytest.approx(math.exp(values(language_run, "val/loss")[-1]), rel=1e-4)
+    assert {"train/loss", "train/learning_rate"} <= {key for line in lines(language_run) for key in line}
+
+
+def test_it_knows_which_words_follow(language_run: Path) -> None:
+    content = torch.load(language_run / "checkpoints" / "best.ckpt", weights_only=True)
+    words = content["hyper_parameters"]["tokenizer"]["words"]
+    ids = {word: 4 + index for index, word in enumerate(words)}
+    assert set(words) == {"the", "a", "red", "blue", "circle", "square"}  # normalised, without the capitals and stops
+
+    model = load_language_model(
+        language_run, WordTokenizer.from_state({"words": words, "min_count": 1, "max_size": None})
+    )
+    text = torch.tensor([[BOS, ids["the"], ids["red"], ids["circle"]]])
+    probabilities = model(text).softmax(-1)[0]
+    assert probabilities[1, [ids["red"], ids["blue"]]].sum() > 0.9
+    assert probabilities[3, EOS] > 0.9
+
+
+def test_training_goes_on_from_a_checkpoint(language_run: Path, tmp_path: Path) -> None:
+    files = text_files(tmp_path)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    run(whole, *SMALL, *files, "trainer.max_epochs=2", "scheduler=constant")
+    run(broken, *SMALL, *files, "trainer.max_epochs=1", "scheduler=constant")
+    run(broken, "trainer.max_epochs=2", resume=broken)
+    for name, tensor in weights_of(whole).items():
+        torch.testing.assert_close(weights_of(broken)[name], tensor, msg=name)
+
+
+def predictions(run: Path) -> list[dict]:
+    return [json.loads(line) for line in (run / "evaluation" / "val" / "predictions.jsonl").read_text().splitlines()]
+
+
+def decode(run: Path, *overrides: str) -> list[dict]:
+    evaluate(compose("evaluate", f"run={run}", "device=cpu", "page_examples=1", *overrides))
+    return predictions(run)
+
+
+def test_a_beam_decodes_with_it(picture_run: Path, caption_language_run: Path) -> None:
+    alone = decode(picture_run)
+    fused = decode(picture_run, f"search.language_model={caption_language_run}", "search.language_model_weight=1.5")
+    assert [p["text"] for p in alone] != [p["text"] for p in fused]
+    for prediction in fused:
+        for text in (prediction, *prediction["others"]):
+            assert set(text["scores"]) == {"decoder", "language_model"}
+            assert sum(text["scores"].values()) == pytest.approx(text["score"])
+    assert all(set(p["scores"]) == {"decoder"} for p in alone)
+
+
+@pytest.mark.parametrize("search", ["beam", "greedy", "diverse_beam", "sampling"])
+def test_forbidden_words_are_written_by_no_search(picture_run: Path, search: str) -> None:
+    free = decode(picture_run, f"search={search}")
+    word = free[0]["text"].split()[0]
+    assert all(
+        word not in p["text"].split() for p in decode(picture_run, f"search={search}", f"search.forbidden=[{word}]")
+    )
+    with pytest.raises(ValueError, match=r"search.forbidden: 'zebra'"):
+        decode(picture_run, f"search={search}", f"search.forbidden=[{word},zebra]")
+
+
+def test_what_does_not_fit_is_refused(picture_run: Path, language_run: Path, caption_language_run: Path) -> None:
+    weight = "search.language_model_weight=0.3"
+    with pytest.raises(ValueError, match=r"search.language_model: .* has a vocabulary of 10 tokens, the run one of"):
+        decode(picture_run, f"search.language_model={language_run}", weight)
+    with pytest.raises(ValueError, match=r"search.language_model: .* is no language model"):
+        decode(picture_run, f"search.language_model={picture_run}", weight)
+    with pytest.raises(ValueError, match=r"search.language_model: 'nowhere' has no checkpoints"):
+        decode(picture_run, "search.language_model=nowhere", weight)
+    with pytest.raises(ValueError, match=r"search.language_model_weight: 0.0 with search.language_model"):
+        decode(picture_run, f"search.language_model={caption_language_run}")
+    with pytest.raises(ValueError, match=r"search.ctc_weight: 0.3; this model was trained without CTC"):
+        decode(picture_run, "search.ctc_weight=0.3")
+    with pytest.raises(ValueError, match=r"is a language model, which writes no text"):
+        load(language_run)
+
+
+def test_tokenizers_of_one_size_are_told_apart(language_run: Path) -> None:
+    other = WordTokenizer().fit(["a blue circle red square these"])
+    with pytest.raises(ValueError, match=r"for token \d, the run '\w+'; train it with vocabulary_of=RUN"):
+        load_language_model(language_run, other)
+    with pytest.raises(ValueError, match="has a WordTokenizer, the run a CharacterTokenizer"):
+        load_language_model(language_run, CharacterTokenizer().fit(["abcdef"]))
+
+
+def test_training_validates_without_one(tmp_path: Path, language_run: Path) -> None:
+    with pytest.raises(ValueError, match=r"search.language_model: validation in training takes none"):
+        run(tmp_path / "run", *SHAPES, "search=beam", f"search.language_model={language_run}")
+
+
+def test_text_files_are_checked(tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("\n ... \n")
+    cases = {
+        "data.train=nowhere.txt": r"data.train: 'nowhere.txt' cannot be read",
+        f"data.train={tmp_path / 'empty.txt'}": r"data.train: .*empty.txt' has no line with a text",
+    }
+    for override, message in cases.items():
+        with pytest.raises(ValueError, match=message):
+            run(tmp_path / "run", *SMALL, override, "data.val=nowhere.txt")
