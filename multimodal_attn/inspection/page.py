@@ -20,7 +20,9 @@ import numpy as np
 import soundfile
 from PIL import Image
 
-from multimodal_attn.evaluation.attention import onset_times, pointing_hit, relative_entropy
+from multimodal_attn.evaluation.grounding import pointing_hit
+from multimodal_attn.evaluation.shape import relative_entropy
+from multimodal_attn.evaluation.timing import onset_times
 from multimodal_attn.inspection.colors import ALPHA_FLOOR, ALPHA_RANGE, HEAT, PHOTO_COLOR, drawn_weights, heat_limit
 from multimodal_attn.inspection.record import AttentionRecord
 from multimodal_attn.inspection.timeline import HOP_SECONDS, log_mel

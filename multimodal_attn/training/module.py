@@ -147,23 +147,24 @@ class Seq2SeqModule(pl.LightningModule):
         """Adds one source to ``attention_scores``.
 
         Boxes are compared along the reference captions (teacher-forced: only their words have true boxes), word times
-        along what the model wrote freely.
+        and the shape of the maps along what the model wrote freely.
         """
         positions = int(memory.mask[index].sum())
         targets = batch.targets[index]
+        written = hypothesis.weights[..., :positions].float().cpu().numpy()
+        self.attention_scores.update_shape(written, memory.layout)
         if isinstance(memory.layout, Grid):
             for row, target in enumerate(targets[: batch.tokens.shape[1]]):
                 if target.boxes:
                     tokens = batch.tokens[index, row][batch.token_mask[index, row]][1:-1].tolist()
-                    weights = output.weights[index, row, : len(tokens), :, :positions].float().cpu().numpy()
+                    weights = output.weights[index, row, : len(tokens) + 1, :, :positions].float().cpu().numpy()
                     self.attention_scores.update_boxes(
-                        weights, self.tokenizer.word_spans(tokens), target, memory.layout
+                        weights[:-1], self.tokenizer.word_spans(tokens), target, memory.layout, ending=weights[-1]
                     )
         elif isinstance(memory.layout, Timeline) and targets and targets[0].times:
             words = self.tokenizer.decode(hypothesis.tokens).split()
-            weights = hypothesis.weights[..., :positions].float().cpu().numpy()
             self.attention_scores.update_times(
-                weights, self.tokenizer.word_spans(hypothesis.tokens), words, targets[0], memory.layout
+                written, self.tokenizer.word_spans(hypothesis.tokens), words, targets[0], memory.layout
             )
 
     # ------------------------------------------------------------------------------------------- checkpoint
