@@ -36,7 +36,11 @@ SCRIPTS = ("page_maps.js", "page_example.js", "page_photo.js", "page_speech.js",
 
 
 def write_page(
-    records: Sequence[AttentionRecord], path: str | Path, title: str, metrics: Mapping[str, Any] | None = None
+    records: Sequence[AttentionRecord],
+    path: str | Path,
+    title: str,
+    metrics: Mapping[str, Any] | None = None,
+    alarms: Sequence[str] = (),
 ) -> Path:
     """Writes the page; an older one at this path is replaced only when the new one is whole.
 
@@ -45,6 +49,7 @@ def write_page(
         path: of the HTML file; its folder is made.
         title: of the page.
         metrics: numbers of the whole evaluation, for the table at the top.
+        alarms: sentences that a reader must see before the maps, in red.
 
     Raises:
         ValueError: if there is no picture for a record's layout.
@@ -54,6 +59,7 @@ def write_page(
     overview = {
         "examples": [_summary(record, example) for record, example in zip(records, examples, strict=True)],
         "metrics": [[str(name), _number(value, 4)] for name, value in (metrics or {}).items()],
+        "alarms": list(alarms),
         "heads": max((record.weights.shape[1] for record in records), default=1),
         "limits": [_number(heat_limit(records), 5), _number(_head_limit(records), 5)],
         "heat": base64.b64encode(np.rint(HEAT * 255).astype(np.uint8).tobytes()).decode(),
