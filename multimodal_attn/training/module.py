@@ -117,17 +117,20 @@ class Seq2SeqModule(pl.LightningModule):
         self._hypotheses, self._references = [], []
         self.attention_scores.reset()
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any] | None:
+        """Scores a batch; gives callbacks its memory and the best hypotheses, so that none decodes again."""
         if len(batch) == 0:
-            return
+            return None
         output, memory = self.model(batch)
         loss, parts = self._losses(batch, memory, output)
         self.log_dict({f"val/{name}": part for name, part in parts.items()}, batch_size=len(batch))
         self.log("val/loss", loss, batch_size=len(batch))
-        for index, hypotheses in enumerate(self.decode(memory)):
-            self._hypotheses.append(self.tokenizer.decode(hypotheses[0].tokens))
+        best = [hypotheses[0] for hypotheses in self.decode(memory)]
+        for index, hypothesis in enumerate(best):
+            self._hypotheses.append(self.tokenizer.decode(hypothesis.tokens))
             self._references.append([target.text for target in batch.targets[index]])
-            self.score_attention(batch, index, memory, output, hypotheses[0])
+            self.score_attention(batch, index, memory, output, hypothesis)
+        return {"memory": memory, "hypotheses": best}
 
     def on_validation_epoch_end(self) -> None:
         if not self._hypotheses:
