@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from multimodal_attn.evaluation.captions import CaptionScores
+from multimodal_attn.evaluation.diversity import caption_diversity
 from multimodal_attn.inspection.decode import decode_examples
 from multimodal_attn.inspection.page import write_page
 from multimodal_attn.inspection.record import AttentionRecord
@@ -48,7 +50,10 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     predictions, weights, skipped = _decode_split(run, config, search, device)
     skipped = run.data.skipped(config.split) + skipped
     metrics = run.module.scores([p["text"] for p in predictions], [p["references"] for p in predictions])
+    if isinstance(run.module.scores, CaptionScores):
+        metrics |= caption_diversity([p["text"] for p in predictions], _training_texts(run))
     metrics |= run.module.attention_scores.compute()
+    metrics["num_parameters"] = sum(parameter.numel() for parameter in run.module.model.parameters())
     metrics |= {"num_examples": len(predictions), "num_skipped": len(skipped)}
     metrics |= {
         f"num_{flag}": sum(flag in p["flags"] for p in predictions) for flag in ("empty", "looped", "hit_max_length")
@@ -75,6 +80,14 @@ def _with_limits_of(run: Run, search: DictConfig) -> DictConfig:
     """Length limits that the command line leaves open (null) are those that the run was validated with."""
     limits = {key: run.config.search[key] for key in ("max_length", "max_length_ratio") if search[key] is None}
     return OmegaConf.merge(search, limits)  # type: ignore[return-value]
+
+
+def _training_texts(run: Run) -> list[str] | None:
+    """None where the training data are not at hand: a run may be evaluated elsewhere."""
+    try:
+        return run.data.source("train").texts()
+    except (OSError, ValueError):
+        return None
 
 
 @torch.no_grad()
