@@ -1,4 +1,4 @@
-"""``python -m multimodal_attn predict RUN FILES...``"""
+"""``python -m multimodal_attn predict RUN FILES...`` and ``python -m multimodal_attn compare RUNS...``"""
 
 from __future__ import annotations
 
@@ -17,12 +17,26 @@ def main(arguments: list[str] | None = None) -> int:
     predict.add_argument("--width", type=int, default=5, help="of the beam (default: 5)")
     predict.add_argument("--page", action="store_true", help="write the attention page")
     predict.add_argument("--page-path", type=Path, default=Path("predictions.html"), help="default: predictions.html")
+    compare = commands.add_parser("compare", help="put evaluated runs side by side")
+    compare.add_argument("runs", nargs="+", type=Path, help="folders of evaluated runs, or folders that hold some")
+    compare.add_argument("--split", default="val", help="whose evaluation (default: val)")
+    compare.add_argument("--out", type=Path, default=Path("comparison"), help="folder to write (default: comparison)")
     options = parser.parse_args(arguments)
     try:
+        if options.command == "compare":
+            return _compare(options.runs, options.split, options.out)
         return _predict(options.run, options.files, options.width, options.page_path if options.page else None)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+
+
+def _compare(runs: list[Path], split: str, out: Path) -> int:
+    from multimodal_attn.runs.compare import compare
+
+    for file in compare(runs, split, out):
+        print(file)
+    return 0
 
 
 def _predict(run: Path, files: list[Path], width: int, page: Path | None) -> int:
