@@ -119,10 +119,10 @@ def differing_keys(runs: Sequence[EvaluatedRun]) -> list[str]:
 
 
 def labels(runs: Sequence[EvaluatedRun]) -> list[str]:
-    """A short name for each run: what sets it apart, parts by the name of their class, or else its folder."""
+    """A short name for each run: the classes that set it apart, or else single values, or else its folder."""
     keys = differing_keys(runs)
     parts = [key for key in keys if key.endswith("_target_")] or keys
-    names = [", ".join(_short(run.config[key]) for key in parts if key in run.config) for run in runs]
+    names = [", ".join(_named(key, run.config[key]) for key in parts if key in run.config) for run in runs]
     return [
         name if name and names.count(name) == 1 else f"{name} ({run.folder.name})".strip()
         for name, run in zip(names, runs, strict=True)
@@ -157,6 +157,10 @@ def _short(value: Any) -> str:
     """A class by its own name; anything else as it is."""
     text = "" if value is None else str(value)
     return text.rsplit(".", 1)[-1] if text.startswith("multimodal_attn.") else text
+
+
+def _named(key: str, value: Any) -> str:
+    return _short(value) if key.endswith("_target_") else f"{key}={_short(value)}"
 
 
 def _number(value: Any) -> str:

@@ -57,7 +57,7 @@ def test_runs_with_one_configuration_are_told_apart_by_their_folder(tmp_path: Pa
 def test_a_single_value_that_differs_is_the_name(tmp_path: Path) -> None:
     for seed in (3, 5):
         write_run(tmp_path / str(seed), seed=seed)
-    assert labels(find_runs([tmp_path], "val")) == ["3", "5"]
+    assert labels(find_runs([tmp_path], "val")) == ["seed=3", "seed=5"]
 
 
 def test_the_table(sweep: Path) -> None:
