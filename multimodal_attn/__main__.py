@@ -1,4 +1,4 @@
-"""``python -m multimodal_attn predict RUN FILES...`` and ``transcribe RUN FILES...``"""
+"""``python -m multimodal_attn`` predict, transcribe or compare; ``--help`` after each."""
 
 from __future__ import annotations
 
@@ -28,14 +28,28 @@ def main(arguments: list[str] | None = None) -> int:
     )
     transcribe.add_argument("--overlap", type=float, default=1.0, help="seconds that two parts share (default: 1)")
     transcribe.add_argument("--batch-size", type=int, default=8, help="parts that are decoded together (default: 8)")
+    compare = commands.add_parser("compare", help="put evaluated runs side by side")
+    compare.add_argument("runs", nargs="+", type=Path, help="folders of evaluated runs, or folders that hold some")
+    compare.add_argument("--split", default="val", help="whose evaluation (default: val)")
+    compare.add_argument("--out", type=Path, default=Path("comparison"), help="folder to write (default: comparison)")
     options = parser.parse_args(arguments)
     try:
         if options.command == "transcribe":
             return _transcribe(options)
+        if options.command == "compare":
+            return _compare(options.runs, options.split, options.out)
         return _predict(options.run, options.files, options.width, options.page_path if options.page else None)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+
+
+def _compare(runs: list[Path], split: str, out: Path) -> int:
+    from multimodal_attn.runs.compare import compare
+
+    for file in compare(runs, split, out):
+        print(file)
+    return 0
 
 
 def _predict(run: Path, files: list[Path], width: int, page: Path | None) -> int:

@@ -140,6 +140,8 @@ function setUp() {
   }
   $("metrics").hidden = !overview.metrics.length;
   $("metrics").setAttribute("role", "table");
+  $("alarms").append(...overview.alarms.map((text) => make("p", {}, text)));
+  $("alarms").hidden = !overview.alarms.length;
 
   const option = (value, text) => make("option", { value }, text);
   const flags = [...new Set(examples.flatMap(({ about }) => about.flags))].sort();

@@ -20,7 +20,9 @@ import numpy as np
 import soundfile
 from PIL import Image
 
-from multimodal_attn.evaluation.attention import onset_times, pointing_hit, relative_entropy
+from multimodal_attn.evaluation.grounding import pointing_hit
+from multimodal_attn.evaluation.shape import relative_entropy
+from multimodal_attn.evaluation.timing import onset_times
 from multimodal_attn.inspection.colors import ALPHA_FLOOR, ALPHA_RANGE, HEAT, PHOTO_COLOR, drawn_weights, heat_limit
 from multimodal_attn.inspection.record import AttentionRecord
 from multimodal_attn.inspection.timeline import HOP_SECONDS, log_mel
@@ -34,7 +36,11 @@ SCRIPTS = ("page_maps.js", "page_example.js", "page_photo.js", "page_speech.js",
 
 
 def write_page(
-    records: Sequence[AttentionRecord], path: str | Path, title: str, metrics: Mapping[str, Any] | None = None
+    records: Sequence[AttentionRecord],
+    path: str | Path,
+    title: str,
+    metrics: Mapping[str, Any] | None = None,
+    alarms: Sequence[str] = (),
 ) -> Path:
     """Writes the page; an older one at this path is replaced only when the new one is whole.
 
@@ -43,6 +49,7 @@ def write_page(
         path: of the HTML file; its folder is made.
         title: of the page.
         metrics: numbers of the whole evaluation, for the table at the top.
+        alarms: sentences that a reader must see before the maps, in red.
 
     Raises:
         ValueError: if there is no picture for a record's layout.
@@ -52,6 +59,7 @@ def write_page(
     overview = {
         "examples": [_summary(record, example) for record, example in zip(records, examples, strict=True)],
         "metrics": [[str(name), _number(value, 4)] for name, value in (metrics or {}).items()],
+        "alarms": list(alarms),
         "heads": max((record.weights.shape[1] for record in records), default=1),
         "limits": [_number(heat_limit(records), 5), _number(_head_limit(records), 5)],
         "heat": base64.b64encode(np.rint(HEAT * 255).astype(np.uint8).tobytes()).decode(),

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from multimodal_attn.data.tokenizers import Tokenizer
-from multimodal_attn.evaluation.attention import relative_entropy
+from multimodal_attn.evaluation.shape import relative_entropy
 from multimodal_attn.evaluation.transcripts import align_words
 from multimodal_attn.types import Box, Example, Hypothesis, Layout, Span, Target
 

@@ -1,4 +1,4 @@
-"""Evaluating a run: metrics.json, predictions.jsonl, attention.npz and index.html."""
+"""Evaluating a run: metrics.json, predictions.jsonl, attention.npz, index.html, and faithfulness when asked for."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from multimodal_attn.evaluation.captions import CaptionScores
+from multimodal_attn.evaluation.diversity import caption_diversity
 from multimodal_attn.inspection.decode import decode_examples
 from multimodal_attn.inspection.page import write_page
 from multimodal_attn.inspection.record import AttentionRecord
 from multimodal_attn.runs.build import build_search, cache_features
 from multimodal_attn.runs.checkpoint import Run, load
+from multimodal_attn.runs.faithfulness import measure_faithfulness
 from multimodal_attn.runs.language_model import load_language_model
 from multimodal_attn.search import Search
-from multimodal_attn.types import UnreadableError
+from multimodal_attn.types import Example, UnreadableError
 
 
 def evaluate(config: DictConfig) -> dict[str, float]:
@@ -48,11 +51,19 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     predictions, weights, skipped = _decode_split(run, config, search, device)
     skipped = run.data.skipped(config.split) + skipped
     metrics = run.module.scores([p["text"] for p in predictions], [p["references"] for p in predictions])
+    if isinstance(run.module.scores, CaptionScores):
+        metrics |= caption_diversity([p["text"] for p in predictions], _training_texts(run))
     metrics |= run.module.attention_scores.compute()
+    metrics["num_parameters"] = sum(parameter.numel() for parameter in run.module.model.parameters())
     metrics |= {"num_examples": len(predictions), "num_skipped": len(skipped)}
     metrics |= {
         f"num_{flag}": sum(flag in p["flags"] for p in predictions) for flag in ("empty", "looped", "hit_max_length")
     }
+    alarms: list[str] = []
+    if config.faithfulness:
+        examples = _spread_examples(run, config.split, config.faithfulness_examples)
+        measures, alarms = measure_faithfulness(run, examples, search, folder, config.batch_size)
+        metrics |= measures
 
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     with (folder / "predictions.jsonl").open("w", encoding="utf-8") as file:
@@ -60,9 +71,9 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     np.savez_compressed(folder / "attention.npz", **weights)  # type: ignore[arg-type]
     (folder / "skipped.txt").write_text("".join(f"{error.path}\t{error.reason}\n" for error in skipped))
     page = write_page(
-        _page_records(run, config, search), folder / "index.html", f"{run.config.name}: {config.split}", metrics
+        _page_records(run, config, search), folder / "index.html", f"{run.config.name}: {config.split}", metrics, alarms
     )
-    _print(metrics, page)
+    _print(metrics, alarms, page)
     return metrics
 
 
@@ -74,6 +85,14 @@ def _search(run: Run, config: DictConfig, device: str) -> Search:
     if node.get("language_model") is not None:
         language_model = load_language_model(node.language_model, tokenizer).to(device)
     return build_search(node, run.module.model, tokenizer, language_model)
+
+
+def _training_texts(run: Run) -> list[str] | None:
+    """None where the training data are not at hand: a run may be evaluated elsewhere."""
+    try:
+        return run.data.source("train").texts()
+    except (OSError, ValueError):
+        return None
 
 
 @torch.no_grad()
@@ -121,26 +140,34 @@ def _decode_split(
     return predictions, weights, skipped
 
 
-def _page_records(run: Run, config: DictConfig, search: Search) -> list[AttentionRecord]:
-    """Examples spread evenly over the split, decoded once more with their pictures or waveforms at hand."""
-    source = run.data.source(config.split)
-    number = min(config.page_examples, len(source))
+def _spread_examples(run: Run, split: str, number: int) -> list[Example]:
+    """At most ``number`` examples spread evenly over the split, with their pictures or waveforms at hand."""
+    source = run.data.source(split)
+    number = min(number, len(source))
     examples = []
     for index in range(number):
         try:
             examples.append(source[index * len(source) // number])
         except UnreadableError:
             continue  # counted and listed already
+    return examples
+
+
+def _page_records(run: Run, config: DictConfig, search: Search) -> list[AttentionRecord]:
+    """What the page shows, decoded once more from pictures or waveforms, not from cached features."""
+    examples = _spread_examples(run, config.split, config.page_examples)
     records: list[AttentionRecord] = []
     for start in range(0, len(examples), config.batch_size):
         records += decode_examples(run.module, examples[start : start + config.batch_size], search)
     return records
 
 
-def _print(metrics: dict[str, float], page: Path) -> None:
+def _print(metrics: dict[str, float], alarms: list[str], page: Path) -> None:
     table = Table("measure", "value", title=str(page.parent))
     for name, value in metrics.items():
         table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
     console = Console()
     console.print(table)
+    for alarm in alarms:
+        console.print(alarm, style="bold red", markup=False, highlight=False)
     console.print(f"attention page: {page}", soft_wrap=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from multimodal_attn.data.audio import read_audio
 from multimodal_attn.data.segmentation import cuts, is_silent, levels, segments
-from multimodal_attn.evaluation.attention import onset_times
+from multimodal_attn.evaluation.timing import onset_times
 from multimodal_attn.inspection.decode import decode_examples
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.runs.checkpoint import Run

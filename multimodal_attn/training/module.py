@@ -127,17 +127,20 @@ class Seq2SeqModule(pl.LightningModule):
         self._hypotheses, self._references = [], []
         self.attention_scores.reset()
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any] | None:
+        """Scores a batch; gives callbacks its memory and the best hypotheses, so that none decodes again."""
         if len(batch) == 0:
-            return
+            return None
         output, memory = self.model(batch)
         loss, parts = self._losses(batch, memory, output)
         self.log_dict({f"val/{name}": part for name, part in parts.items()}, batch_size=len(batch))
         self.log("val/loss", loss, batch_size=len(batch))
-        for index, hypotheses in enumerate(self.decode(memory)):
-            self._hypotheses.append(self.tokenizer.decode(hypotheses[0].tokens))
+        best = [hypotheses[0] for hypotheses in self.decode(memory)]
+        for index, hypothesis in enumerate(best):
+            self._hypotheses.append(self.tokenizer.decode(hypothesis.tokens))
             self._references.append([target.text for target in batch.targets[index]])
-            self.score_attention(batch, index, memory, output, hypotheses[0])
+            self.score_attention(batch, index, memory, output, hypothesis)
+        return {"memory": memory, "hypotheses": best}
 
     def on_validation_epoch_end(self) -> None:
         if not self._hypotheses:
@@ -160,23 +163,24 @@ class Seq2SeqModule(pl.LightningModule):
         """Adds one source to ``attention_scores``.
 
         Boxes are compared along the reference captions (teacher-forced: only their words have true boxes), word times
-        along what the model wrote freely.
+        and the shape of the maps along what the model wrote freely.
         """
         positions = int(memory.mask[index].sum())
         targets = batch.targets[index]
+        written = hypothesis.weights[..., :positions].float().cpu().numpy()
+        self.attention_scores.update_shape(written, memory.layout)
         if isinstance(memory.layout, Grid):
             for row, target in enumerate(targets[: batch.tokens.shape[1]]):
                 if target.boxes:
                     tokens = batch.tokens[index, row][batch.token_mask[index, row]][1:-1].tolist()
-                    weights = output.weights[index, row, : len(tokens), :, :positions].float().cpu().numpy()
+                    weights = output.weights[index, row, : len(tokens) + 1, :, :positions].float().cpu().numpy()
                     self.attention_scores.update_boxes(
-                        weights, self.tokenizer.word_spans(tokens), target, memory.layout
+                        weights[:-1], self.tokenizer.word_spans(tokens), target, memory.layout, ending=weights[-1]
                     )
         elif isinstance(memory.layout, Timeline) and targets and targets[0].times:
             words = self.tokenizer.decode(hypothesis.tokens).split()
-            weights = hypothesis.weights[..., :positions].float().cpu().numpy()
             self.attention_scores.update_times(
-                weights, self.tokenizer.word_spans(hypothesis.tokens), words, targets[0], memory.layout
+                written, self.tokenizer.word_spans(hypothesis.tokens), words, targets[0], memory.layout
             )
 
     # ------------------------------------------------------------------------------------------- checkpoint

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from multimodal_attn.inspection.colors import blend, heat_colors, heat_limit
+from multimodal_attn.inspection.curves import draw_curves
 from multimodal_attn.inspection.figure import draw
 from multimodal_attn.inspection.overlay import MAX_WORDS, draw_overlay
 from multimodal_attn.inspection.timeline import HOP_SECONDS, MEL_BINS, draw_timeline, log_mel
@@ -186,3 +187,17 @@ def test_figures_leave_no_state_behind():
         assert not pyplot.get_fignums()
     else:
         assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_curves_have_a_panel_each_and_a_line_for_each_method() -> None:
+    lines = {"attention": [-1.0, -3.0], "random": [-1.0, -1.5]}
+    figure = draw_curves({"memory": {"deletion": lines, "insertion": lines}, "input": {"deletion": lines}}, (0.0, 0.8))
+    assert [axes.get_title() for axes in figure.axes] == [
+        "deletion in the memory",
+        "insertion in the memory",
+        "deletion in the picture or recording",
+    ]
+    attention, random = figure.axes[0].lines
+    assert list(attention.get_xdata()) == [0, 80]
+    assert list(attention.get_ydata()) == [-1, -3]
+    assert random.get_label() == "random cells"

@@ -221,3 +221,10 @@ def test_a_failed_page_leaves_the_old_one(tmp_path: Path):
     with pytest.raises(ValueError, match=r"photo\.jpg: no page for layout TokenAxis"):
         write_page([record], path, "new")
     assert read(path).blocks["title"] == "old"
+
+
+def test_alarms_stand_on_the_page(tmp_path: Path):
+    path = write_page([photo_record()], tmp_path / "index.html", "x", alarms=["attention does not beat <chance>"])
+    elements = read(path)
+    assert elements.json("overview")["alarms"] == ["attention does not beat <chance>"]
+    assert ("div", {"id": "alarms", "role": "alert", "hidden": None}) in elements.tags

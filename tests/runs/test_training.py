@@ -158,6 +158,26 @@ def test_evaluation_writes_everything(picture_run: Path, search: str) -> None:
     assert (folder / "index.html").stat().st_size > 10_000
 
 
+def test_faithfulness_is_measured_when_asked_for(picture_run: Path) -> None:
+    overrides = ["split=test", "page_examples=1", "search=greedy", "search.max_length=12", "device=cpu"]
+    metrics = evaluate(
+        compose("evaluate", f"run={picture_run}", "faithfulness=true", "faithfulness_examples=2", *overrides)
+    )
+    folder = picture_run / "evaluation" / "test"
+    report = json.loads((folder / "faithfulness.json").read_text())
+    assert report["num_examples"] == 2
+    assert report["scores"].items() <= metrics.items()
+    for kind in ("deletion", "insertion"):
+        assert metrics[f"faithfulness_{kind}_low"] <= metrics[f"faithfulness_{kind}_high"]
+        for place in ("memory", "input"):
+            for curve in report["log_probability_of_a_word"][place][kind].values():
+                assert len(curve) == len(report["shares"])
+    # What does not beat chance stands on the page, word for word.
+    page = (folder / "index.html").read_text()
+    assert all(sentence in page for sentence in report["verdicts"])
+    assert (folder / "faithfulness.png").stat().st_size > 10_000
+
+
 def test_evaluation_of_speech_scores_words(speech_run: Path) -> None:
     metrics = evaluate(compose("evaluate", f"run={speech_run}", "device=cpu"))
     assert {"wer", "cer", "substitutions", "deletions", "insertions"} <= set(metrics)

@@ -1,0 +1,131 @@
+"""Signs that attention has collapsed: it looks at one cell, at silence, or at the same words again and again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from multimodal_attn.types import Timeline
+
+SILENCE_DB = -40.0  # below the loudest step of the recording
+
+
+@dataclass(frozen=True)
+class Sign:
+    """One kind of collapse over a whole set.
+
+    Attributes:
+        share: in [0, 1], how far it has gone.
+        key: of the example that shows it best.
+        detail: what it does there, for people.
+        expected: the share that attention without a preference would have.
+    """
+
+    share: float
+    key: str
+    detail: str
+    expected: float = 0.0
+
+
+class CollapseSigns:
+    """Collects what a validation decoded, then says how much of it has collapsed."""
+
+    def __init__(self) -> None:
+        self._maps: list[tuple[str, np.ndarray]] = []  # key and the weight of each cell, summed over tokens
+        self._quiet: list[tuple[str, float, float]] = []  # key, share of weight on quiet steps, share of such steps
+        self._repeats: list[tuple[str, int, str]] = []  # key, repetitions beyond the references', text
+
+    def add_map(self, key: str, weights: np.ndarray, quiet: np.ndarray | None = None) -> None:
+        """Adds the attention of one text.
+
+        Args:
+            key: of the example.
+            weights: of the text's tokens, without padding.
+            quiet: steps of a recording where there is nothing to hear (see ``quiet_steps``).
+
+        Shapes:
+            weights: (T, N, S). quiet: (S,) bool.
+        """
+        if not weights.size:
+            return
+        cells = np.nan_to_num(weights).mean(axis=1, dtype=np.float64).sum(axis=0)
+        self._maps.append((key, cells))
+        if quiet is not None:
+            self._quiet.append((key, float(cells[quiet].sum() / max(cells.sum(), 1e-12)), float(quiet.mean())))
+
+    def add_text(self, key: str, text: str, references: list[str]) -> None:
+        """Adds one text; what its references repeat is no sign of anything."""
+        allowed = max((repetitions(reference.split()) for reference in references), default=1)
+        found = repetitions(text.split())
+        self._repeats.append((key, found if found > max(allowed, 2) else 0, text))
+
+    def cell(self) -> Sign | None:
+        """The share of all weight that lies on one cell, counted from the start or from the end of the memory."""
+        if not self._maps:
+            return None
+        longest = max(len(cells) for _, cells in self._maps)
+        total = sum(cells.sum() for _, cells in self._maps)
+        places = [
+            (np.sum([np.pad(cells[::way], (0, longest - len(cells))) for _, cells in self._maps], axis=0), way)
+            for way in (1, -1)
+        ]
+        sums, way = max(places, key=lambda place: float(place[0].max()))
+        place = int(sums.argmax())
+        key, cells = max(
+            ((key, cells[::way]) for key, cells in self._maps if place < len(cells)),
+            key=lambda item: float(item[1][place] / max(item[1].sum(), 1e-12)),
+        )
+        where = f"cell {place}" if way == 1 else f"cell {place} from the end"
+        here = cells[place] / max(cells.sum(), 1e-12)
+        expected = len(self._maps) / sum(len(cells) for _, cells in self._maps)
+        return Sign(float(sums[place] / max(total, 1e-12)), key, f"{here:.0%} of its weight on {where}", expected)
+
+    def quiet(self) -> Sign | None:
+        """The mean share of weight on steps with nothing to hear; None for anything but recordings."""
+        if not self._quiet:
+            return None
+        key, share, _ = max(self._quiet, key=lambda item: item[1])
+        shares = np.array([item[1:] for item in self._quiet]).mean(axis=0)
+        return Sign(float(shares[0]), key, f"{share:.0%} of its weight on silence or the last step", float(shares[1]))
+
+    def repeats(self) -> Sign | None:
+        """The share of texts that say the same one to four words three times in a row, or more often."""
+        if not self._repeats:
+            return None
+        key, _, text = max(self._repeats, key=lambda item: item[1])
+        return Sign(float(np.mean([number > 0 for _, number, _ in self._repeats])), key, f"it reads {text[:80]!r}")
+
+
+def repetitions(words: list[str], longest: int = 4) -> int:
+    """How often in a row a run of 1 to ``longest`` words stands, at most; 1 for a text without repetition."""
+    most = 1 if words else 0
+    for length in range(1, longest + 1):
+        in_a_row = 0  # words that equal the one a run before them
+        for before, word in zip(words, words[length:], strict=False):
+            in_a_row = in_a_row + 1 if word == before else 0
+            most = max(most, in_a_row // length + 1)
+    return most
+
+
+def quiet_steps(waveform: np.ndarray, sample_rate: int, timeline: Timeline, positions: int, padded: bool) -> np.ndarray:
+    """The memory steps with nothing to hear: silence, and the last step where padding follows.
+
+    Args:
+        waveform: without padding.
+        sample_rate: in Hz.
+        timeline: where the steps lie.
+        positions: how many steps are real.
+        padded: whether padding follows the last of them.
+
+    Shapes:
+        waveform: (L,). Returns (positions,) bool.
+    """
+    edges = (timeline.offset_seconds + timeline.step_seconds * np.arange(positions + 1)) * sample_rate
+    edges = np.clip(np.rint(edges).astype(np.int64), 0, len(waveform))
+    energy = np.concatenate([[0.0], np.cumsum(np.square(waveform, dtype=np.float64))])
+    power = np.diff(energy[edges]) / np.maximum(np.diff(edges), 1)
+    quiet = power <= power.max(initial=0.0) * 10 ** (SILENCE_DB / 10)
+    if padded and positions:
+        quiet[-1] = True
+    return quiet

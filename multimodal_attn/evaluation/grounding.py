@@ -1,0 +1,103 @@
+"""Whether a map over a picture lies on what a word names: measures of one map against the word's true boxes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from multimodal_attn.types import Box, Grid
+
+_CENTRE_SIGMA = 0.25  # width of the centre prior, in sides of the picture
+
+
+class Grounding(NamedTuple):
+    """What one map is worth; each is in [0, 1].
+
+    Attributes:
+        hit: 1 if the cell of most weight points at a box; the share that does where several have the most weight.
+        mass: the weight on all cells that point at a box.
+        iou: of these cells and of the cells with at least half of the largest weight: both over either.
+    """
+
+    hit: float
+    mass: float
+    iou: float
+
+
+def ground(weights: np.ndarray, cells: np.ndarray) -> Grounding:
+    """Compares a map with the cells that are right, as ``hit_cells`` gives them.
+
+    The threshold of the overlap is half of the map's maximum, fixed in advance: choosing the best threshold for each
+    map would be choosing by the truth.
+
+    Shapes:
+        weights: (S,) of one word. cells: (S,) bool.
+    """
+    weights = np.nan_to_num(weights).astype(np.float64)
+    bright = weights >= 0.5 * weights.max()
+    overlap = (bright & cells).sum() / (bright | cells).sum()
+    return Grounding(float(cells[peaks(weights)].mean()), float(weights[cells].sum()), float(overlap))
+
+
+def hit_cells(grid: Grid, boxes: tuple[Box, ...]) -> np.ndarray:
+    """Which cells point at any of the boxes.
+
+    A cell does if, along both axes, its centre lies in the box or the box's centre lies in it. For a box larger than
+    a cell this asks for the cell's centre alone; a box that slips between the centres still has the cells over it.
+
+    Shapes:
+        Returns (S,) bool.
+    """
+    hits = np.zeros((grid.rows, grid.columns), dtype=bool)
+    for box in boxes:
+        down = _covers(grid.rows, box.top, box.bottom)
+        across = _covers(grid.columns, box.left, box.right)
+        hits |= down[:, None] & across[None, :]
+    return hits.ravel()
+
+
+def _covers(number: int, first: float, last: float) -> np.ndarray:
+    """Of ``number`` equal intervals on [0, 1], those whose centre lies in [first, last] or that hold its centre."""
+    edges = np.arange(number) / number
+    centres = edges + 0.5 / number
+    # The last interval holds its right edge too, or a box on the picture's border would lie in none.
+    holder = min(int((first + last) / 2 * number), number - 1)
+    return ((centres >= first) & (centres <= last)) | (np.arange(number) == holder)
+
+
+def pointing_hit(weights: np.ndarray, grid: Grid, boxes: tuple[Box, ...]) -> float:
+    """1 if the cell of most weight points at a true box (see ``hit_cells``), else 0.
+
+    If several cells share the most weight, it is the share of these that hit: a uniform map is right as often as
+    chance, not as often as the top left corner.
+
+    Shapes:
+        weights: (S,) of one word.
+    """
+    return float(hit_cells(grid, boxes)[peaks(weights)].mean())
+
+
+def peaks(weights: np.ndarray) -> np.ndarray:
+    """The cells of most weight, more than one where they are equal but for rounding.
+
+    Shapes:
+        weights: (..., S). Returns (..., S) bool, at least one True in each row.
+    """
+    weights = np.nan_to_num(weights)
+    # Softmax of equal scores differs in its last digits.
+    return weights >= weights.max(axis=-1, keepdims=True) * (1 - 1e-5)
+
+
+def centre_prior(grid: Grid) -> np.ndarray:
+    """A map that needs no model: a Gaussian around the middle of the picture, a quarter of its side wide.
+
+    Its cells of most weight are the middle one; the two or four around the middle where the grid has an even side.
+
+    Shapes:
+        Returns (S,), summing to 1.
+    """
+    down = ((np.arange(grid.rows) + 0.5) / grid.rows - 0.5) / _CENTRE_SIGMA
+    across = ((np.arange(grid.columns) + 0.5) / grid.columns - 0.5) / _CENTRE_SIGMA
+    weights = np.exp(-0.5 * (down[:, None] ** 2 + across[None, :] ** 2)).ravel()
+    return weights / weights.sum()
