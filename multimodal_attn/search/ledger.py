@@ -54,10 +54,13 @@ def select_rows(tensor: Tensor, index: Tensor) -> Tensor:
 class Ledger:
     """Follows the rows of a beam through its steps.
 
-    A text that ends among a step's best ``width`` candidates is finished; a source is done when it has ``width``
-    finished texts or meets its limit. The score of a text of L tokens, <eos> counted, is
+    A text that ends among a step's best ``width`` candidates is finished. The score of a text of L tokens, <eos>
+    counted, is
 
         total / L ** length_penalty + length_bonus * L + bonuses
+
+    A source is done at its limit, or when its ``width`` best finished texts all score better than its best unfinished
+    one does so far. To stop at the first ``width`` would prefer short texts: they end while the right one goes on.
 
     Args:
         limits: (B,) after how many tokens the texts of each source are cut off.
@@ -90,7 +93,7 @@ class Ledger:
         kept = candidates.columns(ends.long().argsort(dim=1, stable=True)[:, : self.width])
         self._steps.append(_Step(kept.words, kept.origins, kept.log_probs, weights))
         for b, limit in enumerate(self.limits):
-            if not self.done[b] and (len(self._endings[b]) >= self.width or length >= limit):
+            if not self.done[b] and (length >= limit or self._settled(kept, b, length)):
                 self.done[b] = True
                 if not self._endings[b]:  # nothing ended in time: the best unfinished texts, marked as cut off
                     self._endings[b] = [
@@ -99,6 +102,14 @@ class Ledger:
                         if math.isfinite(kept.totals[b, k])
                     ]
         return kept
+
+    def _settled(self, kept: Continuations, b: int, length: int) -> bool:
+        """Whether a source's finished texts are better than what goes on."""
+        endings = self._endings[b]
+        if len(endings) < self.width:
+            return False
+        worst = sorted((ending.score for ending in endings), reverse=True)[self.width - 1]
+        return worst >= sum(self._parts(kept, b, 0, length).values())
 
     def _parts(self, texts: Continuations, b: int, column: int, length: int) -> dict[str, float]:
         """The score of a text, by who gave what of it."""

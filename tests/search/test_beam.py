@@ -160,3 +160,11 @@ def test_limits_follow_the_length_of_each_source() -> None:
         search = search(max_length_ratio=1.5, min_length=9)
         assert [len(found[0].tokens) for found in search(endless, source)] == [3, 9]
         assert all(found[0].hit_max_length for found in search(endless, source))
+
+
+def test_short_texts_that_end_first_do_not_stop_the_right_one() -> None:
+    """At every step ending is second best, so that ``width`` texts have ended long before the likeliest one."""
+    chain = {f"t{token}": {token + 1: 0.9, EOS: 0.1} for token in range(4, 9)}
+    decoder = TableDecoder(table(11, t1={4: 0.9, EOS: 0.1}, **chain))
+    (best, *_) = BeamSearch(2)(decoder, memory())[0]
+    assert best.tokens == [4, 5, 6, 7, 8, 9]
