@@ -24,7 +24,8 @@ class TryLargestBatch(pl.Callback):
     """
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, Seq2SeqModule)
+        if not isinstance(pl_module, Seq2SeqModule):  # a language model
+            return
         front_end = getattr(pl_module.model.encoder, "front_end", None)
         if not isinstance(front_end, LogMel):
             return
