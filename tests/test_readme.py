@@ -13,7 +13,12 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "docs/extending.md", *(f"conf/experiment/{p.name}" for p in (ROOT / "conf/experiment").glob("*"))]
+PAGES = [
+    "README.md",
+    "docs/extending.md",
+    "docs/attention.md",
+    *(f"conf/experiment/{p.name}" for p in (ROOT / "conf/experiment").glob("*")),
+]
 
 
 def commands() -> list[str]:
@@ -37,7 +42,7 @@ def test_hydra_commands_compose(command: str) -> None:
     _, script, *arguments = shlex.split(command)
     overrides = [a.split(",")[0] if "-m" in arguments else a for a in arguments if a != "-m"]
     # A mechanism that docs/extending.md lets the reader add is not there yet.
-    overrides = [a.replace("attention=general", "attention=dot").replace("glob(*)", "dot") for a in overrides]
+    overrides = [a.replace("attention=cosine", "attention=dot").replace("glob(*)", "dot") for a in overrides]
     with hydra.initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         hydra.compose(Path(script).stem, overrides)
 
@@ -59,8 +64,8 @@ def test_attention_of_the_docs_is_one_file_and_one_yaml(tmp_path: Path) -> None:
     config = re.search(r"```yaml\n(.*?)```", text, re.S)
     assert code
     assert config
-    namespace: dict[str, object] = {"__name__": "general"}
-    exec(compile(code[1], "general.py", "exec"), namespace)  # the reader's own file
+    namespace: dict[str, object] = {"__name__": "cosine"}
+    exec(compile(code[1], "cosine.py", "exec"), namespace)  # the reader's own file
     name = yaml.safe_load(config[1])["_target_"].rsplit(".", 1)[1]
 
     import torch

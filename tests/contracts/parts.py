@@ -31,6 +31,11 @@ def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
+def takes(group: str, name: str, key: str) -> bool:
+    """Whether ``conf/<group>/<name>.yaml`` has a key."""
+    return key in OmegaConf.load(CONF / group / f"{name}.yaml")
+
+
 def part(group: str, name: str, **arguments: object) -> object:
     """What ``conf/<group>/<name>.yaml`` describes."""
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):

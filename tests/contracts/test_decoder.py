@@ -18,9 +18,10 @@ PAIRS = [
 ]
 
 
-def make(decoder: str, attention: str):
+def make(decoder: str, attention: str, **settings: object):
     torch.manual_seed(1)
-    made = part("decoder", decoder, attention=part("attention", attention))(memory_dim=20, vocab_size=VOCAB)
+    mechanism = part("attention", attention, **settings)
+    made = part("decoder", decoder, attention=mechanism)(memory_dim=20, vocab_size=VOCAB)
     with torch.no_grad():  # larger weights, or every distribution would be nearly uniform and every test nearly blind
         for name, parameter in made.named_parameters():
             if not isinstance(made.get_submodule(name.rpartition(".")[0]), torch.nn.LayerNorm):
@@ -28,9 +29,22 @@ def make(decoder: str, attention: str):
     return made.eval()
 
 
-@pytest.mark.parametrize(("decoder", "attention"), PAIRS)
-def test_forward_equals_steps(decoder: str, attention: str) -> None:
-    model, source = make(decoder, attention), memory()
+SETTINGS = [(decoder, attention, {}) for decoder, attention in PAIRS] + [
+    (decoder, attention, settings)
+    for decoder in choices("decoder")
+    for attention, settings in (
+        ("additive", {"normalizer": "sparsemax"}),
+        ("location", {"temperature": 0.3}),
+        ("local", {"centre": "previous", "window": 2}),
+        ("monotonic", {"initial_offset": 0.2}),
+        ("mocha", {"initial_offset": 0.2}),
+    )
+]
+
+
+@pytest.mark.parametrize(("decoder", "attention", "settings"), SETTINGS)
+def test_forward_equals_steps(decoder: str, attention: str, settings: dict[str, object]) -> None:
+    model, source = make(decoder, attention, **settings), memory()
     tokens, mask = texts(vocab_size=VOCAB)
     output = model(tokens, mask, source)
     prepared = model.prepare(source)
@@ -61,7 +75,7 @@ def test_longer_batch_mate_changes_nothing(decoder: str, attention: str) -> None
 
 @pytest.mark.parametrize(("decoder", "attention"), PAIRS)
 def test_gradient_reaches_every_parameter(decoder: str, attention: str) -> None:
-    model = make(decoder, attention)
+    model = make(decoder, attention).train()  # dropout is 0; what decides hard in evaluation has no gradient there
     tokens, mask = texts(vocab_size=VOCAB)
     output = model(tokens, mask, memory())
     torch.nn.functional.cross_entropy(output.logits, output.labels).backward()

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from multimodal_attn.training.objectives import CTC, CrossEntropy, DoublyStochastic
-from multimodal_attn.types import BOS, EOS, PAD, Batch, DecoderOutput, Memory, Timeline
+from multimodal_attn.training.objectives import CTC, Coverage, CrossEntropy, DoublyStochastic, Entropy, GuidedAttention
+from multimodal_attn.types import BOS, EOS, PAD, Batch, DecoderOutput, Grid, Memory, Timeline
 
 
 def batch(tokens: torch.Tensor) -> Batch:
@@ -62,6 +62,75 @@ def test_doubly_stochastic_ignores_rows_without_text() -> None:
     real = memory(torch.ones(1, 2, dtype=torch.bool))
     objective = DoublyStochastic()
     assert float(objective(None, None, real, both)) == pytest.approx(float(objective(None, None, real, one)))
+
+
+def padded(result: DecoderOutput, source: Memory) -> tuple[DecoderOutput, Memory]:
+    """The same with a longer batch mate's padding: a row without text, and steps and positions that are not real."""
+    _, _, steps, _, positions = result.weights.shape
+    weights = torch.zeros(1, 2, steps + 2, 1, positions + 3)
+    weights[:, :1, :steps, :, :positions] = result.weights
+    mask = torch.zeros(1, 2, steps + 2, dtype=torch.bool)
+    mask[:, :1, :steps] = result.mask
+    real = torch.zeros(1, positions + 3, dtype=torch.bool)
+    real[:, :positions] = source.mask
+    return output(weights, mask), memory(real)
+
+
+def heads(result: DecoderOutput) -> DecoderOutput:
+    return output(result.weights.repeat(1, 1, 1, 3, 1), result.mask)
+
+
+# Two steps over two positions: the first attends to the first, the second evenly to both.
+STEPS = torch.tensor([[[1.0, 0.0], [0.5, 0.5]]])[:, None, :, None]
+BOTH = torch.ones(1, 1, 2, dtype=torch.bool)
+# Off the diagonal by half a text: 1 - exp(-0.25 / (2 * 0.25)). One weight of 0.5 in four cells.
+GUIDED = 0.5 * (1 - math.exp(-0.5)) / 4
+
+
+@pytest.mark.parametrize(
+    ("objective", "expected"),
+    [
+        (GuidedAttention(sigma=0.5), GUIDED),
+        (Entropy(), 0.5),  # of 0 and 1
+        (Coverage(), 0.25),  # the second step repeats 0.5 of the first
+    ],
+)
+def test_regularizers_by_hand(objective: nn.Module, expected: float) -> None:
+    result, source = output(STEPS, BOTH), memory(torch.ones(1, 2, dtype=torch.bool))
+    assert float(objective(None, None, source, result)) == pytest.approx(expected, abs=1e-6)
+    assert float(objective(None, None, source, heads(result))) == pytest.approx(expected, abs=1e-6)
+    longer, longer_source = padded(result, source)
+    assert float(objective(None, None, longer_source, longer)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("objective", [GuidedAttention(), Entropy(), Coverage()])
+def test_gradient_of_regularizers_is_finite_at_exact_zeros(objective: nn.Module) -> None:
+    weights = STEPS.clone().requires_grad_()
+    objective(None, None, memory(torch.ones(1, 2, dtype=torch.bool)), output(weights, BOTH)).backward()
+    assert weights.grad is not None
+    assert weights.grad.isfinite().all()
+    assert weights.grad.abs().sum() > 0
+
+
+def test_one_position_has_no_entropy() -> None:
+    result = output(torch.ones(1, 1, 2, 1, 1), BOTH)
+    assert float(Entropy()(None, None, memory(torch.ones(1, 1, dtype=torch.bool)), result)) == 0
+
+
+def test_coverage_counts_all_earlier_steps() -> None:
+    weights = torch.tensor([[0.5, 0.5, 0.0], [0.5, 0.0, 0.5], [1.0, 0.0, 0.0]])[None, None, :, None]
+    result = output(weights, torch.ones(1, 1, 3, dtype=torch.bool))
+    source = memory(torch.ones(1, 3, dtype=torch.bool))
+    assert float(Coverage()(None, None, source, result)) == pytest.approx((0 + 0.5 + 1) / 3)
+
+
+def test_pictures_have_no_diagonal() -> None:
+    source = memory(torch.ones(1, 2, dtype=torch.bool))
+    source.layout = Grid(1, 2)
+    with pytest.raises(ValueError, match="guided_attention wants a source in the order of its text"):
+        GuidedAttention()(None, None, source, output(STEPS, BOTH))
+    with pytest.raises(ValueError, match=r"objective.guided_attention.sigma: 0"):
+        GuidedAttention(sigma=0)
 
 
 class Head(nn.Module):

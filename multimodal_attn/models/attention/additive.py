@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from multimodal_attn.masking import masked_softmax
 from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
+from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.types import Memory
 
 
@@ -16,13 +16,26 @@ class AdditiveAttention(Attention):
         query_dim: width H of the query.
         memory_dim: width D of the memory.
         attention_dim: width A of the hidden layer.
+        normalizer: from scores to weights, see ``Normalizer``.
+        temperature: divides the scores.
+        dropout: on the weights that make the context, not on those that are reported.
     """
 
-    def __init__(self, query_dim: int, memory_dim: int, attention_dim: int = 256) -> None:
+    def __init__(
+        self,
+        query_dim: int,
+        memory_dim: int,
+        attention_dim: int = 256,
+        normalizer: NormalizerName = "softmax",
+        temperature: float = 1.0,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.key = nn.Linear(memory_dim, attention_dim)
         self.query = nn.Linear(query_dim, attention_dim, bias=False)
         self.score = nn.Linear(attention_dim, 1, bias=False)
+        self.normalizer = Normalizer(normalizer, temperature)
+        self.dropout = nn.Dropout(dropout)
 
     def project(self, memory: Memory) -> tuple[Tensor]:
         """Keys (B, S, A), doubled: see ``additive_scores``."""
@@ -32,20 +45,21 @@ class AdditiveAttention(Attention):
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
         (keys,) = projected
-        scores = additive_scores(keys, 2 * self.query(query), self.score)
-        weights = masked_softmax(scores, memory.mask[:, None])
-        return AttentionStep(weighted_sum(weights, memory), weights[:, :, None], None)
+        scores = additive_scores(keys, 2 * self.query(query), self.score.weight[0])
+        weights = self.normalizer(scores, memory.mask[:, None])
+        return AttentionStep(weighted_sum(self.dropout(weights), memory), weights[:, :, None], None)
 
 
-def additive_scores(doubled_keys: Tensor, doubled_queries: Tensor, score: nn.Linear) -> Tensor:
-    """``v . tanh(k + q)`` less a constant, from 2k and 2q.
+def additive_scores(doubled_keys: Tensor, doubled_queries: Tensor, score: Tensor) -> Tensor:
+    """``v . tanh(k + q)`` from 2k and 2q.
 
-    ``tanh(x) = 2 sigmoid(2x) - 1``: the doubling is done once per memory, the constant falls out of the softmax,
-    and a sigmoid takes a ninth of the time of a tanh on a CPU, where this line bounds the whole decoder.
+    ``tanh(x) = 2 sigmoid(2x) - 1``: the doubling is done once per memory, and a sigmoid takes a ninth of the time of a
+    tanh on a CPU, where this line bounds the whole decoder.
 
     Shapes:
-        doubled_keys: (B, S, A) or (B, K, S, A). doubled_queries: (B, K, A). Returns (B, K, S).
+        doubled_keys: (B, S, A) or (B, K, S, A). doubled_queries: (B, K, A). score: (A,), v. Returns (B, K, S).
     """
     keys = doubled_keys[:, None] if doubled_keys.ndim == 3 else doubled_keys
     hidden = (keys + doubled_queries[:, :, None]).sigmoid_()
-    return hidden @ (2 * score.weight[0])  # (B, K, S)
+    # The sum of v matters to what is no softmax: sigmoids see where the scores lie, not only their differences.
+    return hidden @ (2 * score) - score.sum()  # (B, K, S)

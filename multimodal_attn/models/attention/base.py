@@ -71,3 +71,22 @@ def weighted_sum(weights: Tensor, memory: Memory) -> Tensor:
         weights: (B, K, S). Returns (B, K, D).
     """
     return torch.bmm(weights, memory.states)
+
+
+def uniform_weights(memory: Memory) -> Tensor:
+    """The same weight for every real position; all 0 where none is real.
+
+    Shapes:
+        Returns (B, S).
+    """
+    real = memory.mask.to(memory.states.dtype)
+    return real / real.sum(-1, keepdim=True).clamp(min=1)
+
+
+def first_position(memory: Memory) -> Tensor:
+    """All weight on the first real position, where a reader starts; all 0 where none is real.
+
+    Shapes:
+        Returns (B, S).
+    """
+    return (memory.mask & (memory.mask.cumsum(-1) == 1)).to(memory.states.dtype)

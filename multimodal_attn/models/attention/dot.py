@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from multimodal_attn.masking import masked_softmax
 from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
+from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.types import Memory
 
 
@@ -17,14 +17,27 @@ class DotAttention(Attention):
         query_dim: width H of the query.
         memory_dim: width D of the memory.
         attention_dim: width A in which both meet.
+        normalizer: from scores to weights, see ``Normalizer``.
+        temperature: divides the scores.
+        dropout: on the weights that make the context, not on those that are reported.
     """
 
-    def __init__(self, query_dim: int, memory_dim: int, attention_dim: int = 256) -> None:
+    def __init__(
+        self,
+        query_dim: int,
+        memory_dim: int,
+        attention_dim: int = 256,
+        normalizer: NormalizerName = "softmax",
+        temperature: float = 1.0,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         # No bias on the keys: it would add the same to every score of a step, which the softmax ignores.
         self.key = nn.Linear(memory_dim, attention_dim, bias=False)
         self.query = nn.Linear(query_dim, attention_dim)
         self.scale = attention_dim**-0.5
+        self.normalizer = Normalizer(normalizer, temperature)
+        self.dropout = nn.Dropout(dropout)
 
     def project(self, memory: Memory) -> tuple[Tensor]:
         """Keys (B, A, S), scaled and laid out for the product of every step."""
@@ -34,5 +47,5 @@ class DotAttention(Attention):
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
         (keys,) = projected
-        weights = masked_softmax(torch.bmm(self.query(query), keys), memory.mask[:, None])
-        return AttentionStep(weighted_sum(weights, memory), weights[:, :, None], None)
+        weights = self.normalizer(torch.bmm(self.query(query), keys), memory.mask[:, None])
+        return AttentionStep(weighted_sum(self.dropout(weights), memory), weights[:, :, None], None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from multimodal_attn.masking import masked_softmax
 from multimodal_attn.models.attention.additive import additive_scores
-from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
+from multimodal_attn.models.attention.base import Attention, AttentionStep, uniform_weights, weighted_sum
+from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.types import Memory
 
 
@@ -22,13 +22,24 @@ class LocationAttention(Attention):
         attention_dim: width A of the hidden layer.
         num_filters: channels of the convolution F over the previous weights.
         kernel_size: its width in memory steps; must be odd, so that a filter has a centre.
+        normalizer: from scores to weights, see ``Normalizer``.
+        temperature: divides the scores.
+        dropout: on the weights that make the context, not on those that are reported.
 
     Raises:
         ValueError: if ``kernel_size`` is even.
     """
 
     def __init__(
-        self, query_dim: int, memory_dim: int, attention_dim: int = 256, num_filters: int = 16, kernel_size: int = 31
+        self,
+        query_dim: int,
+        memory_dim: int,
+        attention_dim: int = 256,
+        num_filters: int = 16,
+        kernel_size: int = 31,
+        normalizer: NormalizerName = "softmax",
+        temperature: float = 1.0,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if kernel_size % 2 == 0:
@@ -38,6 +49,8 @@ class LocationAttention(Attention):
         self.location_filters = nn.Conv1d(1, num_filters, kernel_size, padding=kernel_size // 2, bias=False)
         self.location = nn.Linear(num_filters, attention_dim, bias=False)
         self.score = nn.Linear(attention_dim, 1, bias=False)
+        self.normalizer = Normalizer(normalizer, temperature)
+        self.dropout = nn.Dropout(dropout)
 
     def project(self, memory: Memory) -> tuple[Tensor]:
         """Keys (B, S, A), doubled as ``additive_scores`` wants them."""
@@ -45,8 +58,7 @@ class LocationAttention(Attention):
 
     def start(self, memory: Memory, rows: int) -> Tensor:
         """Uniform weights over real positions, (B, rows, S)."""
-        real = memory.mask.to(memory.states.dtype)
-        return (real / real.sum(-1, keepdim=True).clamp(min=1))[:, None].expand(-1, rows, -1)
+        return uniform_weights(memory)[:, None].expand(-1, rows, -1)
 
     def forward(
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
@@ -55,6 +67,6 @@ class LocationAttention(Attention):
         (keys,) = projected
         seen = self.location_filters(state.flatten(0, 1)[:, None]).transpose(1, 2)  # (B * K, S, filters)
         located = (2 * self.location(seen)).unflatten(0, state.shape[:2])  # (B, K, S, A)
-        scores = additive_scores(keys[:, None] + located, 2 * self.query(query), self.score)
-        weights = masked_softmax(scores, memory.mask[:, None])
-        return AttentionStep(weighted_sum(weights, memory), weights[:, :, None], weights)
+        scores = additive_scores(keys[:, None] + located, 2 * self.query(query), self.score.weight[0])
+        weights = self.normalizer(scores, memory.mask[:, None])
+        return AttentionStep(weighted_sum(self.dropout(weights), memory), weights[:, :, None], weights)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from multimodal_attn.models.attention.base import Attention, AttentionStep
+from multimodal_attn.models.attention.base import Attention, AttentionStep, uniform_weights
 from multimodal_attn.types import Memory
 
 
@@ -22,8 +22,7 @@ class MeanPooling(Attention):
 
     def project(self, memory: Memory) -> tuple[Tensor, Tensor]:
         """The mean state (B, 1, D) and the uniform weights (B, 1, S)."""
-        real = memory.mask.to(memory.states.dtype)
-        weights = (real / real.sum(-1, keepdim=True).clamp(min=1))[:, None]
+        weights = uniform_weights(memory)[:, None]
         return weights @ memory.states, weights
 
     def forward(

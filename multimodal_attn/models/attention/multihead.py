@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from multimodal_attn.masking import masked_softmax
 from multimodal_attn.models.attention.base import Attention, AttentionStep
+from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.types import Memory
 
 
@@ -17,12 +17,24 @@ class MultiHeadAttention(Attention):
         memory_dim: width D of the memory.
         attention_dim: width of all heads together.
         num_heads: N; must divide ``attention_dim``.
+        normalizer: from scores to weights, see ``Normalizer``.
+        temperature: divides the scores.
+        dropout: on the weights that make the context, not on those that are reported.
 
     Raises:
         ValueError: if ``attention_dim`` is not a multiple of ``num_heads``.
     """
 
-    def __init__(self, query_dim: int, memory_dim: int, attention_dim: int = 256, num_heads: int = 4) -> None:
+    def __init__(
+        self,
+        query_dim: int,
+        memory_dim: int,
+        attention_dim: int = 256,
+        num_heads: int = 4,
+        normalizer: NormalizerName = "softmax",
+        temperature: float = 1.0,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         if attention_dim % num_heads:
             raise ValueError(
@@ -34,6 +46,8 @@ class MultiHeadAttention(Attention):
         self.value = nn.Linear(memory_dim, attention_dim)
         self.query = nn.Linear(query_dim, attention_dim)
         self.output = nn.Linear(attention_dim, memory_dim)
+        self.normalizer = Normalizer(normalizer, temperature)
+        self.dropout = nn.Dropout(dropout)
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, positions, N * head) to (B, N, positions, head)."""
@@ -49,6 +63,6 @@ class MultiHeadAttention(Attention):
     ) -> AttentionStep:
         keys, values = projected
         scores = self._split(self.query(query)) @ keys  # (B, N, K, S)
-        weights = masked_softmax(scores, memory.mask[:, None, None])
-        heads = (weights @ values).transpose(1, 2).flatten(2)  # (B, K, N * head)
+        weights = self.normalizer(scores, memory.mask[:, None, None])
+        heads = (self.dropout(weights) @ values).transpose(1, 2).flatten(2)  # (B, K, N * head)
         return AttentionStep(self.output(heads), weights.transpose(1, 2), None)

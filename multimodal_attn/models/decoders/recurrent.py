@@ -284,6 +284,8 @@ class RecurrentDecoder(Decoder):
         covered = type(attention) in (AdditiveAttention, LocationAttention) and len(self.recurrent_gates) == 1
         if not covered or not isinstance(attention, AdditiveAttention | LocationAttention):
             return None
+        if not attention.normalizer.plain or (attention.training and attention.dropout.p):
+            return None
         location = filters = None
         if isinstance(attention, LocationAttention):
             location, filters = attention.location.weight, attention.location_filters.weight[:, 0]

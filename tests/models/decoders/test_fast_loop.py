@@ -94,8 +94,20 @@ def test_bfloat16_stays_near_the_plain_loop() -> None:
     assert (gradients[0] - gradients[1]).norm() < 0.05 * gradients[1].norm()
 
 
-@pytest.mark.parametrize("changes", [{"num_layers": 2}, {"fast": False}])
-def test_what_it_does_not_cover_takes_the_plain_loop(changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("attention", "changes"),
+    [
+        ({}, {"num_layers": 2}),
+        ({}, {"fast": False}),
+        ({"normalizer": "sparsemax"}, {}),
+        ({"temperature": 2.0}, {}),
+        ({"dropout": 0.1}, {}),
+    ],
+)
+def test_what_it_does_not_cover_takes_the_plain_loop(
+    attention: dict[str, Any], changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(RecurrentDecoder, "_fast_loop", lambda *_: pytest.fail("the fast loop ran"))
     tokens, mask, memory = inputs(1, 8, seed=0)
-    assert make("additive", "show_attend_tell", **changes)(tokens, mask, memory).logits.isfinite().all()
+    decoder = RecurrentDecoder(partial(AdditiveAttention, **attention), memory_dim=6, vocab_size=9, **changes)
+    assert decoder.double()(tokens, mask, memory).logits.isfinite().all()

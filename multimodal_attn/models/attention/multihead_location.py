@@ -1,0 +1,93 @@
+"""Location-aware attention with several heads, each of which follows its own weights (Chorowski et al. 2015 and
+Chiu et al. 2018, section 2.2, joined as in ESPnet's ``multi_head_loc``)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from multimodal_attn.models.attention.base import Attention, AttentionStep, uniform_weights
+from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
+from multimodal_attn.types import Memory
+
+
+class MultiHeadLocationAttention(Attention):
+    """Of each head n: scores ``v_n . tanh(W_kn memory + W_qn query + W_fn (F_n * previous_n))`` and values of its own.
+
+    The contexts of the heads are joined and projected back to width D. The previous weights start uniform over the
+    real positions.
+
+    Args:
+        query_dim: width H of the query.
+        memory_dim: width D of the memory.
+        attention_dim: width A of the hidden layers of all heads together.
+        num_heads: N; must divide ``attention_dim``.
+        num_filters: channels of each head's convolution F over its previous weights.
+        kernel_size: its width in memory steps; must be odd, so that a filter has a centre.
+        normalizer: from scores to weights, see ``Normalizer``.
+        temperature: divides the scores.
+        dropout: on the weights that make the context, not on those that are reported.
+
+    Raises:
+        ValueError: if ``kernel_size`` is even, or ``attention_dim`` not a multiple of ``num_heads``.
+    """
+
+    def __init__(
+        self,
+        query_dim: int,
+        memory_dim: int,
+        attention_dim: int = 256,
+        num_heads: int = 4,
+        num_filters: int = 8,
+        kernel_size: int = 31,
+        normalizer: NormalizerName = "softmax",
+        temperature: float = 1.0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if attention_dim % num_heads:
+            raise ValueError(
+                f"attention.attention_dim: {attention_dim} is not a multiple of attention.num_heads ({num_heads})"
+            )
+        if kernel_size % 2 == 0:
+            raise ValueError(f"attention.kernel_size: {kernel_size} is even; expected an odd number")
+        self.num_heads, self.head_dim = num_heads, attention_dim // num_heads
+        self.key = nn.Linear(memory_dim, attention_dim)
+        self.value = nn.Linear(memory_dim, attention_dim)
+        self.query = nn.Linear(query_dim, attention_dim, bias=False)
+        # Grouped: filters and projections of a head see that head only.
+        self.location_filters = nn.Conv1d(
+            num_heads, num_heads * num_filters, kernel_size, padding=kernel_size // 2, groups=num_heads, bias=False
+        )
+        self.location = nn.Conv1d(num_heads * num_filters, attention_dim, 1, groups=num_heads, bias=False)
+        # One v for each head, as one Linear would initialise it.
+        bound = self.head_dim**-0.5
+        self.score = nn.Parameter(torch.empty(num_heads, self.head_dim).uniform_(-bound, bound))
+        self.output = nn.Linear(attention_dim, memory_dim)
+        self.normalizer = Normalizer(normalizer, temperature)
+        self.dropout = nn.Dropout(dropout)
+
+    def project(self, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Keys (B, S, A), doubled as in ``additive_scores``, and values (B, N, S, head)."""
+        values = self.value(memory.states).unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2)
+        return 2 * self.key(memory.states), values.contiguous()
+
+    def start(self, memory: Memory, rows: int) -> Tensor:
+        """Uniform weights over real positions, (B, rows, N, S)."""
+        return uniform_weights(memory)[:, None, None].expand(-1, rows, self.num_heads, -1)
+
+    def forward(
+        self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
+    ) -> AttentionStep:
+        assert state is not None, "location attention needs the state that start() gives"
+        keys, values = projected
+        located = self.location(self.location_filters(state.flatten(0, 1))).transpose(1, 2)  # (B * K, S, A)
+        located = (2 * located).unflatten(0, state.shape[:2])
+        hidden = (keys[:, None] + located + 2 * self.query(query)[:, :, None]).sigmoid_()
+        hidden = hidden.unflatten(-1, (self.num_heads, self.head_dim))  # (B, K, S, N, head)
+        # As in ``additive_scores``: tanh(x) = 2 sigmoid(2x) - 1.
+        scores = torch.einsum("bksnh,nh->bnks", hidden, 2 * self.score) - self.score.sum(-1)[:, None, None]
+        weights = self.normalizer(scores, memory.mask[:, None, None])  # (B, N, K, S)
+        heads = (self.dropout(weights) @ values).transpose(1, 2).flatten(2)  # (B, K, A)
+        each = weights.transpose(1, 2)
+        return AttentionStep(self.output(heads), each, each)
