@@ -9,6 +9,7 @@ from typing import Any
 import hydra
 import torch
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from multimodal_attn.data.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
@@ -107,9 +108,25 @@ def load(run: str | Path, checkpoint: str = "best", overrides: dict[str, Any] | 
         raise ValueError(
             f"{path}: its weights are for a vocabulary of {rows} tokens, but its tokenizer has {len(tokenizer)}"
         )
-    module.load_state_dict(content["state_dict"])
+    fill(module, content, path)
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
     return Run(folder, config, module.eval(), build_data(config, tokenizer))
+
+
+def fill(module: nn.Module, content: dict[str, Any], path: Path) -> None:
+    """Loads a checkpoint's weights.
+
+    Raises:
+        ValueError: if the checkpoint, read from ``path``, holds others than the module has.
+    """
+    try:
+        module.load_state_dict(content["state_dict"])
+    except RuntimeError as error:
+        reason = " ".join(str(error).split()[:40])
+        raise ValueError(
+            f"run: the weights in '{path}' are not those of the model that its own configuration builds; expected a"
+            f" checkpoint of this version of multimodal_attn ({reason})"
+        ) from None
 
 
 def initialise(module: Seq2SeqModule, config: DictConfig, content: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from multimodal_attn.data.datasets.text import Texts
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.language_model.base import LanguageModel
 from multimodal_attn.runs.build import build, build_data, plain
-from multimodal_attn.runs.checkpoint import find_checkpoint, read_checkpoint, tokenizer_of
+from multimodal_attn.runs.checkpoint import fill, find_checkpoint, read_checkpoint, tokenizer_of
 from multimodal_attn.training.language_model import LanguageModelModule
 
 
@@ -84,7 +84,7 @@ def load_language_model(run: str | Path, tokenizer: Tokenizer) -> LanguageModel:
             " that it is to help"
         )
     module = build_language_model(config, own)
-    module.load_state_dict(content["state_dict"])
+    fill(module, content, Path(run))
     return module.model.eval()
 
 

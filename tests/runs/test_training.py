@@ -371,6 +371,14 @@ def test_truncated_checkpoint_is_named(picture_run: Path, tmp_path: Path) -> Non
             load(path)
 
 
+def test_checkpoint_without_a_weight_is_refused(picture_run: Path, tmp_path: Path) -> None:
+    content = torch.load(find_checkpoint(picture_run), weights_only=True)
+    del content["state_dict"]["model.decoder.vocabulary.bias"]
+    torch.save(content, tmp_path / "best.ckpt")
+    with pytest.raises(ValueError, match=r"best.ckpt' are not those of the model .*vocabulary.bias"):
+        load(tmp_path / "best.ckpt")
+
+
 def test_other_vocabulary_is_refused_with_both_sizes(picture_run: Path, tmp_path: Path) -> None:
     content = torch.load(find_checkpoint(picture_run), weights_only=True)
     words = content["hyper_parameters"]["tokenizer"]["words"]
