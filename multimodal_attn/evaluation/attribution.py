@@ -94,6 +94,8 @@ def gradient_times_attention(decoder: Decoder, memory: Memory, words: Words) -> 
         # A mechanism may return a view of the tensor that its context was computed from: the graph leads to the latter.
         roots = [w._base if w._is_view() and w._base is not None else w for w in weights]
         gradients = torch.autograd.grad(total, roots, allow_unused=True)
+    if all(gradient is None for gradient in gradients):  # linear attention makes its context without its weights
+        return None
     result = memory.states.new_zeros(memory.mask.shape)
     for step, (view, root, gradient) in enumerate(zip(weights, roots, gradients, strict=True)):
         if gradient is not None:
