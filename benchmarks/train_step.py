@@ -1,8 +1,8 @@
 """Times one training step of each default model: ``python benchmarks/train_step.py [--steps 15] [--json FILE]``.
 
 Each model is built from its experiment's yaml, as train.py builds it, and takes the same random batch again and again:
-forward, backward, clipping and the optimiser's step. Prints median and minimum, and captions or seconds of audio per
-second.
+forward, backward, clipping and the optimiser's step, in the experiment's precision. Prints median and minimum, and
+captions or seconds of audio per second.
 """
 
 from __future__ import annotations
@@ -70,8 +70,9 @@ def measure(experiment: str, steps: int) -> dict[str, Any]:
     times = []
     for step in range(steps + 3):
         start = time.perf_counter()
-        output, memory = module.model(batch)
-        loss, _ = module._losses(batch, memory, output)
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.trainer.precision == "bf16-mixed"):
+            output, memory = module.model(batch)
+            loss, _ = module._losses(batch, memory, output)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimizer.step()
@@ -86,6 +87,7 @@ def measure(experiment: str, steps: int) -> dict[str, Any]:
     )
     return {
         "experiment": experiment,
+        "precision": config.trainer.precision,
         "median_ms": 1000 * median,
         "minimum_ms": 1000 * times[0],
         "rate": rate,
@@ -106,7 +108,8 @@ def main() -> None:
         result = measure(experiment, options.steps)
         results.append(result)
         print(
-            f"{experiment:28} batch {result['batch_size']:3}: median {result['median_ms']:7.0f} ms, minimum"
+            f"{experiment:28} {result['precision']:10} batch {result['batch_size']:3}: median"
+            f" {result['median_ms']:7.0f} ms, minimum"
             f" {result['minimum_ms']:7.0f} ms, {result['rate']:7.1f} {result['unit']}, peak so far"
             f" {result['peak_memory_mb']:.0f} MB"
         )
