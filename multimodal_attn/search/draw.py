@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from multimodal_attn.models.decoders.base import Decoder
-from multimodal_attn.search.constraints import forbid_specials
+from multimodal_attn.search.constraints import Constraints
+from multimodal_attn.search.limits import LengthLimits
+from multimodal_attn.search.rollout import roll
 from multimodal_attn.types import BOS, EOS, PAD, Memory
 
 
@@ -35,22 +37,17 @@ def draw(decoder: Decoder, memory: Memory, num_samples: int, max_length: int = 2
         max_length: tokens after which a text is cut off.
         greedy_row: put one more row before the samples, which takes the best token of every step.
     """
-    rows = num_samples + greedy_row
-    source = decoder.prepare(memory)
-    state = decoder.start(source, rows=rows)
-    token = torch.full((len(memory.mask), rows), BOS, device=memory.mask.device)
-    finished = torch.zeros_like(token, dtype=torch.bool)
-    tokens, mask = [token], [~finished]
-    for _ in range(max_length):
-        logits, state, _ = decoder.step(token, state, source)
-        chances = forbid_specials(logits).float().softmax(-1)
-        drawn = torch.multinomial(chances.flatten(0, 1), 1).view_as(token)
+
+    def choose(log_probs: Tensor, step: int) -> Tensor:
+        drawn = torch.multinomial(log_probs.float().exp().flatten(0, 1), 1).view(log_probs.shape[:2])
         if greedy_row:
-            drawn[:, 0] = chances[:, 0].argmax(-1)
-        token = drawn.masked_fill(finished, PAD)
-        tokens.append(token)
-        mask.append(~finished)
-        finished = finished | (token == EOS)
-        if bool(finished.all()):
-            break
-    return Drawn(torch.stack(tokens, 2), torch.stack(mask, 2))
+            drawn[:, 0] = log_probs[:, 0].argmax(-1)
+        return drawn
+
+    limits = LengthLimits(max_length)
+    steps = roll(decoder, memory, num_samples + greedy_row, choose, limits, Constraints())
+    written = torch.stack(steps.tokens, 2)
+    tokens = torch.cat([torch.full_like(written[..., :1], BOS), written], dim=2)
+    ended = (tokens == EOS).long().cumsum(2)
+    mask = ended - (tokens == EOS).long() == 0  # up to the first <eos>, that one included
+    return Drawn(tokens.masked_fill(~mask, PAD), mask)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,15 +14,29 @@ from multimodal_attn.search.limits import LengthLimits
 from multimodal_attn.types import BOS, EOS, Hypothesis, Memory
 
 
-def roll_out(
+class Steps(NamedTuple):
+    """What was written, step by step; what stands behind a text's end is nobody's.
+
+    Attributes:
+        tokens: of each step (B, K).
+        log_probs: of each step (B, K).
+        weights: of each step (B, K, N, S) the attention.
+    """
+
+    tokens: list[Tensor]
+    log_probs: list[Tensor]
+    weights: list[Tensor]
+
+
+def roll(
     decoder: Decoder,
     memory: Memory,
     rows: int,
     choose: Callable[[Tensor, int], Tensor],
     limits: LengthLimits,
     constraints: Constraints,
-) -> list[list[Hypothesis]]:
-    """``rows`` texts of every source, in the order of the rows.
+) -> Steps:
+    """Writes ``rows`` texts of every source until all have ended.
 
     Args:
         decoder: in evaluation mode.
@@ -51,10 +66,23 @@ def roll_out(
             break
         if history is not None:
             history = torch.cat([history, token[..., None]], dim=-1)
-    all_tokens, all_log_probs, all_weights = (torch.stack(t, 2).cpu() for t in (tokens, log_probs, weights))
+    return Steps(tokens, log_probs, weights)
+
+
+def roll_out(
+    decoder: Decoder,
+    memory: Memory,
+    rows: int,
+    choose: Callable[[Tensor, int], Tensor],
+    limits: LengthLimits,
+    constraints: Constraints,
+) -> list[list[Hypothesis]]:
+    """``rows`` texts of every source, in the order of the rows; arguments as in ``roll``."""
+    steps = roll(decoder, memory, rows, choose, limits, constraints)
+    tokens, log_probs, weights = (torch.stack(t, 2).cpu() for t in steps)
     return [
-        [_cut(all_tokens[b, k], all_log_probs[b, k], all_weights[b, k], end) for k in range(rows)]
-        for b, end in enumerate(limit[:, 0].tolist())
+        [_cut(tokens[b, k], log_probs[b, k], weights[b, k], end) for k in range(rows)]
+        for b, end in enumerate(limits.of(memory).tolist())
     ]
 
 

@@ -66,8 +66,8 @@ class SelfCritical(WholeTextObjective):
         decoder: Decoder = model.decoder
         with evaluating(decoder):
             if not self.training:
-                greedy = draw(decoder, memory, 1, self.max_length, greedy_row=True)
-                return -self._rewards(greedy.tokens[:, :1], batch).mean()
+                greedy = draw(decoder, memory, 0, self.max_length, greedy_row=True)
+                return -self._rewards(greedy.tokens, batch).mean()
             drawn = draw(decoder, memory, self.num_samples, self.max_length, self.baseline == "greedy")
             tokens, mask = drawn.tokens, drawn.mask
             rewards = self._rewards(tokens, batch)
