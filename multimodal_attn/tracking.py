@@ -15,6 +15,7 @@ from typing import IO, Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities import rank_zero_only
@@ -85,7 +86,7 @@ def log_figure(loggers: Iterable[Logger], key: str, figure: Figure, step: int) -
     """Logs a matplotlib figure as a picture."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             import wandb
@@ -94,7 +95,7 @@ def log_figure(loggers: Iterable[Logger], key: str, figure: Figure, step: int) -
         elif isinstance(logger, TensorBoardLogger):
             logger.experiment.add_image(key, pixels, step, dataformats="HWC")
         elif isinstance(logger, FileLogger):
-            figure.savefig(logger.media(key, step, ".png"))
+            Image.fromarray(pixels).save(logger.media(key, step, ".png"))  # savefig would draw it once more
         else:
             _skip(logger)
 

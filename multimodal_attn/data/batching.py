@@ -29,8 +29,8 @@ class BucketBatchSampler(Sampler[list[tuple[int, int]]]):
         batch_seconds: the most that a batch may cost; None counts examples. Only with ``shuffle``.
         quadratic_seconds: see above.
         short_first_epochs: in so many first epochs batches come in the order of their length, the shortest first.
-        rank, world_size: this process and their number: each gets an equal number of batches, and those that processes
-            take at the same time are of like length.
+        rank, world_size: this process and their number. Shuffled, each gets an equal number of batches, and those that
+            processes take at the same time are of like length; in order, batch n goes to process n % world_size.
 
     Raises:
         ValueError: if an argument is out of range, or an example alone costs more than ``batch_seconds``.
@@ -121,11 +121,19 @@ class BucketBatchSampler(Sampler[list[tuple[int, int]]]):
         """This process's batches: one of each group of ``world_size`` batches of like length."""
         if self.world_size == 1:
             return batches
-        batches = sorted(batches, key=self._longest) if self.shuffle else batches
+        if not self.shuffle:
+            return batches[self.rank :: self.world_size]
+        # All processes must take equally many steps, and no example is to be taken twice.
+        for _ in range(-len(batches) % self.world_size):
+            batches.sort(key=len)
+            if len(batches[-1]) > 1:
+                last = batches.pop()
+                batches += [last[: len(last) // 2], last[len(last) // 2 :]]
+            else:  # there is nothing to divide
+                batches.append(batches[0])
+        batches.sort(key=self._longest)
         groups = [batches[start : start + self.world_size] for start in range(0, len(batches), self.world_size)]
-        # All processes must take equally many steps: the last group is filled up with what it has.
-        groups[-1] = [groups[-1][i % len(groups[-1])] for i in range(self.world_size)]
-        if self.shuffle and not in_order:
+        if not in_order:
             generator.shuffle(groups)
         return [group[self.rank] for group in groups]
 
@@ -149,4 +157,6 @@ class BucketBatchSampler(Sampler[list[tuple[int, int]]]):
             yield [(self.epoch, index) for index in batch]
 
     def __len__(self) -> int:
+        if not self.shuffle:
+            return len(range(self.rank, len(self._sizes), self.world_size))
         return -(-len(self._sizes) // self.world_size)

@@ -111,7 +111,7 @@ class DataModule(pl.LightningDataModule):
     def loader(self, split: str, train: bool = False, batch_size: int | None = None) -> DataLoader:
         """Batches of a split: shuffled in buckets for training, else in the order of the data set.
 
-        In a distributed training each process gets its share of the training batches, and all of the others.
+        In a distributed training each process gets its share of the batches.
         """
         cached = self._cached.get(split)
         source = self.source(split) if cached is None else cached
@@ -123,8 +123,8 @@ class DataModule(pl.LightningDataModule):
             batch_seconds=self.batch_seconds if train else None,
             quadratic_seconds=self.quadratic_seconds,
             short_first_epochs=self.short_first_epochs,
-            rank=self.trainer.global_rank if train and self.trainer is not None else 0,
-            world_size=self.trainer.world_size if train and self.trainer is not None else 1,
+            rank=0 if self.trainer is None else self.trainer.global_rank,
+            world_size=1 if self.trainer is None else self.trainer.world_size,
         )
         if train:
             sampler.skip, self._skip_batches = self._skip_batches, 0

@@ -41,6 +41,17 @@ class AttentionScores:
         self._effective: list[float] = []
         self._shapes: dict[str, list[float]] = {}
 
+    def merge(self, other: AttentionScores) -> None:
+        """Adds the examples of another accumulator, such as another process has."""
+        for name, found in other._grounded.items():
+            self._grounded[name] += found
+        for mine, theirs in ((self._late, other._late), (self._shapes, other._shapes)):
+            for name, values in theirs.items():
+                mine.setdefault(name, []).extend(values)
+        self._compared += other._compared
+        self._written += other._written
+        self._effective += other._effective
+
     def update_boxes(
         self,
         weights: np.ndarray,

@@ -36,6 +36,12 @@ class CollapseSigns:
         self._quiet: list[tuple[str, float, float]] = []  # key, share of weight on quiet steps, share of such steps
         self._repeats: list[tuple[str, int, str]] = []  # key, repetitions beyond the references', text
 
+    def merge(self, other: CollapseSigns) -> None:
+        """Adds what another one has collected, such as that of another process."""
+        self._maps += other._maps
+        self._quiet += other._quiet
+        self._repeats += other._repeats
+
     def add_map(self, key: str, weights: np.ndarray, quiet: np.ndarray | None = None) -> None:
         """Adds the attention of one text.
 

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger, WandbLogger
-from pytorch_lightning.utilities import rank_zero_info
+from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 
 from multimodal_attn.data.datamodule import DataModule
 from multimodal_attn.data.selection import Listed
@@ -51,7 +51,10 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
     run_dir.mkdir(parents=True, exist_ok=True)
     # Everything else that the configuration refers to stays a reference; these two only Hydra and this machine know.
     config.run_dir, config.cache_dir = str(run_dir), str(config.cache_dir)
-    OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
+    else:
+        _write_no_log()
     origin = checkpoint or (find_checkpoint(Path(config.init_from)) if config.init_from else None)
     content = None if origin is None else read_checkpoint(origin)
     tokenizer = None if content is None else _tokenizer_from(config, content)
@@ -152,6 +155,18 @@ def _quieten_lightning() -> None:
     """Drops what Lightning prints for its own ends: an advertisement, and a warning about itself."""
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(lambda r: "litlogger" not in r.getMessage())
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
+    warnings.filterwarnings("ignore", message=".*sync_dist=True")  # what validation logs is that of all processes
+
+
+def _write_no_log() -> None:
+    """Takes the log file away from a process that is not the first: Hydra has opened one for each."""
+    root = logging.getLogger()
+    for handler in [h for h in root.handlers if isinstance(h, logging.FileHandler)]:
+        root.removeHandler(handler)
+        handler.close()
+        path = Path(handler.baseFilename)
+        if path.is_file() and path.stat().st_size == 0:
+            path.unlink()
 
 
 def resumed_config(config: DictConfig, overrides: list[str]) -> DictConfig:

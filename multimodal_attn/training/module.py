@@ -14,6 +14,7 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.evaluation.attention import AttentionScores
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search import BeamSearch, Search
+from multimodal_attn.training.gather import gather
 from multimodal_attn.training.objectives import WholeTextObjective
 from multimodal_attn.types import Batch, DecoderOutput, Grid, Hypothesis, Memory, Timeline
 
@@ -59,8 +60,8 @@ class Seq2SeqModule(pl.LightningModule):
         self.sampling_probability, self.sampling_ramp = sampling_probability, sampling_ramp
         self.seed, self.config = seed, config or {}
         self.attention_scores = AttentionScores()
-        self._hypotheses: list[str] = []
-        self._references: list[list[str]] = []
+        self._written: list[tuple[int, int, str, list[str]]] = []  # batch, place in it, hypothesis, references
+        self._val_losses: list[tuple[int, dict[str, float]]] = []  # size of each batch, and its losses
 
     # --------------------------------------------------------------------------------------------- training
 
@@ -73,12 +74,16 @@ class Seq2SeqModule(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> int | None:
         """Gives every step random numbers of its own, so that a resumed run equals an uninterrupted one."""
-        torch.manual_seed((self.seed + 1) * 1_000_003 + self.current_epoch * 100_003 + batch_idx)
+        number = batch_idx * self.trainer.world_size + self.global_rank
+        torch.manual_seed((self.seed + 1) * 1_000_003 + self.current_epoch * 100_003 + number)
         return None
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         if len(batch) == 0:  # every file of the batch was unreadable
-            return None
+            if self.trainer.world_size == 1:
+                return None
+            # The other processes wait for gradients.
+            return torch.stack([parameter.sum() for parameter in self.model.parameters()]).sum() * 0.0
         if len(self._whole_text_objectives()) < len(self.objectives):
             output, memory = self.model(batch, self._sampling_now())
         else:  # nothing reads a teacher-forced pass
@@ -124,7 +129,7 @@ class Seq2SeqModule(pl.LightningModule):
     # ------------------------------------------------------------------------------------------- validation
 
     def on_validation_epoch_start(self) -> None:
-        self._hypotheses, self._references = [], []
+        self._written, self._val_losses = [], []
         self.attention_scores.reset()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any] | None:
@@ -133,19 +138,30 @@ class Seq2SeqModule(pl.LightningModule):
             return None
         output, memory = self.model(batch)
         loss, parts = self._losses(batch, memory, output)
-        self.log_dict({f"val/{name}": part for name, part in parts.items()}, batch_size=len(batch))
-        self.log("val/loss", loss, batch_size=len(batch))
+        self._val_losses.append((len(batch), {name: float(value) for name, value in {**parts, "loss": loss}.items()}))
         best = [hypotheses[0] for hypotheses in self.decode(memory)]
         for index, hypothesis in enumerate(best):
-            self._hypotheses.append(self.tokenizer.decode(hypothesis.tokens))
-            self._references.append([target.text for target in batch.targets[index]])
+            references = [target.text for target in batch.targets[index]]
+            self._written.append((batch_idx, index, self.tokenizer.decode(hypothesis.tokens), references))
             self.score_attention(batch, index, memory, output, hypothesis)
         return {"memory": memory, "hypotheses": best}
 
     def on_validation_epoch_end(self) -> None:
-        if not self._hypotheses:
+        """Logs the scores of the whole set, which every process has decoded a share of."""
+        # Batch n of rank r is number n * world_size + r of the set, so that the order of the set comes back.
+        shares = enumerate(gather((self._written, self._val_losses, self.attention_scores)))
+        written, losses, attention_scores = [], [], AttentionScores()
+        for rank, (share, share_losses, share_scores) in shares:
+            written += [(batch, rank, *rest) for batch, *rest in share]
+            losses += share_losses
+            attention_scores.merge(share_scores)
+        if not written:
             raise ValueError("data: no validation example could be read; skipped.txt in the run's folder lists them")
-        scores = {**self.scores(self._hypotheses, self._references), **self.attention_scores.compute()}
+        total = sum(size for size, _ in losses)
+        for name in losses[0][1]:
+            self.log(f"val/{name}", sum(size * values[name] for size, values in losses) / total)
+        *_, hypotheses, references = zip(*sorted(written), strict=True)
+        scores = {**self.scores(list(hypotheses), list(references)), **attention_scores.compute()}
         monitor = getattr(self.scores, "monitor", None)
         for name, value in scores.items():
             self.log(f"val/{name}", value, prog_bar=name == monitor)

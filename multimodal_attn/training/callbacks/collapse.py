@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from multimodal_attn.evaluation.collapse import CollapseSigns, Sign, quiet_steps
+from multimodal_attn.training.gather import gather
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Batch, Grid, Timeline
 
@@ -72,7 +73,10 @@ class CollapseDetector(pl.Callback):
         self._is_picture = isinstance(memory.layout, Grid)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        signs = {"cell": self._signs.cell(), "quiet": self._signs.quiet(), "repeats": self._signs.repeats()}
+        all_signs = CollapseSigns()
+        for share in gather(self._signs):
+            all_signs.merge(share)
+        signs = {"cell": all_signs.cell(), "quiet": all_signs.quiet(), "repeats": all_signs.repeats()}
         for name, sign in signs.items():
             if sign is None:
                 continue

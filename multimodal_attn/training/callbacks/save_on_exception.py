@@ -8,12 +8,16 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_info
 
+from multimodal_attn.training.callbacks.non_finite import TrainingDivergedError
+
 
 class SaveOnException(pl.Callback):
     """On Ctrl-C or any error, saves the state of that moment as ``last``, from which ``resume=`` goes on.
 
     Between two epochs Lightning's progress counts the new epoch as done; the checkpoint of the validation before it,
     since which nothing has been learnt, is then the better one and stays.
+
+    With several processes, an error of one alone leaves the checkpoint of the last validation.
 
     Lightning's own ``OnExceptionCheckpoint`` deletes its file at the end of every healthy run, which ``last`` must
     survive.
@@ -33,8 +37,10 @@ class SaveOnException(pl.Callback):
         self.saved_at = trainer.global_step
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        # All processes of a distributed training must save together, and an error may be that of one alone.
+        together = trainer.world_size == 1 or isinstance(exception, KeyboardInterrupt | TrainingDivergedError)
         learnt_since = trainer.global_step > self.saved_at
-        if (trainer.training or trainer.validating) and (learnt_since or not Path(self.path).is_file()):
+        if together and (trainer.training or trainer.validating) and (learnt_since or not Path(self.path).is_file()):
             trainer.save_checkpoint(self.path)
         if Path(self.path).is_file():
             rank_zero_info(

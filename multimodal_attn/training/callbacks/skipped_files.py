@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.utilities import rank_zero_info
+from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 
+from multimodal_attn.training.gather import gather
 from multimodal_attn.types import Batch, UnreadableError
 
 
@@ -31,11 +32,17 @@ class SkippedFiles(pl.Callback):
             self.reasons.setdefault(error.path, error.reason)
 
     def report(self) -> None:
-        """Writes the list, if it has grown."""
+        """Writes the list of all processes, if it has grown."""
+        for reasons in gather(self.reasons):
+            self.reasons = {**reasons, **self.reasons}
         if len(self.reasons) > self._reported:
             self._reported = len(self.reasons)
-            self.path.write_text("".join(f"{path}\t{reason}\n" for path, reason in self.reasons.items()))
-            rank_zero_info(f"{self._reported} examples could not be used ({self._counts()}); {self.path} lists them")
+            self._write()
+
+    @rank_zero_only
+    def _write(self) -> None:
+        self.path.write_text("".join(f"{path}\t{reason}\n" for path, reason in self.reasons.items()))
+        rank_zero_info(f"{self._reported} examples could not be used ({self._counts()}); {self.path} lists them")
 
     def _counts(self) -> str:
         """How often each reason occurs, without its particulars; at most five kinds."""
