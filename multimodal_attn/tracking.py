@@ -95,7 +95,8 @@ def log_figure(loggers: Iterable[Logger], key: str, figure: Figure, step: int) -
         elif isinstance(logger, TensorBoardLogger):
             logger.experiment.add_image(key, pixels, step, dataformats="HWC")
         elif isinstance(logger, FileLogger):
-            Image.fromarray(pixels).save(logger.media(key, step, ".png"))  # savefig would draw it once more
+            # savefig would draw it once more; more compression would take longer than the drawing.
+            Image.fromarray(pixels).save(logger.media(key, step, ".png"), compress_level=1)
         else:
             _skip(logger)
 
