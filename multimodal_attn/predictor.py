@@ -59,7 +59,10 @@ class Predictor:
     def _read(self, path: str | Path) -> Example:
         data = self.run.config.data
         try:
-            source = read_image(path, data.image_size) if self.reads_pictures else read_audio(path, data.sample_rate)
+            if self.reads_pictures:
+                source = read_image(path, data.image_size, data.get("fit", "squash"))  # built-in scenes are square
+            else:
+                source = read_audio(path, data.sample_rate)
         except UnreadableError as error:
             kind = "a picture" if self.reads_pictures else "a recording"
             raise UnreadableError(error.path, f"{error.reason} (this run expects {kind})") from None
