@@ -12,7 +12,7 @@ from torchvision.transforms.v2 import functional
 
 from multimodal_attn.types import Box, UnreadableError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif")
+SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "jp2", "avif")
 """Of the files that are taken for pictures where a folder is named."""
 
 FITS = ("squash", "crop")
