@@ -76,9 +76,8 @@ class Predictor:
         data = self.run.config.data
         try:
             if self.reads_pictures:
-                source = images.read_image(
-                    path, data.image_size, data.get("fit", "squash")
-                )  # built-in scenes are square
+                fit = data.get("fit", "squash")  # the built-in scenes are square and have no such key
+                source = images.read_image(path, data.image_size, fit)
             else:
                 source = audio.read_audio(path, data.sample_rate)
         except UnreadableError as error:

@@ -16,8 +16,8 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.models.language_model.base import LanguageModel
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.search import Search
-from multimodal_attn.search.words import forbidden_sequences
+from multimodal_attn.search import BeamSearch, Search
+from multimodal_attn.search.words import whole_words
 from multimodal_attn.training.module import Seq2SeqModule
 
 # A checkpoint is data from somewhere: it may name parts of this package and of the libraries below, and nothing else.
@@ -140,7 +140,14 @@ def build_search(
         )
     arguments: dict[str, Any] = {}
     if node.get("forbidden"):
-        arguments["forbidden"] = forbidden_sequences(list(node.forbidden), tokenizer, "search.forbidden")
+        forbidden = whole_words(list(node.forbidden), tokenizer, "search.forbidden")
+        arguments["forbidden"] = [sequence for sequences in forbidden for sequence in sequences]
+    if node.get("forced_words"):
+        if node._target_ != f"{BeamSearch.__module__}.{BeamSearch.__name__}":
+            raise ValueError(f"search.forced_words: {list(node.forced_words)}; expected none, or search=beam")
+        if twice := sorted(set(node.forced_words) & set(node.get("forbidden", []))):
+            raise ValueError(f"search.forced_words: {', '.join(twice)} stands in search.forbidden as well")
+        arguments["forced_words"] = whole_words(list(node.forced_words), tokenizer, "search.forced_words")
     if node.get("language_model") is not None:
         if language_model is None:
             # A checkpoint would otherwise need the folder of another run to be read.
