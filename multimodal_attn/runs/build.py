@@ -32,6 +32,9 @@ _ALLOWED_TARGETS = (
     "pytorch_lightning.loggers.",
 )
 
+# Settings of picture encoders that say where the body's weights come from, or what follows it.
+_NOT_OF_THE_BODY = ("pretrained", "weights", "trainable_from", "dim", "dropout")
+
 
 def plain(node: DictConfig, resolve: bool = True) -> dict[str, Any]:
     """A configuration node as plain containers, with its interpolations resolved or as they are."""
@@ -162,16 +165,22 @@ def cache_features(config: DictConfig, data: DataModule, model: Seq2Seq, splits:
     encoder = model.encoder
     if not isinstance(encoder, PictureEncoder) or not encoder.frozen or config.data.cache_dir is None:
         return
-    digest = hashlib.sha256()
-    for name, tensor in sorted(encoder.body.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.cpu().numpy().tobytes())
-    digest.update(json.dumps([encoder.mean.tolist(), encoder.std.tolist()]).encode())
-    digest.update(str(config.data.get("image_size")).encode())
 
     @torch.no_grad()
     def extract(pictures: torch.Tensor) -> torch.Tensor:
         return encoder.extract(pictures.to(encoder.mean.device))
 
     for split in splits:
-        data.cache_features(split, extract, digest.hexdigest()[:16], Path(config.data.cache_dir))
+        data.cache_features(split, extract, body_fingerprint(config.encoder, encoder), Path(config.data.cache_dir))
+
+
+def body_fingerprint(node: DictConfig, encoder: PictureEncoder) -> str:
+    """Changes with everything that the output of a frozen encoder's body depends on, except the picture."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(encoder.body.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.cpu().numpy().tobytes())
+    # The weights do not tell where a network is cut, nor what it does between them.
+    settings = {key: value for key, value in plain(node).items() if key not in _NOT_OF_THE_BODY}
+    digest.update(json.dumps([settings, encoder.mean.tolist(), encoder.std.tolist()], sort_keys=True).encode())
+    return digest.hexdigest()[:16]
