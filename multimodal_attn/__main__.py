@@ -53,25 +53,42 @@ def _compare(runs: list[Path], split: str, out: Path) -> int:
 
 
 def _predict(run: Path, files: list[Path], width: int, page: Path | None) -> int:
+    from multimodal_attn.data.files import find_files
     from multimodal_attn.inspection.page import write_page
     from multimodal_attn.predictor import load  # here, so that --help does not wait for torch
+    from multimodal_attn.types import UnreadableError
 
-    records, skipped = load(run, width).predict(_files(files))
-    for record in records:
-        print(f"{record.key}\t{record.text}" + (f"\t[{', '.join(record.flags)}]" if record.flags else ""))
-    for error in skipped:
+    predictor = load(run, width)
+    paths, others = find_files(files, predictor.suffixes)
+    done, num_skipped, records = 0, len(others), []
+    for error in others:
         print(f"skipped {error}", file=sys.stderr)
-    if page is not None and records:
+    for found in predictor.predict(paths):
+        if isinstance(found, UnreadableError):
+            num_skipped += 1
+            print(f"skipped {found}", file=sys.stderr)
+            continue
+        done += 1
+        print(f"{found.key}\t{found.text}" + (f"\t[{', '.join(found.flags)}]" if found.flags else ""), flush=True)
+        if page is not None:
+            records.append(found)
+    if num_skipped:
+        print(f"{done} files read, {num_skipped} skipped", file=sys.stderr)
+    if records and page is not None:
         print(f"attention page: {write_page(records, page, f'predictions of {run.name}', None)}")
-    return 0 if records else 1
+    return 0 if done else 1
 
 
 def _transcribe(options: argparse.Namespace) -> int:
+    from multimodal_attn.data.audio import SUFFIXES
+    from multimodal_attn.data.files import find_files
     from multimodal_attn.runs.checkpoint import load
     from multimodal_attn.runs.transcribe import Transcriber, decoder_of, render
     from multimodal_attn.types import UnreadableError
 
-    paths = _files(options.files)
+    paths, others = find_files(options.files, SUFFIXES)
+    for error in others:
+        print(f"skipped {error}", file=sys.stderr)
     if options.format == "srt" and len(paths) > 1 and options.output is None:
         raise ValueError("--format srt: subtitles belong to one recording; with several, expected --output FOLDER")
     names = [path.with_suffix(f".{options.format}").name for path in paths]
@@ -102,14 +119,6 @@ def _transcribe(options: argparse.Namespace) -> int:
             # The name stands above the lines where there is more than one recording; a line of json has it already.
             print((f"# {path}\n" if options.format == "txt" and len(paths) > 1 else "") + text, end="", flush=True)
     return 0 if done else 1
-
-
-def _files(named: list[Path]) -> list[Path]:
-    """Files as they are named, folders with all that lies below them."""
-    paths = [p for file in named for p in (sorted(file.rglob("*")) if file.is_dir() else [file]) if not p.is_dir()]
-    if not paths:
-        raise ValueError(f"{', '.join(map(str, named))}: no file there")
-    return paths
 
 
 if __name__ == "__main__":

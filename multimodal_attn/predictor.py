@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
-from multimodal_attn.data.audio import read_audio
-from multimodal_attn.data.images import read_image
+import torch
+
+from multimodal_attn.data import audio, images
 from multimodal_attn.inspection.decode import decode_examples
 from multimodal_attn.inspection.record import AttentionRecord
 from multimodal_attn.models.encoders.picture import PictureEncoder
@@ -14,6 +16,8 @@ from multimodal_attn.runs.checkpoint import Run
 from multimodal_attn.runs.checkpoint import load as load_run
 from multimodal_attn.search import BeamSearch
 from multimodal_attn.types import Example, UnreadableError
+
+PHOTOS_AT_ONCE = 16
 
 
 class Predictor:
@@ -46,20 +50,36 @@ class Predictor:
         """Text and attention of one file."""
         return decode_examples(self.run.module, [self._read(path)], self.search)[0]
 
-    def predict(self, paths: Iterable[str | Path]) -> tuple[list[AttentionRecord], list[UnreadableError]]:
-        """Every file that can be read, and what could not."""
-        records, skipped = [], []
-        for path in paths:
-            try:
-                records.append(self.inspect(path))
-            except UnreadableError as error:
-                skipped.append(error)
-        return records, skipped
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Of the files in a folder that this run can be asked about."""
+        return images.SUFFIXES if self.reads_pictures else audio.SUFFIXES
+
+    def predict(self, paths: Iterable[str | Path]) -> Iterator[AttentionRecord | UnreadableError]:
+        """What ``inspect`` gives for each file, or why it cannot be read; in order, as soon as it is known."""
+        # Photos have one size; a batch of recordings would take the memory of the longest for each.
+        remaining = iter(paths)
+        while batch := list(islice(remaining, PHOTOS_AT_ONCE if self.reads_pictures else 1)):
+            read = [self._try_to_read(path) for path in batch]
+            examples = [found for found in read if isinstance(found, Example)]
+            records = iter(decode_examples(self.run.module, examples, self.search) if examples else [])
+            for found in read:
+                yield next(records) if isinstance(found, Example) else found
+
+    def _try_to_read(self, path: str | Path) -> Example | UnreadableError:
+        try:
+            return self._read(path)
+        except UnreadableError as error:
+            return error
 
     def _read(self, path: str | Path) -> Example:
         data = self.run.config.data
         try:
-            source = read_image(path, data.image_size) if self.reads_pictures else read_audio(path, data.sample_rate)
+            if self.reads_pictures:
+                fit = data.get("fit", "squash")  # the built-in scenes are square and have no such key
+                source = images.read_image(path, data.image_size, fit)
+            else:
+                source = audio.read_audio(path, data.sample_rate)
         except UnreadableError as error:
             kind = "a picture" if self.reads_pictures else "a recording"
             raise UnreadableError(error.path, f"{error.reason} (this run expects {kind})") from None
@@ -67,9 +87,11 @@ class Predictor:
 
 
 def load(run: str | Path, width: int = 5) -> Predictor:
-    """A predictor from the folder of a trained run.
+    """A predictor from the folder of a trained run, on a GPU if there is one.
 
     Raises:
         ValueError: if there is no readable checkpoint.
     """
-    return Predictor(load_run(run), width)
+    loaded = load_run(run)
+    loaded.module.to("cuda" if torch.cuda.is_available() else "cpu")
+    return Predictor(loaded, width)

@@ -16,7 +16,7 @@ from multimodal_attn.types import UnreadableError
 
 MIN_SECONDS = 0.025  # one analysis window of a log-mel front end: less than that gives no frame at all
 SUFFIXES = ("wav", "flac", "ogg", "mp3", "aiff", "opus")
-"""Of the files that ``AudioFolder`` looks for."""
+"""Of the files that are taken for recordings where a folder is named."""
 
 
 def read_audio(

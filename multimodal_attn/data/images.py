@@ -6,19 +6,33 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from multimodal_attn.types import UnreadableError
+from multimodal_attn.types import Box, UnreadableError
+
+SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "jp2", "avif")
+"""Of the files that are taken for pictures where a folder is named."""
+
+FITS = ("squash", "crop")
+_TURNED = (5, 6, 7, 8)  # orientations of EXIF in which width and height change places
 
 
-def read_image(path: str | Path, size: int | None) -> Tensor:
+def check_fit(fit: str) -> None:
+    """Raises a ValueError unless ``fit`` is a way to make a picture square."""
+    if fit not in FITS:
+        raise ValueError(f"data.fit: {fit!r}; expected one of {', '.join(FITS)}")
+
+
+def read_image(path: str | Path, size: int | None, fit: str = "squash") -> Tensor:
     """Reads a picture upright, in RGB, with transparency over white.
 
     Args:
         path: anything that Pillow decodes; of an animation, the first frame.
-        size: side in pixels that the picture is squashed to, antialiased; None keeps it as it is.
+        size: side in pixels of the square that the picture is scaled to, antialiased; None keeps it as it is.
+        fit: "squash" scales width and height apart, so that all of the picture is there; "crop" takes its central
+            square, so that nothing is distorted.
 
     Returns:
         uint8 picture.
@@ -43,9 +57,50 @@ def read_image(path: str | Path, size: int | None) -> Tensor:
                 picture = functional.pil_to_tensor(_to_rgb(ImageOps.exif_transpose(image)))
     except Exception as error:  # corrupt files raise what they like: OSError, SyntaxError, struct.error, ...
         raise UnreadableError(str(path), _reason(path, error)) from error
-    if size is None or tuple(picture.shape[1:]) == (size, size):
+    if size is None:
+        return picture
+    if fit == "crop":
+        left, top, side = _central_square(picture.shape[2], picture.shape[1])
+        picture = picture[:, top : top + side, left : left + side]
+    if tuple(picture.shape[1:]) == (size, size):
         return picture
     return functional.resize(picture, [size, size], antialias=True)
+
+
+def photo_frame(path: str | Path, fit: str) -> Box:
+    """The part of a photo that ``read_image`` gives with a size, in fractions of the upright photo.
+
+    Of a file, only the header is read.
+
+    Raises:
+        UnreadableError: if the header cannot be read.
+    """
+    if fit == "squash":
+        return Box(0, 0, 1, 1)
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            if image.getexif().get(ExifTags.Base.Orientation) in _TURNED:
+                width, height = height, width
+    except Exception as error:
+        raise UnreadableError(str(path), _reason(path, error)) from error
+    left, top, side = _central_square(width, height)
+    return Box(left / width, top / height, (left + side) / width, (top + side) / height)
+
+
+def box_in_frame(box: Box, frame: Box) -> Box | None:
+    """A box of the whole photo in fractions of a part of it; None where nothing of it is seen there."""
+    width, height = frame.right - frame.left, frame.bottom - frame.top
+    horizontal = [min(max((x - frame.left) / width, 0.0), 1.0) for x in (box.left, box.right)]
+    vertical = [min(max((y - frame.top) / height, 0.0), 1.0) for y in (box.top, box.bottom)]
+    moved = Box(horizontal[0], vertical[0], horizontal[1], vertical[1])
+    return moved if moved.left < moved.right and moved.top < moved.bottom else None
+
+
+def _central_square(width: int, height: int) -> tuple[int, int, int]:
+    """Left, top and side in pixels."""
+    side = min(width, height)
+    return (width - side) // 2, (height - side) // 2, side
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -16,8 +16,8 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.models.language_model.base import LanguageModel
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.search import Search
-from multimodal_attn.search.words import forbidden_sequences
+from multimodal_attn.search import BeamSearch, Search
+from multimodal_attn.search.words import whole_words
 from multimodal_attn.training.module import Seq2SeqModule
 
 # A checkpoint is data from somewhere: it may name parts of this package and of the libraries below, and nothing else.
@@ -31,6 +31,9 @@ _ALLOWED_TARGETS = (
     "pytorch_lightning.callbacks.",
     "pytorch_lightning.loggers.",
 )
+
+# Settings of picture encoders that say where the body's weights come from, or what follows it.
+_NOT_OF_THE_BODY = ("pretrained", "weights", "trainable_from", "dim", "dropout")
 
 
 def plain(node: DictConfig, resolve: bool = True) -> dict[str, Any]:
@@ -140,7 +143,14 @@ def build_search(
         )
     arguments: dict[str, Any] = {}
     if node.get("forbidden"):
-        arguments["forbidden"] = forbidden_sequences(list(node.forbidden), tokenizer, "search.forbidden")
+        forbidden = whole_words(list(node.forbidden), tokenizer, "search.forbidden")
+        arguments["forbidden"] = [sequence for sequences in forbidden for sequence in sequences]
+    if node.get("forced_words"):
+        if node._target_ != f"{BeamSearch.__module__}.{BeamSearch.__name__}":
+            raise ValueError(f"search.forced_words: {list(node.forced_words)}; expected none, or search=beam")
+        if twice := sorted(set(node.forced_words) & set(node.get("forbidden", []))):
+            raise ValueError(f"search.forced_words: {', '.join(twice)} stands in search.forbidden as well")
+        arguments["forced_words"] = whole_words(list(node.forced_words), tokenizer, "search.forced_words")
     if node.get("language_model") is not None:
         if language_model is None:
             # A checkpoint would otherwise need the folder of another run to be read.
@@ -155,16 +165,22 @@ def cache_features(config: DictConfig, data: DataModule, model: Seq2Seq, splits:
     encoder = model.encoder
     if not isinstance(encoder, PictureEncoder) or not encoder.frozen or config.data.cache_dir is None:
         return
-    digest = hashlib.sha256()
-    for name, tensor in sorted(encoder.body.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.cpu().numpy().tobytes())
-    digest.update(json.dumps([encoder.mean.tolist(), encoder.std.tolist()]).encode())
-    digest.update(str(config.data.get("image_size")).encode())
 
     @torch.no_grad()
     def extract(pictures: torch.Tensor) -> torch.Tensor:
         return encoder.extract(pictures.to(encoder.mean.device))
 
     for split in splits:
-        data.cache_features(split, extract, digest.hexdigest()[:16], Path(config.data.cache_dir))
+        data.cache_features(split, extract, body_fingerprint(config.encoder, encoder), Path(config.data.cache_dir))
+
+
+def body_fingerprint(node: DictConfig, encoder: PictureEncoder) -> str:
+    """Changes with everything that the output of a frozen encoder's body depends on, except the picture."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(encoder.body.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.cpu().numpy().tobytes())
+    # The weights do not tell where a network is cut, nor what it does between them.
+    settings = {key: value for key, value in plain(node).items() if key not in _NOT_OF_THE_BODY}
+    digest.update(json.dumps([settings, encoder.mean.tolist(), encoder.std.tolist()], sort_keys=True).encode())
+    return digest.hexdigest()[:16]

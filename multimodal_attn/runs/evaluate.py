@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from multimodal_attn.evaluation.captions import CaptionScores
 from multimodal_attn.evaluation.diversity import caption_diversity
+from multimodal_attn.evaluation.java_scores import check_java_scores, java_scores
 from multimodal_attn.inspection.decode import decode_examples
 from multimodal_attn.inspection.page import write_page
 from multimodal_attn.inspection.record import AttentionRecord
@@ -24,6 +26,8 @@ from multimodal_attn.runs.faithfulness import measure_faithfulness
 from multimodal_attn.runs.language_model import load_language_model
 from multimodal_attn.search import Search
 from multimodal_attn.types import Example, UnreadableError
+
+log = logging.getLogger(__name__)
 
 
 def evaluate(config: DictConfig) -> dict[str, float]:
@@ -39,7 +43,10 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         ValueError: if the run, the split or its data cannot be read.
     """
     torch.manual_seed(0)
+    check_java_scores(config.extra_scores)
     run = load(config.run, config.checkpoint, {f"data.{key}": value for key, value in config.data.items()})
+    if config.extra_scores and not isinstance(run.module.scores, CaptionScores):
+        raise ValueError(f"extra_scores: {list(config.extra_scores)}; expected [] for a run that writes no captions")
     device = config.device if config.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     search = _search(run, config, device)
     run.module.to(device)
@@ -53,6 +60,12 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     metrics = run.module.scores([p["text"] for p in predictions], [p["references"] for p in predictions])
     if isinstance(run.module.scores, CaptionScores):
         metrics |= caption_diversity([p["text"] for p in predictions], _training_texts(run))
+        extra, missing = java_scores(
+            config.extra_scores, [p["text"] for p in predictions], [p["references"] for p in predictions]
+        )
+        metrics |= extra
+        for line in missing:
+            log.warning(line)
     metrics |= run.module.attention_scores.compute()
     metrics["num_parameters"] = sum(parameter.numel() for parameter in run.module.model.parameters())
     metrics |= {"num_examples": len(predictions), "num_skipped": len(skipped)}

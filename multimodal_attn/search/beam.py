@@ -12,9 +12,10 @@ from multimodal_attn.models.language_model.base import LanguageModel
 from multimodal_attn.search.attention_scores import Coverage, JumpLimit
 from multimodal_attn.search.constraints import Constraints, forbid_specials
 from multimodal_attn.search.ctc_prefix import CTCPrefix
+from multimodal_attn.search.forced import ForcedAutomaton, ForcedSequences
 from multimodal_attn.search.ledger import Continuations, Ledger, select_rows
 from multimodal_attn.search.limits import LengthLimits, require_above, require_at_least
-from multimodal_attn.types import BOS, Hypothesis, Memory
+from multimodal_attn.types import BOS, EOS, Hypothesis, Memory
 
 
 class BeamSearch:
@@ -45,6 +46,9 @@ class BeamSearch:
         no_repeat_ngram: n of the n-grams that may not come twice.
         forbidden: sequences of tokens; words, in a yaml.
         eos_threshold: how well <eos> must do against the best other token.
+        forced_words: of each word that a text must hold the sequences of tokens that write it; words, in a yaml. The
+            beam then has ``width`` rows for each number of forced tokens; see ``ForcedSequences``. A text that is cut
+            off before it has them all is returned only if there is no other.
 
     Raises:
         ValueError: if an argument is out of range, or one is given that has no effect without another.
@@ -68,6 +72,7 @@ class BeamSearch:
         no_repeat_ngram: int = 0,
         forbidden: Sequence[Sequence[int]] = (),
         eos_threshold: float | None = None,
+        forced_words: Sequence[Sequence[Sequence[int]]] = (),
     ) -> None:
         require_at_least("width", width, 1)
         for key, value in (
@@ -98,6 +103,8 @@ class BeamSearch:
         self.max_attention_jump = max_attention_jump
         self.limits = LengthLimits(max_length, max_length_ratio)
         self.constraints = Constraints(min_length, no_repeat_ngram, forbidden, eos_threshold)
+        self.forced = ForcedSequences(forced_words)
+        self.rows = width * self.forced.num_banks
 
     @torch.no_grad()
     def __call__(self, decoder: Decoder, memory: Memory, ctc_logits: Tensor | None = None) -> list[list[Hypothesis]]:
@@ -108,10 +115,12 @@ class BeamSearch:
             memory: of B sources.
             ctc_logits: (B, S, V), if ``ctc_weight`` is above 0.
         """
-        ledger = Ledger(self.limits.of(memory), self.width, self.length_penalty, self.length_bonus)
+        ledger = Ledger(
+            self.limits.of(memory), self.width, self.length_penalty, self.length_bonus, self.forced.num_banks
+        )
         rows = _Rows(self, memory, ctc_logits)
         source = decoder.prepare(memory)
-        state = decoder.start(source, self.width)
+        state = decoder.start(source, self.rows)
         for step in range(ledger.longest):
             logits, state, attended = decoder.step(rows.token, state, source)
             kept = ledger.add(rows.candidates(logits, attended.weights, step), attended.weights)
@@ -127,29 +136,30 @@ class _Rows:
 
     def __init__(self, search: BeamSearch, memory: Memory, ctc_logits: Tensor | None) -> None:
         self.search = search
-        batch, width, device = len(memory.mask), search.width, memory.mask.device
-        self.token = torch.full((batch, width), BOS, device=device)
+        batch, rows, device = len(memory.mask), search.rows, memory.mask.device
+        self.token = torch.full((batch, rows), BOS, device=device)
         self.history = self.token[..., None] if search.constraints.need_history else None
         # All rows of a source are the same at first: only row 0 may be continued.
-        self.totals = torch.full((batch, width), -torch.inf, device=device)
+        self.totals = torch.full((batch, rows), -torch.inf, device=device)
         self.totals[:, 0] = 0.0
         self.language_model = search.language_model
         self.ctc: CTCPrefix | None = None
         if search.ctc_weight:
             if ctc_logits is None:
                 raise ValueError(f"search.ctc_weight: {search.ctc_weight}; expected 0 for a model without a CTC head")
-            self.ctc = CTCPrefix(ctc_logits, memory.mask, width)
+            self.ctc = CTCPrefix(ctc_logits, memory.mask, rows)
         if self.language_model is not None:
-            self.language_state = self.language_model.start(batch, width)
-        self.coverage = Coverage(memory, width, search.coverage_threshold) if search.coverage_weight else None
+            self.language_state = self.language_model.start(batch, rows)
+        self.coverage = Coverage(memory, rows, search.coverage_threshold) if search.coverage_weight else None
         self.jumps = None if search.max_attention_jump is None else JumpLimit(search.max_attention_jump)
+        self.automaton: ForcedAutomaton | None = None  # made in the first step, which tells the size of the vocabulary
         others = {"ctc": self.ctc, "language_model": self.language_model}
         names = [name for name, scorer in others.items() if scorer is not None]
         # A decoder that is alone has all of the score, which needs no second account.
         self.shares = {name: torch.zeros_like(self.totals) for name in ["decoder", *names] if names}
 
     def candidates(self, logits: Tensor, weights: Tensor, step: int) -> Continuations:
-        """The 2 * width best continuations of every source, best first.
+        """The 2 * width best continuations of every source, best first; of each bank, if words are forced.
 
         The best words of each row are taken before normalising: no log-softmax over the whole vocabulary is needed.
 
@@ -170,7 +180,7 @@ class _Rows:
             normalizer = torch.zeros_like(normalizer)
 
         number = 2 * search.width if self.ctc is None else max(2 * search.width, search.ctc_candidates)
-        best, words = scores.topk(min(number, scores.shape[-1]), dim=-1)  # (B, K, C)
+        best, words = self._best_words(scores, number)  # (B, K, C)
         gains = best - normalizer[..., None]
         parts: dict[str, Tensor] = {}
         if self.shares:
@@ -192,20 +202,59 @@ class _Rows:
             bonuses["coverage"] = bonus[..., None].expand_as(totals).flatten(1)
             # All continuations have the same length, which alone does not change their order.
             ranks = totals + (step + 1) ** search.length_penalty * bonus[..., None]
-        flat = ranks.flatten(1).topk(2 * search.width, dim=1).indices  # (B, 2K)
         texts = Continuations(
             totals.flatten(1),
             words.flatten(1),
-            torch.arange(search.width, device=words.device)[:, None].expand(words.shape).flatten(1),
+            torch.arange(search.rows, device=words.device)[:, None].expand(words.shape).flatten(1),
             (parts["decoder"] / decoder_weight if parts else gains).flatten(1),
             {name: (self.shares[name][..., None] + part).flatten(1) for name, part in parts.items()},
             bonuses,
         )
-        return texts.columns(flat)
+        if self.automaton is not None:
+            return self._by_bank(texts, words, ranks, self.automaton)
+        return texts.columns(ranks.flatten(1).topk(2 * search.width, dim=1).indices)  # (B, 2K)
+
+    def _best_words(self, scores: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        """The best words of each row, and those that take it further towards a forced word, with their scores.
+
+        Shapes:
+            scores: (B, K, V). Returns (B, K, C) twice.
+        """
+        forced = self.search.forced
+        if not forced:
+            best, words = scores.topk(min(number, scores.shape[-1]), dim=-1)
+            return best, words
+        if self.automaton is None:
+            self.automaton = forced.automaton(scores.shape[-1], scores.device)
+            self.progress = self.automaton.start(self.token.shape)
+        wanted = self.automaton.wanted(self.progress)
+        first = scores.scatter(-1, wanted, torch.inf)
+        words = first.topk(min(number + wanted.shape[-1], scores.shape[-1]), dim=-1).indices
+        return scores.gather(-1, words), words
+
+    def _by_bank(self, texts: Continuations, words: Tensor, ranks: Tensor, automaton: ForcedAutomaton) -> Continuations:
+        """The 2 * width best of each bank, first those of the texts that have every forced word.
+
+        Shapes:
+            words, ranks: (B, K, C).
+        """
+        search = self.search
+        bank = automaton.bank(automaton.advance(self.progress[:, :, None], words))
+        # A text ends when it has all of them, or where the constraints leave it nothing else.
+        others = ranks.masked_fill(words == EOS, -torch.inf).amax(-1, keepdim=True) > -torch.inf
+        ranks = ranks.masked_fill((words == EOS) & (bank > 0) & others, -torch.inf)
+        banks = torch.arange(search.forced.num_banks, device=words.device)[:, None]
+        apart = ranks.flatten(1)[:, None].masked_fill(bank.flatten(1)[:, None] != banks, -torch.inf)
+        best = apart.topk(2 * search.width, dim=-1)  # (B, banks, 2 * width)
+        chosen = texts.columns(best.indices.flatten(1))
+        # A bank that is not full is filled up with texts of other banks: they do not count here.
+        return chosen._replace(totals=chosen.totals.masked_fill(best.values.flatten(1) == -torch.inf, -torch.inf))
 
     def advance(self, kept: Continuations) -> None:
         """Goes on with what the ledger kept."""
         self.token, self.totals, self.shares = kept.words, kept.totals, kept.shares
+        if self.automaton is not None:
+            self.progress = self.automaton.advance(select_rows(self.progress, kept.origins), kept.words)
         if self.history is not None:
             self.history = torch.cat([select_rows(self.history, kept.origins), kept.words[..., None]], dim=-1)
         if self.language_model is not None:

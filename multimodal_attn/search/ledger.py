@@ -62,52 +62,71 @@ class Ledger:
     A source is done at its limit, or when its ``width`` best finished texts all score better than its best unfinished
     one does so far. To stop at the first ``width`` would prefer short texts: they end while the right one goes on.
 
+    Rows may lie in several banks that do not compete with each other, those of the first bank first (see
+    ``ForcedSequences``). A text of a later bank is returned only where no earlier one has any.
+
     Args:
         limits: (B,) after how many tokens the texts of each source are cut off.
-        width: K, rows of a source.
+        width: rows of a bank; with one bank, K.
         length_penalty: exponent of the length.
         length_bonus: for every token.
+        num_banks: K is so many times ``width``.
     """
 
-    def __init__(self, limits: Tensor, width: int, length_penalty: float, length_bonus: float = 0.0) -> None:
+    def __init__(
+        self, limits: Tensor, width: int, length_penalty: float, length_bonus: float = 0.0, num_banks: int = 1
+    ) -> None:
         self.limits: list[int] = limits.tolist()
         self.width, self.length_penalty, self.length_bonus = width, length_penalty, length_bonus
+        self.num_banks = num_banks
         self.longest = max(self.limits)
         self.done = [False] * len(self.limits)
         self._steps: list[_Step] = []
         self._endings: list[list[_Ending]] = [[] for _ in self.limits]
 
     def add(self, candidates: Continuations, weights: Tensor) -> Continuations:
-        """Writes down a step: notes the texts that end in it, and gives the ``width`` best that go on.
+        """Writes down a step: notes the texts that end in it, and gives the ``width`` best of each bank that go on.
 
         Shapes:
-            candidates: (B, 2K), no two of a source alike in row and word. weights: (B, K, N, S) the step's attention.
+            candidates: (B, 2K), of each bank 2 * width, no two of a source alike in row and word.
+            weights: (B, K, N, S) the step's attention.
         """
         length = len(self._steps) + 1
-        ends = candidates.words == EOS
-        for b, rank in ends[:, : self.width].nonzero().tolist():
-            if not self.done[b] and math.isfinite(candidates.totals[b, rank]):
-                parts = self._parts(candidates, b, rank, length)
-                self._endings[b].append(_Ending(parts, length - 1, int(candidates.origins[b, rank]), cut=False))
-        # At most ``width`` of the 2 * width end, since each row has one <eos>.
-        kept = candidates.columns(ends.long().argsort(dim=1, stable=True)[:, : self.width])
+        ends = (candidates.words == EOS).unflatten(1, (self.num_banks, 2 * self.width))
+        for b, bank, rank in ends[..., : self.width].nonzero().tolist():
+            column = 2 * self.width * bank + rank
+            if not self.done[b] and math.isfinite(candidates.totals[b, column]):
+                parts, origin = self._parts(candidates, b, column, length), int(candidates.origins[b, column])
+                self._endings[b].append(_Ending(parts, length - 1, origin, bank, cut=False))
+        # At most ``width`` of the 2 * width end, since each row has one <eos>; of several banks, one may have more.
+        going_on = ends.long().argsort(dim=2, stable=True)[..., : self.width]
+        first = 2 * self.width * torch.arange(self.num_banks, device=ends.device)
+        kept = candidates.columns((going_on + first[:, None]).flatten(1))
+        if self.num_banks > 1:
+            kept = kept._replace(totals=kept.totals.masked_fill(kept.words == EOS, -torch.inf))
         self._steps.append(_Step(kept.words, kept.origins, kept.log_probs, weights))
         for b, limit in enumerate(self.limits):
             if not self.done[b] and (length >= limit or self._settled(kept, b, length)):
                 self.done[b] = True
-                if not self._endings[b]:  # nothing ended in time: the best unfinished texts, marked as cut off
-                    self._endings[b] = [
-                        _Ending(self._parts(kept, b, k, length), length, k, cut=True)
-                        for k in range(self.width)
+                if not self._complete(b):  # nothing ended in time: the best unfinished texts, marked as cut off
+                    self._endings[b] += [
+                        _Ending(self._parts(kept, b, k, length), length, k, k // self.width, cut=True)
+                        for k in range(self.num_banks * self.width)
                         if math.isfinite(kept.totals[b, k])
                     ]
         return kept
 
+    def _complete(self, b: int) -> list[_Ending]:
+        """The finished texts of a source that lie in the first bank."""
+        return [ending for ending in self._endings[b] if ending.bank == 0]
+
     def _settled(self, kept: Continuations, b: int, length: int) -> bool:
         """Whether a source's finished texts are better than what goes on."""
-        endings = self._endings[b]
+        endings = self._complete(b)
         if len(endings) < self.width:
             return False
+        if not math.isfinite(kept.totals[b, 0]):
+            return True
         worst = sorted((ending.score for ending in endings), reverse=True)[self.width - 1]
         return worst >= sum(self._parts(kept, b, 0, length).values())
 
@@ -128,6 +147,8 @@ class Ledger:
         results = []
         for b, endings in enumerate(self._endings):
             found = []
+            bank = min((ending.bank for ending in endings), default=0)
+            endings = [ending for ending in endings if ending.bank == bank]
             for ending in sorted(endings, key=lambda e: -e.score)[: self.width]:
                 row, rows_after, rows_before = ending.row, [], []
                 for t in range(ending.length - 1, -1, -1):
@@ -165,6 +186,7 @@ class _Ending(NamedTuple):
     parts: dict[str, float]
     length: int
     row: int
+    bank: int
     cut: bool
 
     @property

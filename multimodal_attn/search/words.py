@@ -26,13 +26,13 @@ def token_sequences(words: Sequence[str], tokenizer: Tokenizer, key: str) -> lis
     return sequences
 
 
-def forbidden_sequences(words: Sequence[str], tokenizer: Tokenizer, key: str) -> list[tuple[int, ...]]:
-    """The sequences of tokens that would write one of ``words`` as a whole word.
+def whole_words(words: Sequence[str], tokenizer: Tokenizer, key: str) -> list[list[tuple[int, ...]]]:
+    """For each of ``words`` the sequences of tokens that write it as a whole word; arguments as above.
 
-    Where a space is a token of its own, "cat" is forbidden between two of start, space and end, and "category" is not.
+    Where a space is a token of its own, "cat" stands between two of start, space and end: it is not in "category".
     """
     sequences = token_sequences(words, tokenizer, key)
     space = tuple(tokenizer.encode(" "))
     if not space:
-        return sequences
-    return [start + ids + end for ids in sequences for start in ((BOS,), space) for end in ((EOS,), space)]
+        return [[ids] for ids in sequences]
+    return [[start + ids + end for start in ((BOS,), space) for end in ((EOS,), space)] for ids in sequences]

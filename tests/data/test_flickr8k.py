@@ -38,11 +38,11 @@ def root(tmp_path: Path) -> Path:
     Image.new("CMYK", (40, 20), (0, 255, 255, 0)).save(pictures / "22_b.jpg")
     (pictures / "66_f.jpg").write_bytes((pictures / "11_a.jpg").read_bytes()[:200])
     captions = {
-        "11_a.jpg": ["A man 's two dogs run on the beach .", "two dogs wear a striped t-shirt near it", "Dogs !"],
+        "11_a.jpg": ["A man 's two dogs run on the beach .", "two dogs wear a striped t-shirt near it", "Dogs !", "?!"],
         **{name: ["A wall ."] * 5 for name in ("22_b.jpg", "33_c.jpg", "44_d.jpg", "66_f.jpg")},
     }
     lines = [f"{name}#{i}\t{text}\n" for name, given in captions.items() for i, text in enumerate(given)]
-    (texts / "Flickr8k.token.txt").write_text("".join(lines) + "55_e.jpg#0\t...\n", encoding="utf-8-sig")
+    (texts / "Flickr8k.token.txt").write_text("".join(lines) + "55_e.jpg#0\t\n", encoding="utf-8-sig")
     names = ["11_a", "22_b", "44_d", "55_e", "66_f"]
     (texts / "Flickr_8k.trainImages.txt").write_text("".join(f"{name}.jpg \r\n" for name in names))
     (texts / "Flickr_8k.devImages.txt").write_text("33_c.jpg\n")
@@ -86,7 +86,8 @@ def test_lists_what_is_left_out(root: Path) -> None:
     listed = {Path(error.path).name: error.reason for error in dataset.skipped}
     assert listed["44_d.jpg"] == "no such file"
     assert "no caption" in listed["55_e.jpg"]
-    assert "no caption" in listed["Flickr8k.token.txt:24"]
+    assert "no caption" in listed["Flickr8k.token.txt:25"]
+    assert ("11_a.jpg", "caption without words: '?!'") in [(Path(e.path).name, e.reason) for e in dataset.skipped]
     with pytest.raises(UnreadableError, match=r"66_f\.jpg"):
         dataset[2]
 
@@ -100,6 +101,26 @@ def test_head_nouns_carry_boxes(grounded_root: Path) -> None:
     assert {words[index]: boxes for index, boxes in compound.boxes.items()} == {"dogs": DOGS, "shirt": EVERYTHING}
     assert unmatched.boxes == {}
     assert (dataset.num_grounded, dataset.num_ungrounded) == (2, 11)
+
+
+def test_boxes_move_with_the_crop(grounded_root: Path) -> None:
+    """The photo is 40 x 20: cropped, what lay at a quarter and three quarters of its width are its borders."""
+    dataset = Flickr8k("train", grounded_root, image_size=20, fit="crop")
+    possessive, _, _ = dataset.targets(0)
+    words = possessive.text.split()
+    moved = {words[index]: boxes for index, boxes in possessive.boxes.items()}
+    assert moved == {"man": EVERYTHING, "dogs": (Box(0, 0.25, 0.5, 0.5), Box(0.5, 0.5, 1, 0.75))}
+    assert dataset.fingerprint(0) != Flickr8k("train", grounded_root, image_size=20).fingerprint(0)
+
+
+def test_word_whose_boxes_are_cropped_away_has_none(grounded_root: Path) -> None:
+    Image.new("RGB", (120, 20), "red").save(grounded_root / "Flicker8k_Dataset/11_a.jpg")
+    # The crop shows the third in the middle; the dogs are moved into the outer quarters.
+    edge = ANNOTATION.replace("<xmin>101<", "<xmin>1<").replace("<xmax>200<", "<xmax>100<")
+    edge = edge.replace("<xmin>201<", "<xmin>301<").replace("<xmax>300<", "<xmax>400<")
+    (grounded_root / "flickr30k_entities/Annotations/11.xml").write_text(edge)
+    target = Flickr8k("train", grounded_root, fit="crop").targets(0)[0]
+    assert {target.text.split()[index] for index in target.boxes} == {"man"}
 
 
 def test_damaged_annotation_costs_the_boxes_only(grounded_root: Path) -> None:
@@ -131,7 +152,7 @@ def test_survives_the_way_to_a_worker(grounded_root: Path) -> None:
         ("dev", None, r"data\.split: 'dev'; expected one of train, val, test"),
         ("test", None, r"data\.root: .* has no Flickr8k_text/Flickr_8k\.testImages\.txt; expected the layout"),
         ("train", "Flickr8k_text/Flickr8k.token.txt", r"data\.root: .* has no Flickr8k_text/Flickr8k\.token\.txt"),
-        ("val", "Flicker8k_Dataset/33_c.jpg", r"data\.root: .*Flicker8k_Dataset' has no photo of split 'val'"),
+        ("val", "Flicker8k_Dataset/33_c.jpg", r"data\.root: .*Flicker8k_Dataset' has none of the split's 1 photos"),
         ("train", "flickr30k_entities/Sentences/11.txt", r"flickr30k_entities' has no folder Sentences"),
     ],
 )

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from multimodal_attn.data.images import read_image
-from multimodal_attn.types import UnreadableError
+from multimodal_attn.data.images import box_in_frame, check_fit, photo_frame, read_image
+from multimodal_attn.types import Box, Grid, UnreadableError
 
 RED, WHITE, BLACK = (255, 0, 0), (255, 255, 255), (0, 0, 0)
 
@@ -78,6 +78,65 @@ def test_squashes_with_antialias(tmp_path: Path, suffix: str) -> None:
     assert picture.shape == (3, 24, 24)
     # Without antialiasing the columns would be sampled black or white.
     assert picture[:, :, 2:-2].sub(127).abs().max() < 20
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("fit", ["squash", "crop"])
+def test_boxes_of_the_photo_are_where_the_picture_shows_them(
+    tmp_path: Path, suffix: str, turned: bool, fit: str
+) -> None:
+    upright = np.zeros((160, 320, 3), np.uint8)
+    upright[40:80, 140:220] = 255
+    thing = Box(140 / 320, 40 / 160, 220 / 320, 80 / 160)
+    exif = Image.Exif()
+    if turned:
+        exif[0x0112] = 6
+    path = tmp_path / f"photo.{suffix}"
+    Image.fromarray(np.rot90(upright) if turned else upright).save(path, exif=exif)
+    picture = read_image(path, 16, fit).float().mean(0)
+    frame = photo_frame(path, fit)
+    box = box_in_frame(thing, frame)
+    assert box == (Box(0.375, 0.25, 0.875, 0.5) if fit == "crop" else thing)
+    # Cells of 2 x 2 pixels: those inside of the box are white, those outside black, but for the antialiasing.
+    grid = Grid(8, 8)
+    cells = picture.unflatten(0, (8, 2)).unflatten(2, (8, 2)).mean((1, 3)).flatten()
+    inside = [
+        (left >= box.left) & (top >= box.top) & (right <= box.right) & (bottom <= box.bottom)
+        for left, top, right, bottom in map(grid.cell, range(64))
+    ]
+    outside = [
+        (left >= box.right) | (top >= box.bottom) | (right <= box.left) | (bottom <= box.top)
+        for left, top, right, bottom in map(grid.cell, range(64))
+    ]
+    assert sum(inside) >= 2
+    assert cells[torch.tensor(inside)].min() > 200
+    assert cells[torch.tensor(outside)].max() < 55
+
+
+def test_crop_is_the_central_square_without_distortion(tmp_path: Path) -> None:
+    for width, height in ((9, 4), (4, 9), (5, 5)):
+        values = np.arange(width * height, dtype=np.uint8).reshape(height, width) * 5
+        Image.fromarray(values).save(tmp_path / "a.png")
+        side = min(width, height)
+        top, left = (height - side) // 2, (width - side) // 2
+        expected = values[top : top + side, left : left + side]
+        assert np.array_equal(read_image(tmp_path / "a.png", side, "crop")[0].numpy(), expected)
+
+
+def test_box_outside_of_the_frame_is_gone() -> None:
+    middle = Box(0.25, 0, 0.75, 1)
+    assert box_in_frame(Box(0, 0.5, 0.5, 1), middle) == Box(0, 0.5, 0.5, 1)
+    assert box_in_frame(Box(0, 0, 0.25, 1), middle) is None
+    assert box_in_frame(Box(0.8, 0, 0.9, 1), middle) is None
+
+
+def test_unknown_fit_and_unreadable_header_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"data\.fit: 'pad'; expected one of squash, crop"):
+        check_fit("pad")
+    (tmp_path / "text.jpg").write_text("not a picture")
+    with pytest.raises(UnreadableError, match="not a readable picture"):
+        photo_frame(tmp_path / "text.jpg", "crop")
 
 
 def test_size_none_keeps_every_pixel(tmp_path: Path) -> None:

@@ -31,6 +31,10 @@ def test_fixture_is_large_and_nasty() -> None:
     assert "" in hypotheses
     assert any(len(texts) == 1 for texts in references)
     assert any(len(texts) == 5 for texts in references)
+    given = {text for texts in references for text in texts}
+    for odd in ("", "kite", "zorb quux frell blivet", "...", "!!! ???", "赤い 凧 が 空 に ある", "a kite 🪁 flies"):
+        assert odd in hypotheses
+        assert odd in given
 
 
 def test_tokens_equal_the_reference_tokenizers() -> None:

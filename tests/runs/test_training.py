@@ -150,6 +150,7 @@ def test_evaluation_writes_everything(picture_run: Path, search: str) -> None:
     assert json.loads((folder / "metrics.json").read_text()) == metrics
     assert metrics["num_examples"] == 8
     assert {"bleu_1", "bleu_4", "rouge_l", "cider_d", "pointing_accuracy", "num_skipped"} <= set(metrics)
+    assert {"distinct_captions", "vocabulary_used", "training_captions", "training_vocabulary_used"} <= set(metrics)
     predictions = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
     weights = np.load(folder / "attention.npz")
     for prediction in predictions:
@@ -178,6 +179,25 @@ def test_faithfulness_is_measured_when_asked_for(picture_run: Path) -> None:
     assert (folder / "faithfulness.png").stat().st_size > 10_000
 
 
+def test_scores_that_need_java_never_fail_an_evaluation(
+    picture_run: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("multimodal_attn.evaluation.java_scores.shutil.which", lambda name: None)
+    monkeypatch.setattr("multimodal_attn.evaluation.java_scores.importlib.util.find_spec", lambda name: object())
+    overrides = ["extra_scores=[meteor]", "search=beam", "search.forced_words=[red]", "device=cpu", "page_examples=1"]
+    metrics = evaluate(compose("evaluate", f"run={picture_run}", *overrides))
+    assert "cider_d" in metrics
+    assert "meteor" not in metrics
+    assert [r.message for r in caplog.records if "extra_scores: meteor is left out: there is no java" in r.message]
+    lines = (picture_run / "evaluation" / "val" / "predictions.jsonl").read_text().splitlines()
+    assert all("red" in json.loads(line)["text"].split() for line in lines)
+
+
+def test_extra_scores_are_of_captions(speech_run: Path) -> None:
+    with pytest.raises(ValueError, match=r"extra_scores: \['spice'\]; expected \[\] for a run that writes no captions"):
+        evaluate(compose("evaluate", f"run={speech_run}", "extra_scores=[spice]", "device=cpu"))
+
+
 def test_evaluation_of_speech_scores_words(speech_run: Path) -> None:
     metrics = evaluate(compose("evaluate", f"run={speech_run}", "device=cpu"))
     assert {"wer", "cer", "substitutions", "deletions", "insertions"} <= set(metrics)
@@ -186,9 +206,8 @@ def test_evaluation_of_speech_scores_words(speech_run: Path) -> None:
 
 def test_predictor_reads_files_and_skips_what_it_cannot(speech_run: Path, notes: Path) -> None:
     predictor = load_predictor(speech_run)
-    records, skipped = predictor.predict([notes / "val0.flac", notes / "train.csv", notes / "missing.wav"])
-    assert len(records) == 1
-    assert set(records[0].text.split()) <= set(NOTES)
+    record, *skipped = predictor.predict([notes / "val0.flac", notes / "train.csv", notes / "missing.wav"])
+    assert set(record.text.split()) <= set(NOTES)
     assert [Path(error.path).name for error in skipped] == ["train.csv", "missing.wav"]
     assert "expects a recording" in skipped[0].reason
 

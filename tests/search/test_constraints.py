@@ -10,7 +10,7 @@ from multimodal_attn.data.tokenizers.character import CharacterTokenizer
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.search import BeamSearch, DiverseBeamSearch, GreedySearch, NucleusSampling
 from multimodal_attn.search.constraints import Constraints, forbid_specials
-from multimodal_attn.search.words import forbidden_sequences
+from multimodal_attn.search.words import whole_words
 from multimodal_attn.types import BOS, EOS
 from tests.search.scripted import TableDecoder, memory, table
 
@@ -91,15 +91,15 @@ def test_scores_stay_what_the_model_gives() -> None:
     assert found.log_probs.exp().tolist() == pytest.approx([0.25])
 
 
-def test_forbidden_words_of_a_word_tokenizer() -> None:
+def test_words_of_a_word_tokenizer() -> None:
     tokenizer = WordTokenizer().fit(["a red dog"])
     a, red, dog = tokenizer.encode("a red dog")
-    assert forbidden_sequences(["red", "a dog"], tokenizer, "search.forbidden") == [(red,), (a, dog)]
+    assert whole_words(["red", "a dog"], tokenizer, "search.forbidden") == [[(red,)], [(a, dog)]]
 
 
-def test_forbidden_word_of_characters_is_a_whole_word() -> None:
+def test_word_of_characters_is_a_whole_word() -> None:
     tokenizer = CharacterTokenizer().fit(["category cat"])
-    sequences = forbidden_sequences(["cat"], tokenizer, "search.forbidden")
+    (sequences,) = whole_words(["cat"], tokenizer, "search.forbidden")
 
     def holds(text: str) -> bool:
         ids = (BOS, *tokenizer.encode(text), EOS)
@@ -116,7 +116,7 @@ def test_forbidden_word_of_characters_is_a_whole_word() -> None:
 def test_unknown_words_are_named(tokenizer) -> None:
     tokenizer.fit(["a red dog"])
     with pytest.raises(ValueError, match=r"search.forbidden: 'zebra', 'quiz'; expected words of the run's vocabulary"):
-        forbidden_sequences(["dog", "zebra", "quiz"], tokenizer, "search.forbidden")
+        whole_words(["dog", "zebra", "quiz"], tokenizer, "search.forbidden")
 
 
 @pytest.mark.parametrize("search", [GreedySearch, BeamSearch, DiverseBeamSearch, NucleusSampling])

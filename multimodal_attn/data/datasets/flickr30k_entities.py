@@ -24,16 +24,17 @@ class Flickr30kEntities:
 
     Args:
         folder: holds ``Sentences/ID.txt`` (a caption a line) and ``Annotations/ID.xml``.
+        option: key of the configuration that led there, for the error.
 
     Raises:
         ValueError: if one of the two folders is missing.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, option: str = "data.root") -> None:
         self.folder = Path(folder)
         for name in ("Sentences", "Annotations"):
             if not (self.folder / name).is_dir():
-                raise ValueError(f"data.root: '{self.folder}' has no folder {name}; expected the layout {LAYOUT}")
+                raise ValueError(f"{option}: '{self.folder}' has no folder {name}; expected the layout {LAYOUT}")
 
     def sentences(self, image_id: str) -> dict[str, dict[int, tuple[Box, ...]]]:
         """The annotated captions of one photo.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from multimodal_attn.data.audio import audio_seconds, read_audio
 from multimodal_attn.data.features import file_fingerprint
-from multimodal_attn.data.images import read_image
+from multimodal_attn.data.images import check_fit, read_image
 from multimodal_attn.data.text import normalize_caption, normalize_transcript
 from multimodal_attn.types import Example, Target, UnreadableError
 
@@ -69,7 +69,8 @@ class Manifest:
         test: the file for testing.
         root: folder that relative paths start from; None for the folder of the file that has them.
         kind: "image" or "audio"; None to tell from the columns.
-        image_size: side in pixels that pictures are squashed to.
+        image_size: side in pixels of the pictures.
+        fit: how a picture becomes square, "squash" or "crop"; see ``read_image``.
         sample_rate: in Hz, that recordings are resampled to.
         normalize: how texts are normalised: "caption", "transcript" or "none" (white space only); None for the usual of
             the kind.
@@ -94,6 +95,7 @@ class Manifest:
         root: str | Path | None = None,
         kind: str | None = None,
         image_size: int = 224,
+        fit: str = "squash",
         sample_rate: int = 16_000,
         normalize: str | None = None,
         max_words: int = 200,
@@ -102,13 +104,14 @@ class Manifest:
         files = {"train": train, "val": val, "test": test}
         _require("split", split, files)
         _require("kind", kind, [None, *COLUMNS])
+        check_fit(fit)
         _require("normalize", normalize, [None, *NORMALIZERS])
         holds_out = split == "val" and val is None
         name = "train" if holds_out else split
         if not files[name]:
             raise ValueError(f"data.{name}: missing; expected a csv or jsonl file with the columns {EXPECTED}")
         path = Path(str(files[name])).expanduser().absolute()
-        self.image_size, self.sample_rate = image_size, sample_rate
+        self.image_size, self.fit, self.sample_rate = image_size, fit, sample_rate
         self.skipped: list[UnreadableError] = []
 
         base = path.parent if root is None else Path(root).expanduser().absolute()
@@ -138,8 +141,9 @@ class Manifest:
     def __getitem__(self, index: int) -> Example:
         """The picture (3, image_size, image_size) or recording (L,) with its texts."""
         path = self.path(index)
-        source = read_image(path, self.image_size) if self.kind == "image" else read_audio(path, self.sample_rate)
-        return Example(self.key(index), source, self.targets(index))
+        if self.kind == "image":
+            return Example(self.key(index), read_image(path, self.image_size, self.fit), self.targets(index))
+        return Example(self.key(index), read_audio(path, self.sample_rate), self.targets(index))
 
     def key(self, index: int) -> str:
         """The path from the root, or the whole one where it leads elsewhere."""
@@ -153,8 +157,8 @@ class Manifest:
         return self._sources[index].path
 
     def fingerprint(self, index: int) -> str:
-        """Changes when the picture or its size here does."""
-        return f"{file_fingerprint(self.path(index))}:{self.image_size}"
+        """Changes when the picture or what is made of it here does."""
+        return f"{file_fingerprint(self.path(index))}:{self.image_size}:{self.fit}"
 
     def texts(self) -> list[str]:
         return [target.text for source in self._sources for target in source.targets]

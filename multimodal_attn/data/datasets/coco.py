@@ -1,0 +1,63 @@
+"""COCO captions: 123,000 photos with five captions each (Chen et al., 2015)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from multimodal_attn.data.datasets.photos import CaptionedPhotos
+from multimodal_attn.data.json_files import read_json
+from multimodal_attn.types import UnreadableError
+
+
+class Coco(CaptionedPhotos):
+    """Photos in COCO's own layout, one example a photo.
+
+    COCO keeps the captions of its test photos to itself: for a split with a test set see ``Karpathy``.
+
+    Args:
+        split: "train" or "val".
+        root: folder that holds ``annotations/captions_{train,val}{year}.json`` and the photos in ``{train,val}{year}``.
+        year: 2017 or 2014, which divide the same photos into another train and val.
+        image_size: side in pixels of the pictures.
+        fit: how a photo becomes square, "squash" or "crop"; see ``read_image``.
+
+    Raises:
+        ValueError: if the split, a file of the layout, or all of the split's photos are missing.
+    """
+
+    def __init__(
+        self, split: str, root: str | Path, year: int = 2017, image_size: int = 224, fit: str = "squash"
+    ) -> None:
+        if split not in ("train", "val"):
+            raise ValueError(
+                f"data.split: '{split}'; COCO gives captions for train and val; data=karpathy has a test set"
+            )
+        if year not in (2014, 2017):
+            raise ValueError(f"data.year: {year}; expected 2014 or 2017")
+        root = Path(root).expanduser().absolute()
+        layout = f"annotations/captions_{split}{year}.json, {split}{year}/*.jpg"
+        path = root / "annotations" / f"captions_{split}{year}.json"
+        content = read_json(path, "data.root", f"the layout {layout}")
+        skipped = []
+        try:
+            names = {image["id"]: str(image["file_name"]) for image in content["images"]}
+            by_photo: dict[str, list[str]] = {name: [] for name in names.values()}
+            for annotation in content["annotations"]:
+                if annotation["image_id"] in names:
+                    by_photo[names[annotation["image_id"]]].append(str(annotation["caption"]))
+                else:
+                    reason = f"caption of an image {annotation['image_id']} that is not listed"
+                    skipped.append(UnreadableError(str(path), reason))
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"data.root: '{path}' does not hold COCO's captions ({type(error).__name__}: {error}); expected images"
+                " with id and file_name, and annotations with image_id and caption"
+            ) from error
+        super().__init__(
+            root / f"{split}{year}",
+            by_photo,
+            f"data.root: expected the layout {layout}",
+            image_size,
+            fit,
+            skipped=skipped,
+        )

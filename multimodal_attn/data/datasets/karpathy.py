@@ -1,0 +1,84 @@
+"""Karpathy's splits of COCO, Flickr8k and Flickr30k (Karpathy & Fei-Fei 2015), on which most papers report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
+from multimodal_attn.data.datasets.photos import CaptionedPhotos, Listing
+from multimodal_attn.data.json_files import read_json
+from multimodal_attn.types import UnreadableError
+
+SPLITS = ("train", "val", "test")
+EXPECTED = "dataset_coco.json, dataset_flickr8k.json or dataset_flickr30k.json"
+
+
+class Karpathy(CaptionedPhotos):
+    """Photos with the captions and the split that one of Karpathy's files gives them.
+
+    A photo of COCO is looked for as the file names it (``val2014/COCO_val2014_000000391895.jpg``), without its folder,
+    and under its newer name (``train2017/`` or ``val2017/000000391895.jpg``).
+
+    Args:
+        split: "train", "val" or "test".
+        captions: dataset_coco.json, dataset_flickr8k.json or dataset_flickr30k.json.
+        images: folder of the photos; for COCO the one that holds ``train2014`` and ``val2014``.
+        restval: join the 30,000 photos of COCO's validation set that are in no split to train, as most papers do.
+        entities: folder with ``Sentences`` and ``Annotations`` of Flickr30k Entities, whose boxes the captions then
+            carry; None for no boxes.
+        image_size: side in pixels of the pictures.
+        fit: how a photo becomes square, "squash" or "crop"; see ``read_image``.
+
+    Raises:
+        ValueError: if the split, the file, the folder, or all of the split's photos are missing.
+    """
+
+    def __init__(
+        self,
+        split: str,
+        captions: str | Path,
+        images: str | Path,
+        restval: bool = True,
+        entities: str | Path | None = None,
+        image_size: int = 224,
+        fit: str = "squash",
+    ) -> None:
+        if split not in SPLITS:
+            raise ValueError(f"data.split: '{split}'; expected one of {', '.join(SPLITS)}")
+        path = Path(captions).expanduser().absolute()
+        folder = Path(images).expanduser().absolute()
+        if not folder.is_dir():
+            raise ValueError(f"data.images: there is no folder '{folder}'; expected the photos of '{path.name}'")
+        content = read_json(path, "data.captions", EXPECTED)
+        if not isinstance(content, dict) or not isinstance(content.get("images"), list):
+            raise ValueError(f"data.captions: '{path}' has no list of images; expected {EXPECTED}")
+        wanted = {split, "restval"} if split == "train" and restval else {split}
+        files, skipped = Listing(folder), []
+        by_photo: dict[str, list[str]] = {}
+        for number, record in enumerate(content["images"]):
+            try:
+                if record["split"] in wanted:
+                    name = next((name for name in _names(record) if name in files), _names(record)[0])
+                    by_photo[name] = [sentence["raw"] for sentence in record["sentences"]]
+            except (KeyError, TypeError, ValueError) as error:
+                reason = f"{type(error).__name__}: {error}; expected split, filename and sentences with raw"
+                skipped.append(UnreadableError(f"{path}: image {number}", reason))
+        super().__init__(
+            folder,
+            by_photo,
+            f"data.images: expected the photos of '{path}'",
+            image_size,
+            fit,
+            Flickr30kEntities(Path(entities).expanduser(), "data.entities") if entities is not None else None,
+            skipped,
+        )
+
+
+def _names(record: dict[str, Any]) -> list[str]:
+    """Where a photo may lie below the folder, the file's own way first."""
+    names = [f"{record['filepath']}/{record['filename']}"] if record.get("filepath") else []
+    names.append(str(record["filename"]))
+    if "cocoid" in record:
+        names += [f"{folder}/{int(record['cocoid']):012d}.jpg" for folder in ("train2017", "val2017")]
+    return names

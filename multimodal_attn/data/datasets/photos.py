@@ -1,0 +1,137 @@
+"""Photos with several captions each: what the readers of the captioning corpora share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
+from multimodal_attn.data.features import file_fingerprint
+from multimodal_attn.data.images import box_in_frame, check_fit, photo_frame, read_image
+from multimodal_attn.data.text import normalize_caption
+from multimodal_attn.types import Box, Example, Target, UnreadableError
+
+
+class CaptionedPhotos:
+    """One example a photo, which is read once for all of its captions.
+
+    Captions are normalised; one of which nothing remains is listed.
+
+    Args:
+        folder: that the photos' paths start from.
+        captions: path of each of the split's photos below ``folder`` -> its captions as the corpus has them.
+        expected: what ``folder`` should hold, for the error.
+        image_size: side in pixels of the pictures.
+        fit: how a photo becomes square, "squash" or "crop"; see ``read_image``.
+        entities: where to look for the boxes of the captions' phrases; their head nouns carry them (see
+            ``Flickr30kEntities``). Captions that are not found there have no boxes and are counted.
+        skipped: what the reader has left out so far.
+
+    Attributes:
+        skipped: also photos without a file or without a caption.
+        num_grounded: captions that were found among the Entities sentences.
+        num_ungrounded: captions that were not; 0 without Entities.
+
+    Raises:
+        ValueError: if no photo is left, or ``fit`` is not allowed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        captions: Mapping[str, Iterable[str]],
+        expected: str,
+        image_size: int = 224,
+        fit: str = "squash",
+        entities: Flickr30kEntities | None = None,
+        skipped: Iterable[UnreadableError] = (),
+    ) -> None:
+        check_fit(fit)
+        self.folder, self.image_size, self.fit = folder, image_size, fit
+        self.skipped: list[UnreadableError] = list(skipped)
+        self.num_grounded = self.num_ungrounded = 0
+        self._examples: list[tuple[str, tuple[Target, ...]]] = []
+        files = Listing(folder)
+        for name, written in captions.items():
+            if name not in files:
+                self.skipped.append(UnreadableError(str(folder / name), "no such file"))
+                continue
+            texts = []
+            for caption in written:
+                if text := normalize_caption(caption):
+                    texts.append(text)
+                else:
+                    self.skipped.append(UnreadableError(str(folder / name), f"caption without words: {caption!r}"))
+            if texts:
+                self._examples.append((name, self._ground(name, texts, entities)))
+            else:
+                self.skipped.append(UnreadableError(str(folder / name), "no caption"))
+        if not self._examples:
+            raise ValueError(f"{expected}; '{folder}' has none of the split's {len(captions)} photos with a caption")
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, index: int) -> Example:
+        return Example(self.key(index), read_image(self.path(index), self.image_size, self.fit), self.targets(index))
+
+    def key(self, index: int) -> str:
+        """The photo's path below the folder."""
+        return self._examples[index][0]
+
+    def targets(self, index: int) -> tuple[Target, ...]:
+        """The photo's captions, without reading the photo."""
+        return self._examples[index][1]
+
+    def path(self, index: int) -> str:
+        return str(self.folder / self.key(index))
+
+    def fingerprint(self, index: int) -> str:
+        """Changes when the photo or what is made of it here does."""
+        return f"{file_fingerprint(self.path(index))}:{self.image_size}:{self.fit}"
+
+    def texts(self) -> list[str]:
+        return [target.text for _, targets in self._examples for target in targets]
+
+    def lengths(self) -> list[float]:
+        return [1.0] * len(self)
+
+    def _ground(self, name: str, captions: list[str], entities: Flickr30kEntities | None) -> tuple[Target, ...]:
+        if entities is None:
+            return tuple(Target(text) for text in captions)
+        sentences: dict[str, dict[int, tuple[Box, ...]]] = {}
+        try:
+            sentences = entities.sentences(Path(name).stem.partition("_")[0])  # NUMBER or NUMBER_hash: NUMBER there
+            if self.fit == "crop" and any(sentences.values()):
+                frame = photo_frame(self.folder / name, self.fit)
+                sentences = {text: _in_frame(boxes, frame) for text, boxes in sentences.items()}
+        except ValueError as error:
+            self.skipped.append(UnreadableError(name, f"used without boxes: {error}"))
+            sentences = {}
+        found = sum(text in sentences for text in captions)
+        self.num_grounded += found
+        self.num_ungrounded += len(captions) - found
+        return tuple(Target(text, sentences.get(text, {})) for text in captions)
+
+
+class Listing:
+    """Which files there are below a folder; each folder is listed once, which is faster than to ask for each file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._names: dict[str, frozenset[str]] = {}
+
+    def __contains__(self, name: str) -> bool:
+        parent, _, file = name.rpartition("/")
+        if parent not in self._names:
+            place = self.folder / parent
+            self._names[parent] = frozenset(os.listdir(place)) if place.is_dir() else frozenset()
+        return file in self._names[parent]
+
+
+def _in_frame(grounded: dict[int, tuple[Box, ...]], frame: Box) -> dict[int, tuple[Box, ...]]:
+    """Boxes of words in fractions of a part of the photo; words of which nothing is seen there have none."""
+    moved = {word: [box_in_frame(box, frame) for box in boxes] for word, boxes in grounded.items()}
+    kept = {word: tuple(box for box in boxes if box is not None) for word, boxes in moved.items()}
+    return {word: boxes for word, boxes in kept.items() if boxes}
