@@ -123,7 +123,8 @@ def _decode_split(
                     "score": best.score,
                     "scores": best.scores,
                     "tokens": module.tokenizer.pieces(best.tokens),
-                    "log_probs": [round(float(value), 4) for value in best.log_probs],
+                    "log_probs": _rounded(best.log_probs.tolist()),
+                    **({} if best.gate is None else {"gate": _rounded(best.gate), "gate_name": best.gate_name}),
                     "flags": best.flags,
                     "others": [
                         {
@@ -138,6 +139,10 @@ def _decode_split(
                 }
             )
     return predictions, weights, skipped
+
+
+def _rounded(values: list[float]) -> list[float]:
+    return [round(value, 4) for value in values]
 
 
 def _spread_examples(run: Run, split: str, number: int) -> list[Example]:
