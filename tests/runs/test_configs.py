@@ -112,6 +112,18 @@ def test_foreign_targets_are_refused() -> None:
             build(node)
 
 
+def test_attention_that_learns_through_an_objective_wants_it() -> None:
+    reinforce, tokenizer = ("attention=hard", "attention.estimator=reinforce"), CharacterTokenizer().fit(["some text"])
+    with pytest.raises(
+        ValueError, match=r"objective: cross_entropy; .*expected objective=\[cross_entropy,hard_attention\]"
+    ):
+        build_module(compose(*reinforce), tokenizer)
+    assert (
+        "hard_attention"
+        in build_module(compose(*reinforce, "objective=[cross_entropy,hard_attention]"), tokenizer).objectives
+    )
+
+
 def test_values_out_of_range_name_their_key() -> None:
     with pytest.raises(ValueError, match=r"decoder.attend: 'sometimes'"):
         build_module(compose("decoder.attend=sometimes"), CharacterTokenizer().fit(["some text"]))

@@ -6,6 +6,7 @@ from multimodal_attn.training.objectives.ctc import CTC
 from multimodal_attn.training.objectives.doubly_stochastic import DoublyStochastic
 from multimodal_attn.training.objectives.entropy import Entropy
 from multimodal_attn.training.objectives.guided_attention import GuidedAttention
+from multimodal_attn.training.objectives.hard_attention import HardAttention
 from multimodal_attn.training.objectives.minimum_word_error import MinimumWordError
 from multimodal_attn.training.objectives.self_critical import SelfCritical
 from multimodal_attn.training.objectives.whole_texts import WholeTextObjective
@@ -17,6 +18,7 @@ __all__ = [
     "DoublyStochastic",
     "Entropy",
     "GuidedAttention",
+    "HardAttention",
     "MinimumWordError",
     "SelfCritical",
     "WholeTextObjective",
