@@ -1,5 +1,6 @@
 """Objectives, one a file. Each is called with (model, batch, memory, output), has a ``weight``, and is logged apart."""
 
+from multimodal_attn.training.objectives.box_supervision import BoxSupervision
 from multimodal_attn.training.objectives.coverage import Coverage
 from multimodal_attn.training.objectives.cross_entropy import CrossEntropy
 from multimodal_attn.training.objectives.ctc import CTC
@@ -13,6 +14,7 @@ from multimodal_attn.training.objectives.whole_texts import WholeTextObjective
 
 __all__ = [
     "CTC",
+    "BoxSupervision",
     "Coverage",
     "CrossEntropy",
     "DoublyStochastic",
