@@ -167,6 +167,8 @@ def cache_features(config: DictConfig, data: DataModule, model: Seq2Seq, splits:
         digest.update(tensor.cpu().numpy().tobytes())
     digest.update(json.dumps([encoder.mean.tolist(), encoder.std.tolist()]).encode())
     digest.update(str(config.data.get("image_size")).encode())
+    if config.encoder.get("layer") is not None:  # layers before and after a pooling have the same weights
+        digest.update(str(config.encoder.layer).encode())
 
     @torch.no_grad()
     def extract(pictures: torch.Tensor) -> torch.Tensor:

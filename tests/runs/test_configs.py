@@ -55,6 +55,11 @@ def test_every_choice_builds(group: str, choice: str) -> None:
     assert module.make_optimizer(module.model).param_groups
 
 
+@pytest.mark.parametrize("choice", sorted({path.stem for path in (CONF / "callbacks").glob("*.yaml")} - {"default"}))
+def test_every_callback_builds(choice: str) -> None:
+    assert build(compose(f"callbacks=[{choice}]").callbacks[choice])
+
+
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_part_fits_into_every_experiment(experiment: str) -> None:
     """What an experiment sets must be what all choices of a group take, or ``attention=dot`` fails on a foreign key."""
