@@ -197,12 +197,15 @@ class DecoderOutput:
         labels: (R,) the tokens that these steps should predict.
         weights: (B, K, T - 1, N, S) attention of each step, zero where ``mask`` is False.
         mask: (B, K, T - 1), True where a step predicts a real token; R of them.
+        choices: (B, K, T - 1, N) int64, the position that made each context, -1 where the weights did; only of
+            mechanisms that draw one in training, else None.
     """
 
     logits: Tensor
     labels: Tensor
     weights: Tensor
     mask: Tensor
+    choices: Tensor | None = None
 
 
 @dataclass
@@ -216,6 +219,9 @@ class Hypothesis:
         weights: (T, N, S) attention when each of ``tokens`` was written; S still counts padding.
         hit_max_length: the search was cut off before <eos>.
         scores: what each scorer gives to ``score``, which is their sum.
+        gate: for each of ``tokens`` the share of the context that the decoder let through, in [0, 1]; None for decoders
+            without a gate.
+        gate_name: what the decoder calls it.
     """
 
     tokens: list[int]
@@ -224,6 +230,8 @@ class Hypothesis:
     weights: Tensor
     hit_max_length: bool = False
     scores: dict[str, float] = field(default_factory=dict)
+    gate: list[float] | None = None
+    gate_name: str = ""
 
     @property
     def empty(self) -> bool:

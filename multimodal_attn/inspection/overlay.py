@@ -84,7 +84,8 @@ def draw_overlay(record: AttentionRecord, smooth: bool = True, limit: float | No
         0.365 / height,
         f"weight of a cell, one square-root scale for all words (line: a uniform map, {uniform:.2g}) · {grid}\n"
         f"entropy: 1 = uniform, 0 = a single cell · peak: largest weight (circle)"
-        f"{' · frames: true boxes' if record.boxes else ''}{left_out}",
+        f"{' · frames: true boxes' if record.boxes else ''}"
+        f"{f' · {record.gate_name}: share of the context that was let through' if record.gate else ''}{left_out}",
         fontsize=7.5,
         color="#555555",
         va="center",
@@ -133,7 +134,8 @@ def _mark_peak(axes: Axes, weights: np.ndarray, layout: Grid, size: tuple[int, i
 
 
 def _measures(record: AttentionRecord, index: int) -> str:
-    return f"entropy {record.entropy[index]:.2f} · peak {record.peak[index]:.2g}"
+    gate = f" · {record.gate_name} {record.word_gate[index]:.2f}" if record.gate else ""
+    return f"entropy {record.entropy[index]:.2f} · peak {record.peak[index]:.2g}{gate}"
 
 
 def _label(axes: Axes, title: str, detail: str, weight: str = "bold") -> None:

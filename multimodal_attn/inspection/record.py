@@ -31,6 +31,8 @@ class AttentionRecord:
         boxes: index of a hypothesis word -> its true boxes, where known.
         times: index of a hypothesis word -> when it is truly heard, where known.
         sample_rate: of a waveform, in Hz.
+        gate: for each token how far the decoder let attention through, in [0, 1]; empty if it has no such gate.
+        gate_name: what this gate is called.
     """
 
     key: str
@@ -46,6 +48,8 @@ class AttentionRecord:
     boxes: dict[int, tuple[Box, ...]] = field(default_factory=dict)
     times: dict[int, Span] = field(default_factory=dict)
     sample_rate: int = 16_000
+    gate: list[float] = field(default_factory=list)
+    gate_name: str = ""
 
     @classmethod
     def from_hypothesis(
@@ -87,6 +91,8 @@ class AttentionRecord:
             boxes=_true_boxes(words, example.targets),
             times=_true_times(words, example.targets),
             sample_rate=sample_rate,
+            gate=hypothesis.gate or [],
+            gate_name=hypothesis.gate_name,
         )
 
     @cached_property
@@ -99,6 +105,11 @@ class AttentionRecord:
         tokens = self.weights.mean(axis=1)
         rows = [tokens[first:stop].mean(axis=0) for _, first, stop in self.words]
         return np.stack(rows) if rows else np.zeros((0, self.weights.shape[-1]), dtype=np.float32)
+
+    @property
+    def word_gate(self) -> list[float]:
+        """The mean of the gate over each word's tokens; empty if there is no gate."""
+        return [float(np.mean(self.gate[first:stop])) for _, first, stop in self.words] if self.gate else []
 
     @property
     def entropy(self) -> np.ndarray:

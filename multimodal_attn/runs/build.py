@@ -105,6 +105,12 @@ def build_module(config: DictConfig, tokenizer: Tokenizer) -> Seq2SeqModule:
         )
     except TypeError as error:  # a partial got a key that its part does not take
         raise ValueError(f"decoder or attention: {error}") from None
+    wanted = getattr(getattr(model.decoder, "attention", None), "objective", None)
+    if wanted is not None and wanted not in objectives:
+        raise ValueError(
+            f"objective: {', '.join(objectives)}; this attention learns where to look through {wanted} alone:"
+            f" expected objective=[cross_entropy,{wanted}]"
+        )
     return Seq2SeqModule(
         model,
         tokenizer,

@@ -136,7 +136,8 @@ def _decode_split(
                     "score": best.score,
                     "scores": best.scores,
                     "tokens": module.tokenizer.pieces(best.tokens),
-                    "log_probs": [round(float(value), 4) for value in best.log_probs],
+                    "log_probs": _rounded(best.log_probs.tolist()),
+                    **({} if best.gate is None else {"gate": _rounded(best.gate), "gate_name": best.gate_name}),
                     "flags": best.flags,
                     "others": [
                         {
@@ -151,6 +152,10 @@ def _decode_split(
                 }
             )
     return predictions, weights, skipped
+
+
+def _rounded(values: list[float]) -> list[float]:
+    return [round(value, 4) for value in values]
 
 
 def _spread_examples(run: Run, split: str, number: int) -> list[Example]:

@@ -123,12 +123,12 @@ class BeamSearch:
         state = decoder.start(source, self.rows)
         for step in range(ledger.longest):
             logits, state, attended = decoder.step(rows.token, state, source)
-            kept = ledger.add(rows.candidates(logits, attended.weights, step), attended.weights)
+            kept = ledger.add(rows.candidates(logits, attended.weights, step), attended.weights, attended.gate)
             if all(ledger.done):
                 break
             state = state.select(kept.origins)
             rows.advance(kept)
-        return ledger.hypotheses()
+        return ledger.hypotheses(decoder.gate_name)
 
 
 class _Rows:

@@ -84,7 +84,8 @@ class DiverseBeamSearch:
             for g, ledger in enumerate(ledgers):
                 rows = slice(g * group_width, (g + 1) * group_width)
                 candidates = self._candidates(scores[:, rows], totals[:, rows], chosen)
-                kept = ledger.add(candidates, attended.weights[:, rows])
+                gate = None if attended.gate is None else attended.gate[:, rows]
+                kept = ledger.add(candidates, attended.weights[:, rows], gate)
                 chosen.scatter_add_(1, kept.words, kept.totals.isfinite().to(chosen.dtype))
                 groups.append(kept)
             if all(all(ledger.done) for ledger in ledgers):
@@ -95,7 +96,7 @@ class DiverseBeamSearch:
             state = state.select(index)
             if history is not None:
                 history = torch.cat([select_rows(history, index), token[..., None]], dim=-1)
-        return self._join([ledger.hypotheses() for ledger in ledgers])
+        return self._join([ledger.hypotheses(decoder.gate_name) for ledger in ledgers])
 
     def _candidates(self, scores: Tensor, totals: Tensor, chosen: Tensor) -> Continuations:
         """The best continuations of one group, by probability less what others have chosen.

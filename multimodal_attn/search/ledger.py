@@ -82,14 +82,15 @@ class Ledger:
         self.longest = max(self.limits)
         self.done = [False] * len(self.limits)
         self._steps: list[_Step] = []
+        self._gates: list[Tensor] = []
         self._endings: list[list[_Ending]] = [[] for _ in self.limits]
 
-    def add(self, candidates: Continuations, weights: Tensor) -> Continuations:
+    def add(self, candidates: Continuations, weights: Tensor, gate: Tensor | None = None) -> Continuations:
         """Writes down a step: notes the texts that end in it, and gives the ``width`` best of each bank that go on.
 
         Shapes:
             candidates: (B, 2K), of each bank 2 * width, no two of a source alike in row and word.
-            weights: (B, K, N, S) the step's attention.
+            weights: (B, K, N, S) the step's attention. gate: (B, K) the decoder's gate in this step, if it has one.
         """
         length = len(self._steps) + 1
         ends = (candidates.words == EOS).unflatten(1, (self.num_banks, 2 * self.width))
@@ -105,6 +106,8 @@ class Ledger:
         if self.num_banks > 1:
             kept = kept._replace(totals=kept.totals.masked_fill(kept.words == EOS, -torch.inf))
         self._steps.append(_Step(kept.words, kept.origins, kept.log_probs, weights))
+        if gate is not None:
+            self._gates.append(gate)
         for b, limit in enumerate(self.limits):
             if not self.done[b] and (length >= limit or self._settled(kept, b, length)):
                 self.done[b] = True
@@ -138,12 +141,17 @@ class Ledger:
             parts["length"] = self.length_bonus * length
         return parts | {name: float(bonus[b, column]) for name, bonus in texts.bonuses.items()}
 
-    def hypotheses(self) -> list[list[Hypothesis]]:
-        """The finished texts of every source, best first, each with the attention of exactly its words."""
+    def hypotheses(self, gate_name: str = "") -> list[list[Hypothesis]]:
+        """The finished texts of every source, best first, each with the attention of exactly its words.
+
+        Args:
+            gate_name: what the decoder calls its gate.
+        """
         tokens, origins, log_probs, weights = (
             torch.stack(pieces).cpu()
             for pieces in zip(*self._steps, strict=True)  # (T, B, K, ...)
         )
+        gates = torch.stack(self._gates).cpu() if self._gates else None
         results = []
         for b, endings in enumerate(self._endings):
             found = []
@@ -165,6 +173,8 @@ class Ledger:
                         weights[steps, b, before],
                         ending.cut,
                         ending.parts,
+                        None if gates is None else gates[steps, b, before].tolist(),
+                        gate_name,
                     )
                 )
             results.append(found)

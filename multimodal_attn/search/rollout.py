@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -21,11 +22,13 @@ class Steps(NamedTuple):
         tokens: of each step (B, K).
         log_probs: of each step (B, K).
         weights: of each step (B, K, N, S) the attention.
+        gates: of each step (B, K) the decoder's gate, if it has one; else empty.
     """
 
     tokens: list[Tensor]
     log_probs: list[Tensor]
     weights: list[Tensor]
+    gates: list[Tensor]
 
 
 def roll(
@@ -53,20 +56,22 @@ def roll(
     token = torch.full((len(memory.mask), rows), BOS, device=memory.mask.device)
     history = token[..., None] if constraints.need_history else None
     finished = torch.zeros_like(token, dtype=torch.bool)
-    tokens, log_probs, weights = [], [], []
+    steps = Steps([], [], [], [])
     for step in range(int(limit.max())):
         logits, state, attended = decoder.step(token, state, source)
         scores = constraints(forbid_specials(logits).log_softmax(-1), step, history)
         token = choose(scores, step)
-        tokens.append(token)
-        log_probs.append(scores.gather(-1, token[..., None])[..., 0])
-        weights.append(attended.weights)
+        steps.tokens.append(token)
+        steps.log_probs.append(scores.gather(-1, token[..., None])[..., 0])
+        steps.weights.append(attended.weights)
+        if attended.gate is not None:
+            steps.gates.append(attended.gate)
         finished |= (token == EOS) | (limit <= step + 1)
         if bool(finished.all()):
             break
         if history is not None:
             history = torch.cat([history, token[..., None]], dim=-1)
-    return Steps(tokens, log_probs, weights)
+    return steps
 
 
 def roll_out(
@@ -79,11 +84,17 @@ def roll_out(
 ) -> list[list[Hypothesis]]:
     """``rows`` texts of every source, in the order of the rows; arguments as in ``roll``."""
     steps = roll(decoder, memory, rows, choose, limits, constraints)
-    tokens, log_probs, weights = (torch.stack(t, 2).cpu() for t in steps)
-    return [
+    tokens, log_probs, weights = (torch.stack(t, 2).cpu() for t in steps[:3])
+    found = [
         [_cut(tokens[b, k], log_probs[b, k], weights[b, k], end) for k in range(rows)]
         for b, end in enumerate(limits.of(memory).tolist())
     ]
+    if steps.gates:
+        gates = torch.stack(steps.gates, 2).cpu()
+        for b, k in product(range(len(found)), range(rows)):
+            text = found[b][k]
+            text.gate, text.gate_name = gates[b, k, : len(text.tokens)].tolist(), decoder.gate_name
+    return found
 
 
 def _cut(tokens: Tensor, log_probs: Tensor, weights: Tensor, limit: int) -> Hypothesis:

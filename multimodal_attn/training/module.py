@@ -15,7 +15,7 @@ from multimodal_attn.evaluation.attention import AttentionScores
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search import BeamSearch, Search
 from multimodal_attn.training.gather import gather
-from multimodal_attn.training.objectives import WholeTextObjective
+from multimodal_attn.training.objectives import BoxSupervision, WholeTextObjective
 from multimodal_attn.types import Batch, DecoderOutput, Grid, Hypothesis, Memory, Timeline
 
 Scores = Callable[[list[str], list[list[str]]], dict[str, float]]
@@ -66,8 +66,9 @@ class Seq2SeqModule(pl.LightningModule):
     # --------------------------------------------------------------------------------------------- training
 
     def on_fit_start(self) -> None:
-        for objective in self._whole_text_objectives():
-            objective.prepare(self.trainer.datamodule)  # type: ignore[attr-defined]
+        for objective in self.objectives.values():
+            if isinstance(objective, BoxSupervision | WholeTextObjective):
+                objective.prepare(self.trainer.datamodule)  # type: ignore[attr-defined]
 
     def _whole_text_objectives(self) -> list[WholeTextObjective]:
         return [objective for objective in self.objectives.values() if isinstance(objective, WholeTextObjective)]

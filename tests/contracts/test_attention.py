@@ -31,7 +31,7 @@ def run(attention: Attention, source, queries):
     projected, state = attention.project(source), attention.start(source, ROWS)
     weights, contexts = [], []
     for query in queries:
-        context, weight, state = attention(query, projected, source, state)
+        context, weight, state = attention(query, projected, source, state)[:3]
         weights.append(weight)
         contexts.append(context)
     return torch.stack(weights), torch.stack(contexts)
@@ -82,8 +82,8 @@ def test_dropout_is_not_in_the_weights_that_are_reported(name: str) -> None:
     attention, source = mechanism(name, dropout=0.5), memory()
     query = torch.randn(4, ROWS, QUERY_DIM)
     projected, state = attention.project(source), attention.start(source, ROWS)
-    context, weights, after = attention(query, projected, source, state)
-    dropped_context, dropped_weights, dropped_after = attention.train()(query, projected, source, state)
+    context, weights, after = attention(query, projected, source, state)[:3]
+    dropped_context, dropped_weights, dropped_after = attention.train()(query, projected, source, state)[:3]
     torch.testing.assert_close(dropped_weights, weights)
     assert not torch.allclose(dropped_context, context)
     if after is not None and name != "forward_attention":  # whose agent reads the context

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from multimodal_attn.search import BeamSearch, GreedySearch
+from multimodal_attn.search import BeamSearch, DiverseBeamSearch, GreedySearch
 from multimodal_attn.types import BOS, EOS, PAD, UNK
 from tests.contracts.parts import choices, memory, pad_memory, part, texts
 
 VOCAB = 11
-OWN_ATTENTION = {"transformer"}  # decoders to which conf/attention means nothing
+OWN_ATTENTION = {"adaptive", "transformer"}  # decoders to which conf/attention means nothing
 PAIRS = [
     (decoder, attention)
     for decoder in choices("decoder")
@@ -143,3 +143,21 @@ def test_state_dict_round_trip(decoder: str) -> None:
     source = memory()
     second.load_state_dict(first.state_dict())
     torch.testing.assert_close(second(tokens, mask, source).logits, first(tokens, mask, source).logits)
+
+
+@pytest.mark.parametrize("decoder", choices("decoder"))
+def test_gates_belong_to_the_words_returned(decoder: str) -> None:
+    model, source = make(decoder, "additive"), memory()
+    for search in (GreedySearch(12), BeamSearch(4, max_length=12), DiverseBeamSearch(4, 2, max_length=12)):
+        for index, hypothesis in enumerate(found[-1] for found in search(model, source)):
+            if not model.gate_name:
+                assert (hypothesis.gate, hypothesis.gate_name) == (None, "")
+                continue
+            prepared = model.prepare(source.select(slice(index, index + 1)))
+            state, expected = model.start(prepared, 1), []
+            for token in [BOS, *hypothesis.tokens][: len(hypothesis.tokens)]:
+                _, state, attended = model.step(torch.tensor([[token]]), state, prepared)
+                expected.append(attended.gate.item())
+            assert hypothesis.gate == pytest.approx(expected, abs=1e-5)
+            assert hypothesis.gate_name == model.gate_name
+            assert all(0 <= share <= 1 for share in hypothesis.gate)

@@ -72,7 +72,7 @@ def test_state_dict_round_trip(name: str) -> None:
     torch.testing.assert_close(second(*batch).states, first(*batch).states)
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite", "image_cnn"])
+@pytest.mark.parametrize("name", ["efficientnet_lite", "image_cnn", "image_vit"])
 def test_frozen_backbone_does_not_drift(name: str) -> None:
     encoder = make(name, trainable_from=None)
     before = {key: value.clone() for key, value in encoder.body.state_dict().items()}
@@ -84,7 +84,9 @@ def test_frozen_backbone_does_not_drift(name: str) -> None:
     assert all(parameter.grad is None for parameter in encoder.body.parameters())
 
 
-@pytest.mark.parametrize(("name", "part_name"), [("efficientnet_lite", "block12"), ("image_cnn", "layer4")])
+@pytest.mark.parametrize(
+    ("name", "part_name"), [("efficientnet_lite", "block12"), ("image_cnn", "layer4"), ("image_vit", "block8")]
+)
 def test_fine_tuning_starts_where_it_is_told(name: str, part_name: str) -> None:
     encoder = make(name, trainable_from=part_name).train()
     names = [n for n, _ in encoder.body.named_parameters()]
@@ -93,7 +95,7 @@ def test_fine_tuning_starts_where_it_is_told(name: str, part_name: str) -> None:
     assert trainable == [i >= first for i in range(len(names))]
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite", "image_cnn"])
+@pytest.mark.parametrize("name", ["efficientnet_lite", "image_cnn", "image_vit"])
 def test_unknown_part_is_named(name: str) -> None:
     with pytest.raises(ValueError, match=r"encoder.trainable_from: 'nowhere'"):
         make(name, trainable_from="nowhere")

@@ -44,6 +44,14 @@ def test_overlay_says_word_entropy_peak_hypothesis_and_reference():
     assert "peak 0.77" in text
 
 
+def test_overlay_says_the_gate_of_each_word_where_there_is_one():
+    record = photo_record()
+    assert "beta" not in texts(draw_overlay(record))
+    text = texts(draw_overlay(replace(record, gate=[0.1, 0.25, 1.0], gate_name="beta")))
+    assert "peak 0.042 · beta 0.25" in text
+    assert "beta: share of the context that was let through" in text
+
+
 def test_overlay_has_the_photo_a_panel_for_each_word_and_one_scale():
     figure = draw_overlay(photo_record())
     assert [len(axes.images) for axes in figure.axes] == [1] * 5

@@ -92,3 +92,14 @@ def test_an_empty_hypothesis() -> None:
     assert record.word_weights.shape == (0, 4)
     assert record.entropy.shape == record.peak.shape == (0,)
     assert record.boxes == {}
+
+
+def test_the_gate_of_a_word_is_the_mean_over_its_tokens() -> None:
+    tokenizer = CharacterTokenizer().fit(["at two"])
+    found = hypothesis(tokenizer.encode("at two"), 9)
+    found.gate, found.gate_name = [0.2, 0.4, 0.9, 0.0, 0.5, 1.0], "beta"
+    example = Example("speech", torch.zeros(800), (Target("at two"),))
+    record = AttentionRecord.from_hypothesis(example, found, tokenizer, Timeline(0.01), 7)
+    assert (record.gate, record.gate_name) == (found.gate, "beta")
+    assert record.word_gate == pytest.approx([0.3, 0.5])
+    assert picture_record("a dog").word_gate == []

@@ -55,6 +55,11 @@ def test_every_choice_builds(group: str, choice: str) -> None:
     assert module.make_optimizer(module.model).param_groups
 
 
+@pytest.mark.parametrize("choice", sorted({path.stem for path in (CONF / "callbacks").glob("*.yaml")} - {"default"}))
+def test_every_callback_builds(choice: str) -> None:
+    assert build(compose(f"callbacks=[{choice}]").callbacks[choice])
+
+
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_every_part_fits_into_every_experiment(experiment: str) -> None:
     """What an experiment sets must be what all choices of a group take, or ``attention=dot`` fails on a foreign key."""
@@ -110,6 +115,18 @@ def test_foreign_targets_are_refused() -> None:
         node = OmegaConf.create({"inner": {"_target_": target}})
         with pytest.raises(ValueError, match=rf"'{target}' is not allowed"):
             build(node)
+
+
+def test_attention_that_learns_through_an_objective_wants_it() -> None:
+    reinforce, tokenizer = ("attention=hard", "attention.estimator=reinforce"), CharacterTokenizer().fit(["some text"])
+    with pytest.raises(
+        ValueError, match=r"objective: cross_entropy; .*expected objective=\[cross_entropy,hard_attention\]"
+    ):
+        build_module(compose(*reinforce), tokenizer)
+    assert (
+        "hard_attention"
+        in build_module(compose(*reinforce, "objective=[cross_entropy,hard_attention]"), tokenizer).objectives
+    )
 
 
 def test_values_out_of_range_name_their_key() -> None:

@@ -143,6 +143,23 @@ def test_picture_training_learns(picture_run: Path) -> None:
     assert (picture_run / "attention.html").is_file()
 
 
+def test_hard_attention_and_boxes_learn_through_their_objectives(tmp_path: Path) -> None:
+    objectives = "objective=[cross_entropy,hard_attention,box_supervision]"
+    run(
+        tmp_path / "run",
+        *SHAPES,
+        "attention=hard",
+        "attention.estimator=reinforce",
+        objectives,
+        "objective.box_supervision.weight=1",
+        "trainer.max_epochs=3",
+    )
+    supervised = values(tmp_path / "run", "val/box_supervision")
+    assert supervised[-1] < supervised[0]
+    objective = load(tmp_path / "run").module.objectives["hard_attention"]
+    assert -10 < float(objective.baseline) < 0  # of a text's tokens, after training
+
+
 @pytest.mark.parametrize("search", ["greedy", "beam"])
 def test_evaluation_writes_everything(picture_run: Path, search: str) -> None:
     metrics = evaluate(compose("evaluate", f"run={picture_run}", f"search={search}", "device=cpu"))
@@ -156,6 +173,8 @@ def test_evaluation_writes_everything(picture_run: Path, search: str) -> None:
     for prediction in predictions:
         assert weights[prediction["attention"]].shape[0] == len(prediction["tokens"])
         np.testing.assert_allclose(weights[prediction["attention"]].sum(-1), 1, atol=5e-3)
+        assert len(prediction["gate"]) == len(prediction["tokens"])
+        assert prediction["gate_name"] == "beta"
     assert (folder / "index.html").stat().st_size > 10_000
 
 

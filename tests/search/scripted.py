@@ -27,6 +27,8 @@ class TableDecoder:
         looks_at: (V,) the memory position attended to when a token is read.
     """
 
+    gate_name = ""
+
     def __init__(self, table: Tensor, looks_at: list[int] | None = None) -> None:
         self.table = table if table.ndim == 3 else table[None]
         self.looks_at = torch.tensor(looks_at or [0] * table.shape[-1])

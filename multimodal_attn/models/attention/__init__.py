@@ -6,6 +6,7 @@ from multimodal_attn.models.attention.coverage import CoverageAttention
 from multimodal_attn.models.attention.dot import DotAttention
 from multimodal_attn.models.attention.forward_attention import ForwardAttention
 from multimodal_attn.models.attention.general import GeneralAttention
+from multimodal_attn.models.attention.hard import HardAttention
 from multimodal_attn.models.attention.linear import LinearAttention
 from multimodal_attn.models.attention.local import LocalAttention
 from multimodal_attn.models.attention.location import LocationAttention
@@ -24,6 +25,7 @@ __all__ = [
     "DotAttention",
     "ForwardAttention",
     "GeneralAttention",
+    "HardAttention",
     "LinearAttention",
     "LocalAttention",
     "LocationAttention",

@@ -26,20 +26,30 @@ class AttentionStep(NamedTuple):
         context: (B, K, D) the weighted memory.
         weights: (B, K, N, S), summing to 1 over real positions and exactly 0 on padding.
         state: (B, K, ...) for the next step, or None for mechanisms without memory of their own.
+        choice: (B, K, N) int64, for mechanisms that draw a position in training: the one that made the context, -1
+            where the weights themselves did. None for all others, and where what was drawn has a gradient of its own.
+        gate: (B, K) share of the context that the decoder let through, in [0, 1]; None for decoders without a gate.
     """
 
     context: Tensor
     weights: Tensor
     state: Tensor | None
+    choice: Tensor | None = None
+    gate: Tensor | None = None
 
 
 class Attention(nn.Module, ABC):
     """Maps a query and a memory to a weighted sum of that memory.
 
     Constructors take ``query_dim`` and ``memory_dim`` by keyword; the decoder gives both.
+
+    Attributes:
+        num_heads: N.
+        objective: name of the objective without which the mechanism does not learn where to look, or None.
     """
 
     num_heads: int = 1
+    objective: str | None = None
 
     @abstractmethod
     def project(self, memory: Memory) -> tuple[Tensor, ...]:

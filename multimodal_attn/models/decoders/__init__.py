@@ -1,8 +1,17 @@
 """Decoders, one a file: they read a memory through attention and write tokens. ``base`` has their contract."""
 
+from multimodal_attn.models.decoders.adaptive import AdaptiveDecoder
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
 from multimodal_attn.models.decoders.recurrent import DecoderState, RecurrentDecoder
 from multimodal_attn.models.decoders.top_down import TopDownDecoder
 from multimodal_attn.models.decoders.transformer import TransformerDecoder
 
-__all__ = ["Decoder", "DecoderState", "PreparedMemory", "RecurrentDecoder", "TopDownDecoder", "TransformerDecoder"]
+__all__ = [
+    "AdaptiveDecoder",
+    "Decoder",
+    "DecoderState",
+    "PreparedMemory",
+    "RecurrentDecoder",
+    "TopDownDecoder",
+    "TransformerDecoder",
+]

@@ -40,9 +40,13 @@ class Decoder(nn.Module, ABC):
 
     Constructors take ``attention`` (makes the mechanism when called with ``query_dim`` and ``memory_dim``),
     ``memory_dim`` and ``vocab_size`` by keyword. The layer that makes logits of features is named ``vocabulary``.
+
+    Attributes:
+        gate_name: what the ``gate`` in the attention of a step is called, for decoders that have one.
     """
 
     vocabulary: nn.Linear
+    gate_name: str = ""
 
     @abstractmethod
     def prepare(self, memory: Memory) -> PreparedMemory:

@@ -115,6 +115,7 @@ class RecurrentDecoder(Decoder):
         if initial_state == "mean":
             self.initial = nn.Linear(memory_dim, 2 * num_layers * hidden_dim)
         self.gate = nn.Linear(hidden_dim, 1) if gate else None
+        self.gate_name = "beta" if gate else ""
         self.readout_hidden = nn.Linear(hidden_dim, embedding_dim)
         self.readout_context = nn.Linear(memory_dim, embedding_dim, bias=False)
         self.deep_output = deep_output
@@ -164,7 +165,8 @@ class RecurrentDecoder(Decoder):
         step: AttentionStep = self.attention(query, source.projected, source.memory, attention_state)
         if self.gate is None:
             return step
-        return step._replace(context=torch.sigmoid(self.gate(query)) * step.context)
+        beta = torch.sigmoid(self.gate(query))
+        return step._replace(context=beta * step.context, gate=beta[..., 0])
 
     def _recur(
         self, embedding_gates: Tensor, context: Tensor, state: DecoderState
@@ -230,19 +232,25 @@ class RecurrentDecoder(Decoder):
         loop_weights = self._loop_weights() if self.fast and not sampling_probability else None
         if loop_weights is not None:
             hidden, context, weights = self._fast_loop(gates, source, active, loop_weights)
+            choices = None
         else:
-            hidden, context, weights, embedded = self._loop(embedded, gates, source, active, sampling_probability)
+            hidden, context, weights, choices, embedded = self._loop(
+                embedded, gates, source, active, sampling_probability
+            )
         restore = order.argsort()
         real_embedded = embedded[restore][mask] if self.deep_output else embedded
         logits = self._readout(hidden[restore][mask], context[restore][mask], real_embedded)
         # Rows of one source end at different steps: what they attended to after their end is nobody's attention.
         joined_weights = weights[restore].masked_fill(~mask[..., None, None], 0.0)
-        return DecoderOutput(logits, tokens[..., 1:][mask], joined_weights, mask)
+        if choices is not None:
+            choices = choices[restore]
+        return DecoderOutput(logits, tokens[..., 1:][mask], joined_weights, mask, choices)
 
     def _loop(
         self, embedded: Tensor, gates: Tensor, source: PreparedMemory, active: list[int], sampling_probability: float
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The definition: hidden (B, K, T, H), context (B, K, T, D), weights (B, K, T, N, S), embeddings as read.
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor]:
+        """The definition: hidden (B, K, T, H), context (B, K, T, D), weights (B, K, T, N, S), what attention chose
+        (B, K, T, N) if it did, and the embeddings as read.
 
         Shapes:
             embedded: (B, K, T, E). gates: (B, K, T, 4H), the embedding's part. active: sources at each of T steps.
@@ -251,7 +259,7 @@ class RecurrentDecoder(Decoder):
         embedded_steps, gate_steps = list(embedded.unbind(2)), gates.unbind(2)
         sources = batch = len(gates)
         state = self.start(source, gates.shape[1])
-        hiddens, contexts, weights = [], [], []
+        hiddens, contexts, weights, choices = [], [], [], []
         for t, num_active in enumerate(active):
             if num_active == 0:
                 break
@@ -266,6 +274,8 @@ class RecurrentDecoder(Decoder):
             hiddens.append(state.hidden[-1])
             contexts.append(state.context)
             weights.append(attended.weights)
+            if attended.choice is not None:
+                choices.append(attended.choice)
 
         def join(pieces: list[Tensor]) -> Tensor:
             """Steps of shrinking batches to (B, K, T, ...)."""
@@ -275,7 +285,8 @@ class RecurrentDecoder(Decoder):
             padded += [torch.zeros_like(padded[0])] * (len(active) - len(padded))
             return torch.stack(padded, dim=2)
 
-        return join(hiddens), join(contexts), join(weights), torch.stack(embedded_steps, dim=2)
+        chosen = join(choices) if choices else None
+        return join(hiddens), join(contexts), join(weights), chosen, torch.stack(embedded_steps, dim=2)
 
     def _loop_weights(self) -> LoopWeights | None:
         """The parameters that ``fast_loop`` wants, or None where it does not cover this decoder."""

@@ -86,13 +86,13 @@ class TopDownDecoder(Decoder):
         """Both layers and the attention between them, given the embedding's part of the first gates (B, K, 4H)."""
         mean_gates, *projected = source.projected
         recurrent = self.attention_gates(torch.cat([state.hidden[1], state.hidden[0]], dim=-1))
-        query, query_cell = _lstm(embedding_gates + mean_gates + recurrent, state.cell[0])
+        query, query_cell = lstm(embedding_gates + mean_gates + recurrent, state.cell[0])
         attended: AttentionStep = self.attention(query, tuple(projected), source.memory, state.attention)
         if self.information is not None:
             value, gate = self.information(torch.cat([attended.context, query], dim=-1)).chunk(2, dim=-1)
             attended = attended._replace(context=gate.sigmoid() * value)
         gates = self.language_gates(torch.cat([attended.context, query, state.hidden[1]], dim=-1))
-        hidden, cell = _lstm(gates, state.cell[1])
+        hidden, cell = lstm(gates, state.cell[1])
         return DecoderState([query, hidden], [query_cell, cell], attended.context, attended.state), attended
 
     def _logits(self, hidden: Tensor) -> Tensor:
@@ -109,6 +109,7 @@ class TopDownDecoder(Decoder):
         state = self.start(source, tokens.shape[1])
         hiddens: list[Tensor] = []
         weights: list[Tensor] = []
+        choices: list[Tensor] = []
         for t in range(inputs.shape[2]):
             if sampling_probability and t:
                 with torch.no_grad():
@@ -119,13 +120,16 @@ class TopDownDecoder(Decoder):
             state, attended = self._advance(gates[t], state, source)
             hiddens.append(state.hidden[1])
             weights.append(attended.weights)
+            if attended.choice is not None:
+                choices.append(attended.choice)
         # The vocabulary on real tokens only.
         logits = self._logits(torch.stack(hiddens, 2)[mask])
         joined = torch.stack(weights, 2).masked_fill(~mask[..., None, None], 0.0)
-        return DecoderOutput(logits, tokens[..., 1:][mask], joined, mask)
+        chosen = torch.stack(choices, 2) if choices else None
+        return DecoderOutput(logits, tokens[..., 1:][mask], joined, mask, chosen)
 
 
-def _lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+def lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     """Hidden state and cell (Hochreiter & Schmidhuber 1997, with forget gates) from gates i, f, o, g.
 
     Shapes:

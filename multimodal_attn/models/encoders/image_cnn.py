@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import math
 
 import torch
-import torchvision
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
-from multimodal_attn.models.encoders.picture import IMAGENET_MEAN, IMAGENET_STD, PictureEncoder
+from multimodal_attn.models.encoders.picture import PictureEncoder
+from multimodal_attn.models.encoders.torchvision_weights import load_network
+
+_AFTER_THE_MAP = ("avgpool", "classifier")  # stages that may keep a map's size, and are none of the backbone
 
 
 class ImageCNN(PictureEncoder):
     """A torchvision backbone cut at a layer.
 
     Args:
-        backbone: torchvision's name, such as ``resnet18`` or ``efficientnet_b0``.
-        layer: the node whose output is the memory, such as ``layer4``.
+        backbone: torchvision's name, such as ``resnet18`` or ``efficientnet_b0``; ``vit_...`` are for ``ImageViT``.
+        layer: the node whose output is the memory, such as ``layer4``; or 32 or 16, for the last stage whose map has
+            this stride: 7 x 7 or 14 x 14 cells of a 224-pixel picture, or about as many in older networks.
         weights: a torchvision weights name (``IMAGENET1K_V1``, ``DEFAULT``), the path of a state dict, or None for
             random.
         image_size: side of the square pictures in pixels.
@@ -32,30 +35,21 @@ class ImageCNN(PictureEncoder):
     def __init__(
         self,
         backbone: str,
-        layer: str,
+        layer: str | int,
         weights: str | None,
         image_size: int,
         dim: int | None = 512,
         trainable_from: str | None = None,
         dropout: float = 0.0,
     ) -> None:
-        network, mean, std = _load(backbone, weights)
-        nodes = get_graph_node_names(network)[1]
-        # A stage's name stands for the last node inside it.
-        node = next((n for n in reversed(nodes) if n == layer or n.startswith(layer + ".")), None)
-        if node is None:
-            raise ValueError(f"encoder.layer: {layer!r} is not in {backbone}; expected one of {_stages(nodes)}")
-        body = _GridOf(create_feature_extractor(network, {node: "grid"}))
+        network, (mean, std) = load_network(backbone, weights)
+        node, channels_last = find_map(network, layer, image_size, backbone)
+        body = _GridOf(create_feature_extractor(network, {node: "grid"}, suppress_diff_warning=True), channels_last)
         with torch.no_grad():
-            shape = body.eval()(torch.zeros(1, 3, image_size, image_size)).shape
-        if len(shape) != 4:
-            raise ValueError(
-                f"encoder.layer: {layer!r} of {backbone} gives {len(shape)} axes;"
-                " expected a (channels, rows, columns) map"
-            )
+            channels = body.eval()(torch.zeros(1, 3, image_size, image_size)).shape[1]
         super().__init__(
             body,
-            shape[1],
+            channels,
             image_size,
             dim,
             dropout=dropout,
@@ -67,46 +61,86 @@ class ImageCNN(PictureEncoder):
 
 
 class _GridOf(nn.Module):
-    """Takes the one tensor out of the feature extractor's dictionary."""
+    """Takes the one tensor out of the feature extractor's dictionary, as (B, channels, rows, columns)."""
 
-    def __init__(self, extractor: nn.Module) -> None:
+    def __init__(self, extractor: nn.Module, channels_last: bool) -> None:
         super().__init__()
         # Children keep their torchvision names, so that encoder.trainable_from can speak of them.
         for name, child in extractor.named_children():
             self.add_module(name, child)
         self._extractor = [extractor]  # in a list: registered once, as the children above
+        self.channels_last = channels_last
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        return self._extractor[0](pictures)["grid"]
-
-
-def _stages(nodes: list[str]) -> list[str]:
-    return list(
-        dict.fromkeys(node.split(".")[0] if node.count(".") < 2 else ".".join(node.split(".")[:2]) for node in nodes)
-    )
+    def forward(self, pictures: Tensor) -> Tensor:
+        grid: Tensor = self._extractor[0](pictures)["grid"]
+        return grid.permute(0, 3, 1, 2) if self.channels_last else grid
 
 
-def _load(backbone: str, weights: str | None) -> tuple[nn.Module, tuple[float, ...], tuple[float, ...]]:
-    if backbone not in torchvision.models.list_models(module=torchvision.models):
-        raise ValueError(f"encoder.backbone: torchvision has no {backbone!r}; see torchvision.models.list_models()")
-    if weights is None:
-        return torchvision.models.get_model(backbone, weights=None), IMAGENET_MEAN, IMAGENET_STD
-    if Path(weights).is_file():
-        network = torchvision.models.get_model(backbone, weights=None)
-        try:
-            network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-        except Exception as error:
-            raise ValueError(
-                f"encoder.weights: {weights} does not hold the state dict of a {backbone}: {error}"
-            ) from error
-        return network, IMAGENET_MEAN, IMAGENET_STD
-    choices = torchvision.models.get_model_weights(backbone)
-    names = [choice.name for choice in choices]
-    if weights != "DEFAULT" and weights not in names:
+@torch.no_grad()
+def find_map(network: nn.Module, layer: str | int, image_size: int, backbone: str) -> tuple[str, bool]:
+    """The node that gives the memory, and whether its channels come last, as Swin's do.
+
+    Args:
+        network: of torchvision.
+        layer: a layer's name or a stride.
+        image_size: side of the square pictures in pixels.
+        backbone: its name, for the error.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    train_nodes, nodes = get_graph_node_names(network, suppress_diff_warning=True)
+    in_both = set(train_nodes)
+    stages = _stages(network, nodes)
+    if isinstance(layer, int):
+        chosen = [stage for stage in stages if stage.split(".")[0] not in _AFTER_THE_MAP]
+    else:
+        chosen = [layer]
+        if _last_inside(layer, nodes) is None:
+            raise ValueError(f"encoder.layer: {layer!r} is not in {backbone}; expected 32, 16, or one of {stages}")
+    ends = {_last_inside(stage, nodes) for stage in chosen}
+    wanted = [node for node in nodes if node in ends and node in in_both]
+    extractor = create_feature_extractor(network, {node: node for node in wanted}, suppress_diff_warning=True).eval()
+    outputs = extractor(torch.zeros(1, 3, image_size, image_size))
+    shapes = {node: _map_shape(output) for node, output in outputs.items()}
+    for node in reversed(wanted):
+        found = shapes[node]
+        if found is not None and (not isinstance(layer, int) or _has_stride(image_size, found[0], layer)):
+            return node, found[1]
+    if isinstance(layer, int):
         raise ValueError(
-            f"encoder.weights: {weights!r} is neither a file nor weights of {backbone}; expected one of"
-            f" DEFAULT, {', '.join(names)}"
+            f"encoder.layer: {backbone} has no map of stride {layer} for pictures of {image_size} pixels; expected 32"
+            " or 16, another data.image_size, or the name of a layer; vit_... are for encoder=image_vit"
         )
-    chosen = choices[weights] if weights != "DEFAULT" else choices.DEFAULT
-    preset = chosen.transforms()
-    return torchvision.models.get_model(backbone, weights=chosen), tuple(preset.mean), tuple(preset.std)
+    raise ValueError(f"encoder.layer: {layer!r} of {backbone} gives no (channels, rows, columns) map")
+
+
+def _stages(network: nn.Module, nodes: list[str]) -> list[str]:
+    """Names of the network's parts and, where parts follow each other in a sequence, of the parts of these."""
+    sequences = {name for name, part in network.named_children() if isinstance(part, nn.Sequential | nn.ModuleList)}
+    stages = [
+        ".".join(node.split(".")[:depth])
+        for node in nodes
+        for depth in ((1, 2) if node.split(".")[0] in sequences else (1,))
+    ]
+    return list(dict.fromkeys(stages))
+
+
+def _last_inside(stage: str, nodes: list[str]) -> str | None:
+    """A stage's name stands for the last node inside it."""
+    return next((node for node in reversed(nodes) if node == stage or node.startswith(stage + ".")), None)
+
+
+def _map_shape(output: object) -> tuple[int, bool] | None:
+    """Rows of a square map and whether its channels come last; None for anything else."""
+    if not isinstance(output, Tensor) or output.ndim != 4:
+        return None
+    _, first, second, third = output.shape
+    if second == third:
+        return second, False
+    return (first, True) if first == second else None
+
+
+def _has_stride(image_size: int, rows: int, stride: int) -> bool:
+    # Networks without padding lose some cells at the borders: to the nearest power of two.
+    return round(math.log2(image_size / rows)) == math.log2(stride)

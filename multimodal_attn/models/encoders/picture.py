@@ -59,6 +59,7 @@ class PictureEncoder(Encoder):
         self.body = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.dim = dim or channels
         self.frozen = trainable_from is None
+        self.held = False
         self.pretrained = pretrained
         self._frozen_parts = _freeze(body, trainable_from)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
@@ -75,9 +76,14 @@ class PictureEncoder(Encoder):
     def train(self, mode: bool = True) -> PictureEncoder:
         """As in torch, but frozen parts stay in evaluation mode, or their batch norms would drift."""
         super().train(mode)
-        for part in self._frozen_parts:
+        for part in [self.body] if self.held else self._frozen_parts:
             part.eval()
         return self
+
+    def hold(self, held: bool) -> None:
+        """Treats the whole body as frozen for a while, whatever ``trainable_from`` says."""
+        self.held = held
+        self.train(self.training)
 
     def extract(self, pictures: Tensor) -> Tensor:
         """The body's feature map as memory positions.
@@ -86,7 +92,7 @@ class PictureEncoder(Encoder):
             pictures: (B, 3, height, width) uint8. Returns (B, rows * columns, channels).
         """
         normalised = (pictures.to(self.mean.dtype) / 255 - self.mean) / self.std
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen and not self.held):
             grid = self.body(normalised.contiguous(memory_format=torch.channels_last))
         return grid.flatten(2).transpose(1, 2)
 

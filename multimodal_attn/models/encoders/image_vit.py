@@ -1,0 +1,108 @@
+"""torchvision's vision transformers (Dosovitskiy et al. 2021) as encoders of pictures."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torchvision.models import VisionTransformer
+from torchvision.models.vision_transformer import interpolate_embeddings
+
+from multimodal_attn.models.encoders.picture import PictureEncoder
+from multimodal_attn.models.encoders.torchvision_weights import colours_of, fill, find_weights, read_file
+
+
+class ImageViT(PictureEncoder):
+    """The patches of a vision transformer: a cell of the grid is a patch.
+
+    Pictures may be of another size than the weights were trained for: their positions are interpolated.
+
+    Args:
+        backbone: torchvision's name: ``vit_b_16``, ``vit_b_32``, ``vit_l_16``, ``vit_l_32`` or ``vit_h_14``. The number
+            is the side of a patch in pixels.
+        weights: a torchvision weights name (``IMAGENET1K_V1``, ``DEFAULT``), the path of a state dict, or None for
+            random.
+        image_size: side of the square pictures in pixels; a multiple of the patch.
+        class_token: what becomes of the token that knows the whole picture: "drop" it, or "join" its state to that of
+            every patch.
+        dim: width D of the memory; None keeps the backbone's.
+        trainable_from: None freezes the backbone, a part such as ``block8`` fine-tunes from there on, "all" trains
+            everything.
+        dropout: on the memory.
+
+    Raises:
+        ValueError: for another backbone, unknown weights, or pictures that patches do not tile.
+    """
+
+    def __init__(
+        self,
+        backbone: str,
+        weights: str | None,
+        image_size: int,
+        class_token: Literal["drop", "join"] = "drop",
+        dim: int | None = 512,
+        trainable_from: str | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        names = [name for name in torchvision.models.list_models(module=torchvision.models) if name.startswith("vit_")]
+        if backbone not in names:
+            raise ValueError(f"encoder.backbone: {backbone!r}; expected one of {', '.join(names)}")
+        if class_token not in ("drop", "join"):
+            raise ValueError(f"encoder.class_token: {class_token!r}; expected drop or join")
+        patch = int(backbone.rpartition("_")[2])
+        if image_size % patch:
+            raise ValueError(f"data.image_size: {image_size}; expected a multiple of {patch}, the patch of {backbone}")
+        chosen = find_weights(backbone, weights)
+        network = torchvision.models.get_model(backbone, weights=None, image_size=image_size)
+        if weights is not None:
+            state = dict(chosen.get_state_dict(check_hash=True)) if chosen else read_file(backbone, weights)
+            if "encoder.pos_embedding" in state:
+                state = dict(interpolate_embeddings(image_size, patch, state))
+            fill(network, state, backbone, weights)
+        body = _Patches(network, image_size // patch, class_token == "join")
+        mean, std = colours_of(backbone, chosen)
+        super().__init__(
+            body,
+            network.hidden_dim * (2 if class_token == "join" else 1),
+            image_size,
+            dim,
+            dropout=dropout,
+            mean=mean,
+            std=std,
+            trainable_from=trainable_from,
+            pretrained=weights is not None,
+        )
+
+
+class _Patches(nn.Module):
+    """The network without its classifier; its parts are named for encoder.trainable_from.
+
+    Shapes:
+        (B, 3, height, width) to (B, channels, rows, rows).
+    """
+
+    join: Tensor
+
+    def __init__(self, network: VisionTransformer, rows: int, join: bool) -> None:
+        super().__init__()
+        self.rows = rows
+        self.class_token, self.positions = network.class_token, network.encoder.pos_embedding
+        self.patches = network.conv_proj
+        self.num_blocks = len(network.encoder.layers)
+        for index, block in enumerate(network.encoder.layers):
+            self.add_module(f"block{index}", block)
+        self.norm = network.encoder.ln
+        # In the state, so that a feature cache, which knows the state alone, tells both apart.
+        self.register_buffer("join", torch.tensor(join))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        patches = self.patches(pictures).flatten(2).transpose(1, 2)  # (B, rows * rows, width)
+        tokens = torch.cat([self.class_token.expand(len(patches), -1, -1), patches], dim=1) + self.positions
+        for index in range(self.num_blocks):
+            tokens = self.get_submodule(f"block{index}")(tokens)
+        whole, cells = self.norm(tokens).split([1, patches.shape[1]], dim=1)
+        if self.join:
+            cells = torch.cat([cells, whole.expand_as(cells)], dim=-1)
+        return cells.transpose(1, 2).unflatten(2, (self.rows, self.rows))

@@ -1,0 +1,93 @@
+"""Weights of torchvision's backbones, by name or from a file, with the colours that they expect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torchvision.models import WeightsEnum
+
+Colours = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation of each colour in [0, 1]."""
+
+# These normalise their input anew if told so, which torchvision does for its own weights and no file remembers.
+_RENORMALISING = ("googlenet", "inception_v3")
+
+
+def find_weights(backbone: str, weights: str | None) -> WeightsEnum | None:
+    """The torchvision weights of that name; None for a file or random ones.
+
+    Args:
+        backbone: torchvision's name of a classification network.
+        weights: a torchvision weights name, the path of a file, or None.
+
+    Raises:
+        ValueError: for an unknown backbone or weights.
+    """
+    if backbone not in torchvision.models.list_models(module=torchvision.models):
+        raise ValueError(f"encoder.backbone: torchvision has no {backbone!r}; see torchvision.models.list_models()")
+    if weights is None or Path(weights).is_file():
+        return None
+    choices = torchvision.models.get_model_weights(backbone)
+    names = [choice.name for choice in choices]
+    if weights != "DEFAULT" and weights not in names:
+        raise ValueError(
+            f"encoder.weights: {weights!r} is neither a file nor weights of {backbone}; expected one of"
+            f" DEFAULT, {', '.join(names)}"
+        )
+    chosen: WeightsEnum = choices[weights] if weights != "DEFAULT" else choices.DEFAULT
+    return chosen
+
+
+def colours_of(backbone: str, chosen: WeightsEnum | None) -> Colours:
+    """What these weights expect; for a file or random ones, what torchvision's default ones do."""
+    preset = (chosen or torchvision.models.get_model_weights(backbone).DEFAULT).transforms()
+    return tuple(preset.mean), tuple(preset.std)
+
+
+def load_network(backbone: str, weights: str | None) -> tuple[nn.Module, Colours]:
+    """A network with its weights, and the colours that it expects.
+
+    Raises:
+        ValueError: for an unknown backbone or weights, or a file that does not fit.
+    """
+    chosen = find_weights(backbone, weights)
+    arguments: dict[str, Any] = {"transform_input": True} if backbone in _RENORMALISING else {}
+    if chosen is None and arguments:
+        arguments["init_weights"] = True
+    network = torchvision.models.get_model(backbone, weights=chosen, **arguments)
+    if weights is not None and chosen is None:
+        fill(network, read_file(backbone, weights), backbone, weights)
+    return network, colours_of(backbone, chosen)
+
+
+def read_file(backbone: str, path: str) -> dict[str, Tensor]:
+    """The state dict in a file.
+
+    Raises:
+        ValueError: if it holds none.
+    """
+    try:
+        state: dict[str, Tensor] = dict(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # whatever the unpickler stumbles over
+        raise _misfit(backbone, path, error) from error
+    return state
+
+
+def fill(network: nn.Module, state: dict[str, Tensor], backbone: str, path: str) -> None:
+    """Loads a state dict from ``path``.
+
+    Raises:
+        ValueError: if it is not one of this network.
+    """
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise _misfit(backbone, path, error) from error
+
+
+def _misfit(backbone: str, path: str, error: Exception) -> ValueError:
+    return ValueError(f"encoder.weights: {path} does not hold the state dict of a {backbone}: {error}")
