@@ -15,7 +15,7 @@ from multimodal_attn.evaluation.attention import AttentionScores
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search import BeamSearch, Search
 from multimodal_attn.training.objectives import WholeTextObjective
-from multimodal_attn.types import Batch, DecoderOutput, Grid, Hypothesis, Memory, Timeline
+from multimodal_attn.types import Batch, DecoderOutput, Grid, Hypothesis, Memory, Span, Timeline
 
 Scores = Callable[[list[str], list[list[str]]], dict[str, float]]
 
@@ -158,9 +158,15 @@ class Seq2SeqModule(pl.LightningModule):
         return search(self.model.decoder, memory)
 
     def score_attention(
-        self, batch: Batch, index: int, memory: Memory, output: DecoderOutput, hypothesis: Hypothesis
+        self,
+        batch: Batch,
+        index: int,
+        memory: Memory,
+        output: DecoderOutput,
+        hypothesis: Hypothesis,
+        ctc_times: list[Span] | None = None,
     ) -> None:
-        """Adds one source to ``attention_scores``.
+        """Adds one source to ``attention_scores``; ``ctc_times`` say when CTC hears each word of the hypothesis.
 
         Boxes are compared along the reference captions (teacher-forced: only their words have true boxes), word times
         and the shape of the maps along what the model wrote freely.
@@ -180,7 +186,7 @@ class Seq2SeqModule(pl.LightningModule):
         elif isinstance(memory.layout, Timeline) and targets and targets[0].times:
             words = self.tokenizer.decode(hypothesis.tokens).split()
             self.attention_scores.update_times(
-                written, self.tokenizer.word_spans(hypothesis.tokens), words, targets[0], memory.layout
+                written, self.tokenizer.word_spans(hypothesis.tokens), words, targets[0], memory.layout, ctc_times
             )
 
     # ------------------------------------------------------------------------------------------- checkpoint

@@ -184,6 +184,43 @@ def test_evaluation_of_speech_scores_words(speech_run: Path) -> None:
     assert metrics["wer"] < 0.2
 
 
+def test_words_have_times_by_ctc_when_asked_for(speech_run: Path) -> None:
+    overrides = [f"run={speech_run}", "device=cpu", "page_examples=1"]
+    evaluate(compose("evaluate", *overrides))
+    folder = speech_run / "evaluation" / "val"
+
+    def predictions() -> list[dict]:
+        return [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+
+    by_attention = predictions()
+    metrics = evaluate(compose("evaluate", *overrides, "word_times=ctc", "transcripts=[ctm,textgrid]"))
+    by_ctc = predictions()
+    assert metrics["num_without_ctc_path"] == 0
+    differ = 0
+    for one, other in zip(by_attention, by_ctc, strict=True):
+        assert (one["word_times"], other["word_times"]) == ("attention", "ctc")
+        assert [word["word"] for word in one["words"]] == [word["word"] for word in other["words"]]
+        assert [word["word"] for word in other["words"]] == other["text"].split()
+        differ += one["words"] != other["words"]
+        rows = [line.split() for line in (folder / "words" / f"{other['key']}.ctm").read_text().splitlines()]
+        assert [(row[4], float(row[2])) for row in rows] == [(word["word"], word["start"]) for word in other["words"]]
+        assert (folder / "words" / f"{other['key']}.TextGrid").is_file()
+        # Notes of 0.3 s: CTC writes each while it sounds, or soon after.
+        for index, word in enumerate(other["words"]):
+            assert 0.3 * index - 0.1 < word["start"] < 0.3 * index + 0.5
+    assert differ > 4
+
+
+def test_word_times_that_a_run_cannot_give_are_refused(picture_run: Path) -> None:
+    for override, expected in (
+        ("word_times=ctc", r"word_times: ctc; .* was trained without CTC"),
+        ("word_times=guess", r"word_times: 'guess'; expected attention or ctc"),
+        ("transcripts=[srt]", r"transcripts: \['srt'\]; expected some of .* for a run of recordings"),
+    ):
+        with pytest.raises(ValueError, match=expected):
+            evaluate(compose("evaluate", f"run={picture_run}", "device=cpu", override))
+
+
 def test_predictor_reads_files_and_skips_what_it_cannot(speech_run: Path, notes: Path) -> None:
     predictor = load_predictor(speech_run)
     records, skipped = predictor.predict([notes / "val0.flac", notes / "train.csv", notes / "missing.wav"])
@@ -202,7 +239,7 @@ def test_long_recording_is_transcribed_in_parts(speech_run: Path, notes: Path, t
     path = tmp_path / "long.flac"
     soundfile.write(path, np.concatenate(sound), 16000)
     transcriber = Transcriber(decoder_of(load(speech_run)), 16000, max_seconds=2.0, overlap_seconds=0.2)
-    words = transcriber(path)
+    words = transcriber(path).words
     found = [word.text for word in words]
     errors = sum(a is None or b is None or found[a] != expected[b] for a, b in align_words(found, expected))
     assert errors / len(expected) < 0.4  # one recording a part at best: the run has heard no more than three notes
