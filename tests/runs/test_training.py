@@ -19,6 +19,8 @@ from multimodal_attn.runs.checkpoint import find_checkpoint, load
 from multimodal_attn.runs.evaluate import evaluate
 from multimodal_attn.runs.train import resumed_config, train
 from multimodal_attn.runs.transcribe import Transcriber, decoder_of
+from multimodal_attn.training.module import Seq2SeqModule
+from multimodal_attn.types import Hypothesis, Memory
 
 CONF = str(Path(__file__).parents[2] / "conf")
 NOTES = {"low": 300.0, "mid": 900.0, "high": 2700.0}
@@ -219,6 +221,41 @@ def test_word_times_that_a_run_cannot_give_are_refused(picture_run: Path) -> Non
     ):
         with pytest.raises(ValueError, match=expected):
             evaluate(compose("evaluate", f"run={picture_run}", "device=cpu", override))
+
+
+def test_texts_that_look_wrong_are_flagged_and_counted(speech_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = [([], False), ([4] * 5, False), ([4, 5] * 4, True), ([4, 5], True), ([4, 5], False)]
+    expected = [["empty"], ["looped"], ["looped", "hit_max_length"], ["hit_max_length"], []]
+
+    def decode(self: Seq2SeqModule, memory: Memory, search: object) -> list[list[Hypothesis]]:
+        size = memory.mask.shape[1]
+        made = [
+            Hypothesis(tokens, -1.0, torch.zeros(len(tokens)), torch.full((len(tokens), 1, size), 1 / size), cut)
+            for tokens, cut in shapes
+        ]
+        return [[made[index % 5], made[(index + 1) % 5]] for index in range(len(memory.mask))]
+
+    monkeypatch.setattr(Seq2SeqModule, "decode", decode)
+    metrics = evaluate(compose("evaluate", f"run={speech_run}", "device=cpu"))
+    path = speech_run / "evaluation" / "val" / "predictions.jsonl"
+    predictions = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [p["flags"] for p in predictions] == (2 * expected)[:8]
+    assert [p["others"][0]["flags"] for p in predictions] == (2 * expected)[1:9]
+    assert predictions[0]["words"] == []
+    assert (metrics["num_empty"], metrics["num_looped"], metrics["num_hit_max_length"]) == (2, 4, 3)
+
+
+def test_every_scorer_of_every_text_stands_in_the_predictions(speech_run: Path) -> None:
+    evaluate(compose("evaluate", f"run={speech_run}", "device=cpu", "search.ctc_weight=0.3", "search.length_bonus=0.1"))
+    path = speech_run / "evaluation" / "val" / "predictions.jsonl"
+    for line in path.read_text().splitlines():
+        prediction = json.loads(line)
+        texts = [prediction, *prediction["others"]]
+        assert [text["score"] for text in texts] == sorted((text["score"] for text in texts), reverse=True)
+        assert len(texts) > 1
+        for text in texts:
+            assert set(text["scores"]) == {"decoder", "ctc", "length"}
+            assert sum(text["scores"].values()) == pytest.approx(text["score"])
 
 
 def test_predictor_reads_files_and_skips_what_it_cannot(speech_run: Path, notes: Path) -> None:
