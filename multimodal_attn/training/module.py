@@ -92,8 +92,13 @@ class Seq2SeqModule(pl.LightningModule):
 
     def _losses(self, batch: Batch, memory: Memory, output: DecoderOutput | None) -> tuple[Tensor, dict[str, Tensor]]:
         parts = {name: objective(self.model, batch, memory, output) for name, objective in self.objectives.items()}
-        total = sum(self.objectives[name].weight * part for name, part in parts.items())
+        total = sum(self._weight_now(self.objectives[name]) * part for name, part in parts.items())
         return torch.as_tensor(total), parts
+
+    def _weight_now(self, objective: nn.Module) -> Any:
+        """Its weight; 0 after its ``epochs``, if it has such. All parameters keep a gradient, as DDP wants it."""
+        epochs = getattr(objective, "epochs", None)
+        return objective.weight if epochs is None or self.current_epoch < epochs else 0.0
 
     def _sampling_now(self) -> float:
         if not self.sampling_probability:

@@ -521,6 +521,28 @@ def test_objectives_mix(picture_run: Path, tmp_path: Path) -> None:
     assert last["loss"] == pytest.approx(last["cross_entropy"] + 0.3 * last["self_critical"], rel=1e-4)
 
 
+def test_ctc_counts_in_its_first_epochs_only(notes: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(
+        folder,
+        "experiment=listen_attend_spell_grid",
+        "data=manifest",
+        f"data.train={notes / 'val.csv'}",
+        f"data.val={notes / 'val.csv'}",
+        "encoder.hidden_dim=16",
+        "trainer.precision=32-true",
+        "objective.ctc.epochs=1",
+        "trainer.max_epochs=3",
+        "trainer.log_every_n_steps=1",
+        *SMALL,
+    )
+    for split in ("train", "val"):
+        loss, by_text, by_ctc = (values(folder, f"{split}/{name}") for name in ("loss", "cross_entropy", "ctc"))
+        assert len(loss) == 3
+        assert min(by_ctc) > 0.1  # it is still computed
+        assert loss == pytest.approx([by_text[0] + 0.3 * by_ctc[0], *by_text[1:]], rel=1e-4)
+
+
 def test_init_from_names_what_does_not_fit(picture_run: Path, tmp_path: Path) -> None:
     start = [f"init_from={picture_run}", *SHAPES]
     with pytest.raises(ValueError, match=r"init_from: the run holds another model .*decoder.hidden_dim: 32, there 48"):
