@@ -20,7 +20,12 @@ def main(arguments: list[str] | None = None) -> int:
     transcribe = commands.add_parser("transcribe", help="transcribe recordings of any length, with times")
     transcribe.add_argument("run", type=Path, help="folder of a trained run, or a checkpoint file")
     transcribe.add_argument("files", nargs="+", type=Path, help="recordings, or folders of them")
-    transcribe.add_argument("--format", choices=("txt", "json", "srt"), default="txt", help="default: txt")
+    transcribe.add_argument(
+        "--format", default="txt", help="txt, json, srt, vtt, ctm, textgrid, or several: srt,ctm (default: txt)"
+    )
+    transcribe.add_argument(
+        "--word-times", default="attention", help="attention or, for a run trained with CTC, ctc (default: attention)"
+    )
     transcribe.add_argument("--output", type=Path, help="folder to write NAME.FORMAT into; default: print")
     transcribe.add_argument("--width", type=int, default=5, help="of the beam (default: 5)")
     transcribe.add_argument(
@@ -83,41 +88,51 @@ def _transcribe(options: argparse.Namespace) -> int:
     from multimodal_attn.data.audio import SUFFIXES
     from multimodal_attn.data.files import find_files
     from multimodal_attn.runs.checkpoint import load
-    from multimodal_attn.runs.transcribe import Transcriber, decoder_of, render
+    from multimodal_attn.runs.transcribe import Transcriber, decoder_of
+    from multimodal_attn.runs.transcript import ENDINGS, FORMATS, ONE_RECORDING, render
     from multimodal_attn.types import UnreadableError
 
+    kinds = options.format.split(",")
+    if unknown := [kind for kind in kinds if kind not in FORMATS]:
+        raise ValueError(f"--format: {unknown[0]!r}; expected one or more of {','.join(FORMATS)}")
     paths, others = find_files(options.files, SUFFIXES)
     for error in others:
         print(f"skipped {error}", file=sys.stderr)
-    if options.format == "srt" and len(paths) > 1 and options.output is None:
-        raise ValueError("--format srt: subtitles belong to one recording; with several, expected --output FOLDER")
-    names = [path.with_suffix(f".{options.format}").name for path in paths]
+    if options.output is None and (len(kinds) > 1 or (kinds[0] in ONE_RECORDING and len(paths) > 1)):
+        raise ValueError(
+            f"--format {options.format}: of {len(paths)} recordings, these are files of their own; expected --output"
+            " FOLDER"
+        )
+    files = [[path.with_suffix(f".{ENDINGS[kind]}").name for kind in kinds] for path in paths]
+    names = [names[0] for names in files]
     if options.output is not None and len(set(names)) < len(names):
         raise ValueError(f"--output: two recordings would both be written to {max(names, key=names.count)}")
     run = load(options.run)
     data = run.config.data
     transcriber = Transcriber(
-        decoder_of(run, options.width),
+        decoder_of(run, options.width, options.word_times),
         data.sample_rate,
         options.max_seconds or data.get("max_seconds") or 20.0,
         options.overlap,
         options.batch_size,
     )
     done = 0
-    for path, name in zip(paths, names, strict=True):
+    for path, names in zip(paths, files, strict=True):
         try:
-            text = render(transcriber(path), path, options.format)
+            transcript = transcriber(path)
         except UnreadableError as error:
             print(f"skipped {error}", file=sys.stderr)
             continue
         done += 1
-        if options.output is not None:
-            options.output.mkdir(parents=True, exist_ok=True)
-            (options.output / name).write_text(text, encoding="utf-8")
-            print(options.output / name)
-        else:
-            # The name stands above the lines where there is more than one recording; a line of json has it already.
-            print((f"# {path}\n" if options.format == "txt" and len(paths) > 1 else "") + text, end="", flush=True)
+        for kind, name in zip(kinds, names, strict=True):
+            text = render(transcript, path, kind)
+            if options.output is not None:
+                options.output.mkdir(parents=True, exist_ok=True)
+                (options.output / name).write_text(text, encoding="utf-8")
+                print(options.output / name)
+            else:
+                # The name stands above the lines where there is more than one recording; json and ctm have it already.
+                print((f"# {path}\n" if kind == "txt" and len(paths) > 1 else "") + text, end="", flush=True)
     return 0 if done else 1
 
 

@@ -23,8 +23,8 @@ class AttentionScores:
       and ``pointing_num_words``.
     - timing, over the correctly recognised words, ``onset_num_words``: ``onset_error_ms`` (median), ``onset_bias_ms``
       (median with its sign, positive = late), ``onset_within_20_ms`` and so on, the same of ``offset``, and each again
-      as ``onset_peak_...`` from the plain peak in place of the monotonic path; ``onset_even_ms`` is the error if the
-      words were spread evenly over the recording.
+      as ``onset_peak_...`` from the plain peak in place of the monotonic path, and as ``ctc_onset_...`` from CTC
+      without attention; ``onset_even_ms`` is the error if the words were spread evenly over the recording.
     - shape: ``attention_entropy`` and ``attention_peak``, means over the tokens that were compared with the truth,
       or over the written ones where there is no truth; the other ``attention_...`` over the written texts.
     """
@@ -35,7 +35,7 @@ class AttentionScores:
     def reset(self) -> None:
         """Forgets all examples."""
         self._grounded: dict[str, list[Grounding]] = {"": [], "_next": [], "_uniform": [], "_centre": []}
-        self._late: dict[str, list[float]] = {}  # milliseconds of each word: onset, offset, onset_peak, ..., onset_even
+        self._late: dict[str, list[float]] = {}  # milliseconds of each word: onset, offset, onset_peak, ..., ctc_onset
         self._compared: list[np.ndarray] = []  # (2,) relative entropy and largest weight of each token
         self._written: list[np.ndarray] = []
         self._effective: list[float] = []
@@ -88,7 +88,13 @@ class AttentionScores:
                 self._grounded["_next"].append(ground(following[stop], cells))
 
     def update_times(
-        self, weights: np.ndarray, spans: list[tuple[int, int]], words: list[str], target: Target, timeline: Timeline
+        self,
+        weights: np.ndarray,
+        spans: list[tuple[int, int]],
+        words: list[str],
+        target: Target,
+        timeline: Timeline,
+        by_ctc: list[Span] | None = None,
     ) -> None:
         """Adds one transcribed recording.
 
@@ -98,6 +104,7 @@ class AttentionScores:
             words: of the hypothesis.
             target: with the times of its words.
             timeline: where the positions lie.
+            by_ctc: when CTC hears each word, where it was asked.
 
         Shapes:
             weights: (T, N, S), S unpadded.
@@ -110,17 +117,19 @@ class AttentionScores:
         step = timeline.step_seconds * tokens.shape[1] / max(1, len(words))
         even = [timeline.offset_seconds + step * index for index in range(len(words))]
         heard = {
-            "": onset_times(tokens, timeline, spans),
-            "_peak": onset_times(tokens, timeline, spans, method="peak"),
-            "_even": [Span(start, start + step) for start in even],
+            "{}": onset_times(tokens, timeline, spans),
+            "{}_peak": onset_times(tokens, timeline, spans, method="peak"),
+            "{}_even": [Span(start, start + step) for start in even],
         }
+        if by_ctc is not None:
+            heard["ctc_{}"] = by_ctc
         for index, true in align_words(words, reference):
             if index is None or true is None or words[index] != reference[true]:
                 continue
             truth = target.times[true]
-            for method, found in heard.items():
-                self._note_late(f"onset{method}", found[index].start - truth.start)
-                self._note_late(f"offset{method}", found[index].end - truth.end)
+            for name, found in heard.items():
+                self._note_late(name.format("onset"), found[index].start - truth.start)
+                self._note_late(name.format("offset"), found[index].end - truth.end)
 
     def _note_late(self, name: str, seconds: float) -> None:
         self._late.setdefault(name, []).append(1000 * seconds)

@@ -20,12 +20,15 @@ from multimodal_attn.evaluation.java_scores import check_java_scores, java_score
 from multimodal_attn.inspection.decode import decode_examples
 from multimodal_attn.inspection.page import write_page
 from multimodal_attn.inspection.record import AttentionRecord
+from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.runs.build import build_search, cache_features
 from multimodal_attn.runs.checkpoint import Run, load
 from multimodal_attn.runs.faithfulness import measure_faithfulness
 from multimodal_attn.runs.language_model import load_language_model
+from multimodal_attn.runs.transcript import ENDINGS, Transcript, render
+from multimodal_attn.runs.word_times import check_source, ctc_spans, timed_words
 from multimodal_attn.search import Search
-from multimodal_attn.types import Example, UnreadableError
+from multimodal_attn.types import Batch, Example, Hypothesis, Memory, Timeline, UnreadableError
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     run = load(config.run, config.checkpoint, {f"data.{key}": value for key, value in config.data.items()})
     if config.extra_scores and not isinstance(run.module.scores, CaptionScores):
         raise ValueError(f"extra_scores: {list(config.extra_scores)}; expected [] for a run that writes no captions")
+    _check_word_times(run, config)
     device = config.device if config.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     search = _search(run, config, device)
     run.module.to(device)
@@ -55,7 +59,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     folder = run.folder / "evaluation" / config.split
     folder.mkdir(parents=True, exist_ok=True)
 
-    predictions, weights, skipped = _decode_split(run, config, search, device)
+    predictions, weights, skipped = _decode_split(run, config, search, device, folder / "words")
     skipped = run.data.skipped(config.split) + skipped
     metrics = run.module.scores([p["text"] for p in predictions], [p["references"] for p in predictions])
     if isinstance(run.module.scores, CaptionScores):
@@ -72,6 +76,8 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     metrics |= {
         f"num_{flag}": sum(flag in p["flags"] for p in predictions) for flag in ("empty", "looped", "hit_max_length")
     }
+    if config.word_times == "ctc":
+        metrics["num_without_ctc_path"] = sum(p["word_times"] != "ctc" for p in predictions)
     alarms: list[str] = []
     if config.faithfulness:
         examples = _spread_examples(run, config.split, config.faithfulness_examples)
@@ -108,9 +114,18 @@ def _training_texts(run: Run) -> list[str] | None:
         return None
 
 
+def _check_word_times(run: Run, config: DictConfig) -> None:
+    check_source(config.word_times, run)
+    unknown = [kind for kind in config.transcripts if kind not in ENDINGS]
+    if unknown or (config.transcripts and isinstance(run.module.model.encoder, PictureEncoder)):
+        raise ValueError(
+            f"transcripts: {list(config.transcripts)}; expected some of {', '.join(ENDINGS)}, for a run of recordings"
+        )
+
+
 @torch.no_grad()
 def _decode_split(
-    run: Run, config: DictConfig, search: Search, device: str
+    run: Run, config: DictConfig, search: Search, device: str, words_folder: Path
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray], list[UnreadableError]]:
     module, data = run.module, run.data
     predictions: list[dict[str, Any]] = []
@@ -125,7 +140,7 @@ def _decode_split(
         output, memory = module.model(batch)
         for index, hypotheses in enumerate(module.decode(memory, search)):
             best = hypotheses[0]
-            module.score_attention(batch, index, memory, output, best)
+            module.score_attention(batch, index, memory, output, best, ctc_spans(run, memory, index, best))
             real = int(memory.mask[index].sum())
             weights[str(len(predictions))] = best.weights[..., :real].to(torch.float16).numpy()
             predictions.append(
@@ -151,11 +166,26 @@ def _decode_split(
                     "attention": str(len(predictions)),  # name of the (tokens, heads, positions) array in attention.npz
                 }
             )
+            if isinstance(memory.layout, Timeline):
+                predictions[-1] |= _timed(run, config, batch, index, memory, best, words_folder)
     return predictions, weights, skipped
 
 
 def _rounded(values: list[float]) -> list[float]:
     return [round(value, 4) for value in values]
+
+
+def _timed(
+    run: Run, config: DictConfig, batch: Batch, index: int, memory: Memory, best: Hypothesis, folder: Path
+) -> dict[str, Any]:
+    """What predictions.jsonl says of a recording's words; writes its files of ``transcripts``."""
+    timed = timed_words(run, memory, index, best, config.word_times)
+    transcript = Transcript(timed.words, float(batch.source_lengths[index]) / run.config.data.sample_rate)
+    name = batch.keys[index].replace("/", "-")
+    for kind in config.transcripts:
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.{ENDINGS[kind]}").write_text(render(transcript, name, kind), encoding="utf-8")
+    return {"word_times": timed.source, "words": [word.as_dict() for word in timed.words]}
 
 
 def _spread_examples(run: Run, split: str, number: int) -> list[Example]:

@@ -1,37 +1,24 @@
-"""Transcripts of recordings of any length, with the time of every word, as text, json or subtitles."""
+"""Transcripts of recordings of any length, with the time of every word."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable
 from difflib import SequenceMatcher
-from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from multimodal_attn.data.audio import read_audio
+from multimodal_attn.data.collate import Collate
 from multimodal_attn.data.segmentation import cuts, is_silent, levels, segments
-from multimodal_attn.evaluation.timing import onset_times
-from multimodal_attn.inspection.decode import decode_examples
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.runs.checkpoint import Run
+from multimodal_attn.runs.transcript import Transcript, Word
+from multimodal_attn.runs.word_times import check_source, timed_words
 from multimodal_attn.search import BeamSearch
-from multimodal_attn.types import Example, Span, Timeline
-
-FORMATS = ("txt", "json", "srt")
-_LINE_WORDS, _LINE_GAP_SECONDS = 12, 0.7  # a line of text ends after so many words, or at such a pause
-
-
-class Word(NamedTuple):
-    """A word with its time in seconds from the start of the recording."""
-
-    text: str
-    start: float
-    end: float
-
+from multimodal_attn.types import Example, Span
 
 Decode = Callable[[list[Tensor]], list[list[Word]]]
 """Waveforms to words, with times from the start of each waveform."""
@@ -70,8 +57,8 @@ class Transcriber:
         self.decode, self.sample_rate, self.batch_size = decode, sample_rate, batch_size
         self.max_seconds, self.overlap_seconds = max_seconds, overlap_seconds
 
-    def __call__(self, path: str | Path) -> list[Word]:
-        """The words of a recording.
+    def __call__(self, path: str | Path) -> Transcript:
+        """The words of a recording, with times from its start.
 
         Raises:
             UnreadableError: if it cannot be decoded.
@@ -89,7 +76,7 @@ class Transcriber:
         joined = decoded.get(parts[0], [])
         for cut, span in zip(cut_at, parts[1:], strict=True):
             joined = join(joined, decoded.get(span, []), cut, self.overlap_seconds)
-        return joined
+        return Transcript(joined, parts[-1].end)
 
 
 def join(left: list[Word], right: list[Word], cut: float, overlap_seconds: float) -> list[Word]:
@@ -110,69 +97,36 @@ def join(left: list[Word], right: list[Word], cut: float, overlap_seconds: float
     ]
 
 
-@torch.no_grad()
-def decoder_of(run: Run, width: int = 5) -> Decode:
-    """Decodes with a run's model and a beam, on a GPU if there is one; times come from attention.
+def decoder_of(run: Run, width: int = 5, word_times: str = "attention") -> Decode:
+    """Decodes with a run's model and a beam, on a GPU if there is one.
+
+    Args:
+        run: that was trained on recordings.
+        width: of the beam.
+        word_times: where the times of words come from, "attention" or "ctc". Where CTC has no path for a text, a
+            warning says so and they come from attention.
 
     Raises:
-        ValueError: if the run was not trained on recordings.
+        ValueError: if the run was not trained on recordings, or not with CTC where that is asked for.
     """
     if isinstance(run.module.model.encoder, PictureEncoder):
         raise ValueError(f"run: '{run.folder}' was trained on pictures; expected one that was trained on recordings")
-    module = run.module.to("cuda" if torch.cuda.is_available() else "cpu")
+    check_source(word_times, run)
+    module = run.module.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     limits = run.config.search
     search = BeamSearch(width, max_length=limits.max_length, max_length_ratio=limits.max_length_ratio)
+    collate = Collate(module.tokenizer)
 
+    @torch.no_grad()
     def decode(waveforms: list[Tensor]) -> list[list[Word]]:
+        memory = module.model.encode(collate([Example("", waveform) for waveform in waveforms]).to(module.device))
         results = []
-        for record in decode_examples(module, [Example("", waveform) for waveform in waveforms], search):
-            assert isinstance(record.layout, Timeline)
-            spans = onset_times(
-                record.weights.mean(axis=1), record.layout, [(first, stop) for _, first, stop in record.words]
-            )
-            results.append([Word(w, *span) for (w, _, _), span in zip(record.words, spans, strict=True)])
+        for index, hypotheses in enumerate(module.decode(memory, search)):
+            timed = timed_words(run, memory, index, hypotheses[0], word_times)
+            if timed.source != word_times:
+                text = " ".join(word.text for word in timed.words)
+                warnings.warn(f"times by attention, CTC has no path for: {text}", stacklevel=2)
+            results.append(timed.words)
         return results
 
     return decode
-
-
-def lines(words: list[Word]) -> Iterator[list[Word]]:
-    """Words in lines that can be read at a glance: at most twelve words, and no pause within."""
-    line = words[:1]
-    for before, word in pairwise(words):
-        if len(line) >= _LINE_WORDS or word.start - before.end > _LINE_GAP_SECONDS:
-            yield line
-            line = []
-        line.append(word)
-    if line:
-        yield line
-
-
-def render(words: list[Word], path: str | Path, kind: str) -> str:
-    """A transcript as text (start, end and words, separated by tabs), a line of json, or srt subtitles.
-
-    Raises:
-        ValueError: for another format.
-    """
-    if kind not in FORMATS:
-        raise ValueError(f"format: {kind!r}; expected one of {', '.join(FORMATS)}")
-    rows = [(line[0].start, line[-1].end, " ".join(word.text for word in line)) for line in lines(words)]
-    if kind == "txt":
-        return "".join(f"{_clock(start)}\t{_clock(end)}\t{text}\n" for start, end, text in rows)
-    if kind == "srt":
-        return "".join(
-            f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text}\n\n"
-            for number, (start, end, text) in enumerate(rows, start=1)
-        )
-    content = {
-        "file": str(path),
-        "text": " ".join(word.text for word in words),
-        "words": [{"word": w.text, "start": round(w.start, 3), "end": round(w.end, 3)} for w in words],
-    }
-    return json.dumps(content, ensure_ascii=False) + "\n"
-
-
-def _clock(seconds: float, point: str = ".") -> str:
-    milliseconds = round(seconds * 1000)
-    minutes, rest = divmod(milliseconds, 60_000)
-    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}{point}{rest % 1000:03d}"

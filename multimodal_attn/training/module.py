@@ -16,7 +16,7 @@ from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search import BeamSearch, Search
 from multimodal_attn.training.gather import gather
 from multimodal_attn.training.objectives import BoxSupervision, WholeTextObjective
-from multimodal_attn.types import Batch, DecoderOutput, Grid, Hypothesis, Memory, Timeline
+from multimodal_attn.types import Batch, DecoderOutput, Grid, Hypothesis, Memory, Span, Timeline
 
 Scores = Callable[[list[str], list[list[str]]], dict[str, float]]
 
@@ -98,8 +98,13 @@ class Seq2SeqModule(pl.LightningModule):
 
     def _losses(self, batch: Batch, memory: Memory, output: DecoderOutput | None) -> tuple[Tensor, dict[str, Tensor]]:
         parts = {name: objective(self.model, batch, memory, output) for name, objective in self.objectives.items()}
-        total = sum(self.objectives[name].weight * part for name, part in parts.items())
+        total = sum(self._weight_now(self.objectives[name]) * part for name, part in parts.items())
         return torch.as_tensor(total), parts
+
+    def _weight_now(self, objective: nn.Module) -> Any:
+        """Its weight; 0 after its ``epochs``, if it has such. All parameters keep a gradient, as DDP wants it."""
+        epochs = getattr(objective, "epochs", None)
+        return objective.weight if epochs is None or self.current_epoch < epochs else 0.0
 
     def _sampling_now(self) -> float:
         if not self.sampling_probability:
@@ -175,9 +180,15 @@ class Seq2SeqModule(pl.LightningModule):
         return search(self.model.decoder, memory)
 
     def score_attention(
-        self, batch: Batch, index: int, memory: Memory, output: DecoderOutput, hypothesis: Hypothesis
+        self,
+        batch: Batch,
+        index: int,
+        memory: Memory,
+        output: DecoderOutput,
+        hypothesis: Hypothesis,
+        ctc_times: list[Span] | None = None,
     ) -> None:
-        """Adds one source to ``attention_scores``.
+        """Adds one source to ``attention_scores``; ``ctc_times`` say when CTC hears each word of the hypothesis.
 
         Boxes are compared along the reference captions (teacher-forced: only their words have true boxes), word times
         and the shape of the maps along what the model wrote freely.
@@ -197,7 +208,7 @@ class Seq2SeqModule(pl.LightningModule):
         elif isinstance(memory.layout, Timeline) and targets and targets[0].times:
             words = self.tokenizer.decode(hypothesis.tokens).split()
             self.attention_scores.update_times(
-                written, self.tokenizer.word_spans(hypothesis.tokens), words, targets[0], memory.layout
+                written, self.tokenizer.word_spans(hypothesis.tokens), words, targets[0], memory.layout, ctc_times
             )
 
     # ------------------------------------------------------------------------------------------- checkpoint

@@ -55,6 +55,22 @@ def test_onset_scores_compare_correct_words_only() -> None:
     assert found["onset_even_ms"] == pytest.approx((100 + abs(2000 / 3 - 800)) / 2)
 
 
+def test_times_by_ctc_stand_beside_those_of_attention() -> None:
+    target = Target("bin red", times=(Span(0.1, 0.3), Span(0.3, 0.5)))
+    scores = AttentionScores()
+    arguments = (one_hot(10, 1, 3)[:, None], [(0, 1), (1, 2)], ["bin", "red"], target, Timeline(STEP))
+    scores.update_times(*arguments)
+    without = scores.compute()
+    assert not any(name.startswith("ctc") for name in without)
+    scores.reset()
+    scores.update_times(*arguments, [Span(0.13, 0.25), Span(0.35, 0.5)])
+    found = scores.compute()
+    assert without.items() <= found.items()
+    assert found["ctc_onset_error_ms"] == pytest.approx(40)
+    assert found["ctc_offset_bias_ms"] == pytest.approx(-25)
+    assert found["ctc_onset_within_50_ms"] == 1
+
+
 def test_late_is_positive() -> None:
     scores = AttentionScores()
     target = Target("two", times=(Span(0.1, 0.3),))

@@ -19,6 +19,8 @@ from multimodal_attn.runs.checkpoint import find_checkpoint, load
 from multimodal_attn.runs.evaluate import evaluate
 from multimodal_attn.runs.train import resumed_config, train
 from multimodal_attn.runs.transcribe import Transcriber, decoder_of
+from multimodal_attn.training.module import Seq2SeqModule
+from multimodal_attn.types import Hypothesis, Memory
 
 CONF = str(Path(__file__).parents[2] / "conf")
 NOTES = {"low": 300.0, "mid": 900.0, "high": 2700.0}
@@ -223,6 +225,78 @@ def test_evaluation_of_speech_scores_words(speech_run: Path) -> None:
     assert metrics["wer"] < 0.2
 
 
+def test_words_have_times_by_ctc_when_asked_for(speech_run: Path) -> None:
+    overrides = [f"run={speech_run}", "device=cpu", "page_examples=1"]
+    evaluate(compose("evaluate", *overrides))
+    folder = speech_run / "evaluation" / "val"
+
+    def predictions() -> list[dict]:
+        return [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+
+    by_attention = predictions()
+    metrics = evaluate(compose("evaluate", *overrides, "word_times=ctc", "transcripts=[ctm,textgrid]"))
+    by_ctc = predictions()
+    assert metrics["num_without_ctc_path"] == 0
+    differ = 0
+    for one, other in zip(by_attention, by_ctc, strict=True):
+        assert (one["word_times"], other["word_times"]) == ("attention", "ctc")
+        assert [word["word"] for word in one["words"]] == [word["word"] for word in other["words"]]
+        assert [word["word"] for word in other["words"]] == other["text"].split()
+        differ += one["words"] != other["words"]
+        rows = [line.split() for line in (folder / "words" / f"{other['key']}.ctm").read_text().splitlines()]
+        assert [(row[4], float(row[2])) for row in rows] == [(word["word"], word["start"]) for word in other["words"]]
+        assert (folder / "words" / f"{other['key']}.TextGrid").is_file()
+        # Notes of 0.3 s: CTC writes each while it sounds, or soon after.
+        for index, word in enumerate(other["words"]):
+            assert 0.3 * index - 0.1 < word["start"] < 0.3 * index + 0.5
+    assert differ > 4
+
+
+def test_word_times_that_a_run_cannot_give_are_refused(picture_run: Path) -> None:
+    for override, expected in (
+        ("word_times=ctc", r"word_times: ctc; .* was trained without CTC"),
+        ("word_times=guess", r"word_times: 'guess'; expected attention or ctc"),
+        ("transcripts=[srt]", r"transcripts: \['srt'\]; expected some of .* for a run of recordings"),
+    ):
+        with pytest.raises(ValueError, match=expected):
+            evaluate(compose("evaluate", f"run={picture_run}", "device=cpu", override))
+
+
+def test_texts_that_look_wrong_are_flagged_and_counted(speech_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = [([], False), ([4] * 5, False), ([4, 5] * 4, True), ([4, 5], True), ([4, 5], False)]
+    expected = [["empty"], ["looped"], ["looped", "hit_max_length"], ["hit_max_length"], []]
+
+    def decode(self: Seq2SeqModule, memory: Memory, search: object) -> list[list[Hypothesis]]:
+        size = memory.mask.shape[1]
+        made = [
+            Hypothesis(tokens, -1.0, torch.zeros(len(tokens)), torch.full((len(tokens), 1, size), 1 / size), cut)
+            for tokens, cut in shapes
+        ]
+        return [[made[index % 5], made[(index + 1) % 5]] for index in range(len(memory.mask))]
+
+    monkeypatch.setattr(Seq2SeqModule, "decode", decode)
+    metrics = evaluate(compose("evaluate", f"run={speech_run}", "device=cpu"))
+    path = speech_run / "evaluation" / "val" / "predictions.jsonl"
+    predictions = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [p["flags"] for p in predictions] == (2 * expected)[:8]
+    assert [p["others"][0]["flags"] for p in predictions] == (2 * expected)[1:9]
+    assert predictions[0]["words"] == []
+    assert (metrics["num_empty"], metrics["num_looped"], metrics["num_hit_max_length"]) == (2, 4, 3)
+
+
+def test_every_scorer_of_every_text_stands_in_the_predictions(speech_run: Path) -> None:
+    evaluate(compose("evaluate", f"run={speech_run}", "device=cpu", "search.ctc_weight=0.3", "search.length_bonus=0.1"))
+    path = speech_run / "evaluation" / "val" / "predictions.jsonl"
+    for line in path.read_text().splitlines():
+        prediction = json.loads(line)
+        texts = [prediction, *prediction["others"]]
+        assert [text["score"] for text in texts] == sorted((text["score"] for text in texts), reverse=True)
+        assert len(texts) > 1
+        for text in texts:
+            assert set(text["scores"]) == {"decoder", "ctc", "length"}
+            assert sum(text["scores"].values()) == pytest.approx(text["score"])
+
+
 def test_predictor_reads_files_and_skips_what_it_cannot(speech_run: Path, notes: Path) -> None:
     predictor = load_predictor(speech_run)
     record, *skipped = predictor.predict([notes / "val0.flac", notes / "train.csv", notes / "missing.wav"])
@@ -240,7 +314,7 @@ def test_long_recording_is_transcribed_in_parts(speech_run: Path, notes: Path, t
     path = tmp_path / "long.flac"
     soundfile.write(path, np.concatenate(sound), 16000)
     transcriber = Transcriber(decoder_of(load(speech_run)), 16000, max_seconds=2.0, overlap_seconds=0.2)
-    words = transcriber(path)
+    words = transcriber(path).words
     found = [word.text for word in words]
     errors = sum(a is None or b is None or found[a] != expected[b] for a, b in align_words(found, expected))
     assert errors / len(expected) < 0.4  # one recording a part at best: the run has heard no more than three notes
@@ -483,6 +557,28 @@ def test_objectives_mix(picture_run: Path, tmp_path: Path) -> None:
     )
     last = {name: values(folder, f"val/{name}")[-1] for name in ("loss", "cross_entropy", "self_critical")}
     assert last["loss"] == pytest.approx(last["cross_entropy"] + 0.3 * last["self_critical"], rel=1e-4)
+
+
+def test_ctc_counts_in_its_first_epochs_only(notes: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(
+        folder,
+        "experiment=listen_attend_spell_grid",
+        "data=manifest",
+        f"data.train={notes / 'val.csv'}",
+        f"data.val={notes / 'val.csv'}",
+        "encoder.hidden_dim=16",
+        "trainer.precision=32-true",
+        "objective.ctc.epochs=1",
+        "trainer.max_epochs=3",
+        "trainer.log_every_n_steps=1",
+        *SMALL,
+    )
+    for split in ("train", "val"):
+        loss, by_text, by_ctc = (values(folder, f"{split}/{name}") for name in ("loss", "cross_entropy", "ctc"))
+        assert len(loss) == 3
+        assert min(by_ctc) > 0.1  # it is still computed
+        assert loss == pytest.approx([by_text[0] + 0.3 * by_ctc[0], *by_text[1:]], rel=1e-4)
 
 
 def test_init_from_names_what_does_not_fit(picture_run: Path, tmp_path: Path) -> None:

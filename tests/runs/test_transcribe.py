@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,8 @@ import pytest
 import soundfile
 import torch
 
-from multimodal_attn.runs.transcribe import Transcriber, Word, join, lines, render
+from multimodal_attn.runs.transcribe import Transcriber, join
+from multimodal_attn.runs.transcript import Word
 
 RATE = 8000
 
@@ -51,7 +51,8 @@ def test_parts_are_joined_to_the_whole(tmp_path: Path, gap: float) -> None:
         longest.append(max(map(len, waveforms)) / RATE)
         return listen(waveforms)
 
-    words = Transcriber(decode, RATE, max_seconds=6.0, overlap_seconds=1.5, batch_size=3)(path)
+    words, seconds = Transcriber(decode, RATE, max_seconds=6.0, overlap_seconds=1.5, batch_size=3)(path)
+    assert seconds == pytest.approx(100 * gap + 1, abs=0.01)
     assert [word.text for word in words] == [f"p{pitch}" for _, pitch in bursts]
     assert [word.start for word in words] == pytest.approx([start for start, _ in bursts], abs=0.03)
     assert max(longest) <= 6.01
@@ -66,7 +67,7 @@ def test_silence_is_not_decoded(tmp_path: Path) -> None:
         decoded.append(len(waveforms))
         return listen(waveforms)
 
-    words = Transcriber(decode, RATE, max_seconds=5.0)(path)
+    words = Transcriber(decode, RATE, max_seconds=5.0)(path).words
     assert [(word.text, round(word.start, 1)) for word in words] == [("p5", 1.0), ("p7", 55.0)]
     assert sum(decoded) <= 4
 
@@ -84,26 +85,6 @@ def test_without_agreement_the_cut_decides() -> None:
     left, right = spoken("one two thr", 8.6), spoken("oo three four", 9.0)
     # The middles lie at 8.75, 9.15, 9.55 and at 9.15, 9.55, 9.95.
     assert [word.text for word in join(left, right, 9.4, 1.0)] == "one two three four".split()
-
-
-def test_formats() -> None:
-    words = [*spoken("one two", 3599.5), *spoken("three", 3601.0)]
-    assert [[word.text for word in line] for line in lines(words)] == [["one", "two"], ["three"]]
-    assert render(words, "a.wav", "txt") == "00:59:59.500\t01:00:00.200\tone two\n01:00:01.000\t01:00:01.300\tthree\n"
-    assert render(words, "a.wav", "srt") == (
-        "1\n00:59:59,500 --> 01:00:00,200\none two\n\n2\n01:00:01,000 --> 01:00:01,300\nthree\n\n"
-    )
-    content = json.loads(render(words, "a.wav", "json"))
-    assert content["text"] == "one two three"
-    assert content["words"][1] == {"word": "two", "start": 3599.9, "end": 3600.2}
-    assert render([], "a.wav", "txt") == ""
-    with pytest.raises(ValueError, match=r"format: 'doc'; expected one of txt, json, srt"):
-        render(words, "a.wav", "doc")
-
-
-def test_long_lines_are_broken() -> None:
-    words = spoken(" ".join(map(str, range(30))), 0.0)
-    assert [len(line) for line in lines(words)] == [12, 12, 6]
 
 
 def test_overlap_must_leave_room() -> None:

@@ -158,5 +158,7 @@ def test_ctc_text_that_does_not_fit_adds_nothing() -> None:
 
 
 def test_choices_are_checked() -> None:
+    with pytest.raises(ValueError, match=r"objective.ctc.epochs: 0; expected at least 1, or null"):
+        CTC(epochs=0)
     with pytest.raises(ValueError, match=r"objective.doubly_stochastic.target: 'two'"):
         DoublyStochastic(target="two")  # type: ignore[arg-type]

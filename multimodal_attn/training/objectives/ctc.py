@@ -24,13 +24,20 @@ class CTC(nn.Module):
 
     Args:
         weight: of this objective in the sum.
+        epochs: in so many first epochs; None for all. After them it is still computed and logged, with weight 0, but
+            the CTC head no longer follows the encoder: neither decode nor time words with it then.
+
+    Raises:
+        ValueError: if ``epochs`` is below 1.
     """
 
     needs_ctc_head = True
 
-    def __init__(self, weight: float = 0.3) -> None:
+    def __init__(self, weight: float = 0.3, epochs: int | None = None) -> None:
         super().__init__()
-        self.weight = weight
+        if epochs is not None and epochs < 1:
+            raise ValueError(f"objective.ctc.epochs: {epochs}; expected at least 1, or null for all")
+        self.weight, self.epochs = weight, epochs
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
         log_probs = model.ctc_logits(memory).float().log_softmax(-1).transpose(0, 1)  # (S, B, V)

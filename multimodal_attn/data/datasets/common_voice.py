@@ -1,0 +1,83 @@
+"""Mozilla Common Voice: sentences read by volunteers (Ardila et al. 2020), one language as it is downloaded."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from multimodal_attn.data.datasets.recordings import Entry, Recordings
+from multimodal_attn.types import UnreadableError
+
+LAYOUT = "train.tsv, dev.tsv, test.tsv (with the columns path and sentence) and clips/*.mp3 in a language's folder"
+DURATIONS = "clip_durations.tsv"
+"""Milliseconds of each clip: newer releases have it, and without it every clip has to be opened once."""
+
+
+class CommonVoice(Recordings):
+    """The clips of a language's tables.
+
+    Args:
+        split: "train", "val" or "test".
+        root: folder of a language, such as ``cv-corpus-17.0/en``.
+        train: table for training, without ``.tsv``: ``train``, ``validated``, ...
+        val: table for validation.
+        test: table for testing.
+        sample_rate: to resample to, in Hz.
+
+    Raises:
+        ValueError: if the table or one of its columns is missing, or there are no clips.
+    """
+
+    def __init__(
+        self,
+        split: str,
+        root: str | Path,
+        train: str = "train",
+        val: str = "dev",
+        test: str = "test",
+        sample_rate: int = 16000,
+    ) -> None:
+        name = {"train": train, "val": val, "test": test}[split]
+        folder = Path(root).expanduser()
+        table = folder / f"{name}.tsv"
+        for path, option in ((table, f"data.{split}: {name}"), (folder / "clips", "data.root")):
+            if not path.exists():
+                raise ValueError(f"{option}; '{folder}' has no {path.name}; expected {LAYOUT}")
+        bad: list[UnreadableError] = []
+        seconds = _durations(folder / DURATIONS)
+        entries = []
+        for line, (clip, sentence) in _cells(table, ("path", "sentence")):
+            if clip and sentence is not None:
+                file = clip if Path(clip).suffix else f"{clip}.mp3"  # early releases leave it out
+                entries.append(Entry(Path(file).stem, folder / "clips" / file, sentence, seconds.get(file)))
+            else:
+                bad.append(UnreadableError(f"{table}:{line}", "has no path or no sentence"))
+        super().__init__(entries, sample_rate, bad)
+
+
+def _cells(table: Path, columns: tuple[str, str]) -> list[tuple[int, tuple[str | None, str | None]]]:
+    """Line number and two cells of each row.
+
+    Raises:
+        ValueError: if a column is missing.
+    """
+    with table.open(encoding="utf-8", newline="") as file:
+        # Quotation marks belong to the sentences: the tables do not quote.
+        reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        found = reader.fieldnames or []
+        if missing := [column for column in columns if column not in found]:
+            raise ValueError(
+                f"data.root: '{table}' has the columns {', '.join(found) or '(none)'}; expected {' and '.join(missing)}"
+            )
+        return [(reader.line_num, (row[columns[0]], row[columns[1]])) for row in reader]
+
+
+def _durations(table: Path) -> dict[str, float]:
+    """Seconds of each clip, empty where no table says so."""
+    if not table.is_file():
+        return {}
+    rows = _cells(table, ("clip", "duration[ms]"))
+    try:
+        return {clip: float(duration) / 1000 for _, (clip, duration) in rows if clip and duration}
+    except ValueError as error:
+        raise ValueError(f"data.root: '{table}': {error}; expected milliseconds in the column duration[ms]") from None

@@ -1,0 +1,70 @@
+"""From waveforms to tokens: what a recording is decoded to does not depend on what it shares a batch with."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.search import BeamSearch, GreedySearch
+from multimodal_attn.types import Batch
+from tests.contracts.parts import SAMPLE_RATE, part
+from tests.contracts.test_decoder import VOCAB
+
+SECONDS = (0.7, 1.9, 0.3, 1.1, 2.3, 0.5, 1.6)  # the longest is neither first nor last
+SEARCHES = {
+    "greedy": GreedySearch(max_length=15),
+    "beam": BeamSearch(4, max_length=15),
+    "beam with CTC": BeamSearch(4, ctc_weight=0.4, ctc_candidates=8, max_length=15),
+}
+
+
+def model_of(encoder: str, decoder: str) -> Seq2Seq:
+    torch.manual_seed(3)
+    made = Seq2Seq(
+        part("encoder", encoder),  # type: ignore[arg-type]
+        part("decoder", decoder, attention=part("attention", "location")),  # type: ignore[arg-type]
+        vocab_size=VOCAB,
+        ctc_head=True,
+    )
+    with torch.no_grad():  # or every distribution would be nearly uniform
+        for module in (made.decoder, made.ctc_head):
+            for parameter in module.parameters():  # type: ignore[union-attr]
+                parameter.mul_(2.5)
+    return made.eval()
+
+
+def batch_of(recordings: list[torch.Tensor]) -> Batch:
+    lengths = torch.tensor([len(recording) for recording in recordings])
+    source = torch.nn.utils.rnn.pad_sequence(recordings, batch_first=True)
+    nothing = torch.zeros(len(recordings), 1, 2, dtype=torch.long)
+    return Batch([""] * len(recordings), source, lengths, nothing, nothing.bool(), [()] * len(recordings))
+
+
+@pytest.mark.parametrize("decoder", ["listen_attend_spell", "transformer"])
+@pytest.mark.parametrize("encoder", ["pyramid_lstm", "conv_lstm", "conformer", "transformer"])
+@torch.no_grad()
+def test_recordings_are_decoded_alike_at_any_batch_size(encoder: str, decoder: str) -> None:
+    model = model_of(encoder, decoder)
+    time = [torch.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE for seconds in SECONDS]
+    recordings = [
+        0.3 * torch.sin(2 * torch.pi * 200 * (index + 1) * t * (1 + t)) + 0.02 * torch.randn(len(t))
+        for index, t in enumerate(time)
+    ]
+
+    def decode(name: str, size: int) -> list[list[list[int]]]:
+        found = []
+        for first in range(0, len(recordings), size):
+            memory = model.encode(batch_of(recordings[first : first + size]))
+            memory.states *= 5  # random weights leave recordings hardly different
+            extra = (model.ctc_logits(memory),) if "CTC" in name else ()
+            found += [[h.tokens for h in hypotheses] for hypotheses in SEARCHES[name](model.decoder, memory, *extra)]
+        return found
+
+    different = set()
+    for name in SEARCHES:
+        alone = decode(name, 1)
+        different |= {str(texts) for texts in alone}
+        for size in (2, 3, len(recordings)):
+            assert decode(name, size) == alone, (name, size)
+    assert len(different) > 10
