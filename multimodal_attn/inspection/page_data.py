@@ -26,8 +26,8 @@ from multimodal_attn.types import Grid, Timeline, TokenAxis
 
 PHOTO_PIXELS = 448  # longer side, at most
 # An example, on average: with more than that a page of 50 would pass 5 MB, and Opus it is.
-FLAC_BYTES = 48_000
-OTHERS_BYTES = 14_000  # an example, for the weights of all hypotheses but the best
+FLAC_BYTES = 44_000
+OTHERS_BYTES = 20_000  # an example, for the weights of all hypotheses but the best
 OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
 WAVE_COLUMNS = 600
 MEL_COLUMNS = 900  # at most: the page has no more pixels for it

@@ -269,6 +269,8 @@ def test_empty_hypotheses_and_no_examples(tmp_path: Path):
 def test_an_example_stays_below_a_hundred_kilobytes(tmp_path: Path):
     # So that fifty stay below five megabytes. Noise is the worst case for every codec.
     speech = [speech_record(f"clip{i}", seconds=3) for i in range(3)]
+    for record in speech:
+        record.others = [speech_record(seconds=3) for _ in range(20)]
     photo = photo_record()
     photo.source = np.random.default_rng(0).integers(0, 255, (224, 224, 3), dtype=np.uint8)
     for name, records in {"empty": [], "speech": speech, "photos": [photo] * 3}.items():
