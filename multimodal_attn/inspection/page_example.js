@@ -25,8 +25,7 @@ class Example {
       this.body = make("div");
       this.said = make("p", { class: "said", role: "status" });
       this.slider = this.ranks();
-      const parts = [this.head, this.slider, this.references(), this.body, this.said];
-      this.node.replaceChildren(...parts.filter((part) => part !== null));
+      this.parts = [this.head, this.slider, this.references(), this.body, this.said].filter((part) => part !== null);
       await this.show(this.rank);
     } catch (error) {
       this.fail(error);
@@ -52,6 +51,7 @@ class Example {
     this.gate = hypothesis.gate ? new Gate(this) : null;
     this.head.replaceChildren(...this.headline());
     this.body.replaceChildren(view.node, ...(this.gate ? [this.gate.node] : []));
+    if (!this.node.firstChild) this.node.replaceChildren(...this.parts); // whole at once: a card never shrinks on its way
     this.node.style.minHeight = "";
     this.tellRank();
     this.chosen ??= this.first();
