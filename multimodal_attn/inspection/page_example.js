@@ -51,7 +51,8 @@ class Example {
     this.gate = hypothesis.gate ? new Gate(this) : null;
     this.head.replaceChildren(...this.headline());
     this.body.replaceChildren(view.node, ...(this.gate ? [this.gate.node] : []));
-    if (!this.node.firstChild) this.node.replaceChildren(...this.parts); // whole at once: a card never shrinks on its way
+    // Whole at once: a card never shrinks on its way.
+    if (!this.node.firstChild) this.node.replaceChildren(...this.parts);
     this.node.style.minHeight = "";
     this.tellRank();
     this.chosen ??= this.first();

@@ -12,11 +12,12 @@ class Gate {
       ),
     );
     const values = gate.map((value, token) => `${tokens[token]} ${value.toFixed(2)}`).join(", ");
+    const said = `${name || "gate"} of each token: ${values}`;
     this.node = make(
       "div",
       { class: "gate" },
       make("p", {}, `${name || "gate"}, from 0 to 1`),
-      make("div", { class: "bars", role: "img", "aria-label": `${name || "gate"} of each token: ${values}` }, ...this.bars),
+      make("div", { class: "bars", role: "img", "aria-label": said }, ...this.bars),
     );
   }
 

@@ -60,7 +60,7 @@ function offerOrders() {
   $("sort").append(option("worst", "worst first"), option("key", "key"));
   $("measure").append(option("", "any measure"));
   for (const [name, label] of overview.measures.filter(([name]) => known(name))) {
-    $("sort").append(option(`${name}:high`, `${label}, highest first`), option(`${name}:low`, `${label}, lowest first`));
+    for (const end of ["high", "low"]) $("sort").append(option(`${name}:${end}`, `${label}, ${end}est first`));
     $("measure").append(option(name, label));
   }
   for (const id of ["find", "bound"]) $(id).addEventListener("input", filter);

@@ -33,11 +33,13 @@ class SourceText {
       this.row,
       this.column,
     );
+    const names = (kind, tokens) =>
+      make("div", { class: kind, "aria-hidden": "true" }, ...tokens.map((token) => make("span", {}, token)));
     const table = make(
       "div",
       { class: "table" },
-      make("div", { class: "across", "aria-hidden": "true" }, ...data.source.map((token) => make("span", {}, token))),
-      make("div", { class: "down", "aria-hidden": "true" }, ...hypothesis.tokens.map((token) => make("span", {}, token))),
+      names("across", data.source),
+      names("down", hypothesis.tokens),
       this.matrix,
     );
     table.style.setProperty("--columns", Math.max(maps.size, 1));
