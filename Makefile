@@ -12,16 +12,18 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12)
 PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && echo $$python && exit; done; echo python3)
 
-.PHONY: help install demo test test-slow lint format clean
+.PHONY: help install demo test test-slow test-browser test-notebooks lint format clean
 
 help:
-	@echo "make demo       train, evaluate and show both built-in tasks on the CPU (some minutes)"
-	@echo "make test       the tests"
-	@echo "make test-slow  the slow tests and those that need a browser"
-	@echo "make lint       ruff and mypy"
-	@echo "make format     let ruff put the code in its format"
-	@echo "make install    only make $(VENV)"
-	@echo "make clean      remove $(VENV), caches and the demo's runs; other runs in outputs/ stay"
+	@echo "make demo          train, evaluate and show both built-in tasks on the CPU (some minutes)"
+	@echo "make test          the tests"
+	@echo "make test-slow     the slow tests"
+	@echo "make test-browser  the tests of the attention page, in the Chromium that is installed"
+	@echo "make test-notebooks  runs every notebook"
+	@echo "make lint          ruff and mypy"
+	@echo "make format        let ruff put the code in its format"
+	@echo "make install       only make $(VENV)"
+	@echo "make clean         remove $(VENV), caches and the demo's runs; other runs in outputs/ stay"
 
 install: $(STAMP)
 
@@ -61,7 +63,10 @@ test: $(STAMP)
 	$(BIN)/python -m pytest
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m "slow or browser"
+	$(BIN)/python -m pytest -m slow
+
+test-browser: $(STAMP)
+	$(BIN)/python -m pytest -m browser tests/inspection/browser
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

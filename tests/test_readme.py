@@ -17,6 +17,7 @@ PAGES = [
     "README.md",
     "docs/extending.md",
     "docs/attention.md",
+    "docs/inspection.md",
     *(f"conf/experiment/{p.name}" for p in (ROOT / "conf/experiment").glob("*")),
 ]
 

@@ -17,7 +17,7 @@ from multimodal_attn.types import Example
 def decode_examples(
     module: Seq2SeqModule, examples: Sequence[Example], search: Search | None = None
 ) -> list[AttentionRecord]:
-    """The best hypothesis of each example as a record.
+    """The best hypothesis of each example as a record, with the others that the search found.
 
     Args:
         module: put into evaluation mode for the while: maps of a model with dropout would be noise.
@@ -32,7 +32,12 @@ def decode_examples(
     module.train(was_training)
     positions = memory.mask.sum(1).tolist()
     sample_rate = module.config.get("data", {}).get("sample_rate", 16000)
-    return [
-        AttentionRecord.from_hypothesis(example, found[0], module.tokenizer, memory.layout, real, sample_rate)
-        for example, found, real in zip(examples, hypotheses, positions, strict=True)
-    ]
+    records = []
+    for example, found, real in zip(examples, hypotheses, positions, strict=True):
+        best, *others = [
+            AttentionRecord.from_hypothesis(example, text, module.tokenizer, memory.layout, real, sample_rate)
+            for text in found
+        ]
+        best.others = others
+        records.append(best)
+    return records

@@ -1,45 +1,4 @@
-const examples = overview.examples.map((about, number) => new Example(number, about));
-const byNode = new Map(examples.map((example) => [example.node, example]));
-const up = (value) => (value === null ? Infinity : value); // what has no number comes last
-const down = (value) => (value === null ? Infinity : -value);
-const orders = {
-  worst: ["worst first", ({ flags, score }) => [flags.length ? 0 : 1, score === null ? -Infinity : score]],
-  best: ["best score first", ({ score }) => [down(score)]],
-  key: ["key", null],
-  diffuse: ["most uniform attention first", ({ entropy }) => [down(entropy)]],
-  sharp: ["sharpest attention first", ({ entropy }) => [up(entropy)]],
-  hits: ["fewest boxes hit first", ({ hits }) => [up(hits)]],
-  late: ["largest onset error first", ({ late }) => [down(late)]],
-};
-
-function arrange() {
-  const rank = orders[$("sort").value][1];
-  const names = new Intl.Collator(undefined, { numeric: true });
-  const compare = (a, b) => {
-    const [x, y] = rank ? [rank(a.about), rank(b.about)] : [[], []];
-    for (let i = 0; i < x.length; i++) if (x[i] !== y[i]) return x[i] < y[i] ? -1 : 1;
-    return names.compare(a.about.key, b.about.key) || a.number - b.number;
-  };
-  $("examples").replaceChildren(...[...examples].sort(compare).map((example) => example.node), nothing);
-  filter();
-}
-
 const photos = overview.examples.some(({ kind }) => kind === "grid");
-const nothing = make("p", { class: "nothing", hidden: true }, "No example fits this filter.");
-
-function filter() {
-  const [text, flag] = [$("find").value.trim().toLowerCase(), $("flag").value];
-  let shown = 0;
-  for (const { node, about, find } of examples) {
-    node.hidden = !(
-      find.includes(text) &&
-      (!flag || (flag === "none" ? !about.flags.length : about.flags.includes(flag.slice(5))))
-    );
-    shown += !node.hidden;
-  }
-  nothing.hidden = shown > 0;
-  $("count").textContent = shown === examples.length ? `${shown} examples` : `${shown} of ${examples.length} examples`;
-}
 
 function legend() {
   const levels = [0, 0.25, 0.5, 0.75, 1];
@@ -72,10 +31,7 @@ function fromHash() {
   }
   const example = examples.find(({ about }) => about.key === key);
   if (!key || !example) return;
-  if (example.node.hidden) {
-    $("find").value = $("flag").value = "";
-    filter();
-  }
+  if (example.node.hidden) showAll();
   for (const other of examples) other.node.classList.toggle("linked", other === example);
   settle(example.node);
 }
@@ -95,7 +51,7 @@ function settle(node) {
 }
 
 function step(direction) {
-  const nodes = examples.length ? [...$("examples").children].filter((node) => byNode.has(node) && !node.hidden) : [];
+  const nodes = [...$("examples").children].filter((node) => byNode.has(node) && !node.hidden);
   const edge = matchMedia("(max-width: 46rem)").matches ? 20 : 140;
   const held = nodes.findIndex((node) => node.contains(document.activeElement));
   const seen = held >= 0 ? held : nodes.findIndex((node) => node.getBoundingClientRect().bottom > edge);
@@ -119,6 +75,7 @@ function keys(event) {
   const example = byNode.get(event.target.closest?.(".example"));
   if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
   else if (event.key === "/") $("find").focus();
+  else if (event.key === "n" && example) example.nextRank();
   else if (event.key === "p" && example?.view?.toggle) example.view.toggle();
   else if (event.key === "Escape")
     (example ? [example] : examples.filter((e) => e.mounted)).forEach((e) => e.choose(null));
@@ -126,29 +83,30 @@ function keys(event) {
   event.preventDefault();
 }
 
-function setUp() {
-  for (const [name, value] of overview.metrics) {
-    const shown = value === null ? "n/a" : String(value);
-    $("metrics").tBodies[0].append(
-      make(
-        "tr",
-        { role: "row" },
-        make("th", { scope: "row", role: "rowheader" }, name),
-        make("td", { role: "cell" }, shown),
-      ),
-    );
-  }
-  $("metrics").hidden = !overview.metrics.length;
+function figures() {
+  const shown = (value) => (value === null ? "n/a" : String(value));
+  const all = new Map(overview.metrics);
+  $("headline").append(
+    ...overview.headline.map((name) => make("div", {}, make("dt", {}, name), make("dd", {}, shown(all.get(name))))),
+  );
+  // Roles, because the rows flow in columns, and what is laid out otherwise is no table for a screen reader.
+  const cell = (tag, role, text) => make(tag, { role, scope: tag === "th" ? "row" : null }, text);
+  $("metrics").tBodies[0].append(
+    ...overview.metrics.map(([name, value]) =>
+      make("tr", { role: "row" }, cell("th", "rowheader", name), cell("td", "cell", shown(value))),
+    ),
+  );
   $("metrics").setAttribute("role", "table");
+  $("headline").hidden = !overview.headline.length;
+  $("figures").hidden = !overview.metrics.length;
+  $("figures-name").textContent = `all ${overview.metrics.length} figures`;
   $("alarms").append(...overview.alarms.map((text) => make("p", {}, text)));
   $("alarms").hidden = !overview.alarms.length;
+}
 
-  const option = (value, text) => make("option", { value }, text);
-  const flags = [...new Set(examples.flatMap(({ about }) => about.flags))].sort();
-  $("flag").append(option("", "any"), option("none", "without"), ...flags.map((flag) => option(`with ${flag}`, flag)));
-  const known = (name) => examples.some(({ about }) => about[name] !== null);
-  for (const [name, [text]] of Object.entries(orders))
-    if (!["hits", "late"].includes(name) || known(name)) $("sort").append(option(name, text));
+function setUp() {
+  figures();
+  offerOrders();
   $("head").append(
     option(0, "mean of heads"),
     ...Array.from({ length: overview.heads }, (_, i) => option(i + 1, String(i + 1))),
@@ -157,9 +115,6 @@ function setUp() {
   $("cells-label").hidden = !photos;
   $("hear-label").hidden = !known("late");
 
-  $("find").addEventListener("input", filter);
-  $("flag").addEventListener("change", filter);
-  $("sort").addEventListener("change", arrange);
   $("head").addEventListener("change", (event) => {
     settings.head = Number(event.target.value);
     redraw();

@@ -1,7 +1,17 @@
+const views = { grid: Photo, timeline: Speech, text: SourceText };
+
+/** Arrow keys, Home and End among buttons that stand in a row. */
+function walk(event, index, buttons) {
+  const to = { ArrowRight: index + 1, ArrowLeft: index - 1, Home: 0, End: buttons.length - 1 }[event.key];
+  if (to === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  buttons[clamp(to, 0, buttons.length - 1)].focus();
+}
+
 /** One card. It is filled when it comes near the view and emptied when it is far from it again. */
 class Example {
   constructor(number, about) {
-    Object.assign(this, { number, about, chosen: null, mounted: false });
+    Object.assign(this, { number, about, rank: 0, chosen: null, mounted: false });
     this.find = [about.key, about.text, ...about.references].join("\n").toLowerCase();
     this.node = make("article", { class: "example", "data-number": number, "aria-label": about.text || about.key });
   }
@@ -9,27 +19,45 @@ class Example {
   async mount() {
     if (this.mounted) return;
     this.mounted = true;
-    this.data ??= read(`example-${this.number}`);
-    const { weights, words } = this.data;
-    const failed = (error) =>
-      this.node.replaceChildren(make("p", { class: "no" }, `cannot draw ${this.about.key}: ${error.message}`));
     try {
-      this.maps ??= new Maps(weights, words, await unpack(weights));
-      if (!this.mounted) return; // gone again while it was unpacked
-      this.view = this.data.kind === "grid" ? new Photo(this) : new Speech(this);
-      this.node.replaceChildren(
-        this.headline(),
-        this.references(),
-        this.view.node,
-        (this.said = make("p", { class: "said", role: "status" })),
-      );
-      await this.view.ready;
-      if (!this.mounted) return;
-      this.chosen ??= this.first();
-      this.draw();
+      this.data ??= read(`example-${this.number}`);
+      this.head = make("div");
+      this.body = make("div");
+      this.said = make("p", { class: "said", role: "status" });
+      this.slider = this.ranks();
+      this.parts = [this.head, this.slider, this.references(), this.body, this.said].filter((part) => part !== null);
+      await this.show(this.rank);
     } catch (error) {
-      failed(error);
+      this.fail(error);
     }
+  }
+
+  /** Draws the hypothesis of this rank; a word that it shares with the one before stays chosen. */
+  async show(rank) {
+    const hypothesis = this.data.hypotheses[rank];
+    this.rank = rank;
+    hypothesis.maps ??= new Maps(hypothesis.weights, hypothesis.words, await unpack(hypothesis.weights));
+    if (!this.mounted || this.rank !== rank) return; // gone again, or on to the next, while it was unpacked
+    const name = (which) => which?.words[this.chosen]?.[0];
+    if (name(hypothesis) !== name(this.hypothesis)) this.chosen = null;
+    this.hypothesis = hypothesis;
+    this.maps = hypothesis.maps;
+    const view = new views[this.data.kind](this);
+    await view.ready;
+    if (!this.mounted || this.rank !== rank) return;
+    const held = this.body.contains(document.activeElement);
+    this.view?.stop?.();
+    this.view = view;
+    this.gate = hypothesis.gate ? new Gate(this) : null;
+    this.head.replaceChildren(...this.headline());
+    this.body.replaceChildren(view.node, ...(this.gate ? [this.gate.node] : []));
+    // Whole at once: a card never shrinks on its way.
+    if (!this.node.firstChild) this.node.replaceChildren(...this.parts);
+    this.node.style.minHeight = "";
+    this.tellRank();
+    this.chosen ??= this.first();
+    this.draw();
+    if (held) view.buttons[this.chosen ?? 0]?.focus({ preventScroll: true });
   }
 
   unmount() {
@@ -40,24 +68,29 @@ class Example {
     this.view = null;
   }
 
-  /** The word to show at first: one with a true box, else the sharpest. */
+  fail(error) {
+    this.node.replaceChildren(make("p", { class: "no" }, `cannot draw ${this.about.key}: ${error.message}`));
+  }
+
+  /** The word to show at first: one with a true box, else the sharpest; none of a recording, which can be played. */
   first() {
-    const known = Object.keys(this.data.boxes ?? {});
-    if (this.data.kind !== "grid" || !this.data.words.length) return null;
-    const peaks = this.data.peak[0];
-    const among = known.length ? known.map(Number) : peaks.map((_, i) => i);
-    return among.reduce((best, i) => (peaks[i] > peaks[best] ? i : best));
+    const { boxes, peak, words } = this.hypothesis;
+    if (this.data.kind === "timeline" || !words.length) return null;
+    const known = Object.keys(boxes ?? {});
+    const among = known.length ? known.map(Number) : words.map((_, i) => i);
+    return among.reduce((best, i) => (peak[0][i] > peak[0][best] ? i : best));
   }
 
   headline() {
-    const { key, text, score, flags } = this.about;
-    this.title = this.data.words.map(([word], i) => make("span", { onmouseenter: () => this.choose(i) }, word));
+    const { key, measures } = this.about;
+    const { text, words, score, flags } = this.hypothesis;
+    this.title = words.map(([word], i) => make("span", { onmouseenter: () => this.choose(i) }, word));
     const title = this.title.length
       ? this.title.flatMap((span, i) => (i ? [" ", span] : [span]))
       : [make("span", { class: "empty" }, text || "(empty hypothesis)")];
-    return make(
-      "div",
-      {},
+    // Measures belong to the best hypothesis, which is what examples are sorted by.
+    const known = this.rank ? [] : overview.measures.filter(([name]) => !["score", "words"].includes(name) && measures[name] !== null);
+    return [
       make("h2", {}, ...title),
       make(
         "div",
@@ -65,8 +98,36 @@ class Example {
         make("a", { href: `#${encodeURIComponent(key)}`, "aria-label": `link to example ${key}` }, key),
         make("span", {}, `score ${score === null ? "n/a" : score}`),
         ...flags.map((flag) => make("span", { class: "flag" }, flag)),
+        ...known.map(([name, label]) => make("span", { class: "measure" }, `${label} ${measures[name]}`)),
       ),
-    );
+    ];
+  }
+
+  /** The slider over what the search found; null where that is a single text. */
+  ranks() {
+    const { hypotheses } = this.data;
+    if (hypotheses.length < 2) return null;
+    const input = make("input", {
+      type: "range",
+      min: 1,
+      max: hypotheses.length,
+      oninput: (event) => this.show(event.target.value - 1).catch((error) => this.fail(error)),
+    });
+    return make("label", { class: "ranks" }, "hypothesis", input, make("output"));
+  }
+
+  tellRank() {
+    if (!this.slider) return;
+    const { hypotheses, found } = this.data;
+    const more = found > hypotheses.length ? `, ${found - hypotheses.length} more found` : "";
+    const [input, output] = this.slider.children;
+    input.value = this.rank + 1;
+    input.setAttribute("aria-valuetext", `${this.rank + 1} of ${hypotheses.length}: ${this.hypothesis.text}`);
+    output.textContent = `${this.rank + 1} of ${hypotheses.length}${more}`;
+  }
+
+  nextRank() {
+    if (this.slider) this.show((this.rank + 1) % this.data.hypotheses.length).catch((error) => this.fail(error));
   }
 
   references() {
@@ -82,15 +143,16 @@ class Example {
   }
 
   measure(name, word) {
-    const rows = this.data[name];
+    const rows = this.hypothesis[name];
     return (rows[settings.head] ?? rows[0])[word];
   }
 
   /** The button of a word; drawing fills in its numbers. */
   button(index, picture) {
-    const [word] = this.data.words[index];
-    const truth = this.data.boxes?.[index] ? "box" : this.data.times?.[index] ? "times" : "";
-    const button = make(
+    const { words, boxes, times } = this.hypothesis;
+    const [word] = words[index];
+    const truth = boxes?.[index] ? "box" : times?.[index] ? "times" : "";
+    return make(
       "button",
       {
         class: "word",
@@ -100,7 +162,7 @@ class Example {
         onmouseenter: () => this.choose(index),
         onfocus: () => this.choose(index),
         onclick: () => this.view.press(index),
-        onkeydown: (event) => this.walk(event, index),
+        onkeydown: (event) => walk(event, index, this.view.buttons),
       },
       picture,
       make(
@@ -112,19 +174,10 @@ class Example {
       make("span", { class: "numbers" }),
       make("span", { class: "numbers" }),
     );
-    return button;
-  }
-
-  walk(event, index) {
-    const buttons = this.view.buttons;
-    const to = { ArrowRight: index + 1, ArrowLeft: index - 1, Home: 0, End: buttons.length - 1 }[event.key];
-    if (to === undefined || event.ctrlKey || event.altKey || event.metaKey) return;
-    event.preventDefault();
-    buttons[clamp(to, 0, buttons.length - 1)].focus();
   }
 
   choose(index) {
-    if (index === this.chosen) return;
+    if (index === this.chosen && index !== null) return;
     this.chosen = index;
     this.select();
   }
@@ -139,7 +192,7 @@ class Example {
       second.textContent = `peak ${short(peak)}`;
       button.setAttribute(
         "aria-label",
-        `${this.data.words[i][0]}, entropy ${entropy.toFixed(2)}, peak weight ${short(peak)}`,
+        `${this.hypothesis.words[i][0]}, entropy ${entropy.toFixed(2)}, peak weight ${short(peak)}`,
       );
     });
     this.view.draw();
@@ -151,14 +204,19 @@ class Example {
     this.view.buttons.forEach((button, i) => button.setAttribute("aria-pressed", i === this.chosen));
     this.title.forEach((span, i) => span.classList.toggle("chosen", i === this.chosen));
     this.view.select(this.chosen);
-    this.said.replaceChildren(...(this.chosen === null ? [this.view.hint] : this.describe(this.chosen)));
+    this.gate?.select(this.chosen);
+    this.say(...(this.chosen === null ? [this.view.hint] : this.describe(this.chosen)));
+  }
+
+  say(...parts) {
+    this.said.replaceChildren(...parts);
   }
 
   describe(index) {
     const peak = this.measure("peak", index);
     const times = short(peak * this.maps.size);
     return [
-      make("b", {}, this.data.words[index][0]),
+      make("b", {}, this.hypothesis.words[index][0]),
       ` · entropy ${this.measure("entropy", index).toFixed(2)} · peak ${short(peak)}, ${times} times a uniform map's · `,
       ...this.view.compare(index),
     ];

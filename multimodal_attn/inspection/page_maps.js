@@ -28,6 +28,9 @@ const settings = { head: 0, smooth: true, perWord: false, truth: false, gamma: 1
 
 const pageLimit = () => overview.limits[settings.head ? 1 : 0];
 
+/** Where a weight lies on the colour scale, from 0 to 1. */
+const scaled = (weight, limit) => clamp(weight / limit, 0, 1) ** settings.gamma;
+
 /** Heat over a photo, or alone where there is none: the same sums as in colors.py. */
 function paint(canvas, grey, values, width, height, limit) {
   canvas.width = width;
@@ -36,13 +39,20 @@ function paint(canvas, grey, values, width, height, limit) {
   const image = context.createImageData(width, height);
   const { floor, range } = overview.blend;
   for (let i = 0, p = 0; i < values.length; i++, p += 4) {
-    const level = clamp(values[i] / limit, 0, 1) ** settings.gamma;
+    const level = scaled(values[i], limit);
     const code = 3 * Math.round(255 * level);
     const alpha = grey ? floor + range * level : 1;
     for (let c = 0; c < 3; c++) image.data[p + c] = alpha * heat[code + c] + (grey ? (1 - alpha) * grey[p + c] : 0);
     image.data[p + 3] = 255;
   }
   context.putImageData(image, 0, 0);
+}
+
+/** A weight's colour behind a text, and an ink that can be read on it. */
+function shade(node, weight, limit) {
+  const rgb = heat.subarray(3 * Math.round(255 * scaled(weight, limit))).subarray(0, 3);
+  const light = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
+  Object.assign(node.style, { background: `rgb(${rgb.join()})`, color: light > 130 ? "#000" : "#fff" });
 }
 
 /** A grid's cells at width x height: bilinear between their centres, or as they are. */
@@ -120,6 +130,27 @@ class Maps {
   word(index) {
     return this.mean(this.words[index][1], this.words[index][2]);
   }
+
+  /** The word that a token belongs to; -1 for one between words. */
+  wordOf(token) {
+    return this.words.findIndex(([, first, stop]) => first <= token && token < stop);
+  }
 }
 
 const largest = (map) => map.reduce((a, b) => Math.max(a, b), 0);
+
+/** The tokens-by-positions matrix, a pixel a weight; where each word is stretched by itself, all its tokens alike. */
+function paintMatrix(canvas, maps) {
+  const tops = Array.from({ length: maps.tokens }, () => pageLimit());
+  if (settings.perWord)
+    for (const [, first, stop] of maps.words) {
+      const top = Math.max(...Array.from({ length: stop - first }, (_, i) => largest(maps.token(first + i)))) || 1;
+      tops.fill(top, first, stop);
+    }
+  const values = new Float32Array(maps.tokens * maps.size);
+  for (let t = 0; t < maps.tokens; t++)
+    maps.token(t).forEach((weight, s) => {
+      values[t * maps.size + s] = weight / tops[t];
+    });
+  if (values.length) paint(canvas, null, values, maps.size, maps.tokens, 1);
+}

@@ -2,7 +2,7 @@
 class Photo {
   constructor(example) {
     Object.assign(this, { example, hint: "The photo without a map: choose a word." });
-    const { data } = example;
+    const { data, hypothesis } = example;
     this.image = make("img", {
       src: data.photo,
       width: data.width,
@@ -11,8 +11,8 @@ class Photo {
     });
     this.canvas = make("canvas", { role: "img" });
     this.marks = make("div");
-    this.thumbs = data.words.map(() => make("canvas", { "aria-hidden": "true" }));
-    this.buttons = data.words.map((_, i) => example.button(i, this.thumbs[i]));
+    this.thumbs = hypothesis.words.map(() => make("canvas", { "aria-hidden": "true" }));
+    this.buttons = hypothesis.words.map((_, i) => example.button(i, this.thumbs[i]));
     this.node = make(
       "div",
       { class: "photo" },
@@ -42,10 +42,10 @@ class Photo {
     this.canvas.hidden = index === null;
     this.marks.replaceChildren();
     if (index === null || !this.grey) return;
-    const { data, maps } = this.example;
+    const { data, hypothesis, maps } = this.example;
     const map = maps.word(index);
     this.paint(this.canvas, this.grey, this.size, map);
-    for (const [left, top, right, bottom] of data.boxes[index] ?? [])
+    for (const [left, top, right, bottom] of hypothesis.boxes[index] ?? [])
       this.marks.append(
         make("div", {
           class: "box",
@@ -67,12 +67,12 @@ class Photo {
     );
     this.canvas.setAttribute(
       "aria-label",
-      `map of the word ${data.words[index][0]}: most weight in row ${row + 1} of ${data.rows}, column ${column + 1} of ${data.columns}`,
+      `map of the word ${hypothesis.words[index][0]}: most weight in row ${row + 1} of ${data.rows}, column ${column + 1} of ${data.columns}`,
     );
   }
 
   compare(index) {
-    const hit = this.example.data.hits[index];
+    const hit = this.example.hypothesis.hits[index];
     if (hit === undefined) return ["no true box known"];
     const verdict =
       hit >= 0.5

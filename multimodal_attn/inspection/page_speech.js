@@ -1,7 +1,7 @@
 /** Waveform, log-mel and the tokens-by-time matrix on one axis in seconds; the recording and its words can be heard. */
 class Speech {
   constructor(example) {
-    const { data, maps } = example;
+    const { data, hypothesis, maps } = example;
     Object.assign(this, { example, playing: false, until: null, hint: "Press play, or a word to hear it." });
     this.start = Math.min(0, data.offset);
     this.end = Math.max(data.seconds, data.offset + maps.size * data.step);
@@ -15,7 +15,7 @@ class Speech {
       this.playName,
       this.clock,
     );
-    this.buttons = data.words.map((_, i) => example.button(i, null));
+    this.buttons = hypothesis.words.map((_, i) => example.button(i, null));
     this.row = clamp(Math.floor(520 / Math.max(maps.tokens, 1)), 4, 19); // pixels
     this.node = make(
       "div",
@@ -36,10 +36,10 @@ class Speech {
   }
 
   plot() {
-    const { data, maps, about } = this.example;
+    const { data, hypothesis, maps, about } = this.example;
     const track = (kind, ...children) =>
       make("div", { class: `track ${kind}`, onclick: (event) => this.seek(event) }, ...children);
-    const times = Object.entries(data.times);
+    const times = Object.entries(hypothesis.times);
     const lines = () =>
       times.flatMap(([, span]) =>
         span.map((second) => make("div", { class: "line", style: { left: percent(this.place(second)) } })),
@@ -51,7 +51,7 @@ class Speech {
         track(
           "lane",
           ...times.map(([i, span]) =>
-            make("span", { style: this.stretch(span), title: data.words[i][0] }, data.words[i][0]),
+            make("span", { style: this.stretch(span), title: hypothesis.words[i][0] }, hypothesis.words[i][0]),
           ),
         ),
       );
@@ -93,12 +93,12 @@ class Speech {
   }
 
   height(word) {
-    const [, first, stop] = this.example.data.words[word];
+    const [, first, stop] = this.example.hypothesis.words[word];
     return { top: `${first * this.row}px`, height: `${(stop - first) * this.row}px` };
   }
 
   labels() {
-    const { tokens, words } = this.example.data;
+    const { tokens, words } = this.example.hypothesis;
     const names =
       this.row >= 11 ? tokens.map((token, i) => make("span", { style: { gridRow: String(i + 1) } }, token)) : [];
     this.names = words.map(([word, first, stop]) =>
@@ -122,19 +122,8 @@ class Speech {
   }
 
   draw() {
-    const { data, maps } = this.example;
-    const tops = Array.from({ length: maps.tokens }, () => pageLimit());
-    if (settings.perWord)
-      for (const [, first, stop] of data.words) {
-        const top = Math.max(...Array.from({ length: stop - first }, (_, i) => largest(maps.token(first + i)))) || 1;
-        tops.fill(top, first, stop);
-      }
-    const values = new Float32Array(maps.tokens * maps.size);
-    for (let t = 0; t < maps.tokens; t++)
-      maps.token(t).forEach((weight, s) => {
-        values[t * maps.size + s] = weight / tops[t];
-      });
-    if (values.length) paint(this.canvas, null, values, maps.size, maps.tokens, 1);
+    const { maps } = this.example;
+    paintMatrix(this.canvas, maps);
     this.canvas.setAttribute("aria-label", `attention of ${maps.tokens} tokens over ${maps.size} time steps`);
     this.drawWave();
   }
@@ -151,7 +140,7 @@ class Speech {
   }
 
   span(index) {
-    const { times, heard } = this.example.data;
+    const { times, heard } = this.example.hypothesis;
     return (settings.truth && times[index]) || heard[index];
   }
 
@@ -164,7 +153,7 @@ class Speech {
   }
 
   compare(index) {
-    const { times, heard } = this.example.data;
+    const { times, heard } = this.example.hypothesis;
     const [start, end] = heard[index];
     const place = `attention hears it from ${start.toFixed(2)} to ${end.toFixed(2)} s`;
     if (!times[index]) return [place, ", true time not known"];
@@ -186,12 +175,12 @@ class Speech {
 
   hover(event) {
     const row = Math.floor((event.clientY - event.currentTarget.getBoundingClientRect().top) / this.row);
-    const { data, maps } = this.example;
-    const word = data.words.findIndex(([, first, stop]) => first <= row && row < stop);
+    const { data, hypothesis, maps } = this.example;
+    const word = maps.wordOf(row);
     if (word >= 0) this.example.choose(word);
     const step = Math.floor((this.at(event) - data.offset) / data.step);
     if (row < 0 || row >= maps.tokens || step < 0 || step >= maps.size) return;
-    this.matrix.title = `${data.tokens[row]} at ${(data.offset + step * data.step).toFixed(2)} s: ${short(maps.token(row)[step])}`;
+    this.matrix.title = `${hypothesis.tokens[row]} at ${(data.offset + step * data.step).toFixed(2)} s: ${short(maps.token(row)[step])}`;
   }
 
   seek(event) {

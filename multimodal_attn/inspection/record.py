@@ -19,7 +19,7 @@ class AttentionRecord:
 
     Attributes:
         key: of the example.
-        source: picture (H, W, 3) uint8, or waveform (L,) float32.
+        source: picture (H, W, 3) uint8, waveform (L,) float32, or the tokens (S,) of a source text as strings.
         layout: where the memory positions lie in the source.
         tokens: what to display for each token of the hypothesis, T of them.
         words: each word of the hypothesis with its first token and one past its last token, W of them.
@@ -33,6 +33,7 @@ class AttentionRecord:
         sample_rate: of a waveform, in Hz.
         gate: for each token how far the decoder let attention through, in [0, 1]; empty if it has no such gate.
         gate_name: what this gate is called.
+        others: what else the search found for the same source, best first.
     """
 
     key: str
@@ -50,6 +51,7 @@ class AttentionRecord:
     sample_rate: int = 16_000
     gate: list[float] = field(default_factory=list)
     gate_name: str = ""
+    others: list[AttentionRecord] = field(default_factory=list)
 
     @classmethod
     def from_hypothesis(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from multimodal_attn.inspection.record import AttentionRecord
-from multimodal_attn.types import Box, Grid, Span, Timeline
+from multimodal_attn.types import Box, Grid, Span, Timeline, TokenAxis
 
 
 def photo_record(key: str = "photo.jpg", words: str = "a red dog", heads: int = 1) -> AttentionRecord:
@@ -51,4 +51,23 @@ def speech_record(key: str = "clip", seconds: float = 1.0, sample_rate: int = 16
         flags=["hit_max_length"],
         times={0: Span(0.0, 0.4), 1: Span(0.4, 1.0)},
         sample_rate=sample_rate,
+    )
+
+
+def text_record(key: str = "sentence") -> AttentionRecord:
+    """Three target words of one token each that read the source's words in reverse order, all but a tenth."""
+    weights = np.full((3, 1, 4), 0.1 / 3, dtype=np.float32)
+    for token in range(3):
+        weights[token, 0, 3 - token] = 0.9
+    return AttentionRecord(
+        key=key,
+        source=np.array(["ein", "roter", "Hund", "schläft"]),
+        layout=TokenAxis(),
+        tokens=["sleeps", "dog", "red"],
+        words=[("sleeps", 0, 1), ("dog", 1, 2), ("red", 2, 3)],
+        weights=weights,
+        text="sleeps dog red",
+        references=["a red dog sleeps"],
+        score=-0.3,
+        flags=[],
     )

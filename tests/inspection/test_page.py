@@ -15,9 +15,9 @@ import soundfile
 from PIL import Image
 
 from multimodal_attn.inspection import page
-from multimodal_attn.inspection.page import pack_weights, unpack_weights, write_page
-from multimodal_attn.types import TokenAxis
-from tests.inspection.records import photo_record, speech_record
+from multimodal_attn.inspection.page import write_page
+from multimodal_attn.inspection.page_data import OTHERS_BYTES, pack_weights, unpack_weights
+from tests.inspection.records import photo_record, speech_record, text_record
 
 
 class Elements(HTMLParser):
@@ -66,6 +66,7 @@ def test_one_file_with_all_its_parts(tmp_path: Path):
     overview = elements.json("overview")
     assert [e["key"] for e in overview["examples"]] == ["photo.jpg", "clip"]
     assert overview["metrics"] == [["bleu_4", 0.25]]
+    assert overview["headline"] == ["bleu_4"]
     assert not re.search(r"\{\{\w+\}\}", path.read_text(encoding="utf-8"))
 
 
@@ -102,7 +103,7 @@ def test_texts_from_data_stay_texts(tmp_path: Path):
     assert elements.blocks["script"] == plain.blocks["script"]
     (about,) = elements.json("overview")["examples"]
     assert about["text"] == about["key"] == about["references"][0] == about["flags"][0] == EVIL
-    assert elements.json("example-0")["words"][0][0] == EVIL
+    assert elements.json("example-0")["hypotheses"][0]["words"][0][0] == EVIL
     assert elements.json("overview")["metrics"] == [[EVIL, EVIL]]
 
 
@@ -136,11 +137,19 @@ def test_photo_example(tmp_path: Path):
     example = elements.json("example-0")
     assert (example["rows"], example["columns"]) == (4, 6)
     assert Image.open(io.BytesIO(media(example["photo"]))).size == (60, 40)
-    assert example["boxes"] == {"2": [[0.3, 0.2, 0.55, 0.6]]}
-    assert example["hits"] == {"2": 1}
-    assert example["entropy"][0][:2] == [1, 1]
-    assert example["peak"][0][2] == pytest.approx(0.77)
-    assert elements.json("overview")["limits"][0] == pytest.approx(0.77)
+    (best,) = example["hypotheses"]
+    assert best["boxes"] == {"2": [[0.3, 0.2, 0.55, 0.6]]}
+    assert best["hits"] == {"2": 1}
+    assert best["entropy"][0][:2] == [1, 1]
+    assert best["peak"][0][2] == pytest.approx(0.77)
+    assert "gate" not in best
+    overview = elements.json("overview")
+    assert overview["limits"][0] == pytest.approx(0.77)
+    measures = overview["examples"][0]["measures"]
+    assert measures["rouge_l"] == 0.83  # precision 2 / 3 and recall 1 of "a dog": 2.44 p r / (r + 1.44 p)
+    assert (measures["score"], measures["hits"], measures["words"]) == (-0.5, 1, 3)
+    assert measures["wer"] is measures["late"] is measures["gate"] is None
+    assert set(measures) == {name for name, _ in overview["measures"]}
 
 
 def test_large_photos_are_made_smaller(tmp_path: Path):
@@ -158,9 +167,65 @@ def test_speech_example(tmp_path: Path):
     waveform, rate = soundfile.read(io.BytesIO(media(example["audio"])), dtype="float32")
     assert rate == 16_000
     np.testing.assert_allclose(waveform, record.source, atol=1 / 32_000)
-    assert example["times"] == {"0": [0, 0.4], "1": [0.4, 1]}
-    assert [round(start, 1) for start, _ in example["heard"]] == [0, 0.4]
-    assert elements.json("overview")["examples"][0]["late"] < 20
+    (best,) = example["hypotheses"]
+    assert best["times"] == {"0": [0, 0.4], "1": [0.4, 1]}
+    assert [round(start, 1) for start, _ in best["heard"]] == [0, 0.4]
+    measures = elements.json("overview")["examples"][0]["measures"]
+    assert measures["late"] < 20
+    assert measures["wer"] == 0
+    assert measures["rouge_l"] is None
+
+
+def test_text_example(tmp_path: Path):
+    example = read(write_page([text_record()], tmp_path / "index.html", "x")).json("example-0")
+    assert example["source"] == ["ein", "roter", "Hund", "schläft"]
+    assert example["hypotheses"][0]["peak"] == [pytest.approx([0.9, 0.9, 0.9])]
+
+
+def test_what_else_the_search_found_is_on_the_page(tmp_path: Path):
+    record = photo_record()
+    record.others = [photo_record(words="a dog"), photo_record(words="")]
+    record.others[0].weights[0, 0, 0] = 0.9  # above all of the best text, and so the end of the scale
+    elements = read(write_page([record], tmp_path / "index.html", "x"))
+    example = elements.json("example-0")
+    assert [h["text"] for h in example["hypotheses"]] == ["a red dog", "a dog", ""]
+    assert example["hypotheses"][1]["boxes"] == {"1": [[0.3, 0.2, 0.55, 0.6]]}
+    assert example["found"] == 3
+    assert elements.json("overview")["limits"][0] == pytest.approx(0.9)
+
+
+def test_hypotheses_too_large_for_the_page_stay_out(tmp_path: Path):
+    record = text_record()
+    record.others = [text_record() for _ in range(3)]
+    noise = np.random.default_rng(0).random((3, 1, OTHERS_BYTES // 6)).astype(np.float32)
+    for other in record.others:
+        other.weights = noise  # codes of half the bytes that there is room for, two thirds of them in base64
+    example = read(write_page([record], tmp_path / "index.html", "x")).json("example-0")
+    assert (len(example["hypotheses"]), example["found"]) == (2, 4)
+
+
+def test_a_gate_is_there_where_the_record_has_one(tmp_path: Path):
+    record = photo_record()
+    record.gate, record.gate_name = [0.25, 0.5, 0.75], "beta"
+    elements = read(write_page([record], tmp_path / "index.html", "x"))
+    best = elements.json("example-0")["hypotheses"][0]
+    assert (best["gate"], best["gate_name"]) == ([0.25, 0.5, 0.75], "beta")
+    assert elements.json("overview")["examples"][0]["measures"]["gate"] == 0.5
+
+
+def test_the_headline_is_short_and_texts_come_first(tmp_path: Path):
+    names = ["attention_entropy", "num_examples", "attention_peak", "pointing_centre", "pointing_accuracy", "box_iou"]
+    figures = dict.fromkeys([*names, "bleu_4", "cider_d", "faithfulness_deletion"], 0.5)
+    overview = read(write_page([], tmp_path / "index.html", "x", figures)).json("overview")
+    assert overview["headline"] == [
+        "cider_d",
+        "bleu_4",
+        "pointing_accuracy",
+        "pointing_centre",
+        "faithfulness_deletion",
+        "attention_entropy",
+    ]
+    assert [name for name, _ in overview["metrics"]] == list(figures)
 
 
 def test_long_recordings_are_compressed(tmp_path: Path):
@@ -175,7 +240,7 @@ def test_heads_have_measures_of_their_own(tmp_path: Path):
     record.weights[-1, 1] = 1 / 24
     elements = read(write_page([record], tmp_path / "index.html", "x"))
     assert elements.json("overview")["heads"] == 2
-    peaks = [row[2] for row in elements.json("example-0")["peak"]]
+    peaks = [row[2] for row in elements.json("example-0")["hypotheses"][0]["peak"]]
     assert peaks == pytest.approx([(0.77 + 1 / 24) / 2, 0.77, 1 / 24], rel=1e-3)
     mean, single = elements.json("overview")["limits"]
     assert mean < single
@@ -188,7 +253,7 @@ def test_what_has_no_number_becomes_null(tmp_path: Path):
     path = write_page([record], tmp_path / "index.html", "x", {"loss": float("nan"), "n": np.float32(2.0), "name": "y"})
     overview = read(path).json("overview")
     assert overview["metrics"] == [["loss", None], ["n", 2], ["name", "y"]]
-    assert overview["examples"][0]["score"] is None
+    assert overview["examples"][0]["measures"]["score"] is None
 
 
 def test_empty_hypotheses_and_no_examples(tmp_path: Path):
@@ -196,14 +261,16 @@ def test_empty_hypotheses_and_no_examples(tmp_path: Path):
     record.tokens, record.words, record.text, record.times = [], [], "", {}
     record.weights = record.weights[:0]
     elements = read(write_page([photo_record(words=""), record], tmp_path / "index.html", "x"))
-    assert elements.json("overview")["examples"][1]["entropy"] is None
-    assert elements.json("example-1")["heard"] == []
+    assert elements.json("overview")["examples"][1]["measures"]["entropy"] is None
+    assert elements.json("example-1")["hypotheses"][0]["heard"] == []
     assert read(write_page([], tmp_path / "none.html", "x")).json("overview")["examples"] == []
 
 
 def test_an_example_stays_below_a_hundred_kilobytes(tmp_path: Path):
     # So that fifty stay below five megabytes. Noise is the worst case for every codec.
     speech = [speech_record(f"clip{i}", seconds=3) for i in range(3)]
+    for record in speech:
+        record.others = [speech_record(seconds=3) for _ in range(20)]
     photo = photo_record()
     photo.source = np.random.default_rng(0).integers(0, 255, (224, 224, 3), dtype=np.uint8)
     for name, records in {"empty": [], "speech": speech, "photos": [photo] * 3}.items():
@@ -217,8 +284,8 @@ def test_an_example_stays_below_a_hundred_kilobytes(tmp_path: Path):
 def test_a_failed_page_leaves_the_old_one(tmp_path: Path):
     path = write_page([photo_record()], tmp_path / "index.html", "old")
     record = photo_record()
-    record.layout = TokenAxis()
-    with pytest.raises(ValueError, match=r"photo\.jpg: no page for layout TokenAxis"):
+    record.layout = "elsewhere"  # type: ignore[assignment]
+    with pytest.raises(ValueError, match=r"photo\.jpg: no page for layout str"):
         write_page([record], path, "new")
     assert read(path).blocks["title"] == "old"
 

@@ -1,0 +1,397 @@
+"""What a reader does with the page, done in a real browser."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from multimodal_attn.inspection.page_data import describe_example
+from multimodal_attn.inspection.record import AttentionRecord
+from tests.inspection.browser.conftest import OpenPage
+from tests.inspection.records import photo_record, speech_record, text_record
+
+pytestmark = pytest.mark.browser
+
+PIXELS = "canvas => canvas.toDataURL()"
+ORDER = """() => [...document.querySelectorAll('.example:not([hidden])')]
+  .map(node => overview.examples[node.dataset.number].key)"""
+BRIGHTNESS = """nodes => nodes.map(node => getComputedStyle(node).backgroundColor.match(/\\d+/g).slice(0, 3)
+  .reduce((sum, part) => sum + Number(part), 0))"""
+
+
+def expect(target: Any) -> Any:
+    from playwright.sync_api import expect  # here, because collecting the tests must not need it
+
+    return expect(target)
+
+
+def words(page: Any) -> Any:
+    return page.locator(".example .word")
+
+
+def pick(page: Any, control: str, value: str) -> None:
+    page.get_by_role("combobox", name=control, exact=True).select_option(value)
+
+
+def wait_until(page: Any, condition: str) -> None:
+    """Playwright's own wait evaluates a string in the page, which the page's policy forbids."""
+    while not page.evaluate(condition):
+        page.wait_for_timeout(50)
+
+
+def chosen(page: Any) -> Any:
+    return page.locator(".example .word[aria-pressed=true]")
+
+
+# ------------------------------------------------------------------------------------------------------ maps
+
+
+def test_hovering_a_word_shows_its_map_and_its_true_box(open_page: OpenPage) -> None:
+    page = open_page([photo_record()])
+    canvas = page.locator(".view canvas")
+    expect(canvas).to_have_attribute(
+        "aria-label", re.compile("map of the word dog: most weight in row 2 of 4, column 3 of 6")
+    )
+    dog = canvas.evaluate(PIXELS)
+    expect(page.locator(".view .box")).to_have_count(1)
+    words(page).nth(0).hover()
+    expect(canvas).to_have_attribute("aria-label", re.compile("map of the word a:"))
+    assert canvas.evaluate(PIXELS) != dog
+    expect(page.locator(".view .box")).to_have_count(0)
+    page.locator(".example h2 span").nth(2).hover()  # the words of the caption do the same
+    expect(page.locator(".view .box")).to_have_count(1)
+    assert canvas.evaluate(PIXELS) == dog
+
+
+def test_true_cells_are_flat_where_smooth_maps_are_not(open_page: OpenPage) -> None:
+    record = photo_record()
+    record.source[:] = 128
+    page = open_page([record])
+    colours = """canvas => {
+      const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      return new Set(new Uint32Array(data.buffer)).size;
+    }"""
+    canvas = page.locator(".view canvas")
+    expect(chosen(page)).to_have_text(re.compile("dog"))
+    assert canvas.evaluate(colours) > 20
+    pick(page, "Map", "cells")
+    assert canvas.evaluate(colours) == 2  # of the one strong cell and of all others
+
+
+def test_one_scale_for_the_page_and_a_switch_that_says_so(open_page: OpenPage) -> None:
+    weak = photo_record("weak")
+    weak.weights[-1] = 1 / 24
+    page = open_page([photo_record("strong"), weak])
+    maps = page.locator(".view canvas")
+    expect(maps).to_have_count(2)
+    expect(page.locator("#ticks span").last).to_have_text("0.77")
+    flat = page.locator("[data-number='1'] .view canvas").evaluate(PIXELS)
+    pick(page, "Colour scale", "word")
+    expect(page.locator("#ticks span").last).to_have_text("100%")
+    expect(page.locator("#legend-text")).to_contain_text("cannot be compared")
+    assert page.locator("[data-number='1'] .view canvas").evaluate(PIXELS) != flat
+
+
+def test_heads_can_be_seen_alone(open_page: OpenPage) -> None:
+    record = photo_record(heads=2)
+    record.weights[-1, 1] = 1 / 24
+    page = open_page([record])
+    numbers = words(page).nth(2)
+    expect(numbers).to_contain_text("peak 0.41")
+    mean = page.locator(".view canvas").evaluate(PIXELS)
+    pick(page, "Head", "2")
+    expect(numbers).to_contain_text("peak 0.042")
+    expect(numbers).to_contain_text("entropy 1.00")
+    assert page.locator(".view canvas").evaluate(PIXELS) != mean
+
+
+def test_the_slider_shows_the_other_hypotheses(open_page: OpenPage) -> None:
+    record = photo_record()
+    record.others = [photo_record(words="the dog"), photo_record(words="")]
+    page = open_page([record])
+    slider = page.get_by_role("slider")
+    expect(page.locator("h2")).to_have_text("a red dog")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("h2")).to_have_text("the dog")
+    expect(words(page)).to_have_count(2)
+    expect(slider).to_have_attribute("aria-valuetext", "2 of 3: the dog")
+    expect(slider).to_be_focused()
+    page.keyboard.press("End")
+    expect(page.locator("h2")).to_have_text("(empty hypothesis)")
+    page.keyboard.press("Home")
+    words(page).nth(1).focus()
+    page.keyboard.press("n")
+    expect(page.locator("h2")).to_have_text("the dog")
+    expect(words(page).nth(1)).to_be_focused()
+
+
+def test_a_gate_is_drawn_where_there_is_one(open_page: OpenPage) -> None:
+    gated = photo_record("gated")
+    gated.gate, gated.gate_name = [0.25, 0.5, 1.0], "beta"
+    page = open_page([gated, photo_record("plain")])
+    expect(page.locator(".example .view")).to_have_count(2)
+    bars = page.locator(".gate .bar-of")
+    expect(bars).to_have_count(3)
+    heights = bars.locator("i").evaluate_all("bars => bars.map(bar => bar.getBoundingClientRect().height)")
+    assert heights[0] == pytest.approx(heights[2] / 4, rel=0.05)
+    expect(page.get_by_role("img", name="beta of each token: a 0.25, red 0.50, dog 1.00")).to_be_visible()
+    bars.nth(1).hover()
+    expect(page.locator("[data-number='0'] .word[aria-pressed=true]")).to_contain_text("red")
+
+
+def test_words_of_two_texts_are_linked_both_ways(open_page: OpenPage) -> None:
+    page = open_page([text_record()])
+    sources = page.locator(".source-token")
+    words(page).nth(1).hover()
+    expect(page.locator(".said")).to_contain_text("most on Hund")
+    assert int(np.argmax(sources.evaluate_all(BRIGHTNESS))) == 2
+    sources.nth(1).hover()
+    expect(page.locator(".said")).to_contain_text("roter · read most by red, weight 0.9")
+    assert int(np.argmax(words(page).evaluate_all(BRIGHTNESS))) == 2
+    sources.nth(0).focus()
+    page.keyboard.press("ArrowRight")
+    expect(sources.nth(1)).to_be_focused()
+    matrix = page.locator(".matrix canvas").evaluate(
+        "c => [c.width, c.height, [...c.getContext('2d').getImageData(3, 0, 1, 1).data]]"
+    )
+    assert matrix[:2] == [4, 3]
+    assert matrix[2] == page.evaluate("[...heat.slice(-3), 255]")  # the page's largest weight: sleeps on schläft
+
+
+# ---------------------------------------------------------------------------------------------------- speech
+
+
+def spoken(seconds: float = 8.0) -> AttentionRecord:
+    record = speech_record(seconds=seconds)
+    record.source *= 0.1
+    return record
+
+
+def watch_audio(page: Any) -> None:
+    page.locator("audio").evaluate(
+        """audio => {
+          window.heard = [];
+          const note = (event) => heard.push([event.type, audio.currentTime]);
+          for (const kind of ['play', 'pause']) audio.addEventListener(kind, note);
+        }"""
+    )
+
+
+@pytest.mark.parametrize("times", ["heard", "true"])
+def test_a_word_plays_its_own_span(open_page: OpenPage, times: str) -> None:
+    record = spoken()
+    page = open_page([record])
+    best = describe_example(record)["hypotheses"][0]
+    start, end = {"heard": best["heard"][1], "true": best["times"][1]}[times]
+    pick(page, "Times", times)
+    expect(words(page)).to_have_count(2)
+    watch_audio(page)
+    words(page).nth(1).click()
+    wait_until(page, "heard.length === 2")
+    (first, began), (last, stopped) = page.evaluate("heard")
+    assert (first, last) == ("play", "pause")
+    assert began == pytest.approx(start, abs=0.01)
+    assert stopped >= end - 0.01
+    assert stopped < 8 - 0.01  # it did not run on to the end, however late a busy machine stops it
+
+
+def test_playing_lights_up_the_word_that_is_heard(open_page: OpenPage) -> None:
+    page = open_page([spoken(2.0)])
+    play = page.get_by_role("button", name="play the recording")
+    play.click()
+    expect(words(page).nth(0)).to_have_class(re.compile(r"\bnow\b"))
+    expect(page.locator(".plot .head")).to_be_visible()
+    expect(words(page).nth(1)).to_have_class(re.compile(r"\bnow\b"))
+    expect(page.locator(".word.now")).to_have_count(0)  # at its end it stops, and no word is lit
+    expect(play).to_be_visible()
+
+
+def test_recording_and_matrix_share_one_axis(open_page: OpenPage) -> None:
+    page = open_page([spoken(1.0)])
+    lefts = "nodes => nodes.map(node => Math.round(node.getBoundingClientRect().left))"
+    truth = page.locator(".lane span").evaluate_all(lefts)
+    assert truth == page.locator(".matrix .truth").evaluate_all(lefts)
+    assert truth == page.locator(".mel .line").evaluate_all(lefts)[::2]  # of each word its start, then its end
+    box = page.locator(".matrix").bounding_box()
+    assert truth[1] == pytest.approx(box["x"] + 0.4 * box["width"], abs=2)
+
+
+# -------------------------------------------------------------------------------------------------- keyboard
+
+
+def test_the_keyboard_alone_is_enough(open_page: OpenPage) -> None:
+    page = open_page([photo_record("one"), photo_record("two", words="the cat")])
+    expect(page.locator(".view canvas")).to_have_count(2)
+    page.keyboard.press("j")
+    first = page.locator(".example").nth(0).locator(".word")
+    expect(first.nth(0)).to_be_focused()
+    expect(first.nth(0)).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("ArrowRight")
+    expect(first.nth(1)).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("End")
+    expect(first.last).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    expect(first.nth(-2)).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Home")
+    expect(first.nth(0)).to_be_focused()
+    page.keyboard.press("j")
+    expect(page.locator(".example").nth(1).locator(".word").nth(0)).to_be_focused()
+    page.keyboard.press("k")
+    expect(first.nth(0)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator(".example").nth(0).locator(".word[aria-pressed=true]")).to_have_count(0)
+    page.keyboard.press("/")
+    expect(page.get_by_label("Find")).to_be_focused()
+    page.keyboard.type("j")  # a letter here, no command
+    expect(page.get_by_label("Find")).to_have_value("j")
+
+
+def test_everything_to_press_or_fill_has_a_name(open_page: OpenPage) -> None:
+    record = photo_record(heads=2)
+    record.others = [photo_record(words="a dog", heads=2)]
+    page = open_page([record, speech_record(), text_record()], {"wer": 0.1})
+    expect(page.locator(".example .said")).to_have_count(3)
+    nameless = page.evaluate(
+        """[...document.querySelectorAll('button, input, select, a, canvas[role], img, summary')].filter(node =>
+          node.checkVisibility() && !(node.getAttribute('aria-label') || node.alt || node.textContent.trim() ||
+          node.labels?.[0]?.textContent.trim())).map(node => node.outerHTML)"""
+    )
+    assert nameless == []
+
+
+# ------------------------------------------------------------------------------------------- sort, filter, link
+
+
+def several() -> list[AttentionRecord]:
+    """Best score first. The last has a flag; by ROUGE-L they are worth 1/3, 1, 2/3 and 0.27."""
+    texts = ["a small cat", "a red dog", "a blue dog", "the dog dog dog dog"]
+    records = [photo_record(f"key {number}", words=text) for number, text in enumerate(texts)]
+    for number, record in enumerate(records):
+        record.score = -0.1 * number
+        record.references = ["a red dog"]
+        record.weights[-1, 0, 8] -= 0.1 * number
+    records[3].flags = ["looped"]
+    return records
+
+
+def test_worst_first_then_any_order(open_page: OpenPage) -> None:
+    page = open_page(several())
+    assert page.evaluate(ORDER) == ["key 3", "key 0", "key 2", "key 1"]
+    for order, keys in {"score:high": "0123", "score:low": "3210", "rouge_l:high": "1203", "key": "0123"}.items():
+        pick(page, "Sort", order)
+        assert page.evaluate(ORDER) == [f"key {number}" for number in keys]
+
+
+def test_examples_can_be_filtered_by_text_flag_and_measure(open_page: OpenPage) -> None:
+    page = open_page(several())
+    page.get_by_label("Find").fill("BLUE")
+    assert page.evaluate(ORDER) == ["key 2"]
+    expect(page.get_by_role("status").filter(has_text="1 of 4 examples")).to_be_visible()
+    page.get_by_label("Find").fill("")
+    pick(page, "Flag", "looped")
+    assert page.evaluate(ORDER) == ["key 3"]
+    pick(page, "Flag", "none")
+    assert "key 3" not in page.evaluate(ORDER)
+    pick(page, "Flag", "")
+    pick(page, "Measure", "score")
+    page.get_by_label("bound of the measure").fill("-0.15")
+    assert sorted(page.evaluate(ORDER)) == ["key 0", "key 1"]
+    pick(page, "at least or at most", "most")
+    assert sorted(page.evaluate(ORDER)) == ["key 2", "key 3"]
+    page.get_by_label("Find").fill("nowhere")
+    expect(page.get_by_text("No example fits this filter.")).to_be_visible()
+
+
+def test_a_link_leads_to_its_example(open_page: OpenPage) -> None:
+    records = [photo_record(f"photos/{number} ä.jpg") for number in range(60)]
+    page = open_page(records, fragment="#photos%2F57%20%C3%A4.jpg")
+    linked = page.locator(".example.linked")
+    expect(linked).to_have_attribute("data-number", "57")
+    expect(linked).to_be_in_viewport()
+    page.get_by_label("Find").fill("photos/3 ")
+    page.evaluate("location.hash = encodeURIComponent('photos/8 ä.jpg')")
+    expect(linked).to_have_attribute("data-number", "8")  # the filter that hid it is taken off
+    expect(linked).to_be_in_viewport()
+    expect(page.get_by_label("Find")).to_have_value("")
+
+
+def test_few_figures_stand_at_the_top_and_all_can_be_unfolded(open_page: OpenPage) -> None:
+    names = [
+        "bleu_1",
+        "bleu_4",
+        "cider_d",
+        "pointing_accuracy",
+        "pointing_centre",
+        "attention_entropy",
+        "attention_peak",
+    ]
+    page = open_page([photo_record()], dict.fromkeys([*names, *(f"other_{i}" for i in range(40))], 0.25))
+    expect(page.locator("#headline dt")).to_have_count(6)
+    expect(page.locator("#headline dt").first).to_have_text("cider_d")
+    table = page.get_by_role("table", name="All figures of the evaluation")
+    expect(table).to_be_hidden()
+    page.get_by_text("all 47 figures").click()
+    expect(table.get_by_role("rowheader", name="other_39")).to_be_visible()
+
+
+# ---------------------------------------------------------------------------------------- safety, size, screens
+
+
+def test_markup_in_data_stays_text(open_page: OpenPage) -> None:
+    evil = "<script>alert(1)</script> <img src=x onerror=alert(2)> </script><b>bold</b>"
+    record = photo_record(key=evil, words=evil)
+    record.references, record.flags, record.gate_name = [evil, evil], [evil], evil
+    record.gate = [0.5] * len(record.tokens)
+    text = text_record(key=evil)
+    text.source = np.array([evil, "b", "c", "d"])
+    page = open_page([record, text], {evil: evil})
+    expect(page.locator("[data-number='0'] h2")).to_have_text(evil)
+    expect(page.locator(".source-token").first).to_have_text(evil)
+    words(page).nth(0).hover()
+    assert page.locator("main script, main b b, main img[src=x], header script, header b").count() == 0
+
+
+def test_five_hundred_examples_are_drawn_only_where_they_are_seen(open_page: OpenPage) -> None:
+    records = [photo_record(f"key {number:03}", words=f"dog {number}") for number in range(500)]
+    for number, record in enumerate(records):
+        record.score = -float(number)
+    page = open_page(records)
+    expect(page.locator("[data-number='499'] .view canvas")).to_be_visible()  # the worst
+    expect(page.get_by_text("500 examples", exact=True)).to_be_visible()
+    drawn = "document.querySelectorAll('.example .view').length"
+    assert page.evaluate(drawn) < 30
+    page.evaluate("window.held = [...document.querySelectorAll('.example')]")
+    same = "held.every(node => node.isConnected) && held.length === document.querySelectorAll('.example').length"
+
+    pick(page, "Sort", "score:high")
+    expect(page.locator("[data-number='0'] .view canvas")).to_be_visible()
+    assert page.evaluate(ORDER)[:2] == ["key 000", "key 001"]
+    page.get_by_label("Find").fill("dog 37")
+    expect(page.get_by_text("11 of 500 examples")).to_be_visible()
+    page.locator("[data-number='37'] .word").nth(0).hover()
+    expect(page.locator("[data-number='37'] .word[aria-pressed=true]")).to_contain_text("dog")
+    page.get_by_label("Find").fill("")
+    for number in range(49, 500, 50):
+        page.locator(f"[data-number='{number}']").scroll_into_view_if_needed()
+        expect(page.locator(f"[data-number='{number}'] .view canvas")).to_be_visible()
+    wait_until(page, f"{drawn} < 30")  # what has been left behind is emptied again
+    assert page.evaluate(same)
+
+
+@pytest.mark.parametrize("record", [photo_record, speech_record, text_record])
+def test_a_phone_needs_no_scrolling_sideways(open_page: OpenPage, record: Any) -> None:
+    page = open_page([record()], {"cider_d": 0.5, "attention_entropy": 0.5}, width=360)
+    expect(words(page).first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_dark_and_light_follow_the_reader(open_page: OpenPage) -> None:
+    def brightness(page: Any) -> int:
+        return page.locator("body").evaluate_all(BRIGHTNESS)[0]
+
+    assert brightness(open_page([photo_record()], color_scheme="dark")) < 150
+    assert brightness(open_page([photo_record()], color_scheme="light")) > 600
