@@ -15,15 +15,15 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 .PHONY: help install demo test test-slow test-browser test-notebooks lint format clean
 
 help:
-	@echo "make demo          train, evaluate and show both built-in tasks on the CPU (some minutes)"
-	@echo "make test          the tests"
-	@echo "make test-slow     the slow tests"
-	@echo "make test-browser  the tests of the attention page, in the Chromium that is installed"
+	@echo "make demo            train, evaluate and show both built-in tasks on the CPU (some minutes)"
+	@echo "make test            the tests"
+	@echo "make test-slow       the slow tests"
+	@echo "make test-browser    the tests of the attention page, in the Chromium that is installed"
 	@echo "make test-notebooks  runs every notebook"
-	@echo "make lint          ruff and mypy"
-	@echo "make format        let ruff put the code in its format"
-	@echo "make install       only make $(VENV)"
-	@echo "make clean         remove $(VENV), caches and the demo's runs; other runs in outputs/ stay"
+	@echo "make lint            ruff and mypy"
+	@echo "make format          let ruff put the code in its format"
+	@echo "make install         only make $(VENV)"
+	@echo "make clean           remove $(VENV), caches and the demo's runs; other runs in outputs/ stay"
 
 install: $(STAMP)
 
@@ -67,6 +67,9 @@ test-slow: $(STAMP)
 
 test-browser: $(STAMP)
 	$(BIN)/python -m pytest -m browser tests/inspection/browser
+
+test-notebooks: $(STAMP)
+	$(BIN)/python -m pytest -m notebook tests/test_notebooks.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
