@@ -8,9 +8,13 @@ speller's is that of ``PyramidLSTM`` with packed sequences, and of ``RecurrentDe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from multimodal_attn.types import BOS, EOS
 
 
 class NaiveDecoder(nn.Module):
@@ -54,22 +58,13 @@ class NaiveDecoder(nn.Module):
     @torch.no_grad()
     def beam(self, memory: Tensor, width: int, steps: int) -> Tensor:
         """The tokens (B, steps) of the best hypothesis; no text ends early."""
-        batch = len(memory)
         memory = memory.repeat_interleave(width, 0)
-        hidden, cell = self.start(memory)
-        totals = torch.full((batch, width), -torch.inf, device=memory.device)
-        totals[:, 0] = 0.0
-        token = torch.ones(batch * width, dtype=torch.long, device=memory.device)
-        texts = token[:, None]
-        for _ in range(steps):
-            logits, hidden, cell = self.step(token, hidden, cell, memory)
-            log_probs = torch.log_softmax(logits, -1).view(batch, width, -1)
-            totals, flat = (totals[..., None] + log_probs).flatten(1).topk(width)
-            origin = (flat // logits.shape[-1] + width * torch.arange(batch, device=flat.device)[:, None]).flatten()
-            token = (flat % logits.shape[-1]).flatten()
-            hidden, cell, memory = hidden[origin], cell[origin], memory[origin]
-            texts = torch.cat([texts[origin], token[:, None]], dim=1)
-        return texts.view(batch, width, -1)[:, 0, 1:]
+
+        def step(token: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+            logits, hidden, cell = self.step(token, state[0], state[1], state[2])
+            return logits, (hidden, cell, state[2])
+
+        return _beam(step, (*self.start(memory), memory), width, steps)
 
 
 class NaiveSpeller(nn.Module):
@@ -102,15 +97,51 @@ class NaiveSpeller(nn.Module):
     def loss(self, frames: Tensor, lengths: Tensor, tokens: Tensor) -> Tensor:
         """Cross-entropy; frames (B, L, mels), tokens (B, T), 0 after the end."""
         memory, sizes = self.encode(frames, lengths)
-        mask = torch.arange(memory.shape[1], device=sizes.device) < sizes[:, None]
-        weights = mask / sizes[:, None]
-        hidden = cell = memory.new_zeros(len(memory), self.cell.hidden_size)
-        context, logits = memory.new_zeros(len(memory), memory.shape[-1]), []
+        state, logits = self.start(memory, sizes), []
         for t in range(tokens.shape[1] - 1):
-            hidden, cell = self.cell(torch.cat([self.embedding(tokens[:, t]), context], dim=-1), (hidden, cell))
-            located = self.location(self.filters(weights[:, None]).transpose(1, 2))
-            scores = self.score(torch.tanh(self.key(memory) + self.query(hidden)[:, None] + located))[..., 0]
-            weights = torch.softmax(scores.masked_fill(~mask, -torch.inf), dim=-1)
-            context = (weights[..., None] * memory).sum(1)
-            logits.append(self.vocabulary(torch.cat([hidden, context], dim=-1)))
+            step, state = self.step(tokens[:, t], state)
+            logits.append(step)
         return functional.cross_entropy(torch.stack(logits, 1).flatten(0, 1), tokens[:, 1:].flatten(), ignore_index=0)
+
+    def start(self, memory: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:
+        """Hidden, cell, context, weights, and what does not change: memory and mask."""
+        mask = torch.arange(memory.shape[1], device=sizes.device) < sizes[:, None]
+        hidden = memory.new_zeros(len(memory), self.cell.hidden_size)
+        context = memory.new_zeros(len(memory), memory.shape[-1])
+        return hidden, hidden, context, mask / sizes[:, None], memory, mask
+
+    def step(self, token: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        hidden, cell, context, weights, memory, mask = state
+        hidden, cell = self.cell(torch.cat([self.embedding(token), context], dim=-1), (hidden, cell))
+        located = self.location(self.filters(weights[:, None]).transpose(1, 2))
+        scores = self.score(torch.tanh(self.key(memory) + self.query(hidden)[:, None] + located))[..., 0]
+        weights = torch.softmax(scores.masked_fill(~mask, -torch.inf), dim=-1)
+        context = (weights[..., None] * memory).sum(1)
+        return self.vocabulary(torch.cat([hidden, context], dim=-1)), (hidden, cell, context, weights, memory, mask)
+
+    @torch.no_grad()
+    def beam(self, memory: Tensor, sizes: Tensor, width: int, steps: int) -> Tensor:
+        """The tokens (B, steps) of the best hypothesis; no text ends early."""
+        state = self.start(memory.repeat_interleave(width, 0), sizes.repeat_interleave(width, 0))
+        return _beam(self.step, state, width, steps)
+
+
+def _beam(
+    step: Callable[..., tuple[Tensor, tuple[Tensor, ...]]], state: tuple[Tensor, ...], width: int, steps: int
+) -> Tensor:
+    """Every part of the state, the memory among it, is reordered in every step; rows (B * width) from <bos>."""
+    device, batch = state[0].device, len(state[0]) // width
+    totals = torch.full((batch, width), -torch.inf, device=device)
+    totals[:, 0] = 0.0
+    token = torch.full((batch * width,), BOS, device=device)
+    texts = token[:, None]
+    for _ in range(steps):
+        logits, state = step(token, state)
+        log_probs = torch.log_softmax(logits, -1)
+        log_probs[:, EOS] = -torch.inf
+        totals, flat = (totals[..., None] + log_probs.view(batch, width, -1)).flatten(1).topk(width)
+        origin = (flat // logits.shape[-1] + width * torch.arange(batch, device=device)[:, None]).flatten()
+        token = (flat % logits.shape[-1]).flatten()
+        state = tuple(part[origin] for part in state)
+        texts = torch.cat([texts[origin], token[:, None]], dim=1)
+    return texts.view(batch, width, -1)[:, 0, 1:]
