@@ -60,9 +60,10 @@ def make_step(name: str, size: int, device: str, batch: int, rows: int, width: i
         state = attention(query, projected, memory, attention.start(memory, rows)).state
     projected = tuple(tensor.clone().requires_grad_() for tensor in projected)
     states.requires_grad_()
-    if state is not None:
+    inputs = [query, states, *projected, *attention.parameters()]
+    if state is not None and state.is_floating_point():  # hard attention's is a choice
         state = state.clone().requires_grad_()
-    inputs = [query, states, *projected, *attention.parameters(), *([] if state is None else [state])]
+        inputs.append(state)
     towards = torch.randn(batch, rows, width, device=device)
 
     def step() -> None:

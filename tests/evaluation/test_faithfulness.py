@@ -257,8 +257,9 @@ def test_integrated_gradients_add_up() -> None:
     assert (found[~memory.mask] == 0).all()
 
 
-# The mean knows no query, linear attention makes its context without its weights, monotonic attention decides hard.
-WITHOUT_GRADIENT = ("mean", "linear", "monotonic")
+# The mean knows no query, linear attention makes its context without its weights; hard and monotonic attention take one
+# position.
+WITHOUT_GRADIENT = ("mean", "linear", "hard", "monotonic")
 
 
 @pytest.mark.parametrize("name", [name for name in choices("attention") if name not in WITHOUT_GRADIENT])

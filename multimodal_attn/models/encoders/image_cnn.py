@@ -42,6 +42,10 @@ class ImageCNN(PictureEncoder):
         trainable_from: str | None = None,
         dropout: float = 0.0,
     ) -> None:
+        if backbone.startswith("vit_"):
+            raise ValueError(
+                f"encoder.backbone: {backbone!r} has patches and no maps; expected encoder=image_vit for it"
+            )
         network, (mean, std) = load_network(backbone, weights)
         node, channels_last = find_map(network, layer, image_size, backbone)
         body = _GridOf(create_feature_extractor(network, {node: "grid"}, suppress_diff_warning=True), channels_last)
@@ -110,7 +114,7 @@ def find_map(network: nn.Module, layer: str | int, image_size: int, backbone: st
     if isinstance(layer, int):
         raise ValueError(
             f"encoder.layer: {backbone} has no map of stride {layer} for pictures of {image_size} pixels; expected 32"
-            " or 16, another data.image_size, or the name of a layer; vit_... are for encoder=image_vit"
+            " or 16, another data.image_size, or the name of a layer"
         )
     raise ValueError(f"encoder.layer: {layer!r} of {backbone} gives no (channels, rows, columns) map")
 

@@ -14,6 +14,7 @@ from multimodal_attn.models.encoders.image_vit import ImageViT
 from multimodal_attn.models.encoders.torchvision_weights import colours_of, find_weights, load_network
 
 ALL = torchvision.models.list_models(module=torchvision.models)
+VITS = [name for name in ALL if name.startswith("vit_")]
 # Torchvision computes the widths of these from numbers in tensors: they cannot be built without memory.
 REGNETS = [name for name in ALL if name.startswith("regnet")]
 
@@ -45,11 +46,11 @@ def test_a_stride_is_the_end_of_the_last_stage_of_that_stride(backbone: str, coa
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "backbone", [name for name in ALL if name not in REGNETS] + ["regnet_x_400mf", "regnet_y_400mf"]
+    "backbone", [name for name in ALL if name not in REGNETS + VITS] + ["regnet_x_400mf", "regnet_y_400mf"]
 )
 def test_every_classification_backbone_has_its_strides(backbone: str) -> None:
     for stride in (32, 16):
-        if backbone.startswith("vit_") or (backbone.startswith("squeezenet") and stride == 32):
+        if backbone.startswith("squeezenet") and stride == 32:
             with pytest.raises(ValueError, match=f"encoder.layer: {backbone} has no map of stride {stride}"):
                 cut(backbone, stride)
         else:
@@ -88,6 +89,11 @@ def test_weights_from_a_file(tmp_path: Path) -> None:
     for name in ("other.pt", "text.pt"):
         with pytest.raises(ValueError, match=f"encoder.weights: .*{name} does not hold the state dict of a resnet18"):
             ImageCNN("resnet18", 32, str(tmp_path / name), image_size=32)
+
+
+def test_vision_transformers_have_an_encoder_of_their_own() -> None:
+    with pytest.raises(ValueError, match="'vit_b_16' has patches and no maps; expected encoder=image_vit"):
+        ImageCNN("vit_b_16", 32, None, image_size=224)
 
 
 def test_unknown_names_are_answered_with_the_known_ones() -> None:
