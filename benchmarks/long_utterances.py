@@ -5,7 +5,7 @@
 Each RUN is the folder of a training with data=digits. For every number of digits it decodes, with a beam and in one
 piece, as many strings made on the fly from the recordings of --split: the same strings for runs with the same data.
 Chorowski et al. 2015, who strung utterances together, found attention by content alone to fail on strings much longer
-than those of the training, and attention that knows where it was to hold longer; hence loops and deletions in the table.
+than those of the training, and attention that knows where it was to hold longer; hence loops and deletions below.
 """
 
 from __future__ import annotations
