@@ -15,7 +15,7 @@ from multimodal_attn.runs.language_model import build_language_model
 
 CONF = Path(__file__).parents[2] / "conf"
 PARTS = ("encoder", "attention", "decoder", "tokenizer", "objective", "search", "metrics", "optimizer", "scheduler")
-SPEECH_ENCODERS = ("pyramid_lstm", "conv_lstm", "conformer", "transformer")
+SPEECH_ENCODERS = ("pyramid_lstm", "conv_lstm", "conformer", "conformer_medium", "transformer")
 # The language model's has none of the parts that these share.
 EXPERIMENTS = sorted({path.stem for path in (CONF / "experiment").glob("*.yaml")} - {"language_model"})
 
@@ -73,6 +73,8 @@ def test_every_part_fits_into_every_experiment(experiment: str) -> None:
         config = compose(f"experiment={experiment}", "+data.root=nowhere", choice)
         if "pretrained" in config.encoder:
             config.encoder.pretrained = False
+        if "hidden_dim" in config.encoder:
+            config.encoder.hidden_dim = 32  # a large model takes long to fill with numbers
         module = build_module(config, CharacterTokenizer().fit(["some text"]))
         build(config.tokenizer)
         assert module.make_scheduler is not None

@@ -13,6 +13,7 @@ import soundfile
 import torch
 from omegaconf import DictConfig
 
+from multimodal_attn.__main__ import main
 from multimodal_attn.evaluation.transcripts import align_words
 from multimodal_attn.predictor import load as load_predictor
 from multimodal_attn.runs.checkpoint import find_checkpoint, load
@@ -263,7 +264,7 @@ def test_word_times_that_a_run_cannot_give_are_refused(picture_run: Path) -> Non
 
 
 def test_texts_that_look_wrong_are_flagged_and_counted(speech_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shapes = [([], False), ([4] * 5, False), ([4, 5] * 4, True), ([4, 5], True), ([4, 5], False)]
+    shapes = [([], False), ([4] * 40, False), ([4, 5] * 4, True), ([4, 5], True), ([4, 5], False)]
     expected = [["empty"], ["looped"], ["looped", "hit_max_length"], ["hit_max_length"], []]
 
     def decode(self: Seq2SeqModule, memory: Memory, search: object) -> list[list[Hypothesis]]:
@@ -275,12 +276,16 @@ def test_texts_that_look_wrong_are_flagged_and_counted(speech_run: Path, monkeyp
         return [[made[index % 5], made[(index + 1) % 5]] for index in range(len(memory.mask))]
 
     monkeypatch.setattr(Seq2SeqModule, "decode", decode)
-    metrics = evaluate(compose("evaluate", f"run={speech_run}", "device=cpu"))
+    metrics = evaluate(compose("evaluate", f"run={speech_run}", "device=cpu", "word_times=ctc"))
     path = speech_run / "evaluation" / "val" / "predictions.jsonl"
     predictions = [json.loads(line) for line in path.read_text().splitlines()]
     assert [p["flags"] for p in predictions] == (2 * expected)[:8]
     assert [p["others"][0]["flags"] for p in predictions] == (2 * expected)[1:9]
     assert predictions[0]["words"] == []
+    # The long loop has more words than CTC finds room for in a second.
+    assert [p["word_times"] for p in predictions] == ["ctc", "attention", *["ctc"] * 4, "attention", "ctc"]
+    assert metrics["num_without_ctc_path"] == 2
+    assert len(predictions[1]["words"]) == 40
     assert (metrics["num_empty"], metrics["num_looped"], metrics["num_hit_max_length"]) == (2, 4, 3)
 
 
@@ -319,6 +324,30 @@ def test_long_recording_is_transcribed_in_parts(speech_run: Path, notes: Path, t
     errors = sum(a is None or b is None or found[a] != expected[b] for a, b in align_words(found, expected))
     assert errors / len(expected) < 0.4  # one recording a part at best: the run has heard no more than three notes
     assert all(0 <= word.start <= word.end <= len(np.concatenate(sound)) / 16000 + 0.05 for word in words)
+
+
+def test_transcripts_are_written_in_every_format_asked_for(
+    speech_run: Path, notes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["transcribe", str(speech_run), *(str(notes / f"val{index}.flac") for index in range(2))]
+    output = ["--word-times", "ctc", "--output", str(tmp_path / "out")]
+    assert main([*command, "--format", "srt,vtt,ctm,textgrid,json", *output]) == 0
+    capsys.readouterr()
+    endings = ("TextGrid", "ctm", "json", "srt", "vtt")
+    names = [f"val{index}.{ending}" for index in range(2) for ending in endings]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    for index in range(2):
+        words = json.loads((tmp_path / "out" / f"val{index}.json").read_text())["words"]
+        rows = [line.split() for line in (tmp_path / "out" / f"val{index}.ctm").read_text().splitlines()]
+        assert [row[4] for row in rows] == [word["word"] for word in words]
+        assert {row[0] for row in rows} == {f"val{index}"}
+    for arguments, expected in (
+        (["--format", "srt"], "of 2 recordings, these are files of their own; expected --output FOLDER"),
+        (["--format", "srt,doc"], "--format: 'doc'; expected one or more of txt,json,srt,vtt,ctm,textgrid"),
+        (["--word-times", "guess"], "word_times: 'guess'; expected attention or ctc"),
+    ):
+        assert main([*command, *arguments]) == 2
+        assert expected in capsys.readouterr().err
 
 
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:

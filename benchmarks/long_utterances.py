@@ -1,0 +1,141 @@
+"""Word error rate by the length of the utterance, up to ten times what the runs were trained on.
+
+    python benchmarks/long_utterances.py RUN [RUN ...] [--digits 3 7 20 70] [--strings 40] [--figure FILE] [--json FILE]
+
+Each RUN is the folder of a training with data=digits. For every number of digits it decodes, with a beam and in one
+piece, as many strings made on the fly from the recordings of --split: the same strings for runs with the same data.
+Chorowski et al. 2015, who strung utterances together, found attention by content alone to fail on strings much longer
+than those of the training, and attention that knows where it was to hold longer; hence loops and deletions below.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from multimodal_attn.data.datasets.digits import ConnectedDigits
+from multimodal_attn.inspection.decode import decode_examples
+from multimodal_attn.inspection.record import AttentionRecord
+from multimodal_attn.runs.build import build
+from multimodal_attn.runs.checkpoint import Run, load
+from multimodal_attn.search import BeamSearch
+
+DIGITS = [3, 5, 7, 10, 15, 20, 30, 40, 50, 70]
+LONGEST_DIGIT = 12  # tokens that a digit takes at most, one a character and the space included
+
+
+def load_digits_run(path: Path, root: Path | None) -> Run:
+    """A run of data=digits, on the GPU if there is one.
+
+    Raises:
+        ValueError: if it is another run, or none.
+    """
+    run = load(path, overrides={} if root is None else {"data.root": str(root)})
+    dataset = run.config.data.module.dataset._target_
+    if dataset != f"{ConnectedDigits.__module__}.{ConnectedDigits.__name__}":
+        raise ValueError(f"run: '{path}' was trained on {dataset.rpartition('.')[2]}; expected a run of data=digits")
+    run.module.to("cuda" if torch.cuda.is_available() else "cpu")
+    return run
+
+
+def measure(run: Run, split: str, digits: int, strings: int, width: int, batch_size: int) -> dict[str, float]:
+    """Error rates of ``strings`` strings of so many digits, and how many texts look wrong."""
+    make = build(run.config.data.module.dataset)
+    source = make(split=split, min_digits=digits, max_digits=digits, num_examples=strings)
+    limits = run.config.search
+    # A limit that was meant for the training's lengths would be what is measured.
+    search = BeamSearch(
+        width, max_length=max(limits.max_length, LONGEST_DIGIT * digits), max_length_ratio=limits.max_length_ratio
+    )
+    records: list[AttentionRecord] = []
+    for first in range(0, strings, batch_size):
+        examples = [source[index] for index in range(first, min(first + batch_size, strings))]
+        records += decode_examples(run.module, examples, search)
+    scores = run.module.scores([record.text for record in records], [record.references for record in records])
+    flagged = {f"num_{flag}": sum(flag in r.flags for r in records) for flag in ("looped", "hit_max_length")}
+    return {"digits": digits, "seconds": sum(source.lengths()) / strings, **scores, **flagged}
+
+
+def table(results: dict[str, list[dict[str, float]]]) -> str:
+    """Markdown: a row for each length, and for each run its word error rate, insertions, deletions and loops."""
+    lengths = [(int(row["digits"]), row["seconds"]) for row in next(iter(results.values()))]
+    lines = [
+        "| digits | seconds | " + " | ".join(f"{name}: WER (ins., del.), loops" for name in results) + " |",
+        "|" + " --- |" * (2 + len(results)),
+    ]
+    for index, (digits, seconds) in enumerate(lengths):
+        cells = []
+        for row in (rows[index] for rows in results.values()):
+            wer, insertions, deletions = (f"{100 * row[name]:.1f}" for name in ("wer", "insertions", "deletions"))
+            cells.append(f"{wer} % ({insertions}, {deletions}), {row['num_looped']}")
+        lines.append(f"| {digits} | {seconds:.1f} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def draw(results: dict[str, list[dict[str, float]]], trained: tuple[int, int], path: Path) -> None:
+    """Word error rate over digits; the lengths of the training are shaded."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(8, 5))
+    axis.axvspan(*trained, color="0.9", label=f"trained on: {trained[0]} to {trained[1]} digits")
+    for name, rows in results.items():
+        axis.plot([row["digits"] for row in rows], [100 * row["wer"] for row in rows], marker="o", label=name)
+    axis.set(xscale="log", xlabel="digits in the string", ylabel="word error rate, %")
+    ticks = [int(row["digits"]) for row in next(iter(results.values()))]
+    axis.set_xticks(ticks, [str(tick) for tick in ticks])
+    axis.minorticks_off()
+    axis.set_ylim(bottom=0)
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize="small")
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN")
+    parser.add_argument("--digits", type=int, nargs="+", default=DIGITS, help="lengths of the strings")
+    parser.add_argument("--strings", type=int, default=40, help="of each length")
+    parser.add_argument("--split", default="val", choices=("train", "val", "test"), help="whose recordings")
+    parser.add_argument("--root", type=Path, help="of the digits, in place of the runs' own data.root")
+    parser.add_argument("--width", type=int, default=5, help="of the beam")
+    parser.add_argument("--batch-size", type=int, default=8)
+    parser.add_argument("--figure", type=Path, default=Path("long_utterances.png"))
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    options = parser.parse_args(arguments)
+    options.digits = sorted(set(options.digits))
+    if min(*options.digits, options.strings, options.batch_size) < 1:
+        parser.error("--digits, --strings, --batch-size: expected numbers above 0")
+    if len(set(options.runs)) < len(options.runs):
+        parser.error("RUN: the same folder twice")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    results: dict[str, list[dict[str, Any]]] = {}
+    trained = []
+    for path in options.runs:
+        run = load_digits_run(path, options.root)
+        trained.append((run.config.data.min_digits, run.config.data.max_digits))
+        rows = results[str(path)] = []
+        for digits in options.digits:
+            rows.append(measure(run, options.split, digits, options.strings, options.width, options.batch_size))
+            print(f"{path}: {digits} digits, word error rate {100 * rows[-1]['wer']:.1f} %", flush=True)
+    print(table(results))
+    draw(results, (min(low for low, _ in trained), max(high for _, high in trained)), options.figure)
+    print(options.figure)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import hydra
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from benchmarks import long_utterances
+from multimodal_attn.data.datasets.digits import WORDS
+from multimodal_attn.data.tokenizers.character import CharacterTokenizer
+from multimodal_attn.runs.build import build_module
+
+CONF = str(Path(__file__).parents[2] / "conf")
+
+
+def untrained(folder: Path, *overrides: str) -> Path:
+    """A run's folder with a checkpoint of random weights."""
+    arguments = ["encoder.hidden_dim=16", "decoder.hidden_dim=16", f"run_dir={folder}", "cache_dir=x", *overrides]
+    with hydra.initialize_config_dir(CONF, version_base="1.3"):
+        config = hydra.compose("train", arguments)
+    torch.manual_seed(0)
+    module = build_module(config, CharacterTokenizer().fit(WORDS))
+    checkpoint: dict[str, object] = {"state_dict": module.state_dict()}
+    module.on_save_checkpoint(checkpoint)
+    (folder / "checkpoints").mkdir(parents=True)
+    torch.save(checkpoint, folder / "checkpoints" / "best.ckpt")
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "fsdd" / "recordings"
+    folder.mkdir(parents=True)
+    for digit in range(10):
+        tone = 0.1 * np.sin(np.arange(1600) * (digit + 1) / 20)
+        soundfile.write(folder / f"{digit}_anna_5.wav", tone, 8000)
+    return folder.parent
+
+
+def test_every_length_of_every_run(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [
+        untrained(tmp_path / name, "experiment=listen_attend_spell_digits", "data.root=gone", f"attention={name}")
+        for name in ("location", "additive")
+    ]
+    found, drawn = tmp_path / "found.json", tmp_path / "found.png"
+    options = ["--digits", "6", "2", "--strings", "3", "--batch-size", "2", "--width", "2", "--root", str(root)]
+    long_utterances.main([*map(str, runs), *options, "--json", str(found), "--figure", str(drawn)])
+    results = json.loads(found.read_text())
+    assert list(results) == [str(run) for run in runs]
+    for rows in results.values():
+        assert [row["digits"] for row in rows] == [2, 6]
+        for row in rows:
+            # Each digit lasts 0.2 s, each silence 0.05 to 0.25 s.
+            assert 0.25 * row["digits"] < row["seconds"] < 0.45 * row["digits"] + 0.25
+            assert row["wer"] == pytest.approx(row["substitutions"] + row["deletions"] + row["insertions"])
+            assert row["wer"] > 0.5
+    printed = capsys.readouterr().out
+    assert "| digits | seconds |" in printed
+    assert f"| 6 | {results[str(runs[0])][1]['seconds']:.1f} |" in printed
+    assert drawn.stat().st_size > 10_000
+
+
+def test_long_texts_are_not_cut_by_the_limit_of_short_ones(root: Path, tmp_path: Path) -> None:
+    overrides = ["experiment=listen_attend_spell_digits", f"data.root={root}", "search.max_length=20"]
+    run = long_utterances.load_digits_run(untrained(tmp_path / "run", *overrides), None)
+    with torch.no_grad():  # it writes an "e" until it is cut off
+        vocabulary = run.module.model.decoder.vocabulary
+        vocabulary.weight.zero_()
+        vocabulary.bias.copy_(100.0 * torch.nn.functional.one_hot(torch.tensor(5), len(vocabulary.bias)))
+    row = long_utterances.measure(run, "val", digits=4, strings=1, width=1, batch_size=1)
+    assert (row["num_looped"], row["num_hit_max_length"]) == (1, 1)
+    lengths = []
+    run.module.scores = lambda texts, references: lengths.extend(map(len, texts)) or {}
+    long_utterances.measure(run, "val", digits=4, strings=1, width=1, batch_size=1)
+    assert 20 < lengths[0] <= long_utterances.LONGEST_DIGIT * 4
+
+
+def test_other_runs_are_refused(tmp_path: Path) -> None:
+    other = untrained(tmp_path / "run", "experiment=listen_attend_spell_grid", "data.root=gone")
+    with pytest.raises(ValueError, match="was trained on GridCorpus; expected a run of data=digits"):
+        long_utterances.load_digits_run(other, None)
