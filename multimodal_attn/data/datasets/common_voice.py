@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from multimodal_attn.data.datasets.recordings import Entry, Recordings
+from multimodal_attn.data.datasets.recordings import Entry, Recordings, written
 from multimodal_attn.types import UnreadableError
 
 LAYOUT = "train.tsv, dev.tsv, test.tsv (with the columns path and sentence) and clips/*.mp3 in a language's folder"
@@ -49,7 +49,7 @@ class CommonVoice(Recordings):
         for line, (clip, sentence) in _cells(table, ("path", "sentence")):
             if clip and sentence is not None:
                 file = clip if Path(clip).suffix else f"{clip}.mp3"  # early releases leave it out
-                entries.append(Entry(Path(file).stem, folder / "clips" / file, sentence, seconds.get(file)))
+                entries.append(Entry(Path(file).stem, folder / "clips" / file, written(sentence), seconds.get(file)))
             else:
                 bad.append(UnreadableError(f"{table}:{line}", "has no path or no sentence"))
         super().__init__(entries, sample_rate, bad)

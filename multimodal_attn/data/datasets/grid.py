@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from multimodal_attn.data.audio import audio_seconds, read_audio
-from multimodal_attn.types import Example, Span, Target, UnreadableError
+from multimodal_attn.data.datasets.recordings import Entry, Recordings
+from multimodal_attn.types import Span, Target, UnreadableError
 
 UNITS_PER_SECOND = 25_000  # of the times in .align files
 SILENCE = ("sil", "sp")
@@ -14,7 +14,7 @@ LAYOUT = (
 )
 
 
-class GridCorpus:
+class GridCorpus(Recordings):
     """Utterances of one or more speakers below a folder.
 
     Args:
@@ -31,46 +31,16 @@ class GridCorpus:
         listing = folder / f"{split}.txt"
         if not listing.is_file():
             raise ValueError(f"data.root: '{folder}' has no {split}.txt; expected {LAYOUT.format(split=split)}")
-        self.sample_rate = sample_rate
-        self.skipped: list[UnreadableError] = []
         recordings = {path.stem: path for suffix in ("flac", "wav") for path in folder.glob(f"*/*.{suffix}")}
-        self._items: list[tuple[str, Path, Target, float]] = []
+        entries, skipped = [], []
         for key in listing.read_text().split():
             try:
                 if key not in recordings:
                     raise UnreadableError(str(folder / f"*/{key}.flac"), "is missing")
-                target = read_alignment(folder / "align" / f"{key}.align")
-                self._items.append((key, recordings[key], target, audio_seconds(recordings[key])))
+                entries.append(Entry(key, recordings[key], read_alignment(folder / "align" / f"{key}.align")))
             except UnreadableError as error:
-                self.skipped.append(error)
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __getitem__(self, index: int) -> Example:
-        """The utterance with its word times.
-
-        Raises:
-            UnreadableError: if its recording cannot be decoded.
-        """
-        key, path, target, _ = self._items[index]
-        return Example(key, read_audio(path, self.sample_rate), (target,))
-
-    def key(self, index: int) -> str:
-        """The utterance's id."""
-        return self._items[index][0]
-
-    def targets(self, index: int) -> tuple[Target, ...]:
-        """The transcript with its word times, without reading the recording."""
-        return (self._items[index][2],)
-
-    def texts(self) -> list[str]:
-        """Every transcript."""
-        return [target.text for _, _, target, _ in self._items]
-
-    def lengths(self) -> list[float]:
-        """Seconds of each recording."""
-        return [seconds for _, _, _, seconds in self._items]
+                skipped.append(error)
+        super().__init__(entries, sample_rate, skipped)
 
 
 def read_alignment(path: Path) -> Target:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from multimodal_attn.data.datasets.recordings import Entry, Recordings
+from multimodal_attn.data.datasets.recordings import Entry, Recordings, written
 from multimodal_attn.types import UnreadableError
 
 LAYOUT = (
@@ -60,7 +60,7 @@ def _entries(root: Path, subset: str, option: str, unlisted: list[UnreadableErro
             key, _, text = line.strip().partition(" ")
             if key:
                 listed.add(key)
-                yield Entry(key, file.parent / f"{key}.flac", text)
+                yield Entry(key, file.parent / f"{key}.flac", written(text))
         unlisted += [
             UnreadableError(str(path), f"has no line in {file.name}")
             for path in sorted(file.parent.glob("*.flac"))

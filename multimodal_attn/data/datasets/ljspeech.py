@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from multimodal_attn.data.datasets.recordings import Entry, Recordings
+from multimodal_attn.data.datasets.recordings import Entry, Recordings, written
 from multimodal_attn.types import UnreadableError
 
 LAYOUT = "metadata.csv (lines ID|text|text with numbers as words) and wavs/ID.wav"
@@ -56,5 +56,5 @@ class LJSpeech(Recordings):
         ranked = sorted(texts, key=lambda key: hashlib.sha256(key.encode()).digest())
         parts = {"val": ranked[:num_val], "test": ranked[num_val : num_val + num_test]}
         parts["train"] = ranked[num_val + num_test :]
-        entries = [Entry(key, folder / "wavs" / f"{key}.wav", texts[key]) for key in sorted(parts[split])]
+        entries = [Entry(key, folder / "wavs" / f"{key}.wav", written(texts[key])) for key in sorted(parts[split])]
         super().__init__(entries, sample_rate, bad if split == "train" else ())

@@ -17,19 +17,25 @@ class Entry(NamedTuple):
     Attributes:
         key: unique within the split.
         path: of the recording.
-        text: as the corpus has it.
+        target: the transcript, as ``written`` normalises it or with word times.
         seconds: of the recording, where a list says so; None to ask the recording's header.
     """
 
     key: str
     path: Path
-    text: str
+    target: Target
     seconds: float | None = None
 
 
+def written(text: str) -> Target:
+    """A transcript as ``normalize_transcript`` leaves it: lower case, letters, digits and the apostrophes of words,
+    single spaces.
+    """
+    return Target(normalize_transcript(text))
+
+
 class Recordings:
-    """Utterances whose transcripts are normalised by ``normalize_transcript``: lower case, letters, digits and the
-    apostrophes of words, single spaces.
+    """Utterances with one transcript each.
 
     Args:
         entries: in the order of the data set.
@@ -37,21 +43,20 @@ class Recordings:
         skipped: what had to be left out before.
 
     Attributes:
-        skipped: also recordings that are missing or have no readable header, and texts that are empty when normalised.
+        skipped: also recordings that are missing or have no readable header, and transcripts without a word.
     """
 
     def __init__(self, entries: Iterable[Entry], sample_rate: int, skipped: Iterable[UnreadableError] = ()) -> None:
         self.sample_rate = sample_rate
         self.skipped = list(skipped)
         self._items: list[tuple[str, Path, Target, float]] = []
-        for key, path, written, known in entries:
-            text = normalize_transcript(written)
+        for key, path, target, known in entries:
             try:
-                if not text:
-                    raise UnreadableError(str(path), f"has no word in its transcript ({written!r})")
+                if not target.text:
+                    raise UnreadableError(str(path), "has no word in its transcript")
                 if known is not None and not path.is_file():
                     raise UnreadableError(str(path), "is missing")
-                self._items.append((key, path, Target(text), audio_seconds(path) if known is None else known))
+                self._items.append((key, path, target, audio_seconds(path) if known is None else known))
             except UnreadableError as error:
                 self.skipped.append(error)
 
