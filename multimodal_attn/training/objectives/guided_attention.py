@@ -18,18 +18,22 @@ class GuidedAttention(nn.Module):
     Args:
         weight: of this objective in the sum.
         sigma: width of the diagonal band, as a share of the text; g of the paper, which takes 0.2.
+        epochs: in so many first epochs, until attention has found its way; None for all. Speech that begins after a
+            pause, or ends before one, does not lie on the diagonal: there a longer push makes its times wrong.
 
     Raises:
-        ValueError: if ``sigma`` is not above 0, or, when it is called, for pictures, which have no diagonal.
+        ValueError: if ``sigma`` is not above 0 or ``epochs`` is below 1, or, when it is called, for pictures, which have no diagonal.
     """
 
     needs_ctc_head = False
 
-    def __init__(self, weight: float = 1.0, sigma: float = 0.2) -> None:
+    def __init__(self, weight: float = 1.0, sigma: float = 0.2, epochs: int | None = None) -> None:
         super().__init__()
         if not sigma > 0:
             raise ValueError(f"objective.guided_attention.sigma: {sigma}; expected above 0")
-        self.weight, self.sigma = weight, sigma
+        if epochs is not None and epochs < 1:
+            raise ValueError(f"objective.guided_attention.epochs: {epochs}; expected at least 1, or null for all")
+        self.weight, self.sigma, self.epochs = weight, sigma, epochs
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
         if isinstance(memory.layout, Grid):
