@@ -22,7 +22,8 @@ class GuidedAttention(nn.Module):
             pause, or ends before one, does not lie on the diagonal: there a longer push makes its times wrong.
 
     Raises:
-        ValueError: if ``sigma`` is not above 0 or ``epochs`` is below 1, or, when it is called, for pictures, which have no diagonal.
+        ValueError: if ``sigma`` is not above 0 or ``epochs`` is below 1, or, when it is called, for pictures, which
+            have no diagonal.
     """
 
     needs_ctc_head = False
