@@ -598,6 +598,7 @@ def test_ctc_counts_in_its_first_epochs_only(notes: Path, tmp_path: Path) -> Non
         f"data.val={notes / 'val.csv'}",
         "encoder.hidden_dim=16",
         "trainer.precision=32-true",
+        "objective=[cross_entropy,ctc]",
         "objective.ctc.epochs=1",
         "trainer.max_epochs=3",
         "trainer.log_every_n_steps=1",
