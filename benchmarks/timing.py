@@ -15,6 +15,8 @@ import hydra
 import torch
 from omegaconf import DictConfig
 
+from multimodal_attn.runs.products import choose_products
+
 CONF = str(Path(__file__).parents[1] / "conf")
 
 
@@ -47,15 +49,19 @@ def ceiling(device: str, dtype: torch.dtype = torch.float32, size: int = 2048) -
 def interleave(variants: dict[str, Callable[[], Any]], rounds: int, device: str) -> dict[str, dict[str, float]]:
     """Runs every variant once to warm up, then all of them in turn, so that other load falls on all alike.
 
+    Ours multiply matrices as train.py and evaluate.py do, those that are named "naive" as torch does by itself.
+
     Returns:
         for each variant the median and minimum of wall time and the median of CPU time, in milliseconds.
     """
-    for variant in variants.values():
+    for name, variant in variants.items():
+        _set_products(name)
         variant()
     walls: dict[str, list[float]] = {name: [] for name in variants}
     cpus: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(rounds):
         for name, variant in variants.items():
+            _set_products(name)
             start, cpu = _now(device), time.process_time()
             variant()
             walls[name].append(_now(device) - start)
@@ -74,6 +80,7 @@ def report(
     title: str, results: dict[str, dict[str, float]], multiply_adds: float, options: argparse.Namespace, naive: str
 ) -> None:
     """Prints a table and writes the json; ratios are to the variant named ``naive``."""
+    choose_products()
     peak = ceiling(options.device)
     threads = torch.get_num_threads()
     print(f"{title}; torch {torch.__version__}, {options.device}, {threads} threads, {options.rounds} rounds")
@@ -97,6 +104,12 @@ def peak_memory_mb(device: str) -> float:
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _set_products(variant: str) -> None:
+    torch.set_float32_matmul_precision("highest")
+    if not variant.startswith("naive"):
+        choose_products()
 
 
 def _now(device: str) -> float:

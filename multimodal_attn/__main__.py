@@ -39,6 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
     compare.add_argument("--out", type=Path, default=Path("comparison"), help="folder to write (default: comparison)")
     options = parser.parse_args(arguments)
     try:
+        if options.command in ("transcribe", "predict"):
+            from multimodal_attn.runs.products import choose_products
+
+            choose_products()
         if options.command == "transcribe":
             return _transcribe(options)
         if options.command == "compare":

@@ -25,6 +25,7 @@ from multimodal_attn.runs.build import build_search, cache_features
 from multimodal_attn.runs.checkpoint import Run, load
 from multimodal_attn.runs.faithfulness import measure_faithfulness
 from multimodal_attn.runs.language_model import load_language_model
+from multimodal_attn.runs.products import choose_products
 from multimodal_attn.runs.transcript import ENDINGS, Transcript, render
 from multimodal_attn.runs.word_times import check_source, ctc_spans, timed_words
 from multimodal_attn.search import Search
@@ -45,6 +46,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     Raises:
         ValueError: if the run, the split or its data cannot be read.
     """
+    choose_products()
     torch.manual_seed(0)
     check_java_scores(config.extra_scores)
     run = load(config.run, config.checkpoint, {f"data.{key}": value for key, value in config.data.items()})

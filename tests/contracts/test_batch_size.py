@@ -42,7 +42,7 @@ def batch_of(recordings: list[torch.Tensor]) -> Batch:
 
 
 @pytest.mark.parametrize("decoder", ["listen_attend_spell", "transformer"])
-@pytest.mark.parametrize("encoder", ["pyramid_lstm", "conv_lstm", "conformer", "transformer"])
+@pytest.mark.parametrize("encoder", ["pyramid_lstm", "conv_lstm", "time_depth_separable", "conformer", "transformer"])
 @torch.no_grad()
 def test_recordings_are_decoded_alike_at_any_batch_size(encoder: str, decoder: str) -> None:
     model = model_of(encoder, decoder)

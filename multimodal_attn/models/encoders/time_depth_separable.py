@@ -56,23 +56,15 @@ class TimeDepthSeparable(Encoder):
             raise ValueError(f"encoder.kernel_size: {kernel_size}; expected an odd number")
         self.front_end = front_end if isinstance(front_end, LogMel) else front_end()
         num_mels = self.front_end.num_mels
-        self.strides = tuple(strides)
-        self.shorten = nn.ModuleList(
-            # As many frames on either side of those that become one step.
-            nn.Conv2d(before, after, (kernel_size - 1 + stride, 1), (stride, 1))
-            for before, after, stride in zip([1, *channels], channels, strides, strict=False)
-        )
-        self.norms = nn.ModuleList(nn.LayerNorm(width * num_mels) for width in channels)
         self.groups = nn.ModuleList(
-            nn.ModuleList(_Block(width, num_mels, kernel_size, dropout) for _ in range(number))
-            for width, number in zip(channels, num_blocks, strict=True)
+            _Group(before, width, num_mels, number, stride, kernel_size, dropout)
+            for before, width, number, stride in zip([1, *channels], channels, num_blocks, strides, strict=False)
         )
-        self.reach = kernel_size // 2
         self.output = nn.Linear(channels[-1] * num_mels, dim)
         self.dropout = nn.Dropout(dropout)
         self.dim = dim
         step = 1
-        for stride in self.strides:
+        for stride in strides:
             step *= stride
         self.layout = Timeline(step * self.front_end.hop_seconds)
 
@@ -82,16 +74,45 @@ class TimeDepthSeparable(Encoder):
         """
         frames, steps = self.front_end(waveforms, lengths)
         x = frames[..., None]  # (B, T, F, C): the bins and channels of a step lie together
-        for shorten, norm, blocks, stride in zip(self.shorten, self.norms, self.groups, self.strides, strict=True):
-            x = functional.pad(x, (0, 0, 0, 0, self.reach, self.reach + -x.shape[1] % stride))
-            x = torch.relu(_over_time(shorten, x))
-            steps = torch.div(steps + stride - 1, stride, rounding_mode="floor")
-            # Every convolution reaches over the end, so that what lies beyond must be zero before each.
-            mask = length_mask(steps, x.shape[1])
-            x = (norm(x.flatten(2)) * mask[..., None]).view_as(x)
-            for block in blocks:
-                x = block(x, mask)
+        for group in self.groups:
+            x, steps = group(x, steps)
+        mask = length_mask(steps, x.shape[1])
         return Memory(self.dropout(self.output(x.flatten(2))) * mask[..., None], mask, self.layout)
+
+
+class _Group(nn.Module):
+    """A convolution that makes ``stride`` steps one and widens the channels, then blocks."""
+
+    def __init__(
+        self,
+        channels_before: int,
+        channels: int,
+        num_mels: int,
+        num_blocks: int,
+        stride: int,
+        kernel_size: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        # As many frames on either side of those that become one step.
+        self.shorten = nn.Conv2d(channels_before, channels, (kernel_size - 1 + stride, 1), (stride, 1))
+        self.norm = nn.LayerNorm(channels * num_mels)
+        self.blocks = nn.ModuleList(_Block(channels, num_mels, kernel_size, dropout) for _ in range(num_blocks))
+        self.stride, self.reach = stride, kernel_size // 2
+
+    def forward(self, x: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
+        """Shapes:
+        x: (B, T, F, C), zero beyond the end. steps: (B,). Returns (B, T', F, C'), zero beyond the end, and (B,).
+        """
+        x = functional.pad(x, (0, 0, 0, 0, self.reach, self.reach + -x.shape[1] % self.stride))
+        x = torch.relu(_over_time(self.shorten, x))
+        steps = torch.div(steps + self.stride - 1, self.stride, rounding_mode="floor")
+        # Every convolution reaches over the end, so that what lies beyond must be zero before each.
+        mask = length_mask(steps, x.shape[1])
+        x = (self.norm(x.flatten(2)) * mask[..., None]).view_as(x)
+        for block in self.blocks:
+            x = block(x, mask)
+        return x, steps
 
 
 class _Block(nn.Module):
@@ -101,7 +122,9 @@ class _Block(nn.Module):
         super().__init__()
         width = channels * num_mels
         self.convolution = nn.Conv2d(channels, channels, (kernel_size, 1), padding=(kernel_size // 2, 0))
-        self.perceptron = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, width))
+        self.perceptron = nn.Sequential(
+            nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, width)
+        )
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
         self.dropout = nn.Dropout(dropout)
 
