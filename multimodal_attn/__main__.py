@@ -56,7 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
             return _compare(options.runs, options.split, options.out)
         if options.command == "shards":
             return _shards(options)
-        return _predict(options.run, options.files, options.width, options.page_path if options.page else None)
+        from multimodal_attn.runs.processes import joined
+
+        with joined():
+            return _predict(options.run, options.files, options.width, options.page_path if options.page else None)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -89,14 +92,16 @@ def _predict(run: Path, files: list[Path], width: int, page: Path | None) -> int
     from multimodal_attn.data.files import find_files
     from multimodal_attn.inspection.page import write_page
     from multimodal_attn.predictor import load  # here, so that --help does not wait for torch
+    from multimodal_attn.training.gather import process_share
     from multimodal_attn.types import UnreadableError
 
     predictor = load(run, width)
     paths, others = find_files(files, predictor.suffixes)
     done, num_skipped, records = 0, len(others), []
-    for error in others:
+    rank, _ = process_share()
+    for error in others if rank == 0 else []:
         print(f"skipped {error}", file=sys.stderr)
-    for found in predictor.predict(paths):
+    for found in predictor.predict_together(paths):
         if isinstance(found, UnreadableError):
             num_skipped += 1
             print(f"skipped {found}", file=sys.stderr)
@@ -105,6 +110,8 @@ def _predict(run: Path, files: list[Path], width: int, page: Path | None) -> int
         print(f"{found.key}\t{found.text}" + (f"\t[{', '.join(found.flags)}]" if found.flags else ""), flush=True)
         if page is not None:
             records.append(found)
+    if rank > 0:  # the first process tells
+        return 0
     if num_skipped:
         print(f"{done} files read, {num_skipped} skipped", file=sys.stderr)
     if records and page is not None:
