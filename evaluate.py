@@ -11,9 +11,11 @@ from omegaconf import DictConfig
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
 def main(config: DictConfig) -> None:
     from multimodal_attn.runs.evaluate import evaluate
+    from multimodal_attn.runs.processes import joined
 
     try:
-        evaluate(config)
+        with joined():
+            evaluate(config)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

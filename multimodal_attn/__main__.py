@@ -1,4 +1,4 @@
-"""``python -m multimodal_attn`` predict, transcribe or compare; ``--help`` after each."""
+"""``python -m multimodal_attn`` predict, transcribe, compare or shards; ``--help`` after each."""
 
 from __future__ import annotations
 
@@ -37,6 +37,17 @@ def main(arguments: list[str] | None = None) -> int:
     compare.add_argument("runs", nargs="+", type=Path, help="folders of evaluated runs, or folders that hold some")
     compare.add_argument("--split", default="val", help="whose evaluation (default: val)")
     compare.add_argument("--out", type=Path, default=Path("comparison"), help="folder to write (default: comparison)")
+    shards = commands.add_parser(
+        "shards",
+        help="write a data set into tar files",
+        epilog="A run trains from the folder with: python train.py data=shards data.root=FOLDER",
+    )
+    shards.add_argument("overrides", nargs="*", help="as for train.py: data=flickr8k data.root=/path/to/flickr8k")
+    folder = shards.add_mutually_exclusive_group(required=True)
+    folder.add_argument("--out", type=Path, help="folder to write, new or empty")
+    folder.add_argument("--verify", type=Path, metavar="FOLDER", help="compare a folder's files with their checksums")
+    shards.add_argument("--splits", default="train,val,test", help="which (default: train,val,test)")
+    shards.add_argument("--shard-megabytes", type=float, default=256, help="about the size of a tar (default: 256)")
     options = parser.parse_args(arguments)
     try:
         if options.command in ("transcribe", "predict"):
@@ -47,7 +58,12 @@ def main(arguments: list[str] | None = None) -> int:
             return _transcribe(options)
         if options.command == "compare":
             return _compare(options.runs, options.split, options.out)
-        return _predict(options.run, options.files, options.width, options.page_path if options.page else None)
+        if options.command == "shards":
+            return _shards(options)
+        from multimodal_attn.runs.processes import joined
+
+        with joined():
+            return _predict(options.run, options.files, options.width, options.page_path if options.page else None)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -61,18 +77,35 @@ def _compare(runs: list[Path], split: str, out: Path) -> int:
     return 0
 
 
+def _shards(options: argparse.Namespace) -> int:
+    from multimodal_attn.runs.shards import verify_shards, write_shards
+
+    if options.verify is not None:
+        print(f"{options.verify}: {verify_shards(options.verify)} files are as they were written")
+        return 0
+    index, skipped = write_shards(options.overrides, options.out, options.splits.split(","), options.shard_megabytes)
+    for split, content in index["splits"].items():
+        seconds = f", {content['seconds'] / 3600:.2f} hours" if "seconds" in content else ""
+        print(f"{split}: {content['examples']} examples{seconds} in {len(content['shards'])} shards")
+    if skipped:
+        print(f"{len(skipped)} could not be used; {options.out / 'skipped.txt'} lists them", file=sys.stderr)
+    return 0
+
+
 def _predict(run: Path, files: list[Path], width: int, page: Path | None) -> int:
     from multimodal_attn.data.files import find_files
     from multimodal_attn.inspection.page import write_page
     from multimodal_attn.predictor import load  # here, so that --help does not wait for torch
+    from multimodal_attn.training.gather import process_share
     from multimodal_attn.types import UnreadableError
 
     predictor = load(run, width)
     paths, others = find_files(files, predictor.suffixes)
     done, num_skipped, records = 0, len(others), []
-    for error in others:
+    rank, _ = process_share()
+    for error in others if rank == 0 else []:
         print(f"skipped {error}", file=sys.stderr)
-    for found in predictor.predict(paths):
+    for found in predictor.predict_together(paths):
         if isinstance(found, UnreadableError):
             num_skipped += 1
             print(f"skipped {found}", file=sys.stderr)
@@ -81,6 +114,8 @@ def _predict(run: Path, files: list[Path], width: int, page: Path | None) -> int
         print(f"{found.key}\t{found.text}" + (f"\t[{', '.join(found.flags)}]" if found.flags else ""), flush=True)
         if page is not None:
             records.append(found)
+    if rank > 0:  # the first process tells
+        return 0
     if num_skipped:
         print(f"{done} files read, {num_skipped} skipped", file=sys.stderr)
     if records and page is not None:

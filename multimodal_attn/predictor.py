@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-
-import torch
 
 from multimodal_attn.data import audio, images
 from multimodal_attn.inspection.decode import decode_examples
@@ -14,10 +12,14 @@ from multimodal_attn.inspection.record import AttentionRecord
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.runs.checkpoint import Run
 from multimodal_attn.runs.checkpoint import load as load_run
+from multimodal_attn.runs.processes import own_device
 from multimodal_attn.search import BeamSearch
+from multimodal_attn.training.gather import gather_to_first, process_share
 from multimodal_attn.types import Example, UnreadableError
 
 PHOTOS_AT_ONCE = 16
+FILES_AT_ONCE = 2 * PHOTOS_AT_ONCE
+"""Of each of several processes; whole batches of photos, so that they are those of a single process."""
 
 
 class Predictor:
@@ -66,6 +68,21 @@ class Predictor:
             for found in read:
                 yield next(records) if isinstance(found, Example) else found
 
+    def predict_together(self, paths: Sequence[str | Path]) -> Iterator[AttentionRecord | UnreadableError]:
+        """What ``predict`` gives, from all processes that call this (``runs/processes.py``), in the first of them.
+
+        The others give nothing. Files are handed out some at a time, so that results come while others are at work.
+        """
+        rank, number = process_share()
+        if number == 1:
+            yield from self.predict(paths)
+            return
+        for start in range(0, len(paths), number * FILES_AT_ONCE):
+            first = start + rank * FILES_AT_ONCE
+            shares = gather_to_first(list(self.predict(paths[first : first + FILES_AT_ONCE])))
+            for share in shares or []:
+                yield from share
+
     def _try_to_read(self, path: str | Path) -> Example | UnreadableError:
         try:
             return self._read(path)
@@ -93,5 +110,5 @@ def load(run: str | Path, width: int = 5) -> Predictor:
         ValueError: if there is no readable checkpoint.
     """
     loaded = load_run(run)
-    loaded.module.to("cuda" if torch.cuda.is_available() else "cpu")
+    loaded.module.to(own_device())
     return Predictor(loaded, width)

@@ -18,6 +18,7 @@ PAGES = [
     "docs/extending.md",
     "docs/attention.md",
     "docs/inspection.md",
+    "docs/shards.md",
     *(f"conf/experiment/{p.name}" for p in (ROOT / "conf/experiment").glob("*")),
 ]
 
@@ -55,7 +56,8 @@ def test_package_commands_parse(command: str) -> None:
         [sys.executable, "-m", "multimodal_attn", subcommand, "--help"], capture_output=True, text=True, check=True
     ).stdout
     assert "run" in shown
-    assert {"predict": "--page", "transcribe": "--format", "compare": "--split"}[subcommand] in shown
+    options = {"predict": "--page", "transcribe": "--format", "compare": "--split", "shards": "--verify"}
+    assert options[subcommand] in shown
 
 
 def test_attention_of_the_docs_is_one_file_and_one_yaml(tmp_path: Path) -> None:

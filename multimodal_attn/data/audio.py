@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from os import PathLike
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -20,12 +21,12 @@ SUFFIXES = ("wav", "flac", "ogg", "mp3", "aiff", "opus")
 
 
 def read_audio(
-    path: str | PathLike[str], sample_rate: int, start: float = 0.0, duration: float | None = None
+    path: str | PathLike[str] | BinaryIO, sample_rate: int, start: float = 0.0, duration: float | None = None
 ) -> Tensor:
     """The recording, or the part of it from ``start`` for ``duration`` seconds, as one channel.
 
     Args:
-        path: anything libsndfile reads: wav, flac, ogg, mp3, aiff, ...
+        path: anything libsndfile reads (wav, flac, ogg, mp3, aiff, ...), or its content.
         sample_rate: of the result, in Hz.
         start: seconds into the recording.
         duration: seconds, None for all that follows; what reaches past the end is cut at the end.

@@ -108,11 +108,23 @@ class DataModule(pl.LightningDataModule):
         """What a split's data set, and its feature cache if there is one, had to leave out."""
         return self._cached[split].skipped if split in self._cached else self.source(split).skipped
 
-    def loader(self, split: str, train: bool = False, batch_size: int | None = None) -> DataLoader:
+    def loader(
+        self,
+        split: str,
+        train: bool = False,
+        batch_size: int | None = None,
+        share: tuple[int, int] | None = None,
+    ) -> DataLoader:
         """Batches of a split: shuffled in buckets for training, else in the order of the data set.
 
-        In a distributed training each process gets its share of the batches.
+        Args:
+            split: whose.
+            train: shuffled, as the training takes them.
+            batch_size: in place of the data module's.
+            share: rank and number of the processes that share the batches; None for those of the trainer, if any.
         """
+        if share is None:
+            share = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
         cached = self._cached.get(split)
         source = self.source(split) if cached is None else cached
         sampler = BucketBatchSampler(
@@ -123,8 +135,8 @@ class DataModule(pl.LightningDataModule):
             batch_seconds=self.batch_seconds if train else None,
             quadratic_seconds=self.quadratic_seconds,
             short_first_epochs=self.short_first_epochs,
-            rank=0 if self.trainer is None else self.trainer.global_rank,
-            world_size=1 if self.trainer is None else self.trainer.world_size,
+            rank=share[0],
+            world_size=share[1],
         )
         if train:
             sampler.skip, self._skip_batches = self._skip_batches, 0

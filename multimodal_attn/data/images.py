@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -25,11 +26,11 @@ def check_fit(fit: str) -> None:
         raise ValueError(f"data.fit: {fit!r}; expected one of {', '.join(FITS)}")
 
 
-def read_image(path: str | Path, size: int | None, fit: str = "squash") -> Tensor:
+def read_image(path: str | Path | BinaryIO, size: int | None, fit: str = "squash") -> Tensor:
     """Reads a picture upright, in RGB, with transparency over white.
 
     Args:
-        path: anything that Pillow decodes; of an animation, the first frame.
+        path: anything that Pillow decodes, or its content; of an animation, the first frame.
         size: side in pixels of the square that the picture is scaled to, antialiased; None keeps it as it is.
         fit: "squash" scales width and height apart, so that all of the picture is there; "crop" takes its central
             square, so that nothing is distorted.
@@ -67,7 +68,7 @@ def read_image(path: str | Path, size: int | None, fit: str = "squash") -> Tenso
     return functional.resize(picture, [size, size], antialias=True)
 
 
-def photo_frame(path: str | Path, fit: str) -> Box:
+def photo_frame(path: str | Path | BinaryIO, fit: str) -> Box:
     """The part of a photo that ``read_image`` gives with a size, in fractions of the upright photo.
 
     Of a file, only the header is read.
@@ -122,10 +123,11 @@ def _from_deep(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.nan_to_num(values * scale).round().clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
-def _reason(path: str | Path, error: Exception) -> str:
-    if not Path(path).is_file():
+def _reason(path: str | Path | BinaryIO, error: Exception) -> str:
+    file = Path(path) if isinstance(path, str | Path) else None
+    if file is not None and not file.is_file():
         return "no such file"
-    if Path(path).stat().st_size == 0:
+    if file is not None and file.stat().st_size == 0:
         return "the file is empty"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"more than {Image.MAX_IMAGE_PIXELS} pixels"

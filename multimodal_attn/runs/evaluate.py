@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from multimodal_attn.evaluation.attention import AttentionScores
 from multimodal_attn.evaluation.captions import CaptionScores
 from multimodal_attn.evaluation.diversity import caption_diversity
 from multimodal_attn.evaluation.java_scores import check_java_scores, java_scores
@@ -25,10 +26,12 @@ from multimodal_attn.runs.build import build_search, cache_features
 from multimodal_attn.runs.checkpoint import Run, load
 from multimodal_attn.runs.faithfulness import measure_faithfulness
 from multimodal_attn.runs.language_model import load_language_model
+from multimodal_attn.runs.processes import own_device
 from multimodal_attn.runs.products import choose_products
 from multimodal_attn.runs.transcript import ENDINGS, Transcript, render
 from multimodal_attn.runs.word_times import check_source, ctc_spans, timed_words
-from multimodal_attn.search import Search
+from multimodal_attn.search import NucleusSampling, Search
+from multimodal_attn.training.gather import gather_to_first, process_share
 from multimodal_attn.types import Batch, Example, Hypothesis, Memory, Timeline, UnreadableError
 
 log = logging.getLogger(__name__)
@@ -37,11 +40,15 @@ log = logging.getLogger(__name__)
 def evaluate(config: DictConfig) -> dict[str, float]:
     """Decodes a split, scores texts and attention, and writes ``<run>/evaluation/<split>/``.
 
+    Several processes (``runs/processes.py``) decode a share of the batches each; the first does everything else, from
+    all of them in the order of the data set.
+
     Args:
         config: of ``conf/evaluate.yaml``.
 
     Returns:
         What stands in metrics.json: error rates and shares as fractions, CIDEr-D as its reference scorer gives it.
+        Empty in processes other than the first.
 
     Raises:
         ValueError: if the run, the split or its data cannot be read.
@@ -53,7 +60,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     if config.extra_scores and not isinstance(run.module.scores, CaptionScores):
         raise ValueError(f"extra_scores: {list(config.extra_scores)}; expected [] for a run that writes no captions")
     _check_word_times(run, config)
-    device = config.device if config.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+    device = config.device if config.device != "auto" else own_device()
     search = _search(run, config, device)
     run.module.to(device)
     cache_features(run.config, run.data, run.module.model, (config.split,))
@@ -61,8 +68,13 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     folder = run.folder / "evaluation" / config.split
     folder.mkdir(parents=True, exist_ok=True)
 
-    predictions, weights, skipped = _decode_split(run, config, search, device, folder / "words")
+    shares = gather_to_first(_decode_share(run, config, search, device, folder / "words"))
+    if shares is None:
+        return {}
+    predictions, weights, skipped, attention_scores = _together(shares)
     skipped = run.data.skipped(config.split) + skipped
+    if isinstance(search, NucleusSampling):
+        search.sources_met = len(run.data.source(config.split))
     metrics = run.module.scores([p["text"] for p in predictions], [p["references"] for p in predictions])
     if isinstance(run.module.scores, CaptionScores):
         metrics |= caption_diversity([p["text"] for p in predictions], _training_texts(run))
@@ -72,7 +84,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         metrics |= extra
         for line in missing:
             log.warning(line)
-    metrics |= run.module.attention_scores.compute()
+    metrics |= attention_scores.compute()
     metrics["num_parameters"] = sum(parameter.numel() for parameter in run.module.model.parameters())
     metrics |= {"num_examples": len(predictions), "num_skipped": len(skipped)}
     metrics |= {
@@ -125,52 +137,95 @@ def _check_word_times(run: Run, config: DictConfig) -> None:
         )
 
 
+class _Decoded(NamedTuple):
+    """A batch as a process hands it to the first."""
+
+    number: int  # of the batch in the data set
+    predictions: list[dict[str, Any]]
+    weights: list[np.ndarray]
+    skipped: list[UnreadableError]
+    attention_scores: AttentionScores
+
+
 @torch.no_grad()
-def _decode_split(
-    run: Run, config: DictConfig, search: Search, device: str, words_folder: Path
-) -> tuple[list[dict[str, Any]], dict[str, np.ndarray], list[UnreadableError]]:
-    module, data = run.module, run.data
+def _decode_share(run: Run, config: DictConfig, search: Search, device: str, words_folder: Path) -> list[_Decoded]:
+    """Every n-th batch of the split, as this process is one of n."""
+    rank, number = process_share()
+    loader = run.data.loader(config.split, batch_size=config.batch_size, share=(rank, number))
+    decoded = []
+    for step, batch in enumerate(track(loader, f"decoding {config.split}", disable=rank > 0)):
+        found = _Decoded(step * number + rank, [], [], batch.skipped, AttentionScores())
+        decoded.append(found)
+        if len(batch) == 0:
+            continue
+        if isinstance(search, NucleusSampling):
+            search.sources_met = found.number * config.batch_size
+        run.module.attention_scores = found.attention_scores
+        batch = batch.to(device)
+        output, memory = run.module.model(batch)
+        for index, hypotheses in enumerate(run.module.decode(memory, search)):
+            best = hypotheses[0]
+            run.module.score_attention(batch, index, memory, output, best, ctc_spans(run, memory, index, best))
+            real = int(memory.mask[index].sum())
+            found.weights.append(best.weights[..., :real].to(torch.float16).numpy())
+            found.predictions.append(_prediction(run, config, batch, index, memory, hypotheses, words_folder))
+    return decoded
+
+
+def _together(
+    shares: list[list[_Decoded]],
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray], list[UnreadableError], AttentionScores]:
+    """The batches of all processes as one would have decoded them: sums depend on their order, in the last digits."""
     predictions: list[dict[str, Any]] = []
     weights: dict[str, np.ndarray] = {}
     skipped: list[UnreadableError] = []
-    module.attention_scores.reset()
-    for batch in track(data.loader(config.split, batch_size=config.batch_size), f"decoding {config.split}"):
+    attention_scores = AttentionScores()
+    for batch in sorted((batch for share in shares for batch in share), key=lambda batch: batch.number):
         skipped += batch.skipped
-        if len(batch) == 0:
-            continue
-        batch = batch.to(device)
-        output, memory = module.model(batch)
-        for index, hypotheses in enumerate(module.decode(memory, search)):
-            best = hypotheses[0]
-            module.score_attention(batch, index, memory, output, best, ctc_spans(run, memory, index, best))
-            real = int(memory.mask[index].sum())
-            weights[str(len(predictions))] = best.weights[..., :real].to(torch.float16).numpy()
-            predictions.append(
-                {
-                    "key": batch.keys[index],
-                    "text": module.tokenizer.decode(best.tokens),
-                    "references": [target.text for target in batch.targets[index]],
-                    "score": best.score,
-                    "scores": best.scores,
-                    "tokens": module.tokenizer.pieces(best.tokens),
-                    "log_probs": _rounded(best.log_probs.tolist()),
-                    **({} if best.gate is None else {"gate": _rounded(best.gate), "gate_name": best.gate_name}),
-                    "flags": best.flags,
-                    "others": [
-                        {
-                            "text": module.tokenizer.decode(other.tokens),
-                            "score": other.score,
-                            "scores": other.scores,
-                            "flags": other.flags,
-                        }
-                        for other in hypotheses[1:]
-                    ],
-                    "attention": str(len(predictions)),  # name of the (tokens, heads, positions) array in attention.npz
-                }
-            )
-            if isinstance(memory.layout, Timeline):
-                predictions[-1] |= _timed(run, config, batch, index, memory, best, words_folder)
-    return predictions, weights, skipped
+        attention_scores.merge(batch.attention_scores)
+        for prediction, map_ in zip(batch.predictions, batch.weights, strict=True):
+            prediction["attention"] = str(len(predictions))
+            weights[prediction["attention"]] = map_
+            predictions.append(prediction)
+    return predictions, weights, skipped, attention_scores
+
+
+def _prediction(
+    run: Run,
+    config: DictConfig,
+    batch: Batch,
+    index: int,
+    memory: Memory,
+    hypotheses: list[Hypothesis],
+    words_folder: Path,
+) -> dict[str, Any]:
+    """A line of predictions.jsonl; writes the recording's files of ``transcripts``."""
+    best, *others = hypotheses
+    tokenizer = run.module.tokenizer
+    prediction = {
+        "key": batch.keys[index],
+        "text": tokenizer.decode(best.tokens),
+        "references": [target.text for target in batch.targets[index]],
+        "score": best.score,
+        "scores": best.scores,
+        "tokens": tokenizer.pieces(best.tokens),
+        "log_probs": _rounded(best.log_probs.tolist()),
+        **({} if best.gate is None else {"gate": _rounded(best.gate), "gate_name": best.gate_name}),
+        "flags": best.flags,
+        "others": [
+            {
+                "text": tokenizer.decode(other.tokens),
+                "score": other.score,
+                "scores": other.scores,
+                "flags": other.flags,
+            }
+            for other in others
+        ],
+        "attention": "",  # name of the (tokens, heads, positions) array in attention.npz, when all are together
+    }
+    if isinstance(memory.layout, Timeline):
+        prediction |= _timed(run, config, batch, index, memory, best, words_folder)
+    return prediction
 
 
 def _rounded(values: list[float]) -> list[float]:

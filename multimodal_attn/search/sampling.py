@@ -33,6 +33,9 @@ class NucleusSampling:
         forbidden: sequences of tokens; words, in a yaml.
         eos_threshold: how well <eos> must do against the best other token.
 
+    Attributes:
+        sources_met: so far; whoever decodes a part of a data set sets it to the place where that part begins.
+
     Raises:
         ValueError: if an argument is out of range.
     """
@@ -58,7 +61,7 @@ class NucleusSampling:
         self.num_samples, self.temperature, self.top_p, self.seed = num_samples, temperature, top_p, seed
         self.limits = LengthLimits(max_length, max_length_ratio)
         self.constraints = Constraints(min_length, no_repeat_ngram, forbidden, eos_threshold)
-        self._sources_met = 0
+        self.sources_met = 0
 
     @torch.no_grad()
     def __call__(self, decoder: Decoder, memory: Memory) -> list[list[Hypothesis]]:
@@ -84,9 +87,9 @@ class NucleusSampling:
         for _ in range(len(memory.mask)):
             # Drawn on the CPU and step by step (the first axis), so that neither the device nor a longer batch mate
             # changes what a source gets. A large odd factor keeps the seeds of two searches apart.
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self._sources_met)
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.sources_met)
             numbers.append(torch.rand(longest, self.num_samples, generator=generator).t())
-            self._sources_met += 1
+            self.sources_met += 1
         return torch.stack(numbers).to(memory.mask.device)
 
     def _draw(self, log_probs: Tensor, uniforms: Tensor) -> Tensor:

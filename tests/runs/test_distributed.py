@@ -1,15 +1,23 @@
-"""Training in two processes on the CPU, as trainer=ddp starts them."""
+"""Training in two processes on the CPU, as trainer=ddp starts them; evaluating and predicting as torchrun does."""
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from multimodal_attn.data.datasets.shapes import Shapes
 from multimodal_attn.runs.evaluate import evaluate
+from multimodal_attn.runs.shards import write_shards
 from tests.runs.test_command_line import python
-from tests.runs.test_training import SHAPES, compose, lines
+from tests.runs.test_training import SHAPES, compose, lines, run
 
 DDP = [*SHAPES, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "data.eval_batch_size=3"]
 
@@ -44,3 +52,76 @@ def test_two_processes_train_as_one_run(tmp_path: Path) -> None:
     )
     for name, value in expected.items():
         assert torch.equal(value, resumed[name]), name
+
+
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1"}  # sums of more threads differ in their last digits
+
+
+@pytest.fixture(scope="module")
+def run_of_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose validation set has eight scenes, of which the fifth is damaged."""
+    folder = tmp_path_factory.mktemp("shared")
+    write_shards([SHAPES[0], "data.image_size=48"], folder / "shards", ["train", "val"])
+    tar = folder / "shards" / "val-00000.tar"
+    with tarfile.open(tar) as members:
+        damaged = members.getmember("000000004.png")
+    content = bytearray(tar.read_bytes())
+    content[damaged.offset_data + 100] ^= 255
+    tar.write_bytes(content)
+    run(
+        folder / "run",
+        "data=shards",
+        f"data.root={folder / 'shards'}",
+        "data.texts_per_source=1",
+        "trainer.max_epochs=2",
+        *SHAPES[1:],
+    )
+    return folder / "run"
+
+
+def test_two_processes_evaluate_as_one(run_of_shards: Path, tmp_path: Path) -> None:
+    arguments = ["evaluate.py", f"run={run_of_shards}", "batch_size=3", "page_examples=2", "device=cpu"]
+    arguments += ["search=sampling", "search.max_length=12"]  # whose draws depend on what was decoded before
+    files = {}
+    for name, command in (("one", arguments), ("two", [*TORCHRUN, *arguments])):
+        result = python(*command, env=ONE_THREAD)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert result.stdout.count("attention page:") == 1  # the second process has decoded, and nothing else
+        folder = tmp_path / name
+        shutil.move(run_of_shards / "evaluation" / "val", folder)
+        files[name] = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "attention.npz"}
+    assert files["one"].keys() == files["two"].keys()
+    for name, content in files["one"].items():
+        assert content == files["two"][name], name
+    metrics = json.loads(files["one"]["metrics.json"])
+    assert (metrics["num_examples"], metrics["num_skipped"]) == (7, 1)
+    assert "pointing_accuracy" in metrics
+    found = [json.loads(line) for line in files["two"]["predictions.jsonl"].splitlines()]
+    assert [p["key"] for p in found] == [f"val-{index:06d}" for index in range(8) if index != 4]
+    one, two = (np.load(tmp_path / name / "attention.npz") for name in ("one", "two"))
+    for prediction in found:
+        assert np.array_equal(one[prediction["attention"]], two[prediction["attention"]])
+
+
+def test_two_processes_predict_as_one(run_of_shards: Path, tmp_path: Path) -> None:
+    scenes = Shapes("test", 70, image_size=48)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for index in range(70):  # more than two processes take at a time
+        pixels = scenes[index].source.permute(1, 2, 0).numpy()
+        Image.fromarray(pixels).save(photos / f"{index:02d}.png")
+    for name in ("33.png", "66.png"):
+        (photos / name).write_bytes(b"torn")
+    page = tmp_path / "page.html"
+    arguments = ["-m", "multimodal_attn", "predict", str(run_of_shards), str(photos), "--width=2"]
+    arguments += ["--page", f"--page-path={page}"]
+    alone = python(*arguments, env=ONE_THREAD)
+    assert alone.returncode == 0, alone.stderr
+    shown = page.read_bytes()
+    together = python(*TORCHRUN, *arguments, env=ONE_THREAD)
+    assert together.returncode == 0, together.stderr
+    assert together.stdout == alone.stdout
+    assert together.stdout.count(".png\t") == 68
+    assert [line for line in together.stderr.splitlines() if "skipped" in line] == alone.stderr.splitlines()
+    assert page.read_bytes() == shown

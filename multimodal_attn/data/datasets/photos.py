@@ -105,7 +105,7 @@ class CaptionedPhotos:
             sentences = entities.sentences(Path(name).stem.partition("_")[0])  # NUMBER or NUMBER_hash: NUMBER there
             if self.fit == "crop" and any(sentences.values()):
                 frame = photo_frame(self.folder / name, self.fit)
-                sentences = {text: _in_frame(boxes, frame) for text, boxes in sentences.items()}
+                sentences = {text: in_frame(boxes, frame) for text, boxes in sentences.items()}
         except ValueError as error:
             self.skipped.append(UnreadableError(name, f"used without boxes: {error}"))
             sentences = {}
@@ -130,7 +130,7 @@ class Listing:
         return file in self._names[parent]
 
 
-def _in_frame(grounded: dict[int, tuple[Box, ...]], frame: Box) -> dict[int, tuple[Box, ...]]:
+def in_frame(grounded: dict[int, tuple[Box, ...]], frame: Box) -> dict[int, tuple[Box, ...]]:
     """Boxes of words in fractions of a part of the photo; words of which nothing is seen there have none."""
     moved = {word: [box_in_frame(box, frame) for box in boxes] for word, boxes in grounded.items()}
     kept = {word: tuple(box for box in boxes if box is not None) for word, boxes in moved.items()}

@@ -80,6 +80,9 @@ class Recordings:
         """The transcript, without reading the recording."""
         return (self._items[index][2],)
 
+    def path(self, index: int) -> str:
+        return str(self._items[index][1])
+
     def texts(self) -> list[str]:
         """Every transcript."""
         return [target.text for _, _, target, _ in self._items]

@@ -59,7 +59,7 @@ class Spoken:
         Raises:
             UnreadableError: if its recording cannot be decoded.
         """
-        waveform = read_audio(self._folder / self._entries[index]["file"], self.sample_rate)
+        waveform = read_audio(self.path(index), self.sample_rate)
         return Example(self.key(index), waveform, self.targets(index))
 
     def key(self, index: int) -> str:
@@ -71,6 +71,9 @@ class Spoken:
         entry = self._entries[index]
         times = tuple(Span(start, end) for start, end in zip(entry["starts"], entry["ends"], strict=True))
         return (Target(entry["text"], times=times),)
+
+    def path(self, index: int) -> str:
+        return str(self._folder / self._entries[index]["file"])
 
     def texts(self) -> list[str]:
         """Every transcript."""

@@ -1,0 +1,189 @@
+"""Examples in tar files, each found by its place: as few large files as one likes in place of many small ones."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from multimodal_attn.data.audio import read_audio
+from multimodal_attn.data.datasets.photos import in_frame
+from multimodal_attn.data.images import check_fit, read_image
+from multimodal_attn.types import Box, Example, Span, Target, UnreadableError
+
+INDEX = "index.json"
+VERSION = 1  # of the folder's layout
+PLACES = np.dtype(
+    [("shard", "<u4"), ("crc32", "<u4"), ("offset", "<u8"), ("size", "<u8"), ("record", "<u8"), ("length", "<f8")]
+)
+"""Of an example: number of its tar, checksum, place and size of its picture or recording there, place of its line in
+SPLIT.jsonl, and its length as the source data set gave it."""
+WRITTEN_BY = "a folder that `python -m multimodal_attn shards` has written to its end"
+
+
+class Shards:
+    """A split of a folder of shards, with any example as near as any other.
+
+    Layout of the folder: ``index.json`` (modality, splits, their files with sizes and checksums), and for each split
+    ``SPLIT-00000.tar`` ... (WebDataset's form: NUMBER.jpg or the like beside NUMBER.json), ``SPLIT.jsonl`` (the same
+    records, a line each, so that texts are at hand without the tars) and ``SPLIT.places`` (``PLACES``, mapped).
+
+    Nothing of the examples stays in memory. That a tar is there and whole is checked by its size, the two lists by
+    their checksums, and each picture or recording by its own when it is read.
+
+    Args:
+        split: one of those that were written.
+        root: the folder.
+        image_size: side in pixels of the pictures.
+        fit: how a picture becomes square, "squash" or "crop"; see ``read_image``. Boxes follow.
+        sample_rate: in Hz, that recordings are resampled to.
+
+    Attributes:
+        modality: "image", "audio" or "text".
+        skipped: empty: what could not be used was left out when the shards were written.
+
+    Raises:
+        ValueError: if the split, the index or a file of it is missing, cut off or damaged.
+    """
+
+    def __init__(
+        self, split: str, root: str | Path, image_size: int = 224, fit: str = "squash", sample_rate: int = 16_000
+    ) -> None:
+        check_fit(fit)
+        self.root, self.image_size, self.fit, self.sample_rate = Path(root).expanduser(), image_size, fit, sample_rate
+        self.skipped: list[UnreadableError] = []
+        index = read_index(self.root)
+        if split not in index["splits"]:
+            raise ValueError(f"data.split: '{split}'; '{self.root / INDEX}' has {', '.join(index['splits'])}")
+        content = index["splits"][split]
+        self.modality = index["modality"]
+        for file in content["shards"]:
+            check_file(self.root, file)
+        for file in content["lists"]:
+            check_file(self.root, file, by_checksum=True)
+        self._shards = [(self.root / file["file"], file["sha256"]) for file in content["shards"]]
+        records, places = (self.root / file["file"] for file in content["lists"])
+        self._records, self._places = records, np.memmap(places, PLACES, mode="r")
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> Example:
+        """The example, from one read of a tar.
+
+        Raises:
+            UnreadableError: if its picture or recording differs from its checksum, or cannot be decoded.
+        """
+        record = self._record(index)
+        return Example(record["key"], self._source(index, record["key"]), self._targets(record))
+
+    def key(self, index: int) -> str:
+        """As in the data set that the shards were written from."""
+        key: str = self._record(index)["key"]
+        return key
+
+    def targets(self, index: int) -> tuple[Target, ...]:
+        """The texts, without reading a tar."""
+        return self._targets(self._record(index))
+
+    def fingerprint(self, index: int) -> str:
+        """Changes with the contents of the shard, not with its folder, and with what is made of a picture here."""
+        place = self._places[index]
+        return f"{self._shards[place['shard']][1]}:{place['offset']}:{self.image_size}:{self.fit}"
+
+    def texts(self) -> list[str]:
+        with self._records.open(encoding="utf-8") as lines:
+            return [target["text"] for line in lines for target in json.loads(line)["targets"]]
+
+    def lengths(self) -> list[float]:
+        """Seconds of each recording, 1.0 for pictures, characters of texts without either."""
+        lengths: list[float] = self._places["length"].tolist()
+        return lengths
+
+    def _record(self, index: int) -> dict[str, Any]:
+        with self._records.open("rb") as file:
+            file.seek(int(self._places[index]["record"]))
+            record: dict[str, Any] = json.loads(file.readline())
+        return record
+
+    def _targets(self, record: dict[str, Any]) -> tuple[Target, ...]:
+        targets = []
+        for target in record["targets"]:
+            boxes = {int(word): tuple(Box(*box) for box in found) for word, found in target.get("boxes", {}).items()}
+            if boxes and self.fit == "crop":  # a photo of unknown sides has no square, and cannot be decoded either
+                boxes = in_frame(boxes, Box(*record["square"])) if "square" in record else {}
+            targets.append(Target(target["text"], boxes, tuple(Span(*span) for span in target.get("times", ()))))
+        return tuple(targets)
+
+    def _source(self, index: int, key: str) -> Tensor:
+        if self.modality == "text":
+            return torch.zeros(0)
+        place = self._places[index]
+        path = self._shards[place["shard"]][0]
+        try:
+            with path.open("rb") as file:
+                file.seek(int(place["offset"]))
+                member = _Member(file.read(int(place["size"])), f"{path}:{key}")
+        except OSError as error:
+            raise UnreadableError(f"{path}:{key}", f"cannot be read ({error.strerror})") from error
+        if zlib.crc32(member.getbuffer()) != place["crc32"]:
+            raise UnreadableError(str(member), "differs from its checksum")
+        if self.modality == "image":
+            return read_image(member, self.image_size, self.fit)
+        return read_audio(member, self.sample_rate)
+
+
+class _Member(io.BytesIO):
+    """A file's content that errors call by its name."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__(content)
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def read_index(root: Path) -> dict[str, Any]:
+    """What ``index.json`` says.
+
+    Raises:
+        ValueError: if it is missing, or not what was written there.
+    """
+    path = root / INDEX
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        files = [file for split in index["splits"].values() for file in (*split["lists"], *split["shards"])]
+        known = index["version"] == VERSION and index["modality"] in ("image", "audio", "text")
+        if not known or not all({"file", "bytes", "sha256"} <= file.keys() for file in files):
+            raise ValueError(f"expected version {VERSION} and the bytes and sha256 of every file")
+    except FileNotFoundError:
+        raise ValueError(f"data.root: '{path}' is missing; expected {WRITTEN_BY}") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"data.root: '{path}' is no index of shards ({reason}); expected {WRITTEN_BY}") from error
+    content: dict[str, Any] = index
+    return content
+
+
+def check_file(root: Path, expected: dict[str, Any], by_checksum: bool = False) -> None:
+    """Raises a ValueError unless a file is as long as the index says and, if asked for, has the index's checksum."""
+    path = root / expected["file"]
+    if not path.is_file():
+        raise ValueError(f"data.root: '{path}' is missing; '{INDEX}' expects it with {expected['bytes']:,} bytes")
+    if (size := path.stat().st_size) != expected["bytes"]:
+        raise ValueError(f"data.root: '{path}' has {size:,} bytes; '{INDEX}' expects {expected['bytes']:,}")
+    if by_checksum and sha256(path) != expected["sha256"]:
+        raise ValueError(f"data.root: '{path}' is damaged: it differs from the sha256 in '{INDEX}'")
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
