@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from multimodal_attn.masking import length_mask
 from multimodal_attn.models.encoders.base import Encoder
@@ -20,8 +19,10 @@ class TimeDepthSeparable(Encoder):
     A step hears only the frames within reach of the kernels, so that attention and CTC cannot place a word far from
     where it is said; the states of a recurrent encoder can tell of anything that they have passed.
 
-    The paper normalises over time as well; here each step is normalised by itself, so that what an utterance gives does
-    not depend on its length or on its batch.
+    Two things differ from the paper. It normalises over time as well; here each step is normalised by itself, so that
+    what an utterance gives does not depend on its length. And the first and last frame go on beyond the ends, in place
+    of zeros: CTC soon learns to write the first letter where the zeros are and the last letter where they begin again,
+    and then stays there.
 
     Args:
         front_end: makes the log-mel frames.
@@ -29,7 +30,7 @@ class TimeDepthSeparable(Encoder):
         num_blocks: of each group.
         strides: how many steps each group makes one, from the bottom; ``[2, 2, 1]`` makes a step of 4 frames.
         kernel_size: steps that a convolution sees; odd.
-        dim: width D of the memory.
+        hidden_dim: width D of the memory.
         dropout: on what each part of a block adds, and on the memory.
 
     Raises:
@@ -43,7 +44,7 @@ class TimeDepthSeparable(Encoder):
         num_blocks: Sequence[int] = (2, 3, 3),
         strides: Sequence[int] = (2, 2, 1),
         kernel_size: int = 9,
-        dim: int = 256,
+        hidden_dim: int = 256,
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
@@ -56,86 +57,77 @@ class TimeDepthSeparable(Encoder):
             raise ValueError(f"encoder.kernel_size: {kernel_size}; expected an odd number")
         self.front_end = front_end if isinstance(front_end, LogMel) else front_end()
         num_mels = self.front_end.num_mels
-        self.groups = nn.ModuleList(
-            _Group(before, width, num_mels, number, stride, kernel_size, dropout)
-            for before, width, number, stride in zip([1, *channels], channels, num_blocks, strides, strict=False)
-        )
-        self.output = nn.Linear(channels[-1] * num_mels, dim)
+        layers: list[nn.Module] = []
+        self.reach, self.frames_per_step = 0, 1  # in frames: what a step hears on either side of its own
+        for before, width, number, stride in zip([1, *channels], channels, num_blocks, strides, strict=False):
+            layers.append(_Shorten(before, width, num_mels, kernel_size, stride))
+            self.reach += kernel_size // 2 * self.frames_per_step
+            self.frames_per_step *= stride
+            layers += [_Block(width, num_mels, kernel_size, dropout) for _ in range(number)]
+            self.reach += number * (kernel_size // 2) * self.frames_per_step
+        self.layers = nn.Sequential(*layers)
+        self.output = nn.Linear(channels[-1] * num_mels, hidden_dim)
         self.dropout = nn.Dropout(dropout)
-        self.dim = dim
-        step = 1
-        for stride in strides:
-            step *= stride
-        self.layout = Timeline(step * self.front_end.hop_seconds)
+        self.dim = hidden_dim
+        self.layout = Timeline(self.frames_per_step * self.front_end.hop_seconds)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Memory:
         """Shapes:
-        waveforms: (B, L). lengths: (B,) samples. Returns states (B, S, dim).
+        waveforms: (B, L). lengths: (B,) samples. Returns states (B, S, hidden).
         """
-        frames, steps = self.front_end(waveforms, lengths)
-        x = frames[..., None]  # (B, T, F, C): the bins and channels of a step lie together
-        for group in self.groups:
-            x, steps = group(x, steps)
-        mask = length_mask(steps, x.shape[1])
+        frames, num_frames = self.front_end(waveforms, lengths)  # (B, T, F)
+        num_steps = -(-frames.shape[1] // self.frames_per_step)
+        times = torch.arange(-self.reach, num_steps * self.frames_per_step + self.reach, device=frames.device)
+        times = torch.minimum(times.clamp(min=0), (num_frames[:, None] - 1).clamp(min=0))
+        frames = frames.gather(1, times[..., None].expand(-1, -1, frames.shape[2]))
+        x = self.layers(frames[..., None])  # (B, T, F, C): the bins and channels of a step lie together
+        steps = torch.div(num_frames + self.frames_per_step - 1, self.frames_per_step, rounding_mode="floor")
+        mask = length_mask(steps, num_steps)
         return Memory(self.dropout(self.output(x.flatten(2))) * mask[..., None], mask, self.layout)
 
 
-class _Group(nn.Module):
-    """A convolution that makes ``stride`` steps one and widens the channels, then blocks."""
+class _Shorten(nn.Module):
+    """A convolution over time that makes ``stride`` steps one and widens the channels; loses its reach at both ends."""
 
-    def __init__(
-        self,
-        channels_before: int,
-        channels: int,
-        num_mels: int,
-        num_blocks: int,
-        stride: int,
-        kernel_size: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, channels_before: int, channels: int, num_mels: int, kernel_size: int, stride: int) -> None:
         super().__init__()
-        # As many frames on either side of those that become one step.
-        self.shorten = nn.Conv2d(channels_before, channels, (kernel_size - 1 + stride, 1), (stride, 1))
+        # As many steps on either side of those that become one.
+        self.convolution = nn.Conv2d(channels_before, channels, (kernel_size - 1 + stride, 1), (stride, 1))
         self.norm = nn.LayerNorm(channels * num_mels)
-        self.blocks = nn.ModuleList(_Block(channels, num_mels, kernel_size, dropout) for _ in range(num_blocks))
-        self.stride, self.reach = stride, kernel_size // 2
 
-    def forward(self, x: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor) -> Tensor:
         """Shapes:
-        x: (B, T, F, C), zero beyond the end. steps: (B,). Returns (B, T', F, C'), zero beyond the end, and (B,).
+        x: (B, T, F, C). Returns (B, T', F, C').
         """
-        x = functional.pad(x, (0, 0, 0, 0, self.reach, self.reach + -x.shape[1] % self.stride))
-        x = torch.relu(_over_time(self.shorten, x))
-        steps = torch.div(steps + self.stride - 1, self.stride, rounding_mode="floor")
-        # Every convolution reaches over the end, so that what lies beyond must be zero before each.
-        mask = length_mask(steps, x.shape[1])
-        x = (self.norm(x.flatten(2)) * mask[..., None]).view_as(x)
-        for block in self.blocks:
-            x = block(x, mask)
-        return x, steps
+        x = torch.relu(_over_time(self.convolution, x))
+        return self.norm(x.flatten(2)).view_as(x)
 
 
 class _Block(nn.Module):
-    """A convolution over time and a perceptron over the step, each added to what it reads (figure 1)."""
+    """A convolution over time and a perceptron over the step, each added to what it reads (figure 1).
+
+    Like every layer here, it loses its reach at both ends.
+    """
 
     def __init__(self, channels: int, num_mels: int, kernel_size: int, dropout: float) -> None:
         super().__init__()
         width = channels * num_mels
-        self.convolution = nn.Conv2d(channels, channels, (kernel_size, 1), padding=(kernel_size // 2, 0))
+        self.convolution = nn.Conv2d(channels, channels, (kernel_size, 1))
         self.perceptron = nn.Sequential(
             nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, width)
         )
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
         self.dropout = nn.Dropout(dropout)
+        self.reach = kernel_size // 2
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Shapes:
-        x: (B, T, F, C), zero beyond the end. mask: (B, T). Returns (B, T, F, C), zero beyond the end.
+        x: (B, T, F, C). Returns (B, T - 2 * reach, F, C).
         """
         heard = self.dropout(torch.relu(_over_time(self.convolution, x)))
-        steps = self.norms[0]((x + heard).flatten(2))
+        steps = self.norms[0]((x[:, self.reach : x.shape[1] - self.reach] + heard).flatten(2))
         steps = self.norms[1](steps + self.dropout(self.perceptron(steps)))
-        return (steps * mask[..., None]).view_as(x)
+        return steps.view_as(heard)
 
 
 def _over_time(convolution: nn.Module, x: Tensor) -> Tensor:

@@ -26,8 +26,8 @@ class Frames(nn.Module):
 
 def listener(frames: Tensor, **settings: object) -> TimeDepthSeparable:
     torch.manual_seed(0)
-    shape: dict[str, object] = {"channels": [2, 3], "num_blocks": [1, 1], "strides": [2, 2], "kernel_size": 3, "dim": 8}
-    encoder = TimeDepthSeparable(lambda: Frames(frames), **{**shape, **settings})  # type: ignore[arg-type]
+    shape: dict[str, object] = {"channels": [2, 3], "num_blocks": [1, 1], "strides": [2, 2], "kernel_size": 3}
+    encoder = TimeDepthSeparable(lambda: Frames(frames), **{**shape, **settings}, hidden_dim=8)  # type: ignore[arg-type]
     return encoder.eval()
 
 
@@ -63,3 +63,11 @@ def test_steps_hold_the_frames_that_their_time_says() -> None:
 def test_settings_that_do_not_fit_are_named(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=f"encoder.*{next(iter(settings))}"):
         listener(torch.zeros(1, FRAMES, MELS), **settings)
+
+
+def test_the_ends_sound_as_if_the_silence_there_went_on() -> None:
+    frames = torch.randn(1, FRAMES, MELS)
+    frames[:, :12], frames[:, -12:] = frames[:, :1], frames[:, -1:]
+    longer = torch.cat([frames[:, :1].expand(-1, 8, -1), frames, frames[:, -1:].expand(-1, 8, -1)], dim=1)
+    states, of_longer = (listener(x)(torch.zeros(1, 1), torch.ones(1)).states for x in (frames, longer))
+    torch.testing.assert_close(states, of_longer[:, 2:-2])
