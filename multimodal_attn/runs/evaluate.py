@@ -17,7 +17,7 @@ from rich.table import Table
 from multimodal_attn.evaluation.captions import CaptionScores
 from multimodal_attn.evaluation.diversity import caption_diversity
 from multimodal_attn.evaluation.java_scores import check_java_scores, java_scores
-from multimodal_attn.inspection.decode import decode_examples
+from multimodal_attn.inspection.decode import record_of
 from multimodal_attn.inspection.page import write_page
 from multimodal_attn.inspection.record import AttentionRecord
 from multimodal_attn.models.encoders.picture import PictureEncoder
@@ -59,7 +59,8 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     folder = run.folder / "evaluation" / config.split
     folder.mkdir(parents=True, exist_ok=True)
 
-    predictions, weights, skipped = _decode_split(run, config, search, device, folder / "words")
+    shown = {example.key: example for example in _spread_examples(run, config.split, config.page_examples)}
+    predictions, weights, records, skipped = _decode_split(run, config, search, device, folder / "words", shown)
     skipped = run.data.skipped(config.split) + skipped
     metrics = run.module.scores([p["text"] for p in predictions], [p["references"] for p in predictions])
     if isinstance(run.module.scores, CaptionScores):
@@ -89,9 +90,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         file.writelines(json.dumps(prediction, ensure_ascii=False) + "\n" for prediction in predictions)
     np.savez_compressed(folder / "attention.npz", **weights)  # type: ignore[arg-type]
     (folder / "skipped.txt").write_text("".join(f"{error.path}\t{error.reason}\n" for error in skipped))
-    page = write_page(
-        _page_records(run, config, search), folder / "index.html", f"{run.config.name}: {config.split}", metrics, alarms
-    )
+    page = write_page(records, folder / "index.html", f"{run.config.name}: {config.split}", metrics, alarms)
     _print(metrics, alarms, page)
     return metrics
 
@@ -125,9 +124,14 @@ def _check_word_times(run: Run, config: DictConfig) -> None:
 
 @torch.no_grad()
 def _decode_split(
-    run: Run, config: DictConfig, search: Search, device: str, words_folder: Path
-) -> tuple[list[dict[str, Any]], dict[str, np.ndarray], list[UnreadableError]]:
+    run: Run, config: DictConfig, search: Search, device: str, words_folder: Path, shown: dict[str, Example]
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray], list[AttentionRecord], list[UnreadableError]]:
+    """Predictions, the arrays of attention.npz, the records of the page's examples, and what could not be read.
+
+    What the page shows is decoded once, here: a search that draws would show other texts than predictions.jsonl has.
+    """
     module, data = run.module, run.data
+    records: dict[str, AttentionRecord] = {}
     predictions: list[dict[str, Any]] = []
     weights: dict[str, np.ndarray] = {}
     skipped: list[UnreadableError] = []
@@ -168,7 +172,10 @@ def _decode_split(
             )
             if isinstance(memory.layout, Timeline):
                 predictions[-1] |= _timed(run, config, batch, index, memory, best, words_folder)
-    return predictions, weights, skipped
+            if batch.keys[index] in shown:
+                # The batch may hold cached features where the page wants the picture.
+                records[batch.keys[index]] = record_of(module, shown[batch.keys[index]], hypotheses, memory, index)
+    return predictions, weights, [records[key] for key in shown if key in records], skipped
 
 
 def _rounded(values: list[float]) -> list[float]:
@@ -199,15 +206,6 @@ def _spread_examples(run: Run, split: str, number: int) -> list[Example]:
         except UnreadableError:
             continue  # counted and listed already
     return examples
-
-
-def _page_records(run: Run, config: DictConfig, search: Search) -> list[AttentionRecord]:
-    """What the page shows, decoded once more from pictures or waveforms, not from cached features."""
-    examples = _spread_examples(run, config.split, config.page_examples)
-    records: list[AttentionRecord] = []
-    for start in range(0, len(examples), config.batch_size):
-        records += decode_examples(run.module, examples[start : start + config.batch_size], search)
-    return records
 
 
 def _print(metrics: dict[str, float], alarms: list[str], page: Path) -> None:

@@ -22,6 +22,7 @@ from multimodal_attn.runs.train import resumed_config, train
 from multimodal_attn.runs.transcribe import Transcriber, decoder_of
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Hypothesis, Memory
+from tests.inspection.test_page import read
 
 CONF = str(Path(__file__).parents[2] / "conf")
 NOTES = {"low": 300.0, "mid": 900.0, "high": 2700.0}
@@ -179,6 +180,19 @@ def test_evaluation_writes_everything(picture_run: Path, search: str) -> None:
         assert len(prediction["gate"]) == len(prediction["tokens"])
         assert prediction["gate_name"] == "beta"
     assert (folder / "index.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("search", ["beam", "sampling"])
+def test_page_shows_the_texts_of_the_predictions(picture_run: Path, search: str) -> None:
+    evaluate(compose("evaluate", f"run={picture_run}", f"search={search}", "device=cpu", "page_examples=4"))
+    folder = picture_run / "evaluation" / "val"
+    predictions = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+    texts = {p["key"]: [p["text"], *(other["text"] for other in p["others"])] for p in predictions}
+    page = read(folder / "index.html")
+    keys = [example["key"] for example in page.json("overview")["examples"]]
+    assert keys == [prediction["key"] for prediction in predictions[::2]]
+    for number, key in enumerate(keys):
+        assert [found["text"] for found in page.json(f"example-{number}")["hypotheses"]] == texts[key]
 
 
 def test_faithfulness_is_measured_when_asked_for(picture_run: Path) -> None:
