@@ -144,7 +144,9 @@ def test_picture_training_learns(picture_run: Path) -> None:
     assert losses[-1] < losses[0]
     assert 0 <= values(picture_run, "val/pointing_accuracy")[-1] <= 1
     assert len(list((picture_run / "media").rglob("*.png"))) == 4
-    assert (picture_run / "attention.html").is_file()
+    overview = read(picture_run / "attention.html").json("overview")
+    assert dict(overview["metrics"])["cider_d"] == pytest.approx(values(picture_run, "val/cider_d")[-1], rel=1e-3)
+    assert "cider_d" in overview["headline"]
 
 
 def test_hard_attention_and_boxes_learn_through_their_objectives(tmp_path: Path) -> None:
