@@ -88,7 +88,7 @@ class AttentionMaps(pl.Callback):
         records = [self._records[example.key] for example in examples]
         limit = heat_limit(records)  # one colour scale, so that the pictures can be compared
         for number, record in enumerate(records):
-            tracking.log_figure(trainer.loggers, f"attention/{number}", draw(record, limit), trainer.global_step)
+            tracking.log_picture(trainer.loggers, f"attention/{number}", draw(record, limit), trainer.global_step)
 
     def _draws_now(self, trainer: pl.Trainer) -> bool:
         return not trainer.sanity_checking and trainer.current_epoch % self.every_n_epochs == 0

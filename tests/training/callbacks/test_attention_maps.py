@@ -53,7 +53,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[AttentionRecord]:
     """The records that are drawn; ``decode_examples`` writes nothing for any example."""
     found: list[AttentionRecord] = []
     monkeypatch.setattr(attention_maps, "draw", lambda record, limit: found.append(record))
-    monkeypatch.setattr(attention_maps.tracking, "log_figure", lambda *arguments: None)
+    monkeypatch.setattr(attention_maps.tracking, "log_picture", lambda *arguments: None)
     monkeypatch.setattr(attention_maps, "decode_examples", decode)
     return found
 
