@@ -206,6 +206,7 @@ def test_faithfulness_is_measured_when_asked_for(picture_run: Path) -> None:
     report = json.loads((folder / "faithfulness.json").read_text())
     assert report["num_examples"] == 2
     assert report["scores"].items() <= metrics.items()
+    assert report["left_out"] == ["rollout is left out: the model has no layers of self-attention to go through"]
     for kind in ("deletion", "insertion"):
         assert metrics[f"faithfulness_{kind}_low"] <= metrics[f"faithfulness_{kind}_high"]
         for place in ("memory", "input"):
