@@ -43,7 +43,7 @@ def shares(durations: dict[str, list[float]], epochs: int) -> dict[str, float]:
 
     whole = durations["run_training_epoch"][-1]
     model = last("Strategy.training_step", "Strategy.backward")
-    maps = last("AttentionMaps.on_validation_epoch_end")
+    maps = last("AttentionMaps.on_validation_epoch_end", "AttentionMaps.on_validation_batch_end")
     parts = {
         "data": last("].train_dataloader_next"),
         "model": model,

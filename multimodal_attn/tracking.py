@@ -10,11 +10,10 @@ import shutil
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.logger import DummyLogger
@@ -82,23 +81,27 @@ class FileLogger(Logger):
 
 
 @rank_zero_only
-def log_figure(loggers: Iterable[Logger], key: str, figure: Figure, step: int) -> None:
-    """Logs a matplotlib figure as a picture."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])
+def log_picture(loggers: Iterable[Logger], key: str, picture: Image.Image, step: int) -> None:
+    """Logs a picture."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             import wandb
 
-            _log_to_wandb(logger, key, wandb.Image(pixels), step)
+            with TemporaryDirectory() as folder:
+                # W&B copies the file at once; of a picture it would make one with a compression of its own, slowly.
+                path = Path(folder) / "picture.png"
+                _write_png(picture, path)
+                _log_to_wandb(logger, key, wandb.Image(str(path)), step)
         elif isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_image(key, pixels, step, dataformats="HWC")
+            logger.experiment.add_image(key, np.asarray(picture), step, dataformats="HWC")
         elif isinstance(logger, FileLogger):
-            # savefig would draw it once more; more compression would take longer than the drawing.
-            Image.fromarray(pixels).save(logger.media(key, step, ".png"), compress_level=1)
+            _write_png(picture, logger.media(key, step, ".png"))
         else:
             _skip(logger)
+
+
+def _write_png(picture: Image.Image, path: Path) -> None:
+    picture.save(path, compress_level=1)  # more compression would take longer than the drawing
 
 
 @rank_zero_only

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import soundfile
-from matplotlib.figure import Figure
 from PIL import Image
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.logger import DummyLogger
@@ -17,17 +16,13 @@ from pytorch_lightning.loggers.logger import DummyLogger
 from multimodal_attn import tracking
 from multimodal_attn.tracking import FileLogger
 
-
-def figure() -> Figure:
-    made = Figure(figsize=(2, 1), dpi=50)
-    made.add_axes((0, 0, 1, 1)).plot([0, 1])
-    return made
+PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 100, 3), dtype=np.uint8))
 
 
 def log_everything(loggers: list[Logger], folder: Path, step: int, key: str = "val/attention") -> None:
     page = folder / "page.html"
     page.write_text("<!doctype html><p>é</p>", encoding="utf-8")
-    tracking.log_figure(loggers, f"{key}/figure", figure(), step)
+    tracking.log_picture(loggers, f"{key}/picture", PICTURE, step)
     tracking.log_page(loggers, f"{key}/page", page, step)
     tracking.log_table(loggers, f"{key}/table", ["word", "wer"], [["a|b", 0.5], ["é\n", 1]], step)
     tracking.log_audio(loggers, f"{key}/audio", np.zeros(800, dtype=np.float32), 16_000, step)
@@ -96,7 +91,7 @@ def test_trainer_writes_through_the_file_logger(tmp_path: Path):
 def test_media_of_plain_files(tmp_path: Path):
     log_everything([FileLogger(str(tmp_path / "run"))], tmp_path, 123)
     media = tmp_path / "run" / "media" / "val" / "attention"
-    assert Image.open(media / "figure" / "step_000123.png").size == (100, 50)
+    assert Image.open(media / "picture" / "step_000123.png").tobytes() == PICTURE.tobytes()
     assert "é" in (media / "page" / "step_000123.html").read_text(encoding="utf-8")
     rows = (media / "table" / "step_000123.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(rows[1]) == {"word": "é\n", "wer": 1}
@@ -105,7 +100,7 @@ def test_media_of_plain_files(tmp_path: Path):
 
 @pytest.mark.parametrize("key", ["../../out", "/etc/out", "a/../../../out", "..", "x:y?é/out"])
 def test_no_key_leads_out_of_the_folder(tmp_path: Path, key: str):
-    tracking.log_figure([FileLogger(str(tmp_path / "run"))], key, figure(), 1)
+    tracking.log_picture([FileLogger(str(tmp_path / "run"))], key, PICTURE, 1)
     (written,) = (path for path in tmp_path.rglob("*") if path.is_file())
     assert written.is_relative_to(tmp_path / "run" / "media")
 
@@ -116,7 +111,7 @@ def test_media_of_tensorboard(tmp_path: Path):
     log_everything([logger], tmp_path, 7)
     logger.experiment.flush()
     events = accumulator.EventAccumulator(logger.log_dir, {"tensors": 0, "images": 0, "audio": 0}).Reload()
-    (image,) = events.Images("val/attention/figure")
+    (image,) = events.Images("val/attention/picture")
     assert (image.step, image.width, image.height) == (7, 100, 50)
     (table,) = events.Tensors("val/attention/table/text_summary")
     text = table.tensor_proto.string_val[0].decode()
@@ -135,8 +130,11 @@ def test_media_of_wandb_offline_in_any_order_of_steps(tmp_path: Path):
         log_everything([logger], tmp_path, 400)
         summary = dict(logger.experiment.summary)
         assert summary["trainer/global_step"] == 400
-        kinds = {name: summary[f"val/attention/{name}"]["_type"] for name in ("figure", "page", "table", "audio")}
-        assert kinds == {"figure": "image-file", "page": "html-file", "table": "table-file", "audio": "audio-file"}
+        kinds = {name: summary[f"val/attention/{name}"]["_type"] for name in ("picture", "page", "table", "audio")}
+        # The file that was given is gone by now; W&B has taken its own.
+        (kept,) = tmp_path.rglob("*.png")
+        assert Image.open(kept).tobytes() == PICTURE.tobytes()
+        assert kinds == {"picture": "image-file", "page": "html-file", "table": "table-file", "audio": "audio-file"}
     finally:
         logger.experiment.finish()
 
@@ -152,7 +150,7 @@ def test_unknown_loggers_are_left_out_and_named_once(
     assert len(list((tmp_path / "run").rglob("step_000001.*"))) == 4
 
 
-@pytest.mark.parametrize("log", [tracking.log_figure, tracking.log_page, tracking.log_table, tracking.log_audio])
+@pytest.mark.parametrize("log", [tracking.log_picture, tracking.log_page, tracking.log_table, tracking.log_audio])
 def test_other_processes_log_nothing(log: Callable[..., None], monkeypatch: pytest.MonkeyPatch):
     from pytorch_lightning.utilities import rank_zero_only
 

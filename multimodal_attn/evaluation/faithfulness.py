@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from multimodal_attn.evaluation.attention_rollout import input_rollout, memory_rollout
 from multimodal_attn.evaluation.attribution import (
     Words,
     gradient_times_attention,
@@ -27,7 +28,6 @@ from multimodal_attn.types import Batch, Grid, Hypothesis, Memory, Timeline
 
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 KINDS = ("deletion", "insertion")
-METHODS = ("attention", "gradient_attention", "integrated_gradients")
 RANDOM = "random"
 
 Curve = Callable[[Tensor, str], Tensor]
@@ -39,8 +39,9 @@ class FaithfulnessScores:
     ``compute`` gives ``faithfulness_deletion`` and ``faithfulness_insertion``: the mean height of the area between
     the curve of the attended cells and that of random cells, in nats a word, positive where attention is right; with
     ``_low`` and ``_high``, a 95 % interval from resampling examples. ``faithfulness_gradient_attention_...`` and
-    ``faithfulness_integrated_gradients_...`` are the same for cells in their order, ``faithfulness_input_...`` for
-    cells whose part of the picture or recording is taken away before encoding.
+    ``faithfulness_integrated_gradients_...`` are the same for cells in their order, ``faithfulness_rollout_...`` for
+    that of attention rollout where the model has layers of self-attention, ``faithfulness_input_...`` for cells whose
+    part of the picture or recording is taken away before encoding.
 
     Args:
         num_draws: random orders that make the control.
@@ -92,7 +93,7 @@ class FaithfulnessScores:
         maps = torch.stack(
             [hypotheses[source].weights[first:stop].float().mean((0, 1)) for source, _, first, stop in texts]
         ).to(device)
-        scores = {"attention": maps} | self._gradients(model, memory, words)
+        scores = {"attention": maps} | self._explanations(model, memory, words)
         self._examples["memory"] += (words.sources + self._num_examples).tolist()
         self._follow("memory", scores, memory.mask[words.sources], self._memory_curve(model, memory, words))
 
@@ -104,12 +105,18 @@ class FaithfulnessScores:
         if not batch.encoded and isinstance(memory.layout, Grid | Timeline):
             chosen = replace(batch, source=batch.source[sources], source_lengths=batch.source_lengths[sources])
             num_words = torch.tensor([float(len(spans[index])) for index in written], device=device)
-            curve = self._input_curve(model, chosen, memory, Words.of_texts(whole, device), num_words)
-            self._follow("input", {"attention": text_maps}, memory.mask[sources], curve)
+            read = Words.of_texts(whole, device)
+            scores = {"attention": text_maps}
+            by_rollout = input_rollout(model, chosen, memory.select(sources), read, text_maps)
+            if by_rollout is not None:
+                scores["rollout"] = by_rollout
+            curve = self._input_curve(model, chosen, memory, read, num_words)
+            self._follow("input", scores, memory.mask[sources], curve)
         self._num_examples += len(hypotheses)
 
-    def _gradients(self, model: Seq2Seq, memory: Memory, words: Words) -> dict[str, Tensor]:
-        found: dict[str, list[Tensor]] = {"gradient_attention": [], "integrated_gradients": []}
+    def _explanations(self, model: Seq2Seq, memory: Memory, words: Words) -> dict[str, Tensor]:
+        """What attention is compared with, as far as this model allows it."""
+        found: dict[str, list[Tensor]] = {"gradient_attention": [], "integrated_gradients": [], "rollout": []}
         for start in range(0, len(words), self.rows):
             part = words.select(slice(start, start + self.rows))
             source = memory.select(part.sources)
@@ -117,6 +124,9 @@ class FaithfulnessScores:
             if by_weight is not None:
                 found["gradient_attention"].append(by_weight)
             found["integrated_gradients"].append(integrated_gradients(model.decoder, source, part))
+            by_rollout = memory_rollout(model.decoder, source, part)
+            if by_rollout is not None:
+                found["rollout"].append(by_rollout)
         return {method: torch.cat(parts) for method, parts in found.items() if parts}
 
     def _follow(self, place: str, scores: dict[str, Tensor], mask: Tensor, curve: Curve) -> None:
@@ -166,6 +176,15 @@ class FaithfulnessScores:
             means = torch.cat(parts).mean(0).tolist()
             found.setdefault(place, {}).setdefault(kind, {})[method] = means
         return found
+
+    def left_out(self) -> list[str]:
+        """A plain sentence if attention rollout could not be measured, or not everywhere."""
+        places = {place for place, _, method in self._curves if method == "rollout"}
+        if not self._curves or "memory" in places:
+            return []
+        if "input" in places:
+            return ["rollout in the memory is left out: the decoder has no layers of self-attention to go through"]
+        return ["rollout is left out: the model has no layers of self-attention to go through"]
 
     def compute(self) -> dict[str, float]:
         """The measures named above, as a flat dictionary; empty before the first word."""

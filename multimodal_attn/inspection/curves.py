@@ -13,6 +13,7 @@ _STYLES = {
     "attention": ("attention", "#b5367a", "-"),
     "gradient_attention": ("gradient × attention", "#0b6e80", "--"),
     "integrated_gradients": ("integrated gradients", "#5b6abf", ":"),
+    "rollout": ("attention rollout", "#c77700", "-."),
     "random": ("random cells", "#777777", "-"),
 }
 

@@ -10,7 +10,7 @@ from multimodal_attn.data.collate import Collate
 from multimodal_attn.inspection.record import AttentionRecord
 from multimodal_attn.search import Search
 from multimodal_attn.training.module import Seq2SeqModule
-from multimodal_attn.types import Example
+from multimodal_attn.types import Example, Hypothesis, Memory
 
 
 @torch.no_grad()
@@ -30,14 +30,29 @@ def decode_examples(
     memory = module.model.encode(batch)
     hypotheses = module.decode(memory, search)
     module.train(was_training)
-    positions = memory.mask.sum(1).tolist()
-    sample_rate = module.config.get("data", {}).get("sample_rate", 16000)
-    records = []
-    for example, found, real in zip(examples, hypotheses, positions, strict=True):
-        best, *others = [
-            AttentionRecord.from_hypothesis(example, text, module.tokenizer, memory.layout, real, sample_rate)
-            for text in found
-        ]
-        best.others = others
-        records.append(best)
-    return records
+    return [
+        record_of(module, example, found, memory, index)
+        for index, (example, found) in enumerate(zip(examples, hypotheses, strict=True))
+    ]
+
+
+def record_of(
+    module: Seq2SeqModule, example: Example, hypotheses: Sequence[Hypothesis], memory: Memory, index: int
+) -> AttentionRecord:
+    """The record of what was found for an example: the best text, with the others.
+
+    Args:
+        module: that decoded it.
+        example: with its picture or waveform, not cached features.
+        hypotheses: of the example, best first.
+        memory: that they were decoded from, and
+        index: the example's place in it.
+    """
+    positions = int(memory.mask[index].sum())
+    sample_rate = module.config.get("data", {}).get("sample_rate", 16_000)
+    best, *others = [
+        AttentionRecord.from_hypothesis(example, found, module.tokenizer, memory.layout, positions, sample_rate)
+        for found in hypotheses
+    ]
+    best.others = others
+    return best

@@ -1,8 +1,8 @@
-"""The static figure of one record: the renderer that belongs to its layout."""
+"""The static picture of one record: the renderer that belongs to its layout."""
 
 from __future__ import annotations
 
-from matplotlib.figure import Figure
+from PIL import Image
 
 from multimodal_attn.inspection.overlay import draw_overlay
 from multimodal_attn.inspection.record import AttentionRecord
@@ -10,7 +10,7 @@ from multimodal_attn.inspection.timeline import draw_timeline
 from multimodal_attn.types import Grid, Timeline
 
 
-def draw(record: AttentionRecord, limit: float | None = None) -> Figure:
+def draw(record: AttentionRecord, limit: float | None = None) -> Image.Image:
     """Draws a record.
 
     Args:

@@ -18,7 +18,7 @@ from multimodal_attn.evaluation.attention import AttentionScores
 from multimodal_attn.evaluation.captions import CaptionScores
 from multimodal_attn.evaluation.diversity import caption_diversity
 from multimodal_attn.evaluation.java_scores import check_java_scores, java_scores
-from multimodal_attn.inspection.decode import decode_examples
+from multimodal_attn.inspection.decode import record_of
 from multimodal_attn.inspection.page import write_page
 from multimodal_attn.inspection.record import AttentionRecord
 from multimodal_attn.models.encoders.picture import PictureEncoder
@@ -68,10 +68,11 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     folder = run.folder / "evaluation" / config.split
     folder.mkdir(parents=True, exist_ok=True)
 
-    shares = gather_to_first(_decode_share(run, config, search, device, folder / "words"))
+    shown = {example.key: example for example in _spread_examples(run, config.split, config.page_examples)}
+    shares = gather_to_first(_decode_share(run, config, search, device, folder / "words", shown))
     if shares is None:
         return {}
-    predictions, weights, skipped, attention_scores = _together(shares)
+    predictions, weights, records, skipped, attention_scores = _together(shares)
     skipped = run.data.skipped(config.split) + skipped
     if isinstance(search, NucleusSampling):
         search.sources_met = len(run.data.source(config.split))
@@ -104,7 +105,11 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     np.savez_compressed(folder / "attention.npz", **weights)  # type: ignore[arg-type]
     (folder / "skipped.txt").write_text("".join(f"{error.path}\t{error.reason}\n" for error in skipped))
     page = write_page(
-        _page_records(run, config, search), folder / "index.html", f"{run.config.name}: {config.split}", metrics, alarms
+        [records[key] for key in shown if key in records],
+        folder / "index.html",
+        f"{run.config.name}: {config.split}",
+        metrics,
+        alarms,
     )
     _print(metrics, alarms, page)
     return metrics
@@ -143,18 +148,24 @@ class _Decoded(NamedTuple):
     number: int  # of the batch in the data set
     predictions: list[dict[str, Any]]
     weights: list[np.ndarray]
+    records: dict[str, AttentionRecord]  # of those that the page shows, by key
     skipped: list[UnreadableError]
     attention_scores: AttentionScores
 
 
 @torch.no_grad()
-def _decode_share(run: Run, config: DictConfig, search: Search, device: str, words_folder: Path) -> list[_Decoded]:
-    """Every n-th batch of the split, as this process is one of n."""
+def _decode_share(
+    run: Run, config: DictConfig, search: Search, device: str, words_folder: Path, shown: dict[str, Example]
+) -> list[_Decoded]:
+    """Every n-th batch of the split, as this process is one of n.
+
+    What the page shows is decoded once, here: a search that draws would show other texts than predictions.jsonl has.
+    """
     rank, number = process_share()
     loader = run.data.loader(config.split, batch_size=config.batch_size, share=(rank, number))
     decoded = []
     for step, batch in enumerate(track(loader, f"decoding {config.split}", disable=rank > 0)):
-        found = _Decoded(step * number + rank, [], [], batch.skipped, AttentionScores())
+        found = _Decoded(step * number + rank, [], [], {}, batch.skipped, AttentionScores())
         decoded.append(found)
         if len(batch) == 0:
             continue
@@ -169,13 +180,19 @@ def _decode_share(run: Run, config: DictConfig, search: Search, device: str, wor
             real = int(memory.mask[index].sum())
             found.weights.append(best.weights[..., :real].to(torch.float16).numpy())
             found.predictions.append(_prediction(run, config, batch, index, memory, hypotheses, words_folder))
+            if (example := shown.get(batch.keys[index])) is not None:
+                # The batch may hold cached features where the page wants the picture.
+                found.records[example.key] = record_of(run.module, example, hypotheses, memory, index)
     return decoded
 
 
 def _together(
     shares: list[list[_Decoded]],
-) -> tuple[list[dict[str, Any]], dict[str, np.ndarray], list[UnreadableError], AttentionScores]:
+) -> tuple[
+    list[dict[str, Any]], dict[str, np.ndarray], dict[str, AttentionRecord], list[UnreadableError], AttentionScores
+]:
     """The batches of all processes as one would have decoded them: sums depend on their order, in the last digits."""
+    records: dict[str, AttentionRecord] = {}
     predictions: list[dict[str, Any]] = []
     weights: dict[str, np.ndarray] = {}
     skipped: list[UnreadableError] = []
@@ -183,11 +200,12 @@ def _together(
     for batch in sorted((batch for share in shares for batch in share), key=lambda batch: batch.number):
         skipped += batch.skipped
         attention_scores.merge(batch.attention_scores)
+        records |= batch.records
         for prediction, map_ in zip(batch.predictions, batch.weights, strict=True):
             prediction["attention"] = str(len(predictions))
             weights[prediction["attention"]] = map_
             predictions.append(prediction)
-    return predictions, weights, skipped, attention_scores
+    return predictions, weights, records, skipped, attention_scores
 
 
 def _prediction(
@@ -256,15 +274,6 @@ def _spread_examples(run: Run, split: str, number: int) -> list[Example]:
         except UnreadableError:
             continue  # counted and listed already
     return examples
-
-
-def _page_records(run: Run, config: DictConfig, search: Search) -> list[AttentionRecord]:
-    """What the page shows, decoded once more from pictures or waveforms, not from cached features."""
-    examples = _spread_examples(run, config.split, config.page_examples)
-    records: list[AttentionRecord] = []
-    for start in range(0, len(examples), config.batch_size):
-        records += decode_examples(run.module, examples[start : start + config.batch_size], search)
-    return records
 
 
 def _print(metrics: dict[str, float], alarms: list[str], page: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from multimodal_attn.inspection.curves import draw_curves
 from multimodal_attn.runs.checkpoint import Run
 from multimodal_attn.search import Search
 from multimodal_attn.types import Example
+
+log = logging.getLogger(__name__)
 
 
 def measure_faithfulness(
@@ -44,10 +47,13 @@ def measure_faithfulness(
         scores.update(module.model, batch, memory, best, [module.tokenizer.word_spans(h.tokens) for h in best])
     measures = scores.compute()
     sentences = verdicts(measures)
+    for sentence in scores.left_out():
+        log.info(sentence)
     content = {
         "num_examples": len(examples),
         "scores": measures,
         "verdicts": sentences,
+        "left_out": scores.left_out(),
         "shares": SHARES,
         "log_probability_of_a_word": scores.curves(),
     }

@@ -73,6 +73,22 @@ def test_longer_batch_mate_changes_nothing(decoder: str, attention: str) -> None
     assert padded.weights[:, :, output.weights.shape[2] :].abs().sum() == 0
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("decoder", choices("decoder"))
+def test_weights_of_layers_are_those_of_the_forward_pass(decoder: str) -> None:
+    model, source = make(decoder, "additive"), memory()
+    tokens, mask = texts(vocab_size=VOCAB)
+    layers = model.layer_weights(tokens[..., :-1], source)
+    assert bool(layers) == (decoder == "transformer")
+    for weights in layers:
+        torch.testing.assert_close(weights.tokens.sum(-1), torch.ones(tokens[..., 1:].shape))
+        assert weights.tokens.triu(1).abs().sum() == 0
+        torch.testing.assert_close(weights.memory.sum(-1), torch.ones(tokens[..., 1:].shape))
+    if layers:  # the last layer's attention depends on all before it
+        reported = layers[-1].memory * mask[..., 1:, None]
+        torch.testing.assert_close(reported, model(tokens, mask, source).weights.mean(3))
+
+
 @pytest.mark.parametrize(("decoder", "attention"), PAIRS)
 def test_gradient_reaches_every_parameter(decoder: str, attention: str) -> None:
     model = make(decoder, attention).train()  # dropout is 0; what decides hard in evaluation has no gradient there

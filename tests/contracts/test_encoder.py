@@ -10,6 +10,8 @@ from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.types import Grid, Timeline
 from tests.contracts.parts import SAMPLE_RATE, choices, part, sources
 
+SELF_ATTENTION = ("conformer", "conformer_medium", "image_vit", "transformer")
+
 
 def make(name: str, **settings: object):
     torch.manual_seed(0)
@@ -49,6 +51,27 @@ def test_longer_batch_mate_changes_nothing(name: str) -> None:
         real = int(together.mask[index].sum())
         assert single.mask.sum() == real
         torch.testing.assert_close(single.states[0, :real], together.states[index, :real], rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", choices("encoder"))
+def test_weights_of_layers_are_those_between_real_positions(name: str) -> None:
+    encoder = make(name).eval()
+    source, lengths = sources(encoder, 3)
+    mask, layers = encoder(source, lengths).mask, encoder.layer_weights(source, lengths)
+    assert bool(layers) == (name in SELF_ATTENTION)
+    for number, weights in enumerate(layers):
+        extra = weights.shape[1] - mask.shape[1]  # a class token
+        torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:2]))
+        cells = weights[:, extra:, extra:]
+        assert cells[~mask[:, None].expand_as(cells)].abs().sum() == 0
+        shortest = 0 if isinstance(encoder, PictureEncoder) else int(lengths.argmin())
+        alone = source[shortest : shortest + 1]
+        if not isinstance(encoder, PictureEncoder):
+            alone = alone[:, : lengths[shortest]]
+        single = encoder.layer_weights(alone, lengths[shortest : shortest + 1])[number][0]
+        real = extra + int(mask[shortest].sum())
+        torch.testing.assert_close(single[:real, :real], weights[shortest, :real, :real], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", choices("encoder"))

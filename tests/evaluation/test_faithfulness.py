@@ -24,6 +24,8 @@ from multimodal_attn.evaluation.faithfulness import (
     verdicts,
 )
 from multimodal_attn.models.decoders import RecurrentDecoder
+from multimodal_attn.models.decoders.base import LayerWeights
+from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.types import Batch, DecoderOutput, Grid, Hypothesis, Layout, Memory, Timeline, TokenAxis
 from tests.contracts.parts import choices, part
 
@@ -54,6 +56,9 @@ class Reader(nn.Module):
     def start(self, source: Memory, rows: int) -> int:
         return 0
 
+    def layer_weights(self, tokens: Tensor, memory: Memory) -> list[LayerWeights]:
+        return []
+
     def step(self, token: Tensor, state: int, source: Memory) -> tuple[Tensor, int, Attended]:
         logits, weights = self._look(state, source)
         return logits, state + 1, Attended(weights)
@@ -65,12 +70,26 @@ class Reader(nn.Module):
         return DecoderOutput(logits[mask], tokens[..., 1:][mask], torch.stack([w for _, w in looks], dim=2), mask)
 
 
+class Blind(Encoder):
+    """Stands for an encoder; ``layers`` are what it says that its layers of self-attention did."""
+
+    def __init__(self, layers: list[Tensor]) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, source: Tensor, lengths: Tensor) -> Memory:
+        raise NotImplementedError
+
+    def layer_weights(self, source: Tensor, lengths: Tensor) -> list[Tensor]:
+        return [weights.expand(len(source), -1, -1) for weights in self.layers]
+
+
 class Model(nn.Module):
     """A cell holds the logits of its token, as far as its pixel is not grey and its sample is not silent."""
 
-    def __init__(self, sharpness: float, layout: Layout) -> None:
+    def __init__(self, sharpness: float, layout: Layout, layers: list[Tensor] | None = None) -> None:
         super().__init__()
-        self.decoder, self.layout = Reader(sharpness), layout
+        self.encoder, self.decoder, self.layout = Blind(layers or []), Reader(sharpness), layout
 
     def encode(self, batch: Batch) -> Memory:
         source = batch.source
@@ -90,10 +109,15 @@ def batch_of(size: int, layout: Layout) -> Batch:
 
 
 @cache
-def measure(maps: str, place: str = "grid", seed: int = 0, rows: int = 64) -> FaithfulnessScores:
-    """Texts of six words that are read off cells 0 to 5; the hypotheses claim the given maps."""
+def measure(
+    maps: str, place: str = "grid", seed: int = 0, rows: int = 64, moved: int | None = None
+) -> FaithfulnessScores:
+    """Texts of six words that are read off cells 0 to 5; the hypotheses claim the given maps.
+
+    With ``moved``, the encoder says that each of its cells reads the one ``moved`` before it.
+    """
     layout: Layout = {"grid": Grid(4, 5), "timeline": Timeline(1.0), "tokens": TokenAxis()}[place]
-    model = Model(6.0, layout)
+    model = Model(6.0, layout, None if moved is None else [torch.eye(CELLS).roll(-moved, dims=1)])
     batch = batch_of(NUM_EXAMPLES, layout)
     memory = model.encode(batch)
     true = torch.eye(CELLS)[:6]
@@ -150,6 +174,24 @@ def test_wrong_maps_are_told_in_words() -> None:
 def test_recordings_too_and_nothing_is_removed_from_texts() -> None:
     assert measure("true", place="timeline").compute()["faithfulness_input_deletion_low"] > 0.1
     assert "input" not in measure("true", place="tokens").curves()
+
+
+def test_rollout_is_left_out_in_words_where_nothing_attends_to_itself() -> None:
+    scores = measure("true")
+    assert not [name for name in scores.compute() if "rollout" in name]
+    assert scores.left_out() == ["rollout is left out: the model has no layers of self-attention to go through"]
+    assert FaithfulnessScores().left_out() == []
+
+
+def test_rollout_through_an_encoder_finds_what_attention_does_not_know() -> None:
+    """The maps name the cells ten further on, whose states, says the encoder, were read ten before."""
+    scores = measure("wrong", moved=10)
+    found = scores.compute()
+    assert found["faithfulness_input_insertion"] < 0
+    # Half of it stays at the cells that the map names, as equals: one of two is right.
+    assert found["faithfulness_input_rollout_insertion"] > found["faithfulness_input_insertion"] + 0.1
+    assert "faithfulness_rollout_deletion" not in found
+    assert "decoder has no layers of self-attention" in scores.left_out()[0]
 
 
 def test_seeds_make_it_repeatable_however_many_words_go_into_a_pass() -> None:

@@ -1,145 +1,249 @@
 from __future__ import annotations
 
-import io
-import sys
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from PIL import Image
 
-from multimodal_attn.inspection.colors import blend, heat_colors, heat_limit
+from multimodal_attn.inspection.canvas import DPI, Area, Canvas
+from multimodal_attn.inspection.colors import TRUTH, blend, heat_colors, heat_limit
 from multimodal_attn.inspection.curves import draw_curves
 from multimodal_attn.inspection.figure import draw
-from multimodal_attn.inspection.overlay import MAX_WORDS, draw_overlay
-from multimodal_attn.inspection.timeline import HOP_SECONDS, MEL_BINS, draw_timeline, log_mel
+from multimodal_attn.inspection.overlay import MAX_WORDS, PANEL_INCHES, draw_overlay
+from multimodal_attn.inspection.timeline import HOP_SECONDS, MEL_BINS, WIDTH_INCHES, draw_timeline, log_mel
 from multimodal_attn.types import TokenAxis
 from tests.inspection.records import photo_record, speech_record
 
 
-def texts(figure: Figure) -> str:
-    found = [text.get_text() for text in figure.texts]
-    for axes in figure.axes:
-        found += [text.get_text() for text in axes.texts] + [label.get_text() for label in axes.get_yticklabels()]
-    return "\n".join(found)
+@dataclass
+class Drawn:
+    """What was put on canvases, in inches from the top left, until it is cleared."""
+
+    texts: list[str] = field(default_factory=list)
+    places: dict[str, tuple[float, float]] = field(default_factory=dict)
+    pictures: list[tuple[np.ndarray, Area]] = field(default_factory=list)
+    truth: list[Area] = field(default_factory=list)  # frames
+    rings: list[tuple[float, float]] = field(default_factory=list)
+
+    def text(self) -> str:
+        return "\n".join(self.texts)
+
+    def clear(self) -> None:
+        for entries in (self.texts, self.places, self.pictures, self.truth, self.rings):
+            entries.clear()
 
 
-def pixels(figure: Figure) -> np.ndarray:
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
+    found = Drawn()
+    write, put, frame, ring = Canvas.text, Canvas.picture, Canvas.frame, Canvas.ring
+
+    def text(self: Canvas, x: float, y: float, text: str, *arguments: Any, **others: Any) -> None:
+        found.texts.append(text)
+        found.places[text] = (x, y)
+        write(self, x, y, text, *arguments, **others)
+
+    def picture(self: Canvas, pixels: np.ndarray, area: Area, clip: Area | None = None) -> None:
+        found.pictures.append((pixels, area))
+        put(self, pixels, area, clip)
+
+    def framed(self: Canvas, area: Area, color: str, points: float = 1.0) -> None:
+        if color == TRUTH:
+            found.truth.append(area)
+        frame(self, area, color, points)
+
+    def ringed(self: Canvas, x: float, y: float, *arguments: Any) -> None:
+        found.rings.append((x, y))
+        ring(self, x, y, *arguments)
+
+    for name, method in (("text", text), ("picture", picture), ("frame", framed), ("ring", ringed)):
+        monkeypatch.setattr(Canvas, name, method)
+    return found
 
 
-def panel(figure: Figure, index: int) -> np.ndarray:
-    return np.asarray(figure.axes[index].images[0].get_array())
+# ----------------------------------------------------------------------------------------------------- canvas
 
 
-def test_overlay_says_word_entropy_peak_hypothesis_and_reference():
-    text = texts(draw_overlay(photo_record()))
+def test_pictures_keep_their_cells_and_lie_where_they_should():
+    canvas = Canvas(2.0, 1.0)
+    pixels = np.array([[[1.0, 0, 0], [0, 1.0, 0]]])
+    canvas.picture(pixels, (0.5, 0.2, 1.5, 0.6))
+    found = np.asarray(canvas.image)
+    assert found.shape == (DPI, 2 * DPI, 3)
+    assert (found[22:66, 55:110] == [255, 0, 0]).all()
+    assert (found[22:66, 110:165] == [0, 255, 0]).all()
+    assert (found[:22] == 255).all()
+    assert (found[66:] == 255).all()
+    assert (found[:, :55] == 255).all()
+    assert (found[:, 165:] == 255).all()
+
+
+def test_pictures_are_clipped_and_averaged():
+    canvas = Canvas(2.0, 1.0)
+    pixels = np.array([[[1.0, 0, 0], [0, 1.0, 0]]])
+    canvas.picture(pixels, (0.5, 0.2, 1.5, 0.6), clip=(0.9, 0.0, 1.2, 0.4))
+    found = np.asarray(canvas.image)
+    assert (found[22:44, 99:110] == [255, 0, 0]).all()
+    assert (found[22:44, 110:132] == [0, 255, 0]).all()
+    assert (found != 255).any(2).sum() == 22 * 33
+    canvas = Canvas(1.0, 1.0)
+    canvas.picture(np.tile([[[0.0] * 3, [1.0] * 3]], (1, DPI, 1)), (0.0, 0.0, 1.0, 1.0))  # two pixels for each of ours
+    assert (abs(np.asarray(canvas.image).astype(int) - 128) <= 1).all()
+
+
+def test_rings_and_frames_lie_around_what_they_mark():
+    canvas = Canvas(1.0, 1.0)
+    canvas.ring(0.5, 0.5, 0.2, "#000000")
+    rows, columns = np.nonzero(np.asarray(canvas.image)[..., 0] < 128)
+    for found in (rows, columns):
+        assert (found.min() + found.max()) / 2 == pytest.approx(0.5 * DPI, abs=1)
+        assert found.max() - found.min() == pytest.approx(0.4 * DPI, abs=3)
+    assert np.asarray(canvas.image)[55, 55, 0] == 255
+    canvas.frame((0.1, 0.2, 0.9, 0.8), "#ff0000")
+    red = np.nonzero((np.asarray(canvas.image) == [255, 0, 0]).all(2))
+    assert [(axis.min(), axis.max()) for axis in red] == [(22, 87), (11, 98)]
+
+
+# ---------------------------------------------------------------------------------------------------- figures
+
+
+def test_overlay_says_word_entropy_peak_hypothesis_and_reference(drawn: Drawn):
+    draw_overlay(photo_record())
+    text = drawn.text()
     assert "a red dog" in text
     assert "reference: a dog (+1)" in text
     assert "entropy 1.00 · peak 0.042" in text  # a uniform map of 24 cells
     assert "peak 0.77" in text
 
 
-def test_overlay_says_the_gate_of_each_word_where_there_is_one():
+def test_overlay_says_the_gate_of_each_word_where_there_is_one(drawn: Drawn):
     record = photo_record()
-    assert "beta" not in texts(draw_overlay(record))
-    text = texts(draw_overlay(replace(record, gate=[0.1, 0.25, 1.0], gate_name="beta")))
+    draw_overlay(record)
+    assert "beta" not in drawn.text()
+    draw_overlay(replace(record, gate=[0.1, 0.25, 1.0], gate_name="beta"))
+    text = drawn.text()
     assert "peak 0.042 · beta 0.25" in text
     assert "beta: share of the context that was let through" in text
 
 
-def test_overlay_has_the_photo_a_panel_for_each_word_and_one_scale():
-    figure = draw_overlay(photo_record())
-    assert [len(axes.images) for axes in figure.axes] == [1] * 5
+def test_overlay_has_the_photo_a_panel_for_each_word_and_one_scale(drawn: Drawn):
+    picture = draw_overlay(photo_record())
+    assert len(drawn.pictures) == 5
+    assert picture.size == (round(DPI * (0.6 + 4 * PANEL_INCHES)), round(DPI * (1.75 + PANEL_INCHES * 2 / 3)))
+    for _, (left, top, right, bottom) in drawn.pictures:
+        assert 0 <= left < right <= picture.width / DPI
+        assert 0 <= top < bottom <= picture.height / DPI
 
 
 @pytest.mark.parametrize("smooth", [True, False])
-def test_overlay_heats_the_right_cell_and_stays_below_the_limit(smooth: bool):
+def test_overlay_heats_the_right_cell_and_stays_below_the_limit(drawn: Drawn, smooth: bool):
     record = photo_record()
-    picture = panel(draw_overlay(record, smooth=smooth), 3)
+    draw_overlay(record, smooth=smooth)
+    picture, (left, top, _, _) = drawn.pictures[3]
     rows, columns = picture.shape[:2]
     yellow = picture[..., 0] - picture[..., 2]  # the top of the scale is yellow
     row, column = np.unravel_index(yellow.argmax(), yellow.shape)
     assert (row * 4 // rows, column * 6 // columns) == (1, 2)
+    x, y = drawn.rings[-1]
+    assert x == pytest.approx(left + 2.5 / 6 * PANEL_INCHES)
+    assert y == pytest.approx(top + 1.5 / 4 * PANEL_INCHES * 2 / 3)
 
 
-def test_a_uniform_map_looks_flat_beside_a_sharp_one():
+def test_a_uniform_map_looks_flat_beside_a_sharp_one(drawn: Drawn):
     record = photo_record()
     record.source = np.full_like(record.source, 128)
-    picture = panel(draw_overlay(record), 1)
+    draw_overlay(record)
+    picture = drawn.pictures[1][0]
     assert np.ptp(picture.reshape(-1, 3), axis=0).max() < 0.01
     assert picture.max() < 0.5  # far from the top of the scale, which the third word sets
 
 
-def test_the_limit_of_the_scale_can_be_shared():
+def test_the_limit_of_the_scale_can_be_shared(drawn: Drawn):
     record, other = photo_record(words="a"), photo_record()
     assert heat_limit([record]) == pytest.approx(0.77)
     record.weights[:] = 1 / 24
     record = replace(record)  # the cached maps belong to the old weights
     assert heat_limit([record, other]) == pytest.approx(0.77)
-    alone, shared = (panel(draw(record, limit), 1).mean() for limit in (None, 0.77))
-    assert alone > shared + 0.1
+    draw(record)
+    draw(record, 0.77)
+    alone, shared = drawn.pictures[1][0], drawn.pictures[4][0]
+    assert alone.mean() > shared.mean() + 0.1
 
 
-def test_true_boxes_lie_where_they_should():
-    figure = draw_overlay(photo_record())
-    axes = figure.axes[3]
-    (box,) = axes.patches
-    rows, columns = panel(figure, 3).shape[:2]
-    assert box.get_x() == pytest.approx(0.3 * columns - 0.5)
-    assert box.get_height() == pytest.approx(0.4 * rows)
-    assert not figure.axes[1].patches
+def test_true_boxes_lie_where_they_should(drawn: Drawn):
+    draw_overlay(photo_record())
+    _, (left, top, right, bottom) = drawn.pictures[3]
+    (box,) = drawn.truth
+    assert box[0] == pytest.approx(left + 0.3 * (right - left))
+    assert box[3] - box[1] == pytest.approx(0.4 * (bottom - top))
 
 
-def test_long_captions_and_odd_texts_are_drawn():
+def test_long_captions_and_odd_texts_are_drawn(drawn: Drawn):
     record = photo_record(words=" ".join(f"w{i}$^{{" for i in range(60)))
     record.references = ["$\\frac{ never closed"]
-    figure = draw_overlay(record)
-    assert pixels(figure).size
-    assert f"{60 - MAX_WORDS} more words not shown" in texts(figure)
+    draw_overlay(record)
+    assert len(drawn.pictures) == MAX_WORDS + 2
+    assert f"{60 - MAX_WORDS} more words not shown" in drawn.text()
+    assert record.references[0] in drawn.text()
 
 
-def test_empty_hypotheses_are_drawn():
-    assert "(empty hypothesis)" in texts(draw(photo_record(words="")))
+def test_empty_hypotheses_are_drawn(drawn: Drawn):
+    draw(photo_record(words=""))
+    assert "(empty hypothesis)" in drawn.texts
+    drawn.clear()
     record = speech_record()
     record.tokens, record.words, record.text, record.times = [], [], "", {}
     record.weights = record.weights[:0]
-    figure = draw(record)
-    assert pixels(figure).size
-    assert "(empty hypothesis)" in texts(figure)
+    draw(record)
+    assert {"(empty hypothesis)", "no token, no weights"} <= set(drawn.texts)
 
 
-def test_timeline_shares_one_axis_in_seconds():
-    figure = draw_timeline(speech_record(seconds=1.0))
-    mel, matrix = figure.axes[:2]
-    assert mel.get_xlim() == matrix.get_xlim() == (0.0, 1.0)
-    assert matrix.images[0].get_extent() == [0.0, pytest.approx(1.0), 4.5, -0.5]
+def test_timeline_shares_one_axis_in_seconds(drawn: Drawn):
+    draw_timeline(speech_record(seconds=1.0))
+    (_, mel), (_, matrix) = drawn.pictures[:2]
+    second = matrix[2] - matrix[0]
+    assert (mel[0], mel[2]) == pytest.approx((matrix[0] - 0.005 * second, matrix[0] + 1.005 * second))
+    assert mel[3] < matrix[1]
+    assert drawn.places["0"][0] == pytest.approx(matrix[0])
+    assert drawn.places["0.4"][0] == pytest.approx(matrix[0] + 0.4 * second)
+    assert drawn.places["1"][0] == pytest.approx(matrix[2])
 
 
-def test_timeline_says_tokens_words_and_truth():
-    figure = draw_timeline(speech_record())
-    text = texts(figure)
+@pytest.mark.parametrize(("seconds", "last"), [(0.25, "0.25"), (0.96, "0.9"), (4.0, "4"), (35.0, "35")])
+def test_times_are_round_and_at_most_ten(drawn: Drawn, seconds: float, last: str):
+    draw_timeline(speech_record(seconds=seconds))
+    start = drawn.texts.index("time in seconds")
+    times = [text for text in drawn.texts[:start] if text.replace(".", "").isdigit()]
+    times = times[times.index("0") :]
+    assert times[-1] == last
+    assert 3 <= len(times) <= 11
+
+
+def test_timeline_says_tokens_words_and_truth(drawn: Drawn):
+    draw_timeline(speech_record())
+    text = drawn.text()
     assert "g\no\n␣\nu\np" in text
     assert "entropy" in text
     assert "hit_max_length" in text
-    first, second = figure.axes[1].patches
-    assert (first.get_x(), first.get_width(), first.get_y(), first.get_height()) == (0.0, 0.4, -0.5, 2)
-    assert (second.get_x(), second.get_y()) == (0.4, 2.5)
+    first, second = drawn.truth
+    left, top, right, bottom = drawn.pictures[1][1]
+    row, width = (bottom - top) / 5, right - left
+    assert first == pytest.approx((left, top, left + 0.4 * width, top + 2 * row))
+    assert second == pytest.approx((left + 0.4 * width, top + 3 * row, right, bottom))
+    assert drawn.places["␣"][1] == pytest.approx(top + 2.5 * row)
 
 
-def test_timeline_of_many_tokens_labels_words():
+def test_timeline_of_many_tokens_labels_words(drawn: Drawn):
     record = speech_record()
     record.weights = np.repeat(record.weights, 60, axis=0)
     record.tokens = ["x"] * 300
     record.words = [(f"word{i}", 10 * i, 10 * i + 10) for i in range(30)]
-    figure = draw_timeline(record)
-    assert figure.get_size_inches()[1] < 16
-    assert pixels(figure).size
-    assert "word29" in [label.get_text() for label in figure.axes[1].get_yticklabels()]
+    picture = draw_timeline(record)
+    assert picture.width == round(DPI * WIDTH_INCHES)
+    assert picture.height < 16 * DPI
+    assert "word29" in drawn.texts
+    assert "x" not in drawn.texts
 
 
 @pytest.mark.parametrize("samples", [1, 400, 16_000])
@@ -182,19 +286,6 @@ def test_other_layouts_are_refused():
         draw_timeline(photo_record())
     with pytest.raises(ValueError, match="Grid"):
         draw_overlay(speech_record())
-
-
-def test_figures_leave_no_state_behind():
-    before = "matplotlib.pyplot" in sys.modules
-    buffer = io.BytesIO()
-    draw(photo_record()).savefig(buffer)
-    assert Image.open(buffer).width == pytest.approx(110 * draw(photo_record()).get_size_inches()[0], abs=1)
-    if before:
-        from matplotlib import pyplot
-
-        assert not pyplot.get_fignums()
-    else:
-        assert "matplotlib.pyplot" not in sys.modules
 
 
 def test_curves_have_a_panel_each_and_a_line_for_each_method() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from tests.runs.test_training import SHAPES
+from tests.runs.test_training import SHAPES, compose
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,6 +65,14 @@ def test_interrupt_resume_evaluate_predict(tmp_path: Path) -> None:
     assert "skipped" in predicted.stderr
     assert "torn.jpg" in predicted.stderr
     assert (tmp_path / "page.html").is_file()
+
+
+def test_help_offers_data_that_can_be_chosen() -> None:
+    text = python("train.py", "--help").stdout
+    (offered,) = [line.removeprefix("data: ").split(", ") for line in text.splitlines() if line.startswith("data: ")]
+    assert {"shapes", "spoken", "manifest"} <= set(offered)
+    for name in offered:
+        assert "_target_" in compose("train", f"data={name}").data.module.dataset, name
 
 
 def test_errors_are_for_people(tmp_path: Path) -> None:

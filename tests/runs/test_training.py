@@ -22,6 +22,7 @@ from multimodal_attn.runs.train import resumed_config, train
 from multimodal_attn.runs.transcribe import Transcriber, decoder_of
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Hypothesis, Memory
+from tests.inspection.test_page import read
 
 CONF = str(Path(__file__).parents[2] / "conf")
 NOTES = {"low": 300.0, "mid": 900.0, "high": 2700.0}
@@ -143,7 +144,9 @@ def test_picture_training_learns(picture_run: Path) -> None:
     assert losses[-1] < losses[0]
     assert 0 <= values(picture_run, "val/pointing_accuracy")[-1] <= 1
     assert len(list((picture_run / "media").rglob("*.png"))) == 4
-    assert (picture_run / "attention.html").is_file()
+    overview = read(picture_run / "attention.html").json("overview")
+    assert dict(overview["metrics"])["cider_d"] == pytest.approx(values(picture_run, "val/cider_d")[-1], rel=1e-3)
+    assert "cider_d" in overview["headline"]
 
 
 def test_hard_attention_and_boxes_learn_through_their_objectives(tmp_path: Path) -> None:
@@ -181,6 +184,19 @@ def test_evaluation_writes_everything(picture_run: Path, search: str) -> None:
     assert (folder / "index.html").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize("search", ["beam", "sampling"])
+def test_page_shows_the_texts_of_the_predictions(picture_run: Path, search: str) -> None:
+    evaluate(compose("evaluate", f"run={picture_run}", f"search={search}", "device=cpu", "page_examples=4"))
+    folder = picture_run / "evaluation" / "val"
+    predictions = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+    texts = {p["key"]: [p["text"], *(other["text"] for other in p["others"])] for p in predictions}
+    page = read(folder / "index.html")
+    keys = [example["key"] for example in page.json("overview")["examples"]]
+    assert keys == [prediction["key"] for prediction in predictions[::2]]
+    for number, key in enumerate(keys):
+        assert [found["text"] for found in page.json(f"example-{number}")["hypotheses"]] == texts[key]
+
+
 def test_faithfulness_is_measured_when_asked_for(picture_run: Path) -> None:
     overrides = ["split=test", "page_examples=1", "search=greedy", "search.max_length=12", "device=cpu"]
     metrics = evaluate(
@@ -190,6 +206,7 @@ def test_faithfulness_is_measured_when_asked_for(picture_run: Path) -> None:
     report = json.loads((folder / "faithfulness.json").read_text())
     assert report["num_examples"] == 2
     assert report["scores"].items() <= metrics.items()
+    assert report["left_out"] == ["rollout is left out: the model has no layers of self-attention to go through"]
     for kind in ("deletion", "insertion"):
         assert metrics[f"faithfulness_{kind}_low"] <= metrics[f"faithfulness_{kind}_high"]
         for place in ("memory", "input"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,18 @@ class PreparedMemory:
     def first(self, sources: int) -> PreparedMemory:
         """The first ``sources`` sources, as views."""
         return PreparedMemory(self.memory.select(slice(sources)), tuple(p[:sources] for p in self.projected))
+
+
+class LayerWeights(NamedTuple):
+    """What a layer of self-attention and attention to the memory reads, averaged over its heads.
+
+    Attributes:
+        tokens: (B, K, T, T), of each token the weights of those up to itself.
+        memory: (B, K, T, S).
+    """
+
+    tokens: Tensor
+    memory: Tensor
 
 
 class Decoder(nn.Module, ABC):
@@ -81,6 +93,15 @@ class Decoder(nn.Module, ABC):
             sampling_probability: how often a step reads a token drawn from the model's own last distribution
                 in place of the given one (scheduled sampling, Bengio et al. 2015).
         """
+
+    def layer_weights(self, tokens: Tensor, memory: Memory) -> list[LayerWeights]:
+        """The weights of every layer, first to last, when it reads the given tokens; empty for decoders without layers
+        of self-attention.
+
+        Shapes:
+            tokens: (B, K, T) int64, without the token that no step reads.
+        """
+        return []
 
 
 def select_rows(tensor: Tensor, index: Tensor) -> Tensor:

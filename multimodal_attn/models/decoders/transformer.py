@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from multimodal_attn.masking import masked_softmax
 from multimodal_attn.models.attention.base import Attention, AttentionStep
-from multimodal_attn.models.decoders.base import Decoder, PreparedMemory, select_rows
+from multimodal_attn.models.decoders.base import Decoder, LayerWeights, PreparedMemory, select_rows
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 
@@ -142,14 +142,28 @@ class TransformerDecoder(Decoder):
         weights = weights.masked_fill(~mask[..., None, None], 0.0)
         return DecoderOutput(self._logits(hidden[mask]), tokens[..., 1:][mask], weights, mask)
 
+    def layer_weights(self, tokens: Tensor, memory: Memory) -> list[LayerWeights]:
+        """As in ``Decoder``. ``forward`` never holds the weights of self-attention, so they are computed apart here."""
+        source = self.prepare(memory)
+        state = self.start(source, tokens.shape[1])
+        hidden, found = self._embed(tokens, state), []
+        for layer, past, projected in zip(self.layers, state.cache, source.projected, strict=True):
+            between_tokens = layer.self_weights(hidden, past)  # type: ignore[operator]
+            hidden, _, (_, weights) = layer(hidden, past, projected, memory)
+            found.append(LayerWeights(between_tokens, weights.mean(3)))
+        return found
+
+    def _embed(self, tokens: Tensor, state: TransformerState) -> Tensor:
+        positions = torch.arange(state.tokens, state.tokens + tokens.shape[-1], device=tokens.device)
+        embedded = self.widen(self.embedding(tokens) * math.sqrt(self.embedding.embedding_dim))
+        hidden: Tensor = self.dropout(embedded + sinusoids(positions, self.hidden_dim))
+        return hidden
+
     def _run(
         self, tokens: Tensor, state: TransformerState, source: PreparedMemory
     ) -> tuple[Tensor, list[Tensor], tuple[Tensor, Tensor]]:
         """All layers over T new tokens (B, K, T): hidden (B, K, T, H), the cache, and context and weights to report."""
-        positions = torch.arange(state.tokens, state.tokens + tokens.shape[-1], device=tokens.device)
-        embedded = self.widen(self.embedding(tokens) * math.sqrt(self.embedding.embedding_dim))
-        hidden = embedded + sinusoids(positions, self.hidden_dim)
-        hidden, cache, reported = self.dropout(hidden), [], None
+        hidden, cache, reported = self._embed(tokens, state), [], None
         for index, (layer, past, projected) in enumerate(zip(self.layers, state.cache, source.projected, strict=True)):
             hidden, grown, attended = layer(hidden, past, projected, source.memory)
             cache.append(grown)
@@ -198,20 +212,14 @@ class _Layer(nn.Module):
             hidden: (B, K, T, H). past: (B, K, 2, N, tokens, head). projected: (B, 2, N, S, head).
             Returns hidden, the cache with the new tokens, and context (B, K, T, H) and weights (B, K, T, N, S).
         """
-        normed = self.self_norm(hidden)
-        query = self.self_query(normed).unflatten(-1, (self.num_heads, -1)).transpose(2, 3)  # (B, K, N, T, head)
-        fresh = self.self_key_value(normed).unflatten(-1, (2, self.num_heads, -1)).permute(0, 1, 3, 4, 2, 5)
-        cache = torch.cat([past, fresh], dim=4)
-        new, total = query.shape[3], cache.shape[4]
-        # Token t of the new ones sees all before it and itself. Padding comes after every real token: none sees it.
-        causal = torch.ones(new, total, dtype=torch.bool, device=query.device).tril(total - new)
+        query, cache, causal = self._self_inputs(hidden, past)
         heads = functional.scaled_dot_product_attention(
             query, cache[:, :, 0], cache[:, :, 1], causal, dropout_p=self.dropout_share if self.training else 0.0
         )
         hidden = hidden + self.dropout(self.self_output(heads.transpose(2, 3).flatten(3)))
 
         query = self.memory_query(self.memory_norm(hidden)).unflatten(-1, (self.num_heads, -1))  # (B, K, T, N, head)
-        batch, rows = query.shape[:2]
+        batch, rows, new = query.shape[:3]
         # All tokens of all rows are queries of one product: the memory is not copied for them.
         query = query.flatten(1, 2).transpose(1, 2) * query.shape[-1] ** -0.5  # (B, N, K * T, head)
         weights = masked_softmax(query @ projected[:, 0].transpose(2, 3), memory.mask[:, None, None])
@@ -220,6 +228,26 @@ class _Layer(nn.Module):
         weights = weights.transpose(1, 2).unflatten(1, (rows, new))
         hidden = hidden + self.dropout(context)
         return hidden + self.dropout(self.feed_forward(hidden)), cache, (context, weights)
+
+    def self_weights(self, hidden: Tensor, past: Tensor) -> Tensor:
+        """The weights of self-attention in ``forward``, averaged over heads.
+
+        Shapes:
+            As in ``forward``. Returns (B, K, T, tokens + T).
+        """
+        query, cache, causal = self._self_inputs(hidden, past)
+        scores = query @ cache[:, :, 0].transpose(-2, -1) * query.shape[-1] ** -0.5
+        return masked_softmax(scores, causal).mean(2)
+
+    def _self_inputs(self, hidden: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, K, N, T, head), the cache with the new tokens, and who sees whom (T, tokens + T)."""
+        normed = self.self_norm(hidden)
+        query = self.self_query(normed).unflatten(-1, (self.num_heads, -1)).transpose(2, 3)
+        fresh = self.self_key_value(normed).unflatten(-1, (2, self.num_heads, -1)).permute(0, 1, 3, 4, 2, 5)
+        cache = torch.cat([past, fresh], dim=4)
+        new, total = query.shape[3], cache.shape[4]
+        # Token t of the new ones sees all before it and itself. Padding comes after every real token: none sees it.
+        return query, cache, torch.ones(new, total, dtype=torch.bool, device=query.device).tril(total - new)
 
 
 def sinusoids(positions: Tensor, dim: int) -> Tensor:

@@ -30,3 +30,12 @@ class Encoder(nn.Module, ABC):
             source: (B, 3, height, width) uint8 pictures or (B, L) float32 waveforms. lengths: (B,) samples; pictures
                 do not use it.
         """
+
+    def layer_weights(self, source: Tensor, lengths: Tensor) -> list[Tensor]:
+        """The weights of every layer of self-attention, first to last, averaged over heads; empty for encoders without.
+
+        Shapes:
+            As in ``forward``. Returns (B, P, P) each, rows that sum to 1; the last S of the P positions are those of
+            the memory, any before them belong to no cell.
+        """
+        return []

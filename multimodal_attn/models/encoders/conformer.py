@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multimodal_attn.masking import length_mask
+from multimodal_attn.masking import length_mask, masked_softmax
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.encoders.conv_subsampling import ConvSubsampling
 from multimodal_attn.models.encoders.log_mel import LogMel
@@ -69,13 +70,27 @@ class Conformer(Encoder):
         """Shapes:
         waveforms: (B, L). lengths: (B,) samples. Returns states (B, S, hidden).
         """
-        frames, steps = self.front_end(waveforms, lengths)
-        x, steps = self.subsample(frames, steps)
-        mask = length_mask(steps, x.shape[1])
-        x = self.dropout(x)
+        x, mask = self._steps(waveforms, lengths)
         for layer in self.layers:
             x = layer(x, mask)
         return Memory(self.dropout(x) * mask[..., None], mask, self.layout)
+
+    def layer_weights(self, waveforms: Tensor, lengths: Tensor) -> list[Tensor]:
+        """Shapes:
+        As in ``Encoder``, with P = S.
+        """
+        x, mask = self._steps(waveforms, lengths)
+        found = []
+        for layer in cast(list[_Layer], self.layers):
+            found.append(layer.attention.weights(x + 0.5 * layer.before(x), mask))
+            x = layer(x, mask)
+        return found
+
+    def _steps(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """What the first layer reads, (B, S, hidden), and its mask."""
+        frames, steps = self.front_end(waveforms, lengths)
+        x, steps = self.subsample(frames, steps)
+        return self.dropout(x), length_mask(steps, x.shape[1])
 
 
 class _Layer(nn.Module):
@@ -120,15 +135,23 @@ class _SelfAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        query, key, value = self.project(self.norm(x)).unflatten(-1, (3, self.num_heads, -1)).unbind(2)
+        query, key, value = self._inputs(x)
         attended = functional.scaled_dot_product_attention(
-            _rotate(query.transpose(1, 2)),
-            _rotate(key.transpose(1, 2)),
-            value.transpose(1, 2),
-            mask[:, None, None],
-            self.dropout.p if self.training else 0.0,
+            query, key, value, mask[:, None, None], self.dropout.p if self.training else 0.0
         )
         return self.dropout(self.output(attended.transpose(1, 2).flatten(2)))
+
+    def weights(self, x: Tensor, mask: Tensor) -> Tensor:
+        """The weights in ``forward``, averaged over heads, (B, S, S)."""
+        query, key, _ = self._inputs(x)
+        scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
+        return masked_softmax(scores, mask[:, None, None]).mean(1)
+
+    def _inputs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries and keys, rotated, and values, (B, N, S, head) each."""
+        heads = self.project(self.norm(x)).unflatten(-1, (3, self.num_heads, -1)).transpose(1, 3)  # (B, N, 3, S, head)
+        query, key, value = heads.unbind(2)
+        return _rotate(query), _rotate(key), value
 
 
 def _rotate(x: Tensor) -> Tensor:

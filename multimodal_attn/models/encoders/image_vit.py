@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torchvision
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models import VisionTransformer
-from torchvision.models.vision_transformer import interpolate_embeddings
+from torchvision.models.vision_transformer import EncoderBlock, interpolate_embeddings
 
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.models.encoders.torchvision_weights import colours_of, fill, find_weights, read_file
@@ -75,6 +76,13 @@ class ImageViT(PictureEncoder):
             pretrained=weights is not None,
         )
 
+    def layer_weights(self, pictures: Tensor, lengths: Tensor) -> list[Tensor]:
+        """Shapes:
+        As in ``Encoder``; before the cells comes the class token.
+        """
+        assert isinstance(self.body, _Patches)
+        return self.body.layer_weights(self.normalise(pictures))
+
 
 class _Patches(nn.Module):
     """The network without its classifier; its parts are named for encoder.trainable_from.
@@ -98,11 +106,29 @@ class _Patches(nn.Module):
         self.register_buffer("join", torch.tensor(join))
 
     def forward(self, pictures: Tensor) -> Tensor:
-        patches = self.patches(pictures).flatten(2).transpose(1, 2)  # (B, rows * rows, width)
-        tokens = torch.cat([self.class_token.expand(len(patches), -1, -1), patches], dim=1) + self.positions
-        for index in range(self.num_blocks):
-            tokens = self.get_submodule(f"block{index}")(tokens)
-        whole, cells = self.norm(tokens).split([1, patches.shape[1]], dim=1)
+        tokens = self._tokens(pictures)
+        for block in self._blocks():
+            tokens = block(tokens)
+        whole, cells = self.norm(tokens).split([1, tokens.shape[1] - 1], dim=1)
         if self.join:
             cells = torch.cat([cells, whole.expand_as(cells)], dim=-1)
         return cells.transpose(1, 2).unflatten(2, (self.rows, self.rows))
+
+    def layer_weights(self, pictures: Tensor) -> list[Tensor]:
+        """(B, 1 + rows * rows, 1 + rows * rows) of each block."""
+        tokens, found = self._tokens(pictures), []
+        for block in self._blocks():
+            normed = block.ln_1(tokens)
+            found.append(block.self_attention(normed, normed, normed)[1])
+            tokens = block(tokens)
+        if self.join:  # one more step, in which every cell reads the class token beside itself
+            found.append(functional.one_hot(torch.zeros_like(found[0][:, 0]).long(), tokens.shape[1]).to(found[0]))
+        return found
+
+    def _tokens(self, pictures: Tensor) -> Tensor:
+        """The class token and the patches, (B, 1 + rows * rows, width)."""
+        patches = self.patches(pictures).flatten(2).transpose(1, 2)
+        return torch.cat([self.class_token.expand(len(patches), -1, -1), patches], dim=1) + self.positions
+
+    def _blocks(self) -> list[EncoderBlock]:
+        return [cast(EncoderBlock, self.get_submodule(f"block{index}")) for index in range(self.num_blocks)]

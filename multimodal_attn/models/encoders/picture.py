@@ -91,10 +91,18 @@ class PictureEncoder(Encoder):
         Shapes:
             pictures: (B, 3, height, width) uint8. Returns (B, rows * columns, channels).
         """
-        normalised = (pictures.to(self.mean.dtype) / 255 - self.mean) / self.std
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen and not self.held):
-            grid = self.body(normalised.contiguous(memory_format=torch.channels_last))
+            grid = self.body(self.normalise(pictures))
         return grid.flatten(2).transpose(1, 2)
+
+    def normalise(self, pictures: Tensor) -> Tensor:
+        """Pictures as the body expects them.
+
+        Shapes:
+            (B, 3, height, width) uint8 to the same in float.
+        """
+        normalised = (pictures.to(self.mean.dtype) / 255 - self.mean) / self.std
+        return normalised.contiguous(memory_format=torch.channels_last)
 
     def assemble(self, features: Tensor) -> Memory:
         """The memory from (B, S, channels) features, fresh or cached."""

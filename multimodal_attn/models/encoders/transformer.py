@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -66,12 +67,27 @@ class Transformer(Encoder):
         """Shapes:
         waveforms: (B, L). lengths: (B,) samples. Returns states (B, S, hidden).
         """
-        frames, steps = self.front_end(waveforms, lengths)
-        x, steps = self.subsample(frames, steps)
-        mask = length_mask(steps, x.shape[1])
-        x = self.dropout(x + sinusoids(x.shape[1], self.dim, x.device))
+        x, mask = self._steps(waveforms, lengths)
         x = self.layers(x, src_key_padding_mask=~mask)
         return Memory(self.dropout(x) * mask[..., None], mask, self.layout)
+
+    def layer_weights(self, waveforms: Tensor, lengths: Tensor) -> list[Tensor]:
+        """Shapes:
+        As in ``Encoder``, with P = S.
+        """
+        x, mask = self._steps(waveforms, lengths)
+        found = []
+        for layer in cast(list[nn.TransformerEncoderLayer], self.layers.layers):
+            normed = layer.norm1(x)
+            found.append(layer.self_attn(normed, normed, normed, key_padding_mask=~mask)[1])
+            x = layer(x, src_key_padding_mask=~mask)
+        return found
+
+    def _steps(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """What the first layer reads, (B, S, hidden), and its mask."""
+        frames, steps = self.front_end(waveforms, lengths)
+        x, steps = self.subsample(frames, steps)
+        return self.dropout(x + sinusoids(x.shape[1], self.dim, x.device)), length_mask(steps, x.shape[1])
 
 
 def sinusoids(length: int, dim: int, device: torch.device) -> Tensor:

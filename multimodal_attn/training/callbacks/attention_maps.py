@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only
@@ -10,15 +11,19 @@ from pytorch_lightning.utilities import rank_zero_only
 from multimodal_attn import tracking
 from multimodal_attn.data.datamodule import DataModule
 from multimodal_attn.inspection.colors import heat_limit
-from multimodal_attn.inspection.decode import decode_examples
+from multimodal_attn.inspection.decode import decode_examples, record_of
 from multimodal_attn.inspection.figure import draw
 from multimodal_attn.inspection.page import write_page
+from multimodal_attn.inspection.record import AttentionRecord
 from multimodal_attn.training.module import Seq2SeqModule
-from multimodal_attn.types import Example, UnreadableError
+from multimodal_attn.types import Batch, Example, UnreadableError
 
 
 class AttentionMaps(pl.Callback):
-    """Logs a picture per example after each validation, and one page when training ends.
+    """Logs a picture per example with each validation, and one page when training ends.
+
+    The pictures show what validation itself has decoded; the page, every hypothesis of the search, and the figures of
+    the last validation if the model has not trained on since.
 
     Args:
         run_dir: of the run; the page is written there as ``attention.html``.
@@ -31,6 +36,8 @@ class AttentionMaps(pl.Callback):
             raise ValueError(f"callbacks.attention_maps.every_n_epochs: {every_n_epochs}; expected at least 1")
         self.run_dir, self.num_examples, self.every_n_epochs = Path(run_dir), num_examples, every_n_epochs
         self._examples: list[Example] | None = None
+        self._records: dict[str, AttentionRecord] = {}  # of this validation, by key
+        self._validated_step: int | None = None
 
     def examples(self, data: DataModule) -> list[Example]:
         """The same examples every time; unreadable ones are left out (the loader lists them)."""
@@ -45,18 +52,50 @@ class AttentionMaps(pl.Callback):
                     continue
         return self._examples
 
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._records = {}
+
+    @rank_zero_only
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if not outputs or not self._draws_now(trainer):
+            return
+        assert isinstance(pl_module, Seq2SeqModule)
+        for example in self.examples(trainer.datamodule):  # type: ignore[attr-defined]
+            if example.key in batch.keys:
+                index = batch.keys.index(example.key)
+                self._records[example.key] = record_of(
+                    pl_module, example, [outputs["hypotheses"][index]], outputs["memory"], index
+                )
+
     @rank_zero_only
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.sanity_checking or trainer.current_epoch % self.every_n_epochs:
+        if not self._draws_now(trainer):
             return
         assert isinstance(pl_module, Seq2SeqModule)
         examples = self.examples(trainer.datamodule)  # type: ignore[attr-defined]
-        if not examples:
-            return
-        records = decode_examples(pl_module, examples)
+        # With trainer=ddp, this process has met its own share of the examples only.
+        missed = [example for example in examples if example.key not in self._records]
+        if missed:
+            self._records |= {record.key: record for record in decode_examples(pl_module, missed)}
+        records = [self._records[example.key] for example in examples]
         limit = heat_limit(records)  # one colour scale, so that the pictures can be compared
         for number, record in enumerate(records):
-            tracking.log_figure(trainer.loggers, f"attention/{number}", draw(record, limit), trainer.global_step)
+            tracking.log_picture(trainer.loggers, f"attention/{number}", draw(record, limit), trainer.global_step)
+
+    def _draws_now(self, trainer: pl.Trainer) -> bool:
+        return not trainer.sanity_checking and trainer.current_epoch % self.every_n_epochs == 0
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._validated_step = trainer.global_step
 
     @rank_zero_only
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -64,7 +103,11 @@ class AttentionMaps(pl.Callback):
         examples = self.examples(trainer.datamodule)  # type: ignore[attr-defined]
         if not examples:
             return
+        figures = None
+        if self._validated_step == trainer.global_step:
+            found = trainer.callback_metrics.items()
+            figures = {name.removeprefix("val/"): float(value) for name, value in found if name.startswith("val/")}
         path = write_page(
-            decode_examples(pl_module, examples), self.run_dir / "attention.html", self.run_dir.name, None
+            decode_examples(pl_module, examples), self.run_dir / "attention.html", f"{self.run_dir.name}: val", figures
         )
         tracking.log_page(trainer.loggers, "attention", path, trainer.global_step)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional
 
 from multimodal_attn.models.decoders import TransformerDecoder
 from multimodal_attn.models.decoders.transformer import sinusoids
@@ -56,6 +57,13 @@ def test_reported_layer_is_chosen() -> None:
     assert first.shape == (4, 3, 7, 4, 9)
     torch.testing.assert_close(last, second)
     assert not torch.allclose(first, second)
+
+
+def test_weights_between_tokens_are_those_that_mix_their_values() -> None:
+    layer, hidden, past = make().layers[0], torch.randn(2, 3, 5, 24), torch.randn(2, 3, 2, 4, 6, 6)
+    query, cache, seen = layer._self_inputs(hidden, past)
+    mixed = functional.scaled_dot_product_attention(query, cache[:, :, 0], torch.eye(11).expand(2, 3, 4, -1, -1), seen)
+    torch.testing.assert_close(layer.self_weights(hidden, past), mixed.mean(2))
 
 
 def test_one_matrix_reads_and_writes_words() -> None:

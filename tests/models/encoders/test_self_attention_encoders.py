@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from multimodal_attn.models.encoders.conformer import Conformer, _rotate
+from multimodal_attn.models.encoders.conformer import Conformer, _rotate, _SelfAttention
 from multimodal_attn.models.encoders.conv_subsampling import ConvSubsampling
 from multimodal_attn.models.encoders.log_mel import LogMel
 from multimodal_attn.models.encoders.transformer import Transformer, sinusoids
@@ -74,6 +74,13 @@ def test_order_of_time_matters(encoder: type[Conformer] | type[Transformer]) -> 
     forwards = model(torch.zeros(1, 1), torch.tensor([5])).states
     model.front_end = _Give(steps.flip(1))
     assert not torch.allclose(forwards, model(torch.zeros(1, 1), torch.tensor([5])).states.flip(1), atol=1e-3)
+
+
+def test_weights_of_a_conformer_layer_make_what_it_attends_to() -> None:
+    attention = _SelfAttention(8, num_heads=1, dropout=0.0)
+    x, mask = torch.randn(2, 5, 8), torch.arange(5) < torch.tensor([[5], [3]])
+    value = attention.project(attention.norm(x))[..., 16:]
+    torch.testing.assert_close(attention.output(attention.weights(x, mask) @ value), attention(x, mask))
 
 
 class _Pass(nn.Module):

@@ -170,6 +170,17 @@ def test_the_class_token_is_in_what_a_feature_cache_knows(small_vit: None) -> No
     assert [name for name in drop if not torch.equal(drop[name], join[name])] == ["join"]
 
 
+def test_joining_the_class_token_is_a_layer_more(small_vit: None) -> None:
+    pictures = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    torch.manual_seed(0)
+    drop = ImageViT("vit_b_32", None, 64).eval().layer_weights(pictures, torch.ones(2))
+    torch.manual_seed(0)
+    *same, last = ImageViT("vit_b_32", None, 64, class_token="join").eval().layer_weights(pictures, torch.ones(2))
+    assert len(drop) == 2
+    assert torch.stack(same).equal(torch.stack(drop))
+    assert last.equal(torch.tensor([1.0, 0, 0, 0, 0]).expand(2, 5, 5))
+
+
 def test_fine_tuning_from_a_block(small_vit: None) -> None:
     encoder = ImageViT("vit_b_32", None, 64, trainable_from="block1")
     trainable = {name.split(".")[0] for name, p in encoder.body.named_parameters() if p.requires_grad}
