@@ -31,7 +31,8 @@ class BeamSearch:
 
     Args:
         width: K, hypotheses per source.
-        length_penalty: 0 compares plain log probabilities, 1 their mean per token (<eos> counted).
+        length_penalty: 0 compares plain log probabilities, 1 their mean per token (<eos> counted); between the two,
+            beams write neither too little nor too much (Wu et al. 2016, section 7: 0.6 to 0.7).
         length_bonus: for every token.
         ctc_weight: share of the CTC head in the acoustic score, below 1; needs a model trained with CTC.
         ctc_candidates: how many tokens of each row, the best by the other scorers, CTC scores.
@@ -57,7 +58,7 @@ class BeamSearch:
     def __init__(
         self,
         width: int = 5,
-        length_penalty: float = 1.0,
+        length_penalty: float = 0.7,
         length_bonus: float = 0.0,
         ctc_weight: float = 0.0,
         ctc_candidates: int = 20,

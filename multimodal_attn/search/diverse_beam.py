@@ -25,7 +25,8 @@ class DiverseBeamSearch:
         width: rows of all groups together.
         num_groups: G, must divide ``width``.
         diversity: lambda; log probability that a word loses for each row that has it.
-        length_penalty: 0 compares plain log probabilities, 1 their mean per token (<eos> counted).
+        length_penalty: 0 compares plain log probabilities, 1 their mean per token (<eos> counted); between the two,
+            beams write neither too little nor too much (Wu et al. 2016, section 7: 0.6 to 0.7).
         max_length: tokens after which a text is cut off.
         max_length_ratio: cut off earlier, after this many tokens per real memory position; None for no such limit.
         min_length: see ``Constraints``, as for the three below.
@@ -42,7 +43,7 @@ class DiverseBeamSearch:
         width: int = 6,
         num_groups: int = 3,
         diversity: float = 0.5,
-        length_penalty: float = 1.0,
+        length_penalty: float = 0.7,
         max_length: int = 200,
         max_length_ratio: float | None = None,
         min_length: int = 0,

@@ -134,7 +134,7 @@ def test_attention_may_not_jump() -> None:
 def test_beam_of_one_is_greedy_under_constraints(constraints: dict[str, object]) -> None:
     decoder = TableDecoder(random(5, VOCAB, VOCAB, seed=4))
     greedy = GreedySearch(max_length=9, **constraints)(decoder, memory(batch=5))
-    beam = BeamSearch(1, max_length=9, **constraints)(decoder, memory(batch=5))
+    beam = BeamSearch(1, length_penalty=1.0, max_length=9, **constraints)(decoder, memory(batch=5))
     free = GreedySearch(max_length=9)(decoder, memory(batch=5))
     assert [g[0].tokens for g in greedy] == [b[0].tokens for b in beam]
     assert [g[0].score for g in greedy] == pytest.approx([b[0].score for b in beam], abs=1e-5)
