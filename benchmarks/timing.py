@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from omegaconf import DictConfig
 
 from multimodal_attn.runs.products import choose_products
+from multimodal_attn.training.callbacks.step_cost import peak_memory_mb
 
 CONF = str(Path(__file__).parents[1] / "conf")
 
@@ -97,13 +97,6 @@ def report(
     print(f"peak resident memory of the process: {peak_memory_mb(options.device):.0f} MB")
     if options.json:
         options.json.write_text(json.dumps({"title": title, "results": results}, indent=2))
-
-
-def peak_memory_mb(device: str) -> float:
-    """Of the process on a CPU, of torch's allocations on a GPU."""
-    if device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _set_products(variant: str) -> None:

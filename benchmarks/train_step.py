@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from omegaconf import DictConfig
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.runs.build import build, build_module
+from multimodal_attn.training.callbacks.step_cost import peak_memory_mb
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import BOS, Batch
 
@@ -93,7 +93,7 @@ def measure(experiment: str, steps: int) -> dict[str, Any]:
         "rate": rate,
         "unit": unit,
         "batch_size": len(batch),
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_memory_mb": peak_memory_mb("cpu"),
     }
 
 

@@ -20,7 +20,7 @@ _INCIDENTAL = ("run_dir", "cache_dir", "data.cache_dir", "resume", "callbacks.",
 # Measures of text that the table shows; of attention it shows all.
 _TASK = ("bleu_4", "rouge_l", "cider_d", "meteor", "spice", "distinct_captions", "wer", "cer")
 _ATTENTION = ("pointing_", "box_", "onset_", "offset_", "attention_", "faithfulness_")
-_COST = ("num_parameters", "step_ms")
+_COST = ("num_parameters", "step_ms", "peak_memory_mb")
 
 
 @dataclass
@@ -30,7 +30,7 @@ class EvaluatedRun:
     Attributes:
         folder: of the run.
         config: of config.yaml, flat: ``decoder.hidden_dim`` -> value.
-        metrics: of metrics.json, and ``step_ms`` where the time of a training step was logged.
+        metrics: of metrics.json, and ``step_ms`` and ``peak_memory_mb`` where the cost of a training step was logged.
     """
 
     folder: Path
@@ -83,23 +83,25 @@ def _read(folder: Path, metrics_file: Path) -> EvaluatedRun:
     try:
         metrics = json.loads(metrics_file.read_text())
         config = _flat(yaml.safe_load((folder / "config.yaml").read_text()))
-        steps = _step_seconds(folder / "metrics.jsonl")
+        logged = _logged(folder / "metrics.jsonl")
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ValueError(f"compare: {folder} cannot be read: {error}") from None
-    if steps:
+    if steps := [line["train/step_seconds"] for line in logged if "train/step_seconds" in line]:
         metrics["step_ms"] = 1000 * median(steps)
+    if peaks := [line["train/peak_memory_mb"] for line in logged if "train/peak_memory_mb" in line]:
+        metrics["peak_memory_mb"] = max(peaks)
     return EvaluatedRun(folder, config, metrics)
 
 
-def _step_seconds(log: Path) -> list[float]:
-    """What ``callbacks.step_time`` logged, each epoch; empty if nothing."""
+def _logged(log: Path) -> list[dict[str, float]]:
+    """The lines of a metrics.jsonl; empty without one."""
     found = []
     for line in log.read_text().splitlines() if log.is_file() else []:
         try:
-            found.append(json.loads(line).get("train/step_seconds"))
+            found.append(json.loads(line))
         except json.JSONDecodeError:
             continue  # a run that was killed may have left half a line
-    return [seconds for seconds in found if seconds is not None]
+    return found
 
 
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:

@@ -36,7 +36,7 @@ def write_run(folder: Path, target: str = ADDITIVE, seed: int = 0, log: str = ""
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Path:
-    times = '{"step": 1, "train/step_seconds": 0.25}\n{"step": 2, "train/lo\n{"step": 3, "train/step_seconds": 0.75}\n'
+    times = '{"step": 1, "train/step_seconds": 0.25, "train/peak_memory_mb": 300.0}\n{"step": 2, "train/lo\n{"step": 3, "train/step_seconds": 0.75}\n'
     write_run(tmp_path / "0", log=times, bleu_4=0.5, pointing_accuracy=0.25, num_parameters=120, num_looped=0)
     write_run(tmp_path / "1", DOT, bleu_4=0.75, attention_entropy=1.0, num_parameters=100)
     return tmp_path
@@ -64,10 +64,10 @@ def test_the_table(sweep: Path) -> None:
     columns, rows = tabulate(find_runs([sweep], "val"))
     assert columns[1:] == [
         *("attention._target_", "attention.scale"),
-        *("num_parameters", "step_ms", "bleu_4", "pointing_accuracy", "attention_entropy"),
+        *("num_parameters", "step_ms", "peak_memory_mb", "bleu_4", "pointing_accuracy", "attention_entropy"),
     ]
-    assert rows[0] == [str(sweep / "0"), "AdditiveAttention", "", "120", "500", "0.5", "0.25", ""]
-    assert rows[1] == [str(sweep / "1"), "DotAttention", "True", "100", "", "0.75", "", "1"]
+    assert rows[0] == [str(sweep / "0"), "AdditiveAttention", "", "120", "500", "300", "0.5", "0.25", ""]
+    assert rows[1] == [str(sweep / "1"), "DotAttention", "True", "100", "", "", "0.75", "", "1"]
 
 
 def test_the_figure_has_a_bar_for_each_run_that_was_measured(sweep: Path) -> None:

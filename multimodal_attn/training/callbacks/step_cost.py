@@ -1,21 +1,24 @@
-"""Logs how long a training step takes."""
+"""Logs what a training step takes: time and memory."""
 
 from __future__ import annotations
 
+import resource
 import time
 from statistics import median
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
 from multimodal_attn.types import Batch
 
 
-class StepTime(pl.Callback):
-    """Logs ``train/step_seconds`` once an epoch: the median time from a batch at hand to the optimiser's step.
+class StepCost(pl.Callback):
+    """Logs ``train/step_seconds`` and ``train/peak_memory_mb`` once an epoch.
 
-    The median, because a step that shares the machine with something else, or the first one, says little of the rest.
-    On a GPU a step may end later than Python knows; over many steps the two keep pace.
+    The first is the median time from a batch at hand to the optimiser's step. The median, because a step that shares the machine with something else, or the first one, says little of the rest.
+    On a GPU a step may end later than Python knows; over many steps the two keep pace. The second is of all that has run
+    so far.
     """
 
     def __init__(self) -> None:
@@ -38,3 +41,11 @@ class StepTime(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._seconds:
             pl_module.log("train/step_seconds", median(self._seconds))
+            pl_module.log("train/peak_memory_mb", peak_memory_mb(pl_module.device))
+
+
+def peak_memory_mb(device: torch.device | str) -> float:
+    """The most memory so far: resident memory of the process on a CPU, of torch's tensors on a GPU."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # KiB on Linux
