@@ -36,7 +36,9 @@ def write_run(folder: Path, target: str = ADDITIVE, seed: int = 0, log: str = ""
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Path:
-    times = '{"step": 1, "train/step_seconds": 0.25, "train/peak_memory_mb": 300.0}\n{"step": 2, "train/lo\n{"step": 3, "train/step_seconds": 0.75}\n'
+    times = """{"step": 1, "train/step_seconds": 0.25, "train/peak_memory_mb": 300.0}
+        {"step": 2, "train/lo
+        {"step": 3, "train/step_seconds": 0.75}"""
     write_run(tmp_path / "0", log=times, bleu_4=0.5, pointing_accuracy=0.25, num_parameters=120, num_looped=0)
     write_run(tmp_path / "1", DOT, bleu_4=0.75, attention_entropy=1.0, num_parameters=100)
     return tmp_path
