@@ -15,7 +15,10 @@ from multimodal_attn.runs.language_model import build_language_model
 
 CONF = Path(__file__).parents[2] / "conf"
 PARTS = ("encoder", "attention", "decoder", "tokenizer", "objective", "search", "metrics", "optimizer", "scheduler")
-SPEECH_ENCODERS = ("pyramid_lstm", "conv_lstm", "time_depth_separable", "conformer", "conformer_medium", "transformer")
+SPEECH_ENCODERS = (
+    *("pyramid_lstm", "conv_lstm", "time_depth_separable", "time_depth_separable_20ms"),
+    *("conformer", "conformer_medium", "transformer"),
+)
 # The language model's has none of the parts that these share.
 EXPERIMENTS = sorted({path.stem for path in (CONF / "experiment").glob("*.yaml")} - {"language_model"})
 # Those that start from another one set little that the other does not.
