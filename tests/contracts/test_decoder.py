@@ -103,7 +103,8 @@ def test_gradient_reaches_every_parameter(decoder: str, attention: str) -> None:
 @pytest.mark.parametrize(("decoder", "attention"), PAIRS)
 def test_beam_of_one_is_greedy(decoder: str, attention: str) -> None:
     model, source = make(decoder, attention), memory()
-    for greedy, beam in zip(GreedySearch(12)(model, source), BeamSearch(1, max_length=12)(model, source), strict=True):
+    beam_of_one = BeamSearch(1, max_length=12, length_penalty=1.0)
+    for greedy, beam in zip(GreedySearch(12)(model, source), beam_of_one(model, source), strict=True):
         assert len(greedy) == len(beam) == 1
         assert greedy[0].tokens == beam[0].tokens
         assert greedy[0].hit_max_length == beam[0].hit_max_length

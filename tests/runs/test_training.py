@@ -105,6 +105,7 @@ def speech_run(notes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"data.train={notes / 'train.csv'}",
         f"data.val={notes / 'val.csv'}",
         "data.batch_size=8",
+        "encoder=pyramid_lstm",  # of all listeners the one that learns from the fewest recordings
         "encoder.hidden_dim=32",
         "trainer.precision=32-true",
         "encoder.front_end.num_mels=24",
@@ -649,6 +650,7 @@ def test_minimum_word_error_fine_tunes_a_run_of_speech(speech_run: Path, notes: 
         f"data.train={notes / 'train.csv'}",
         f"data.val={notes / 'val.csv'}",
         "data.batch_size=8",
+        "encoder=pyramid_lstm",
         "encoder.hidden_dim=32",
         "trainer.precision=32-true",
         "encoder.front_end.num_mels=24",
