@@ -212,6 +212,8 @@ def test_playing_lights_up_the_word_that_is_heard(open_page: OpenPage) -> None:
 
 def test_recording_and_matrix_share_one_axis(open_page: OpenPage) -> None:
     page = open_page([spoken(1.0)])
+    expect(page.locator(".lane span")).to_have_count(2)  # drawn when it comes into view
+    expect(page.locator(".mel .line")).to_have_count(4)
     lefts = "nodes => nodes.map(node => Math.round(node.getBoundingClientRect().left))"
     truth = page.locator(".lane span").evaluate_all(lefts)
     assert truth == page.locator(".matrix .truth").evaluate_all(lefts)
