@@ -48,7 +48,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$$pip -qq -c constraints.txt --no-build-isolation -e ".[$(EXTRAS)]"; \
 	touch $@
 
-# Fewer epochs than the experiments have, and a listener whose epochs are half as long, to end in minutes: the figures of benchmarks/RESULTS.md are those of all epochs.
+# Fewer epochs than the experiments have, and a listener whose epochs are half as long, to end in minutes: the figures
+# of benchmarks/RESULTS.md are those of the experiments.
 demo: $(STAMP)
 	@rm -rf outputs/demo
 	$(BIN)/python train.py trainer.max_epochs=3 hydra.run.dir=outputs/demo/shapes
