@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.types import Memory
 
 
@@ -35,7 +36,7 @@ class AdditiveAttention(Attention):
         self.query = nn.Linear(query_dim, attention_dim, bias=False)
         self.score = nn.Linear(attention_dim, 1, bias=False)
         self.normalizer = Normalizer(normalizer, temperature)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def project(self, memory: Memory) -> tuple[Tensor]:
         """Keys (B, S, A), doubled: see ``additive_scores``."""

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.types import Memory
 
 
@@ -37,7 +38,7 @@ class DotAttention(Attention):
         self.query = nn.Linear(query_dim, attention_dim)
         self.scale = attention_dim**-0.5
         self.normalizer = Normalizer(normalizer, temperature)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def project(self, memory: Memory) -> tuple[Tensor]:
         """Keys (B, A, S), scaled and laid out for the product of every step."""

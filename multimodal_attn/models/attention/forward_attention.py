@@ -9,6 +9,7 @@ from torch.nn import functional
 from multimodal_attn.models.attention.additive import additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep, first_position, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.types import Memory
 
 
@@ -56,7 +57,7 @@ class ForwardAttention(Attention):
         self.score = nn.Linear(attention_dim, 1, bias=False)
         self.agent = nn.Linear(memory_dim + query_dim, reach + 1) if agent else None
         self.normalizer = Normalizer(normalizer, temperature)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def project(self, memory: Memory) -> tuple[Tensor]:
         """Keys (B, S, A), doubled as ``additive_scores`` wants them."""

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.types import Memory
 
 
@@ -34,7 +35,7 @@ class GeneralAttention(Attention):
         super().__init__()
         self.key = nn.Linear(memory_dim, query_dim, bias=False)
         self.normalizer = Normalizer(normalizer, temperature)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def project(self, memory: Memory) -> tuple[Tensor]:
         """Keys (B, H, S), laid out for the product of every step."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from multimodal_attn.models.attention.base import Attention, AttentionStep, first_position, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.types import Memory
 
 
@@ -57,7 +58,7 @@ class LocalAttention(Attention):
         self.centre_hidden = nn.Linear(query_dim, attention_dim, bias=False)
         self.centre_score = nn.Linear(attention_dim, 1, bias=False)
         self.normalizer = Normalizer(normalizer, temperature)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def project(self, memory: Memory) -> tuple[Tensor]:
         """Keys (B, H, S), laid out for the product of every step."""

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from multimodal_attn.models.attention.additive import additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep, uniform_weights, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.types import Memory
 
 
@@ -50,7 +51,7 @@ class LocationAttention(Attention):
         self.location = nn.Linear(num_filters, attention_dim, bias=False)
         self.score = nn.Linear(attention_dim, 1, bias=False)
         self.normalizer = Normalizer(normalizer, temperature)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def project(self, memory: Memory) -> tuple[Tensor]:
         """Keys (B, S, A), doubled as ``additive_scores`` wants them."""

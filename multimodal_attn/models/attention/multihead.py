@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.types import Memory
 
 
@@ -47,7 +48,7 @@ class MultiHeadAttention(Attention):
         self.query = nn.Linear(query_dim, attention_dim)
         self.output = nn.Linear(attention_dim, memory_dim)
         self.normalizer = Normalizer(normalizer, temperature)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, positions, N * head) to (B, N, positions, head)."""

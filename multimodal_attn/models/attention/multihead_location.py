@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from multimodal_attn.models.attention.base import Attention, AttentionStep, uniform_weights
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.types import Memory
 
 
@@ -65,7 +66,7 @@ class MultiHeadLocationAttention(Attention):
         self.score = nn.Parameter(torch.empty(num_heads, self.head_dim).uniform_(-bound, bound))
         self.output = nn.Linear(attention_dim, memory_dim)
         self.normalizer = Normalizer(normalizer, temperature)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def project(self, memory: Memory) -> tuple[Tensor, Tensor]:
         """Keys (B, S, A), doubled as in ``additive_scores``, and values (B, N, S, head)."""

@@ -13,6 +13,7 @@ from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
 from multimodal_attn.models.decoders.recurrent import DecoderState
 from multimodal_attn.models.decoders.top_down import lstm
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 
@@ -63,7 +64,7 @@ class AdaptiveDecoder(Decoder):
         self.query = nn.Linear(hidden_dim, attention_dim, bias=False)
         self.sentinel_key = nn.Linear(hidden_dim, attention_dim)
         self.score = nn.Linear(attention_dim, 1, bias=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.vocabulary = nn.Linear(hidden_dim, vocab_size)
         # A forget bias of 1 lets gradients through long outputs from the start (Jozefowicz et al. 2015).
         nn.init.zeros_(self.embedding_gates.bias)

@@ -18,7 +18,12 @@ from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.attention.location import LocationAttention
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
 from multimodal_attn.models.decoders.fast_loop import LoopPlan, LoopWeights, run_loop
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.types import PAD, DecoderOutput, Memory
+
+_LEAVE_TOGETHER = 4
+"""Sources leave the time loop in fours: a CPU's matrix library makes a kernel for every new shape, which takes longer
+than the steps saved by going alone."""
 
 
 @dataclass
@@ -119,7 +124,7 @@ class RecurrentDecoder(Decoder):
         self.readout_hidden = nn.Linear(hidden_dim, embedding_dim)
         self.readout_context = nn.Linear(memory_dim, embedding_dim, bias=False)
         self.deep_output = deep_output
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.vocabulary = nn.Linear(embedding_dim, vocab_size)
         self._open_forget_gates(hidden_dim)
 
@@ -224,7 +229,8 @@ class RecurrentDecoder(Decoder):
         inputs, mask = tokens[..., :-1], token_mask[..., 1:]
         steps = mask.sum(-1).amax(1)
         order = steps.argsort(descending=True, stable=True)
-        active = (steps[:, None] > torch.arange(inputs.shape[2], device=steps.device)).sum(0).tolist()
+        left = (steps[:, None] > torch.arange(inputs.shape[2], device=steps.device)).sum(0).tolist()
+        active = [min(-(-number // _LEAVE_TOGETHER) * _LEAVE_TOGETHER, len(steps)) for number in left]
 
         embedded = self.dropout(self.embedding(inputs[order]))
         gates = self.embedding_gates(embedded)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
 from multimodal_attn.models.decoders.recurrent import DecoderState
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 
@@ -49,7 +50,7 @@ class TopDownDecoder(Decoder):
         self.attention_gates = nn.Linear(2 * hidden_dim, 4 * hidden_dim, bias=False)
         self.language_gates = nn.Linear(memory_dim + 2 * hidden_dim, 4 * hidden_dim)
         self.information = nn.Linear(memory_dim + hidden_dim, 2 * memory_dim) if attention_on_attention else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.vocabulary = nn.Linear(hidden_dim, vocab_size)
         for linear in (self.embedding_gates, self.language_gates):
             # A forget bias of 1 lets gradients through long outputs from the start (Jozefowicz et al. 2015).

@@ -13,6 +13,7 @@ from torch.nn import functional
 from multimodal_attn.masking import masked_softmax
 from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.decoders.base import Decoder, LayerWeights, PreparedMemory, select_rows
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 
@@ -93,7 +94,7 @@ class TransformerDecoder(Decoder):
             _Layer(hidden_dim, memory_dim, num_heads, feed_forward_dim, dropout) for _ in range(num_layers)
         )
         self.norm = nn.LayerNorm(hidden_dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.vocabulary = nn.Linear(width, vocab_size)
         # One matrix reads and writes words (Press & Wolf 2017); hence the embedding's small start and large factor.
         self.vocabulary.weight = self.embedding.weight
@@ -194,10 +195,10 @@ class _Layer(nn.Module):
             nn.LayerNorm(dim),
             nn.Linear(dim, feed_forward_dim),
             nn.GELU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(feed_forward_dim, dim),
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def project(self, states: Tensor) -> Tensor:
         """Keys and values of the memory, (B, 2, N, S, head)."""

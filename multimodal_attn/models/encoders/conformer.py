@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from multimodal_attn.masking import length_mask, masked_softmax
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.encoders.conv_subsampling import ConvSubsampling
 from multimodal_attn.models.encoders.log_mel import LogMel
@@ -62,7 +63,7 @@ class Conformer(Encoder):
         self.layers = nn.ModuleList(
             _Layer(hidden_dim, num_heads, feedforward_factor, kernel_size, dropout) for _ in range(num_layers)
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.dim = hidden_dim
         self.layout = Timeline(subsampling * self.front_end.hop_seconds)
 
@@ -117,9 +118,9 @@ def _feedforward(dim: int, factor: int, dropout: float) -> nn.Sequential:
         nn.LayerNorm(dim),
         nn.Linear(dim, factor * dim),
         nn.SiLU(),
-        nn.Dropout(dropout),
+        Dropout(dropout),
         nn.Linear(factor * dim, dim),
-        nn.Dropout(dropout),
+        Dropout(dropout),
     )
 
 
@@ -132,7 +133,7 @@ class _SelfAttention(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.project = nn.Linear(dim, 3 * dim)
         self.output = nn.Linear(dim, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         query, key, value = self._inputs(x)
@@ -178,7 +179,7 @@ class _Convolution(nn.Module):
         self.depthwise = nn.Conv1d(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim)
         self.inner_norm = nn.LayerNorm(dim)
         self.output = nn.Linear(dim, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         gated = functional.glu(self.gate(self.norm(x)), dim=-1) * mask[..., None]

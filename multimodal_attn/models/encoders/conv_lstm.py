@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_attn.masking import length_mask
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.encoders.bidirectional import BidirectionalLSTM
 from multimodal_attn.models.encoders.log_mel import LogMel
@@ -49,7 +50,7 @@ class ConvLSTM(Encoder):
         self.reduce = nn.Linear(channels[1] * -(-bins // 2), 2 * hidden_dim)
         self.layers = nn.ModuleList(BidirectionalLSTM(2 * hidden_dim, hidden_dim) for _ in range(num_layers))
         self.norms = nn.ModuleList(nn.LayerNorm(2 * hidden_dim) for _ in range(num_layers + 1))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.dim = 2 * hidden_dim
         self.layout = Timeline(4 * self.front_end.hop_seconds)
 

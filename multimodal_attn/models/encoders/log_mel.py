@@ -14,6 +14,9 @@ from multimodal_attn.models.encoders.distortion import Noise, Reverberation
 from multimodal_attn.models.encoders.spec_augment import SpecAugment
 
 CMVN = ("running", "utterance", "none")
+_TRAINING_FRAMES = 24
+"""Training batches are padded to a multiple of so many frames: shapes come again, and a CPU's matrix library makes a
+kernel for every new one."""
 
 
 class LogMel(nn.Module):
@@ -100,6 +103,8 @@ class LogMel(nn.Module):
                     waveforms = distort(waveforms, lengths) if distort is not None else waveforms
             num_frames = (lengths + self.hop - 1) // self.hop
             longest = int(num_frames.max())
+            if self.training:
+                longest += -longest % _TRAINING_FRAMES
             # The window of frame 0 is centred on hop / 2.
             left = (self.num_fft - self.hop) // 2
             needed = (longest - 1) * self.hop + self.num_fft

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.types import Grid, Memory
 
@@ -70,7 +71,7 @@ class PictureEncoder(Encoder):
         self.project = nn.Sequential(nn.Linear(channels, dim), nn.LayerNorm(dim)) if dim else nn.Identity()
         self.rows = nn.Parameter(0.1 * torch.randn(self.layout.rows, 1, self.dim)) if positions else None
         self.columns = nn.Parameter(0.1 * torch.randn(1, self.layout.columns, self.dim)) if positions else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.train()
 
     def train(self, mode: bool = True) -> PictureEncoder:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from multimodal_attn.masking import length_mask
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.encoders.bidirectional import BidirectionalLSTM
 from multimodal_attn.models.encoders.log_mel import LogMel
@@ -44,7 +45,7 @@ class PyramidLSTM(Encoder):
         self.norms = nn.ModuleList(
             nn.LayerNorm(2 * hidden_dim) if layer_norm else nn.Identity() for _ in self.reductions
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.dim = 2 * hidden_dim
         total = 1
         for factor in self.reductions:

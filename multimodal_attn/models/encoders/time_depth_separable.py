@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_attn.masking import length_mask
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.encoders.log_mel import LogMel
 from multimodal_attn.types import Memory, Timeline
@@ -67,7 +68,7 @@ class TimeDepthSeparable(Encoder):
             self.reach += number * (kernel_size // 2) * self.frames_per_step
         self.layers = nn.Sequential(*layers)
         self.output = nn.Linear(channels[-1] * num_mels, hidden_dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.dim = hidden_dim
         self.layout = Timeline(self.frames_per_step * self.front_end.hop_seconds)
 
@@ -113,11 +114,9 @@ class _Block(nn.Module):
         super().__init__()
         width = channels * num_mels
         self.convolution = nn.Conv2d(channels, channels, (kernel_size, 1))
-        self.perceptron = nn.Sequential(
-            nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, width)
-        )
+        self.perceptron = nn.Sequential(nn.Linear(width, width), nn.ReLU(), Dropout(dropout), nn.Linear(width, width))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.reach = kernel_size // 2
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_attn.masking import length_mask
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.encoders.conv_subsampling import ConvSubsampling
 from multimodal_attn.models.encoders.log_mel import LogMel
@@ -59,7 +60,7 @@ class Transformer(Encoder):
             # Copies of one layer start out equal: each gets its own draw.
             if parameter.ndim > 1:
                 nn.init.xavier_uniform_(parameter)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.dim = hidden_dim
         self.layout = Timeline(subsampling * self.front_end.hop_seconds)
 

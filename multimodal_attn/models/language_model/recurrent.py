@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.models.language_model.base import LanguageModel, LanguageState
 from multimodal_attn.types import PAD
 
@@ -37,7 +38,7 @@ class RecurrentLanguageModel(LanguageModel):
         self.layers = nn.LSTM(
             embedding_dim, hidden_dim, num_layers, batch_first=True, dropout=dropout if num_layers > 1 else 0.0
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.vocabulary = nn.Linear(hidden_dim, vocab_size)
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.models.language_model.base import LanguageModel, LanguageState
 from multimodal_attn.types import PAD
 
@@ -37,7 +38,7 @@ class TransformerLanguageModel(LanguageModel):
         self.embedding = nn.Embedding(vocab_size, dim, padding_idx=PAD)
         self.blocks = nn.ModuleList(_Block(dim, num_heads, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.vocabulary = nn.Linear(dim, vocab_size)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -75,7 +76,7 @@ class _Block(nn.Module):
         self.norm_attention, self.norm_forward = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.query, self.key_value, self.output = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim), nn.Linear(dim, dim)
         self.feed_forward = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, hidden: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
         """One block over a whole text, or over its next token where ``seen`` holds the earlier ones.

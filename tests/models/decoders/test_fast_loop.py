@@ -33,14 +33,14 @@ def make(attention: str, style: str, **changes: Any) -> RecurrentDecoder:
 def inputs(rows: int, positions: int, seed: int) -> tuple[Tensor, Tensor, Memory]:
     """Random texts and memories of unequal length."""
     torch.manual_seed(seed)
-    lengths = torch.randint(1, 6, (4, rows))
+    lengths = torch.randint(1, 6, (9, rows))  # nine: sources leave the loop in fours
     lengths[0, 0] = 7  # one row that is longer than all others
     mask = torch.arange(9) < (lengths + 1)[..., None]  # the last columns belong to nobody
     tokens = torch.randint(4, 9, mask.shape) * mask
     tokens[..., 0] = BOS
-    sizes = torch.randint(1, positions + 1, (4,))
+    sizes = torch.randint(1, positions + 1, (9,))
     memory = Memory(
-        torch.randn(4, positions, 6, dtype=torch.double, requires_grad=True),
+        torch.randn(9, positions, 6, dtype=torch.double, requires_grad=True),
         torch.arange(positions) < sizes[:, None],
         Timeline(0.04, 0.0),
     )
