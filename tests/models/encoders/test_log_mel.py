@@ -90,6 +90,16 @@ def test_without_cmvn_nothing_is_counted() -> None:
 def test_distortion_only_in_training() -> None:
     front_end = LogMel(num_mels=20, cmvn="none", noise=Noise(1.0), reverberation=Reverberation(16000, 1.0))
     waveform, length = torch.randn(1, 16000), torch.tensor([16000])
-    clean = LogMel(num_mels=20, cmvn="none")(waveform, length)[0]
+    clean = LogMel(num_mels=20, cmvn="none").eval()(waveform, length)[0]
     assert torch.equal(front_end.eval()(waveform, length)[0], clean)
-    assert not torch.allclose(front_end.train()(waveform, length)[0], clean, atol=1e-2)
+    assert not torch.allclose(front_end.train()(waveform, length)[0][:, :100], clean, atol=1e-2)
+
+
+def test_training_frames_come_in_few_lengths() -> None:
+    front_end = LogMel(num_mels=20).train()
+    for seconds in (0.5, 0.6, 0.72):
+        frames, numbers = front_end(torch.randn(2, int(seconds * 16000)), torch.tensor([int(seconds * 16000), 4000]))
+        assert frames.shape[1] == 72
+        assert numbers.tolist() == [round(seconds * 100), 25]
+        assert not frames[0, numbers[0] :].any()
+        assert not frames[1, 25:].any()
