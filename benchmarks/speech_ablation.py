@@ -1,0 +1,56 @@
+"""What each part of the speech recipe is worth: one table over attention, CTC, SpecAugment and scheduled sampling.
+
+    python benchmarks/speech_ablation.py OUT experiment=listen_attend_spell_digits data.root=... [--seeds 0 1] [--only NAME ...]
+
+Each variant changes one thing in the recipe; OUT/VARIANT/seed_N holds its runs, and what is there is not trained again.
+A run counts as diagonal when the median onset error of its attention is less than half of that of words spread evenly
+over the recording. Minutes are those of the whole training; several trainings side by side make them longer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from pathlib import Path
+
+from seeds import run_seed
+
+NO_MASKS = ["encoder.front_end.num_time_masks=0", "encoder.front_end.num_mel_masks=0"]
+VARIANTS: dict[str, list[str]] = {
+    "recipe": [],
+    "additive": ["attention=additive"],
+    "multihead_location": ["attention=multihead_location"],
+    "mocha": ["attention=mocha"],
+    "ctc_0": ["objective=[cross_entropy,guided_attention]"],
+    "ctc_0.1": ["objective.ctc.weight=0.1"],
+    "no_guidance": ["objective=[cross_entropy,ctc]"],
+    "no_guidance_additive": ["objective=[cross_entropy,ctc]", "attention=additive"],
+    "no_guidance_ctc_0": ["objective=cross_entropy"],
+    "no_spec_augment": NO_MASKS,
+    "scheduled_sampling": ["scheduled_sampling.probability=0.1"],
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("overrides", nargs="*", help="of train.py")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    options = parser.parse_intermixed_args()
+    print("| variant | word error rate | range | onset error | diagonal | minutes |\n" + "|" + " --- |" * 6)
+    for name in options.only:
+        overrides = [*options.overrides, *VARIANTS[name]]
+        rows = [run_seed(options.out / name / f"seed_{s}", s, overrides, "val") for s in options.seeds]
+        errors = [100 * row["wer"] for row in rows]
+        diagonal = sum(row["onset_error_ms"] < row["onset_even_ms"] / 2 for row in rows)
+        print(
+            f"| {name} | {statistics.mean(errors):.1f} % | {min(errors):.1f} to {max(errors):.1f} |"
+            f" {statistics.mean(row['onset_error_ms'] for row in rows):.0f} ms | {diagonal} of {len(rows)} |"
+            f" {statistics.mean(row['train_minutes'] for row in rows):.1f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
