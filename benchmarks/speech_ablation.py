@@ -1,6 +1,7 @@
-"""What each part of the speech recipe is worth: one table over attention, CTC, SpecAugment and scheduled sampling.
+r"""What each part of the speech recipe is worth: one table over attention, CTC, SpecAugment and scheduled sampling.
 
-    python benchmarks/speech_ablation.py OUT experiment=listen_attend_spell_digits data.root=... [--seeds 0 1] [--only NAME ...]
+    python benchmarks/speech_ablation.py OUT experiment=listen_attend_spell_digits data.root=... \
+        [--seeds 0 1] [--only NAME ...]
 
 Each variant changes one thing in the recipe; OUT/VARIANT/seed_N holds its runs, and what is there is not trained again.
 A run counts as diagonal when the median onset error of its attention is less than half of that of words spread evenly
