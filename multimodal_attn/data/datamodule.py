@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from multimodal_attn.data.batching import BucketBatchSampler
 from multimodal_attn.data.collate import Collate, ReadOrSkip, Source
 from multimodal_attn.data.features import CachedFeatures
+from multimodal_attn.data.mirroring import Mirrored
 from multimodal_attn.data.selection import Selection, outside
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.types import UnreadableError
@@ -33,6 +34,7 @@ class DataModule(pl.LightningDataModule):
         min_seconds, max_seconds: shorter and longer recordings are left out of training, and listed; None for no limit.
             Validation and test leave nothing out.
         batch_seconds, quadratic_seconds, short_first_epochs: of the training batches; see ``BucketBatchSampler``.
+        mirror: train on the mirror images of photos, too; an epoch is then twice as long.
         seed: of shuffling and drawing.
     """
 
@@ -49,12 +51,13 @@ class DataModule(pl.LightningDataModule):
         batch_seconds: float | None = None,
         quadratic_seconds: float = 0.0,
         short_first_epochs: int = 0,
+        mirror: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.min_seconds, self.max_seconds = min_seconds, max_seconds
         self.batch_seconds, self.quadratic_seconds = batch_seconds, quadratic_seconds
-        self.short_first_epochs = short_first_epochs
+        self.short_first_epochs, self.mirror = short_first_epochs, mirror
         self.make_dataset, self.tokenizer = dataset, tokenizer
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.texts_per_source, self.num_workers, self.seed = texts_per_source, num_workers, seed
@@ -71,11 +74,11 @@ class DataModule(pl.LightningDataModule):
         if split not in SPLITS:
             raise ValueError(f"split: {split!r}; expected one of {', '.join(SPLITS)}")
         if split not in self._sources:
-            source = self.make_dataset(split=split)
+            source: Source = self.make_dataset(split=split)
             if len(source) == 0:
                 reasons = "".join(f"\n  {error}" for error in source.skipped[:5])
                 raise ValueError(f"data: the {split} split holds no usable example{reasons}")
-            self._sources[split] = source
+            self._sources[split] = Mirrored(source) if self.mirror and split == "train" else source
             if split == "train":
                 self.leave_out(split, outside(source.lengths(), self.min_seconds, self.max_seconds))
         return self._sources[split]
