@@ -78,7 +78,9 @@ class DataModule(pl.LightningDataModule):
             if len(source) == 0:
                 reasons = "".join(f"\n  {error}" for error in source.skipped[:5])
                 raise ValueError(f"data: the {split} split holds no usable example{reasons}")
-            self._sources[split] = Mirrored(source) if self.mirror and split == "train" else source
+            if self.mirror and split == "train":
+                source = Mirrored(source)
+            self._sources[split] = source
             if split == "train":
                 self.leave_out(split, outside(source.lengths(), self.min_seconds, self.max_seconds))
         return self._sources[split]
