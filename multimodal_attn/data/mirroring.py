@@ -25,11 +25,7 @@ class Mirrored:
         if not (hasattr(source, "fingerprint") and hasattr(source, "targets")):
             raise ValueError(f"data.mirror: {type(source).__name__} has nothing to mirror; expected photos")
         self.source = source
-
-    @property
-    def skipped(self) -> list[UnreadableError]:
-        listed: list[UnreadableError] = self.source.skipped
-        return listed
+        self.skipped: list[UnreadableError] = source.skipped
 
     def __len__(self) -> int:
         return 2 * len(self.source)
