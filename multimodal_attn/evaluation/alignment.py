@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torchaudio.functional import forced_align
 
+from multimodal_attn.evaluation.timing import LONGEST_SPACE
 from multimodal_attn.types import PAD, Span, Timeline
 
 
@@ -18,8 +19,8 @@ def ctc_times(
     """When each word is heard, by forced alignment (Graves et al. 2006; the path is torchaudio's).
 
     A word lasts from the first step of its first token to the last step of its last one. Tokens between two words (a
-    space) count as the beginning of the second, as in ``onset_times``. CTC learns where to write a token, not how long
-    it lasts: most tokens take one step, and the blanks after a word belong to no word.
+    space) count as the beginning of the second, within ``LONGEST_SPACE``, as in ``onset_times``. CTC learns where to
+    write a token, not how long it lasts: most tokens take one step, and the blanks after a word belong to no word.
 
     Args:
         logits: of the CTC head for one source, without padding; the padding token's class is the blank.
@@ -46,7 +47,9 @@ def ctc_times(
     lasts = ((path != PAD) & (path != after)).nonzero()[:, 0].tolist()
     spans = []
     stop_before = word_spans[0][0]
-    for _, stop in word_spans:
-        spans.append(Span(timeline.span(firsts[stop_before]).start, timeline.span(lasts[stop - 1]).end))
+    for first, stop in word_spans:
+        heard = timeline.span(firsts[first]).start
+        start = max(timeline.span(firsts[stop_before]).start, heard - LONGEST_SPACE)
+        spans.append(Span(start, timeline.span(lasts[stop - 1]).end))
         stop_before = stop
     return spans

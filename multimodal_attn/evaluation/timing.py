@@ -6,6 +6,9 @@ import numpy as np
 
 from multimodal_attn.types import Span, Timeline
 
+LONGEST_SPACE = 0.08
+"""Seconds before its first token from which a word may begin where a space is heard; what is longer is a pause."""
+
 
 def onset_times(
     weights: np.ndarray, timeline: Timeline, word_spans: list[tuple[int, int]], method: str = "dtw"
@@ -16,8 +19,9 @@ def onset_times(
     (dynamic time warping, as Whisper does for word times; unlike there, the path need not begin at the first step nor
     end at the last, so that silence there belongs to no word). A word begins at the first step on the path that its
     first token attends to, more than uniformly; a step that two tokens share is split between them by their weights.
-    Tokens between two words (a space) count as the beginning of the second, as in Whisper's vocabulary: a space is
-    written when the next word begins to be heard.
+    Tokens between two words (a space) count as the beginning of the second, as in Whisper's vocabulary: in fluent
+    speech a space is written when the next word begins to be heard. Of a pause, which the space may fill as well, no
+    more than ``LONGEST_SPACE`` counts.
     ``peak`` takes the strongest step of the first and the last token, whatever their order.
 
     Args:
@@ -48,7 +52,7 @@ def onset_times(
     for first, stop in word_spans:
         token = first if before is None or method == "peak" else before
         before = stop
-        start = offset + step * float(starts[token])
+        start = offset + max(step * float(starts[token]), step * float(starts[first]) - LONGEST_SPACE)
         spans.append(Span(start, max(start, offset + step * float(ends[stop - 1]))))
     return spans
 

@@ -19,7 +19,11 @@ def test_words_last_from_their_first_to_their_last_token() -> None:
     logits = saying(PAD, A, B, PAD, PAD, SPACE, PAD, B, B, PAD)
     spans = ctc_times(logits, TIMELINE, [A, B, SPACE, B], [(0, 2), (3, 4)])
     assert spans is not None
-    assert [tuple(span) for span in spans] == [pytest.approx((1.1, 1.3)), pytest.approx((1.5, 1.9))]
+    # The space lies 0.2 s before the second word: a pause, of which 0.08 s count.
+    assert [tuple(span) for span in spans] == [pytest.approx((1.1, 1.3)), pytest.approx((1.62, 1.9))]
+    fluent = ctc_times(logits, Timeline(0.01), [A, B, SPACE, B], [(0, 2), (3, 4)])
+    assert fluent is not None
+    assert fluent[1] == pytest.approx((0.05, 0.09))
 
 
 def test_equal_tokens_are_parted_by_a_blank() -> None:

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from multimodal_attn.evaluation.timing import onset_times
+from multimodal_attn.evaluation.timing import LONGEST_SPACE, onset_times
 from multimodal_attn.types import Timeline
 
 STEP = 0.1
@@ -18,9 +18,16 @@ def one_hot(size: int, *positions: int) -> np.ndarray:
 
 def test_words_begin_with_the_space_before_them() -> None:
     weights = one_hot(12, 2, 3, 5, 8)
+    spans = onset_times(weights, Timeline(0.02), [(0, 2), (3, 4)])
+    assert spans[0].start == pytest.approx(0.04)  # the two steps of silence belong to no word
+    assert spans[1].start == pytest.approx(0.10)
+    assert spans[1].end == pytest.approx(0.18)
+
+
+def test_a_pause_belongs_to_no_word() -> None:
+    weights = one_hot(12, 2, 3, 5, 8)  # the space lies 0.3 s before the word
     spans = onset_times(weights, Timeline(STEP), [(0, 2), (3, 4)])
-    assert spans[0].start == pytest.approx(0.2)  # the two steps of silence belong to no word
-    assert spans[1].start == pytest.approx(0.5)
+    assert spans[1].start == pytest.approx(0.8 - LONGEST_SPACE)
     assert spans[1].end == pytest.approx(0.9)
 
 
