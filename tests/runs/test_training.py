@@ -399,6 +399,32 @@ def test_resumed_run_equals_the_uninterrupted_one(stop: str, tmp_path: Path, mon
     assert values(broken, "val/cider_d")[-1] == values(whole, "val/cider_d")[-1]
 
 
+@pytest.mark.parametrize(
+    "hook",
+    [
+        *("on_validation_epoch_start", "on_validation_batch_start", "on_validation_batch_end"),
+        *("on_validation_epoch_end", "on_validation_end", "on_train_epoch_end"),
+    ],
+)
+def test_interrupted_validation_is_done_again(hook: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    overrides = [*SHAPES, "callbacks.attention_maps.num_examples=0", "trainer.max_epochs=2"]
+    run(whole, *overrides)
+    with monkeypatch.context() as patch:
+        # The first callback to hear of it: before the checkpoint of this validation is written.
+        patch.setattr(f"multimodal_attn.training.callbacks.collapse.CollapseDetector.{hook}", interrupt, raising=False)
+        with pytest.raises(SystemExit):
+            run(broken, *overrides)
+    run(broken, resume=broken)
+    for name, tensor in weights_of(whole).items():
+        torch.testing.assert_close(weights_of(broken)[name], tensor, msg=name)
+    assert values(broken, "val/cider_d")[-2:] == values(whole, "val/cider_d")
+
+
+def interrupt(*arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
 def interrupt_in_epoch(epoch: int):
     def on_train_epoch_start(self) -> None:
         if self.current_epoch == epoch:

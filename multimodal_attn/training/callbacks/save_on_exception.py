@@ -41,8 +41,23 @@ class SaveOnException(pl.Callback):
         together = trainer.world_size == 1 or isinstance(exception, KeyboardInterrupt | TrainingDivergedError)
         learnt_since = trainer.global_step > self.saved_at
         if together and (trainer.training or trainer.validating) and (learnt_since or not Path(self.path).is_file()):
+            _validate_again(trainer)
             trainer.save_checkpoint(self.path)
         if Path(self.path).is_file():
             rank_zero_info(
                 f"stopped in epoch {trainer.current_epoch}; go on with: python train.py resume={self.run_dir}"
             )
+
+
+def _validate_again(trainer: pl.Trainer) -> None:
+    """Lets a run that stopped in or just after a validation begin with all of it, so that its scores are there.
+
+    Lightning does so for one that was cut off within a batch, and passes over any other.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    if trainer.validating or loop.batch_progress.current.completed >= trainer.num_training_batches:
+        progress = loop.val_loop.batch_progress
+        progress.reset()
+        progress.increment_ready()
+        progress.increment_started()
+        progress.current.reset()  # begun, and not one batch done
