@@ -11,6 +11,7 @@ over the recording. Minutes are those of the whole training; several trainings s
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 from pathlib import Path
 
@@ -44,10 +45,12 @@ def main() -> None:
         overrides = [*options.overrides, *VARIANTS[name]]
         rows = [run_seed(options.out / name / f"seed_{s}", s, overrides, "val") for s in options.seeds]
         errors = [100 * row["wer"] for row in rows]
-        diagonal = sum(row["onset_error_ms"] < row["onset_even_ms"] / 2 for row in rows)
+        # Without a word that was recognised there is no onset.
+        onsets = [row["onset_error_ms"] for row in rows if row.get("onset_error_ms") is not None]
+        diagonal = sum((row.get("onset_error_ms") or math.inf) < row.get("onset_even_ms", 0) / 2 for row in rows)
         print(
             f"| {name} | {statistics.mean(errors):.1f} % | {min(errors):.1f} to {max(errors):.1f} |"
-            f" {statistics.mean(row['onset_error_ms'] for row in rows):.0f} ms | {diagonal} of {len(rows)} |"
+            f" {statistics.mean(onsets) if onsets else math.nan:.0f} ms | {diagonal} of {len(rows)} |"
             f" {statistics.mean(row['train_minutes'] for row in rows):.1f} |",
             flush=True,
         )
