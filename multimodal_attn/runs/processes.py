@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import torch
+import torch.distributed.nn  # its functions keep the group that they are imported under: see joined
 from torch import distributed
 
 
@@ -18,7 +19,9 @@ def joined() -> Iterator[None]:
         yield
         return
     # Nothing but results is exchanged, so that gloo does on GPUs as well. One process may wait long for another's
-    # recordings; where one dies, torchrun ends the others.
+    # recordings; where one dies, torchrun ends the others. What still held the group at the end (torch.distributed.nn
+    # would in default arguments, if it were imported after this line) would hold its threads too, and a thread that
+    # frees a tensor while Python ends aborts the process (pytorch issues 38228 and 190489).
     distributed.init_process_group("gloo", timeout=timedelta(days=7))
     try:
         yield

@@ -125,3 +125,27 @@ def test_two_processes_predict_as_one(run_of_shards: Path, tmp_path: Path) -> No
     assert together.stdout.count(".png\t") == 68
     assert [line for line in together.stderr.splitlines() if "skipped" in line] == alone.stderr.splitlines()
     assert page.read_bytes() == shown
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are looked up in /proc")
+def test_group_ends_with_its_threads() -> None:
+    # What is imported while the group lives must not keep it: its threads abort a process that ends now and then.
+    program = """
+from pathlib import Path
+from multimodal_attn.runs.processes import joined
+from multimodal_attn.training.gather import gather
+
+def of_the_group():
+    return [task.name for task in Path("/proc/self/task").iterdir() if "gloo" in (task / "comm").read_text()]
+
+with joined():
+    import multimodal_attn.predictor, multimodal_attn.runs.evaluate, multimodal_attn.inspection.page
+    gather(1)
+    print(len(of_the_group()) > 0)
+print(len(of_the_group()))
+"""
+    alone = {"TORCHELASTIC_RUN_ID": "test", "RANK": "0", "WORLD_SIZE": "1"}
+    alone |= {"MASTER_ADDR": "localhost", "MASTER_PORT": "0"}
+    result = python("-c", program, env={**os.environ, **alone})
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["True", "0"]
