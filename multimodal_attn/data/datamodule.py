@@ -160,7 +160,15 @@ class DataModule(pl.LightningDataModule):
         return self.loader("train", train=True)
 
     def val_dataloader(self) -> DataLoader:
-        return self.loader("val")
+        """Raises ValueError if there are fewer batches than processes: one without a batch would not validate."""
+        loader = self.loader("val")
+        examples, processes = len(self.source("val")), 1 if self.trainer is None else self.trainer.world_size
+        if -(-examples // self.eval_batch_size) < processes:
+            raise ValueError(
+                f"data.eval_batch_size: batches of {self.eval_batch_size} of {examples} validation examples do not go"
+                f" round {processes} processes (trainer.devices); expected smaller batches"
+            )
+        return loader
 
     def test_dataloader(self) -> DataLoader:
         return self.loader("test")

@@ -27,6 +27,12 @@ def train(folder: Path, *overrides: str) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def test_a_process_without_a_validation_batch_is_an_error(tmp_path: Path) -> None:
+    result = python("train.py", *DDP, "data.eval_batch_size=8", f"hydra.run.dir={tmp_path}", f"cache_dir={tmp_path}")
+    assert result.returncode == 2, result.stderr
+    assert "error: data.eval_batch_size: batches of 8 of 8 validation examples do not go round 2" in result.stderr
+
+
 def test_two_processes_train_as_one_run(tmp_path: Path) -> None:
     stopped, whole = tmp_path / "stopped", tmp_path / "whole"
     train(whole, *DDP, "trainer.max_epochs=2")
