@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from multimodal_attn.models.attention.additive import additive_scores
+from multimodal_attn.models.attention.additive_scores import additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.dropout import Dropout
@@ -56,7 +56,8 @@ class CoverageAttention(Attention):
     ) -> AttentionStep:
         assert state is not None, "coverage attention needs the state that start() gives"
         (keys,) = projected
-        covered = 2 * self.coverage(state[..., None])  # (B, K, S, A)
-        scores = additive_scores(keys[:, None] + covered, 2 * self.query(query), self.score.weight[0])
+        scores = additive_scores(
+            keys, 2 * self.query(query), self.score.weight[0], state[..., None], 2 * self.coverage.weight.T, memory.mask
+        )
         weights = self.normalizer(scores, memory.mask[:, None])
         return AttentionStep(weighted_sum(self.dropout(weights), memory), weights[:, :, None], state + weights)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multimodal_attn.models.attention.additive import additive_scores
+from multimodal_attn.models.attention.additive_scores import additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep, first_position, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.dropout import Dropout
@@ -78,7 +78,7 @@ class ForwardAttention(Attention):
         windows = functional.pad(previous, (self.reach, 0)).unfold(-1, self.reach + 1, 1)  # (B, K, S, reach + 1)
         moved = (windows * shifts.flip(-1)[:, :, None]).sum(-1)
         moved = moved.to(torch.promote_types(moved.dtype, torch.float32))
-        scores = additive_scores(keys, 2 * self.query(query), self.score.weight[0])
+        scores = additive_scores(keys, 2 * self.query(query), self.score.weight[0], mask=memory.mask)
         scores = scores.to(moved.dtype)
         # In logarithms: far from the best score, the product itself would be 0 everywhere within reach.
         tiny = torch.finfo(moved.dtype).tiny

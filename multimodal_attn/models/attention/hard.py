@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from multimodal_attn.masking import masked_softmax
-from multimodal_attn.models.attention.additive import additive_scores
+from multimodal_attn.models.attention.additive_scores import additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
 from multimodal_attn.types import Memory
 
@@ -83,7 +83,7 @@ class HardAttention(Attention):
     ) -> AttentionStep:
         (keys,) = projected
         mask = memory.mask[:, None]
-        scores = additive_scores(keys, 2 * self.query(query), self.score.weight[0])
+        scores = additive_scores(keys, 2 * self.query(query), self.score.weight[0], mask=memory.mask)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         weights = masked_softmax(scores, mask)
         choice = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from multimodal_attn.models.attention.additive import additive_scores
+from multimodal_attn.models.attention.additive_scores import additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep, uniform_weights, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.dropout import Dropout
@@ -67,7 +67,9 @@ class LocationAttention(Attention):
         assert state is not None, "location attention needs the state that start() gives"
         (keys,) = projected
         seen = self.location_filters(state.flatten(0, 1)[:, None]).transpose(1, 2)  # (B * K, S, filters)
-        located = (2 * self.location(seen)).unflatten(0, state.shape[:2])  # (B, K, S, A)
-        scores = additive_scores(keys[:, None] + located, 2 * self.query(query), self.score.weight[0])
+        seen = seen.unflatten(0, state.shape[:2])
+        scores = additive_scores(
+            keys, 2 * self.query(query), self.score.weight[0], seen, 2 * self.location.weight.T, memory.mask
+        )
         weights = self.normalizer(scores, memory.mask[:, None])
         return AttentionStep(weighted_sum(self.dropout(weights), memory), weights[:, :, None], weights)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multimodal_attn.models.attention.additive import additive_scores
+from multimodal_attn.models.attention.additive_scores import additive_scores
 from multimodal_attn.models.attention.base import AttentionStep, weighted_sum
 from multimodal_attn.models.attention.monotonic import MonotonicAttention
 from multimodal_attn.types import Memory
@@ -57,7 +57,7 @@ class MochaAttention(MonotonicAttention):
         assert state is not None, "monotonic attention needs the state that start() gives"
         keys, chunk_keys = projected
         alignment = self.align(query, keys, memory, state)
-        scores = additive_scores(chunk_keys, 2 * self.chunk_query(query), self.chunk_score.weight[0])
+        scores = additive_scores(chunk_keys, 2 * self.chunk_query(query), self.chunk_score.weight[0], mask=memory.mask)
         weights = spread_over_chunks(alignment, scores, memory.mask, self.chunk_size)
         return AttentionStep(weighted_sum(weights, memory), weights[:, :, None], alignment)
 

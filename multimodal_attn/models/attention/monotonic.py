@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from multimodal_attn.models.attention.additive import additive_scores
+from multimodal_attn.models.attention.additive_scores import additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep, first_position, weighted_sum
 from multimodal_attn.types import Memory
 
@@ -70,7 +70,7 @@ class MonotonicAttention(Attention):
             query: (B, K, H). keys: (B, S, A). previous: (B, K, S), the alignment of the step before. Returns (B, K, S).
         """
         direction = functional.normalize(self.score.weight[0], dim=0)
-        scores = self.gain * additive_scores(keys, 2 * self.query(query), direction) + self.offset
+        scores = self.gain * additive_scores(keys, 2 * self.query(query), direction, mask=memory.mask) + self.offset
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         if not self.training:
             return hard_alignment(scores, memory.mask, previous)

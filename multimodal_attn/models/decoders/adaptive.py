@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_attn.masking import masked_softmax
-from multimodal_attn.models.attention.additive import additive_scores
+from multimodal_attn.models.attention.additive_scores import additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
 from multimodal_attn.models.decoders.recurrent import DecoderState
@@ -116,9 +116,10 @@ class AdaptiveDecoder(Decoder):
         _, states, keys = source.projected
         mask = source.memory.mask[:, None]
         query, score = 2 * self.query(hidden), self.score.weight[0]
-        scores = additive_scores(keys, query, score)  # (B, K, S)
-        sentinel_keys = 2 * self.sentinel_key(sentinel)  # (B, K, A), a key for each row
-        sentinel_score = additive_scores(sentinel_keys[:, :, None], query, score)  # (B, K, 1)
+        scores = additive_scores(keys, query, score, mask=source.memory.mask)  # (B, K, S)
+        # Each row has a key of its own: as B K sources of one row and one position.
+        sentinel_keys, sentinel_query = (x.flatten(0, 1)[:, None] for x in (2 * self.sentinel_key(sentinel), query))
+        sentinel_score = additive_scores(sentinel_keys, sentinel_query, score).view(*query.shape[:2], 1)
         weights = masked_softmax(scores, mask)
         joint = torch.cat([scores, sentinel_score], dim=-1)
         beta = masked_softmax(joint, nn.functional.pad(mask, (0, 1), value=True))[..., -1:]

@@ -3,7 +3,7 @@
 ``RecurrentDecoder.forward`` is the definition. This form covers one LSTM layer with additive or location-aware
 attention; every other combination takes the plain loop. What it saves: autograd's records of some forty small
 operations a step, and weight gradients of every step on its own (here one product over all steps). The (B, K, S, A)
-hidden layers of additive attention are made block by block, while they fit into the cache, and anew in the backward.
+hidden layers of additive attention are those of ``additive_scores``: made block by block, and anew in the backward.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from multimodal_attn.masking import masked_softmax
-
-_BLOCK = 2**18
-"""Numbers of the attention's hidden layer that are made at a time on a CPU: what its second-level cache holds."""
+from multimodal_attn.models.attention.additive_scores import HiddenGradients, HiddenLayer, last_real
 
 
 class LoopWeights(NamedTuple):
@@ -50,7 +48,7 @@ class LoopPlan:
     Attributes:
         attend_before: attention before the LSTM (Xu et al. 2015) or after it (Chan et al. 2016).
         active: sources still in the loop at each step, never growing.
-        dtype: of the products and of the attention's hidden layer; everything else is float32 or wider.
+        dtype: of the products with weights and with the memory; everything else is float32 or wider.
     """
 
     attend_before: bool
@@ -70,6 +68,28 @@ class LoopOutput(NamedTuple):
     hidden: Tensor
     context: Tensor
     weights: Tensor
+
+
+class _Kept(NamedTuple):
+    """What the backward needs of the T steps. Where there are T + 1, index t + 1 is after step t, index 0 the start.
+
+    Attributes:
+        hiddens, cells: (T + 1, B, K, H).
+        contexts: (T + 1, B, K, D), gated; attended (T, B, K, D), not.
+        activations: (T, B, K, 4H) of the gates.
+        betas: (T, B, K, 1).
+        weights: (T + 1, B, K, S).
+        queries: (T, B, K, A), doubled.
+    """
+
+    hiddens: Tensor
+    cells: Tensor
+    contexts: Tensor
+    attended: Tensor
+    activations: Tensor
+    betas: Tensor
+    weights: Tensor
+    queries: Tensor
 
 
 def run_loop(
@@ -108,165 +128,119 @@ class _Loop(torch.autograd.Function):
         previous: Tensor | None,
         *parameters: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        loop = _Steps(plan, keys, states, LoopWeights(*parameters))  # type: ignore[arg-type]
+        lengths = last_real(mask)
+        loop = _Steps(plan, keys, states, LoopWeights(*parameters), lengths)  # type: ignore[arg-type]
         steps, (batch, rows, width) = len(plan.active), hidden.shape
         wide = torch.promote_types(hidden.dtype, torch.float32)
         hidden, cell = hidden.to(wide), cell.to(wide)
-        # Index t + 1 is after step t, index 0 the start.
         hiddens = hidden.new_zeros(steps + 1, batch, rows, width)
-        cells = torch.zeros_like(hiddens)
         contexts = hidden.new_zeros(steps + 1, batch, rows, states.shape[-1])
-        attended = torch.zeros_like(contexts[1:])
-        activations = hidden.new_zeros(steps, batch, rows, 4 * width)
-        betas = hidden.new_zeros(steps, batch, rows, 1)
-        weights = hidden.new_zeros(steps + 1, batch, rows, states.shape[1])
-        hiddens[0], cells[0] = hidden, cell
+        kept = _Kept(
+            hiddens,
+            torch.zeros_like(hiddens),
+            contexts,
+            torch.zeros_like(contexts[1:]),
+            hidden.new_zeros(steps, batch, rows, 4 * width),
+            hidden.new_zeros(steps, batch, rows, 1),
+            hidden.new_zeros(steps + 1, batch, rows, states.shape[1]),
+            hidden.new_zeros(steps, batch, rows, keys.shape[-1]),
+        )
+        kept.hiddens[0], kept.cells[0] = hidden, cell
         if previous is not None:
-            weights[0] = previous
+            kept.weights[0] = previous
         for t, n in enumerate(plan.active):
             if n == 0:
                 break
             if plan.attend_before:
-                loop.look(n, hiddens[t], mask, weights[t], weights[t + 1], attended[t], betas[t], contexts[t + 1])
-                loop.recur(
-                    n, gates[t], contexts[t + 1], hiddens[t], cells[t], activations[t], hiddens[t + 1], cells[t + 1]
-                )
+                loop.look(t, n, mask, kept.hiddens[t], kept)
+                loop.recur(t, n, gates[t], kept.contexts[t + 1], kept)
             else:
-                loop.recur(n, gates[t], contexts[t], hiddens[t], cells[t], activations[t], hiddens[t + 1], cells[t + 1])
-                loop.look(n, hiddens[t + 1], mask, weights[t], weights[t + 1], attended[t], betas[t], contexts[t + 1])
-        ctx.plan, ctx.dtypes = plan, (gates.dtype, keys.dtype, states.dtype)
-        ctx.save_for_backward(
-            keys, states, hiddens, cells, contexts, attended, activations, betas, weights, *parameters
-        )
-        return hiddens[1:], contexts[1:], weights[1:]
+                loop.recur(t, n, gates[t], kept.contexts[t], kept)
+                loop.look(t, n, mask, kept.hiddens[t + 1], kept)
+        ctx.plan, ctx.lengths, ctx.dtypes = plan, lengths, (gates.dtype, keys.dtype, states.dtype)
+        ctx.save_for_backward(keys, states, *kept, *parameters)
+        return kept.hiddens[1:], kept.contexts[1:], kept.weights[1:]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        keys, states, hiddens, cells, contexts, attended, activations, betas, weights, *parameters = ctx.saved_tensors
-        plan: LoopPlan = ctx.plan
-        loop = _Steps(plan, keys, states, LoopWeights(*parameters))
-        gradient = _Gradients(loop, hiddens, cells, contexts, attended, activations, betas, weights, grads)
-        return gradient.run(*ctx.dtypes)
+        keys, states, *others = ctx.saved_tensors
+        kept, parameters = _Kept(*others[: len(_Kept._fields)]), LoopWeights(*others[len(_Kept._fields) :])
+        loop = _Steps(ctx.plan, keys, states, parameters, ctx.lengths)
+        return _Gradients(loop, kept, grads).run(*ctx.dtypes)
 
 
 class _Steps:
     """One step of attention and of the LSTM, on buffers."""
 
-    def __init__(self, plan: LoopPlan, keys: Tensor, states: Tensor, weights: LoopWeights) -> None:
-        dtype = plan.dtype
-        self.plan = plan
-        self.keys, self.states = keys.to(dtype), states.to(dtype)
-        self.recurrent = weights.recurrent.to(dtype)
-        self.query = 2 * weights.query.to(dtype)  # doubled, like the keys
-        self.score = 2 * weights.score.to(dtype)
-        # (F, A): with so few filters, products are two to four times faster with their long axis last.
-        self.location = None if weights.location is None else 2 * weights.location.T.to(dtype).contiguous()
-        self.filters = None if weights.filters is None else weights.filters.to(dtype)
+    def __init__(
+        self, plan: LoopPlan, keys: Tensor, states: Tensor, weights: LoopWeights, lengths: list[int] | None
+    ) -> None:
+        self.plan, self.states = plan, states.to(plan.dtype)
+        # As (inputs, outputs): oneDNN would turn the weights of a narrow fp32 product around in every step.
+        self.recurrent = weights.recurrent.to(plan.dtype).T.contiguous()
+        self.query = 2 * weights.query.to(plan.dtype).T.contiguous()  # doubled, like the keys
+        location = None if weights.location is None else 2 * weights.location.T
+        self.layer = HiddenLayer(keys, 2 * weights.score, location, lengths)
+        self.filters = None if weights.filters is None else weights.filters.to(self.layer.keys.dtype)
         self.gate, self.gate_bias = weights.gate, weights.gate_bias
 
-    def taps(self, previous: Tensor) -> Tensor:
-        """The previous weights around every position, (n, K, S, kernel)."""
-        assert self.filters is not None
+    def taps(self, previous: Tensor) -> Tensor | None:
+        """The previous weights around every position, (n, K, S, kernel), if attention looks at them."""
+        if self.filters is None:
+            return None
         kernel = self.filters.shape[1]
-        padded = functional.pad(previous.to(self.plan.dtype), (kernel // 2, kernel // 2))
+        padded = functional.pad(previous.to(self.filters.dtype), (kernel // 2, kernel // 2))
         return padded.unfold(-1, kernel, 1).contiguous()
 
-    def blocks(self, n: int, rows: int) -> list[slice]:
-        """Ranges of sources whose hidden layer fits into a CPU's cache; a GPU takes all at once."""
-        per_source = rows * self.keys.shape[1] * self.keys.shape[2]
-        size = n if self.keys.is_cuda else max(1, _BLOCK // per_source)
-        return [slice(first, min(first + size, n)) for first in range(0, n, size)]
+    def seen(self, taps: Tensor | None) -> Tensor | None:
+        """The filtered previous weights, (n, K, S, F)."""
+        return None if taps is None or self.filters is None else taps @ self.filters.T
 
-    def hidden_layer(self, block: slice, queries: Tensor, seen: Tensor | None) -> Tensor:
-        """``sigmoid(2 (keys + queries + located))`` of some sources, (n, K, S, A): see ``additive_scores``."""
-        keys, queries = self.keys[block, None], queries[block, :, None]
-        if self.location is None or seen is None:
-            return (keys + queries).sigmoid_()
-        return (seen @ self.location).add_(keys).add_(queries).sigmoid_()
-
-    def project(self, query: Tensor) -> Tensor:
-        """The queries in the attention's hidden layer, (n, K, A)."""
-        return functional.linear(query.to(self.plan.dtype), self.query)
-
-    def look(
-        self,
-        n: int,
-        query: Tensor,
-        mask: Tensor,
-        previous: Tensor,
-        weights: Tensor,
-        attended: Tensor,
-        beta: Tensor,
-        context: Tensor,
-    ) -> None:
-        """Writes the weights, the weighted memory, beta and the gated context of the first n sources."""
-        queries = self.project(query[:n])
-        for block in self.blocks(n, query.shape[1]):
-            seen = None if self.filters is None else functional.linear(self.taps(previous[block]), self.filters)
-            weights[block] = self.hidden_layer(block, queries, seen) @ self.score
-        weights[:n] = masked_softmax(weights[:n], mask[:n, None])
-        attended[:n] = torch.bmm(weights[:n].to(self.states.dtype), self.states[:n])
+    def look(self, t: int, n: int, mask: Tensor, hidden: Tensor, kept: _Kept) -> None:
+        """Writes the query, the weights, the weighted memory, beta and the gated context of step t, first n sources."""
+        query, weights = kept.queries[t, :n], kept.weights[t + 1, :n]
+        query.copy_(hidden[:n].to(self.plan.dtype) @ self.query)
+        self.layer.scores(query, self.seen(self.taps(kept.weights[t, :n])), weights)
+        weights.copy_(masked_softmax(weights, mask[:n, None]))
+        kept.attended[t, :n] = torch.bmm(weights.to(self.states.dtype), self.states[:n])
         if self.gate is None or self.gate_bias is None:
-            context[:n] = attended[:n]
+            kept.contexts[t + 1, :n] = kept.attended[t, :n]
         else:
-            beta[:n] = torch.sigmoid(query[:n] @ self.gate + self.gate_bias)[..., None]
-            torch.mul(attended[:n], beta[:n], out=context[:n])
+            kept.betas[t, :n] = torch.sigmoid(hidden[:n] @ self.gate + self.gate_bias)[..., None]
+            torch.mul(kept.attended[t, :n], kept.betas[t, :n], out=kept.contexts[t + 1, :n])
 
-    def recur(
-        self,
-        n: int,
-        gates: Tensor,
-        context: Tensor,
-        hidden: Tensor,
-        cell: Tensor,
-        activations: Tensor,
-        new_hidden: Tensor,
-        new_cell: Tensor,
-    ) -> None:
-        """Writes the activations of the gates and the new state of the first n sources."""
-        inputs = torch.cat([context[:n], hidden[:n]], dim=-1).to(self.recurrent.dtype)
-        activation = activations[:n]
-        torch.add(functional.linear(inputs, self.recurrent), gates[:n], out=activation)
-        width = hidden.shape[-1]
+    def recur(self, t: int, n: int, gates: Tensor, context: Tensor, kept: _Kept) -> None:
+        """Writes the activations of the gates and the state after step t of the first n sources."""
+        inputs = torch.cat([context[:n], kept.hiddens[t, :n]], dim=-1).to(self.recurrent.dtype)
+        activation, width = kept.activations[t, :n], kept.hiddens.shape[-1]
+        torch.add(inputs @ self.recurrent, gates[:n], out=activation)
         activation[..., : 3 * width].sigmoid_()
         activation[..., 3 * width :].tanh_()
         input_gate, forget_gate, output_gate, candidate = activation.chunk(4, dim=-1)
-        torch.addcmul(forget_gate * cell[:n], input_gate, candidate, out=new_cell[:n])
-        torch.mul(output_gate, new_cell[:n].tanh(), out=new_hidden[:n])
+        cell = kept.cells[t + 1, :n]
+        torch.addcmul(forget_gate * kept.cells[t, :n], input_gate, candidate, out=cell)
+        torch.mul(output_gate, cell.tanh(), out=kept.hiddens[t + 1, :n])
 
 
 class _Gradients:
     """Runs the loop backwards. ``d_x`` is the gradient of the loss in x."""
 
-    def __init__(
-        self,
-        loop: _Steps,
-        hiddens: Tensor,
-        cells: Tensor,
-        contexts: Tensor,
-        attended: Tensor,
-        activations: Tensor,
-        betas: Tensor,
-        weights: Tensor,
-        grads: tuple[Tensor, ...],
-    ) -> None:
-        self.loop, self.hiddens, self.cells, self.contexts = loop, hiddens, cells, contexts
-        self.attended, self.activations, self.betas, self.weights = attended, activations, betas, weights
+    def __init__(self, loop: _Steps, kept: _Kept, grads: tuple[Tensor, ...]) -> None:
+        self.loop, self.kept = loop, kept
         self.out_hidden, self.out_context, self.out_weights = grads
-        self.d_hidden, self.d_cell = torch.zeros_like(hiddens[0]), torch.zeros_like(cells[0])
-        self.d_context = torch.zeros_like(contexts[0])
-        self.d_weights = torch.zeros_like(weights[0])  # from the next step, which reads them as its location
-        self.d_gates = torch.zeros_like(activations)
-        self.d_attended, self.d_beta = torch.zeros_like(attended), torch.zeros_like(betas)
-        steps, batch, rows = attended.shape[:3]
-        self.d_queries = hiddens.new_zeros(steps, batch, rows, len(loop.score))  # of the doubled queries, without v
-        self.d_keys = hiddens.new_zeros(loop.keys.shape)  # likewise
-        self.d_score = hiddens.new_zeros(len(loop.score))
-        if loop.location is not None and loop.filters is not None:
-            self.d_location = hiddens.new_zeros(loop.location.shape)  # likewise
-            self.d_filters = hiddens.new_zeros(loop.filters.shape)
-            self.located_score = (loop.location * loop.score).T.contiguous()  # (A, F)
+        self.d_hidden, self.d_cell = torch.zeros_like(kept.hiddens[0]), torch.zeros_like(kept.cells[0])
+        self.d_context = torch.zeros_like(kept.contexts[0])
+        self.d_weights = torch.zeros_like(kept.weights[0])  # from the next step, which reads them as its location
+        self.d_gates, self.d_attended = torch.zeros_like(kept.activations), torch.zeros_like(kept.attended)
+        self.d_beta = torch.zeros_like(kept.betas)
+        self.d_queries = torch.zeros_like(kept.queries)  # without the factor 2 v
+        self.layer = HiddenGradients(loop.layer)
+        # As (outputs, inputs): see _Steps.
+        self.recurrent = loop.recurrent.T.contiguous()
+        self.query = (loop.layer.score[:, None] * loop.query.T).to(loop.query.dtype)
+        if loop.filters is not None:
+            self.d_filters = torch.zeros_like(loop.filters)
 
     def run(self, *dtypes: torch.dtype) -> tuple[Tensor | None, ...]:
         before = self.loop.plan.attend_before
@@ -276,70 +250,54 @@ class _Gradients:
             self.d_hidden[:n] += self.out_hidden[t, :n]
             if before:
                 self.d_context[:n] = self._recur(t, n) + self.out_context[t, :n]
-                self._look(t, n, self.hiddens[t], self.weights[t])
+                self._look(t, n)
             else:
                 self.d_context[:n] += self.out_context[t, :n]
-                self._look(t, n, self.hiddens[t + 1], self.weights[t])
+                self._look(t, n)
                 self.d_context[:n] = self._recur(t, n)
         return self._collect(*dtypes)
 
     def _recur(self, t: int, n: int) -> Tensor:
         """Through the LSTM of step t; leaves d_hidden and d_cell of the step before and returns that of its context."""
-        input_gate, forget_gate, output_gate, candidate = self.activations[t, :n].chunk(4, dim=-1)
+        input_gate, forget_gate, output_gate, candidate = self.kept.activations[t, :n].chunk(4, dim=-1)
         d_input, d_forget, d_output, d_candidate = self.d_gates[t, :n].chunk(4, dim=-1)
-        squashed = self.cells[t + 1, :n].tanh()
+        squashed = self.kept.cells[t + 1, :n].tanh()
         d_hidden = self.d_hidden[:n]
         d_cell = torch.addcmul(self.d_cell[:n], d_hidden * output_gate, 1 - squashed * squashed)
         torch.mul(d_hidden * squashed, output_gate * (1 - output_gate), out=d_output)
         torch.mul(d_cell * candidate, input_gate * (1 - input_gate), out=d_input)
-        torch.mul(d_cell * self.cells[t, :n], forget_gate * (1 - forget_gate), out=d_forget)
+        torch.mul(d_cell * self.kept.cells[t, :n], forget_gate * (1 - forget_gate), out=d_forget)
         torch.mul(d_cell * input_gate, 1 - candidate * candidate, out=d_candidate)
         torch.mul(d_cell, forget_gate, out=self.d_cell[:n])
-        d_inputs = (self.d_gates[t, :n].to(self.loop.recurrent.dtype) @ self.loop.recurrent).to(self.d_hidden.dtype)
-        d_context, d_previous = d_inputs.split([self.contexts.shape[-1], self.hiddens.shape[-1]], dim=-1)
+        d_inputs = (self.d_gates[t, :n].to(self.recurrent.dtype) @ self.recurrent).to(self.d_hidden.dtype)
+        d_context, d_previous = d_inputs.split([self.kept.contexts.shape[-1], self.kept.hiddens.shape[-1]], dim=-1)
         self.d_hidden[:n] = d_previous
         return d_context
 
-    def _look(self, t: int, n: int, query: Tensor, previous: Tensor) -> None:
+    def _look(self, t: int, n: int) -> None:
         """Through the attention of step t; adds to d_hidden of its query and to d_weights of the step before."""
-        loop, weights, dtype = self.loop, self.weights[t + 1, :n], self.loop.plan.dtype
+        loop, weights, dtype = self.loop, self.kept.weights[t + 1, :n], self.loop.plan.dtype
         d_attended = self.d_context[:n]
         if loop.gate is not None:
-            beta = self.betas[t, :n]
-            d_beta = (d_attended * self.attended[t, :n]).sum(-1, keepdim=True) * beta * (1 - beta)
+            beta = self.kept.betas[t, :n]
+            d_beta = (d_attended * self.kept.attended[t, :n]).sum(-1, keepdim=True) * beta * (1 - beta)
             self.d_beta[t, :n] = d_beta
             self.d_hidden[:n] += d_beta * loop.gate
             d_attended = d_attended * beta
         self.d_attended[t, :n] = d_attended
         d_weights = torch.bmm(d_attended.to(dtype), loop.states[:n].transpose(1, 2)).to(weights.dtype)
         d_weights += self.out_weights[t, :n]
-        if loop.location is not None:
+        if loop.filters is not None:
             d_weights += self.d_weights[:n]
-        d_scores = (weights * (d_weights - (weights * d_weights).sum(-1, keepdim=True))).to(dtype)
+        d_scores = weights * (d_weights - (weights * d_weights).sum(-1, keepdim=True))
 
-        queries = loop.project(query[:n])
-        for block in loop.blocks(n, query.shape[1]):
-            taps = seen = None
-            if loop.filters is not None:
-                taps = loop.taps(previous[block])
-                seen = functional.linear(taps, loop.filters)  # (n, K, S, F)
-            hidden_layer = loop.hidden_layer(block, queries, seen)
-            rows = d_scores[block].flatten(0, 1)[:, None]  # (n K, 1, S)
-            self.d_score += torch.bmm(rows, hidden_layer.flatten(0, 1)).sum((0, 1))
-            # d_scores sigmoid' of every position and unit; the factor v is left to the end.
-            slope = torch.addcmul(hidden_layer, hidden_layer, hidden_layer, value=-1)
-            if loop.location is None:
-                self.d_queries[t, block] = torch.bmm(rows, slope.flatten(0, 1)).view(-1, *queries.shape[1:])
-            slope *= d_scores[block, ..., None]
-            self.d_keys[block] += slope[:, 0] if slope.shape[1] == 1 else slope.sum(1)
-            if loop.filters is not None and taps is not None and seen is not None:
-                self.d_queries[t, block] = slope.sum(2)
-                d_seen = slope @ self.located_score
-                self.d_location += seen.flatten(0, 2).T @ slope.flatten(0, 2)
-                self.d_filters += d_seen.flatten(0, 2).T @ taps.flatten(0, 2)
-                self.d_weights[block] = _overlap_add(d_seen @ loop.filters)
-        d_queries = self.d_queries[t, :n].to(dtype) * loop.score
-        self.d_hidden[:n] += (d_queries @ loop.query).to(self.d_hidden.dtype)
+        taps = loop.taps(self.kept.weights[t, :n])
+        d_queries, d_seen = self.layer.add(self.kept.queries[t, :n], loop.seen(taps), d_scores)
+        self.d_queries[t, :n] = d_queries
+        self.d_hidden[:n] += (d_queries.to(dtype) @ self.query).to(self.d_hidden.dtype)
+        if loop.filters is not None and taps is not None and d_seen is not None:
+            self.d_filters += d_seen.flatten(0, 2).T @ taps.flatten(0, 2)
+            self.d_weights[:n] = _overlap_add(d_seen @ loop.filters)
 
     def _collect(self, gates: torch.dtype, keys: torch.dtype, states: torch.dtype) -> tuple[Tensor | None, ...]:
         """What is summed over steps, as one product each."""
@@ -350,14 +308,14 @@ class _Gradients:
             """(steps * rows, M) and (steps * rows, N) to (M, N)."""
             return (left.flatten(0, -2).to(dtype).T @ right.flatten(0, -2).to(dtype)).to(left.dtype)
 
-        contexts = self.contexts[1:] if before else self.contexts[:-1]
-        queries = self.hiddens[:-1] if before else self.hiddens[1:]
-        d_recurrent = product(self.d_gates, torch.cat([contexts, self.hiddens[:-1]], dim=-1))
-        score = loop.score.to(self.d_keys.dtype)
-        d_query = 2 * score[:, None] * product(self.d_queries, queries)
+        contexts = self.kept.contexts[1:] if before else self.kept.contexts[:-1]
+        queries = self.kept.hiddens[:-1] if before else self.kept.hiddens[1:]
+        d_recurrent = product(self.d_gates, torch.cat([contexts, self.kept.hiddens[:-1]], dim=-1))
+        d_keys, d_score, d_location = self.layer.whole()
+        d_query = 2 * loop.layer.score[:, None] * product(self.d_queries, queries)
         steps_last = (1, 2, 0, 3)  # (B, K, T, ...)
         d_states = torch.bmm(
-            self.weights[1:].permute(steps_last).flatten(1, 2).to(dtype).transpose(1, 2),
+            self.kept.weights[1:].permute(steps_last).flatten(1, 2).to(dtype).transpose(1, 2),
             self.d_attended.permute(steps_last).flatten(1, 2).to(dtype),
         )
         d_gate = d_gate_bias = None
@@ -369,14 +327,14 @@ class _Gradients:
             self.d_gates.to(gates),
             self.d_hidden,
             self.d_cell,
-            (self.d_keys * score).to(keys),
+            d_keys.to(keys),
             d_states.to(states),
             None,
             None,
             d_recurrent,
             d_query,
-            2 * self.d_score,
-            None if loop.location is None else 2 * (self.d_location * score).T,
+            2 * d_score,
+            None if d_location is None else 2 * d_location.T,
             None if loop.filters is None else self.d_filters,
             d_gate,
             d_gate_bias,

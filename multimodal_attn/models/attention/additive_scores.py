@@ -1,0 +1,208 @@
+"""The scores of additive attention, ``v . tanh(k + q)``, without an array of all its hidden units.
+
+The hidden layer has B K S A numbers, and on a CPU making them bounds the whole decoder. ``plain_additive_scores`` is
+the definition. ``HiddenLayer`` makes them block by block, while they fit into the cache, and ``HiddenGradients`` anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+_BLOCK = 2**20
+"""Numbers of the hidden layer that are made at a time on a CPU: they stay in its caches (4 MiB), and are enough for all
+cores to share."""
+
+
+def plain_additive_scores(
+    doubled_keys: Tensor,
+    doubled_queries: Tensor,
+    score: Tensor,
+    features: Tensor | None = None,
+    projection: Tensor | None = None,
+) -> Tensor:
+    """``v . tanh(k + q + U f)`` from 2k, 2q, f and 2U.
+
+    ``tanh(x) = 2 sigmoid(2x) - 1``: the doubling is done once per memory, and a sigmoid takes a ninth of the time of a
+    tanh on a CPU.
+
+    Shapes:
+        doubled_keys: (B, S, A). doubled_queries: (B, K, A). score: (A,), v. features: (B, K, S, F) what the mechanism
+        knows of each position, with projection (F, A), doubled; or neither. Returns (B, K, S).
+    """
+    hidden = doubled_keys[:, None] + doubled_queries[:, :, None]
+    if features is not None and projection is not None:
+        hidden = hidden + features @ projection
+    # The sum of v matters to what is no softmax: sigmoids see where the scores lie, not only their differences.
+    return hidden.sigmoid_() @ (2 * score) - score.sum()
+
+
+def additive_scores(
+    doubled_keys: Tensor,
+    doubled_queries: Tensor,
+    score: Tensor,
+    features: Tensor | None = None,
+    projection: Tensor | None = None,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """As ``plain_additive_scores``: by it where a gradient is wanted, else block by block (a CPU: in float32 at least).
+
+    Args:
+        mask: (B, S) False where scores do not matter: on a CPU, none is made behind the last True of a block.
+    """
+    if torch.is_grad_enabled():
+        return plain_additive_scores(doubled_keys, doubled_queries, score, features, projection)
+    with torch.autocast(doubled_keys.device.type, enabled=False):
+        layer = HiddenLayer(doubled_keys, 2 * score, projection, None if mask is None else last_real(mask))
+        scores = layer.keys.new_zeros(*doubled_queries.shape[:2], doubled_keys.shape[1])
+        layer.scores(doubled_queries, features, scores)
+        return scores - score.sum()
+
+
+def last_real(mask: Tensor) -> list[int] | None:
+    """How many positions each row has up to its last True; None on a GPU, which would have to wait for the answer.
+
+    Shapes:
+        mask: (B, S).
+    """
+    if mask.is_cuda:
+        return None
+    positions = torch.arange(1, mask.shape[1] + 1, device=mask.device)
+    lengths: list[int] = (mask * positions).amax(1).tolist()
+    return lengths
+
+
+class Block(NamedTuple):
+    """Some rows of some sources, and how many of their positions matter."""
+
+    sources: slice
+    rows: slice
+    size: int
+
+
+class HiddenLayer:
+    """The hidden layer of some memories, one block at a time.
+
+    Args:
+        keys: (B, S, A), doubled.
+        score: (A,) 2 v.
+        projection: (F, A), doubled, or None.
+        lengths: of the B sources, how many positions matter; None for all.
+    """
+
+    def __init__(self, keys: Tensor, score: Tensor, projection: Tensor | None, lengths: list[int] | None) -> None:
+        # In the cache of a CPU, arithmetic in bf16 takes longer than in fp32.
+        low = keys.dtype in (torch.bfloat16, torch.float16) and not keys.is_cuda
+        dtype = torch.float32 if low else keys.dtype
+        self.keys, self.score = keys.to(dtype), score.to(dtype)
+        self.projection = None if projection is None else projection.to(dtype)
+        self.lengths = [keys.shape[1]] * len(keys) if lengths is None else lengths
+        self.buffer = keys.new_empty(0, dtype=dtype)
+
+    def blocks(self, sources: int, rows: int) -> Iterator[Block]:
+        """Covers the rows of the first sources: many sources in a block, or some rows of one."""
+        _, size, width = self.keys.shape
+        if self.keys.is_cuda:
+            yield Block(slice(0, sources), slice(0, rows), size)
+            return
+        first = 0
+        while first < sources:
+            longest = max(1, self.lengths[first])
+            rows_at_once = max(1, min(rows, _BLOCK // (longest * width)))
+            last = first + 1
+            while last < sources and rows_at_once == rows:
+                longer = max(longest, self.lengths[last])
+                if (last + 1 - first) * rows * longer * width > _BLOCK:
+                    break
+                longest, last = longer, last + 1
+            for row in range(0, rows, rows_at_once):
+                yield Block(slice(first, last), slice(row, min(row + rows_at_once, rows)), longest)
+            first = last
+
+    def make(self, block: Block, queries: Tensor, features: Tensor | None) -> Tensor:
+        """``sigmoid(2 (keys + queries + projected))`` of a block, (n, k, size, A), until the next call.
+
+        Shapes:
+            queries: (B, K, A), doubled. features: (B, K, S, F) or None.
+        """
+        sources, rows, size = block
+        keys, chosen = self.keys[sources, None, :size], queries[sources, rows, None]
+        shape = (len(keys), chosen.shape[1], size, keys.shape[-1])
+        number = shape[0] * shape[1] * shape[2] * shape[3]
+        if self.buffer.numel() < number:
+            self.buffer = self.buffer.new_empty(number)
+        hidden = self.buffer[:number].view(shape)
+        torch.add(keys, chosen, out=hidden)
+        if features is not None and self.projection is not None:
+            known = features[sources, rows, :size].to(hidden.dtype).reshape(-1, features.shape[-1])
+            hidden.view(-1, shape[-1]).addmm_(known, self.projection)
+        return hidden.sigmoid_()
+
+    def scores(self, queries: Tensor, features: Tensor | None, out: Tensor) -> None:
+        """Writes ``2 v . sigmoid(...)`` of the first n sources; what does not matter stays as it was.
+
+        Shapes:
+            queries: (n, K, A), doubled. features: (n, K, S, F) or None. out: (n, K, S).
+        """
+        queries = queries.to(self.keys.dtype)
+        for block in self.blocks(*queries.shape[:2]):
+            hidden = self.make(block, queries, features)
+            # (1, A) by (A, rows): a matrix library takes twice as long for the same as a matrix by a vector.
+            scores = torch.mm(self.score[None], hidden.view(-1, hidden.shape[-1]).T)
+            out[block.sources, block.rows, : block.size] = scores.view(hidden.shape[:-1])
+
+
+class HiddenGradients:
+    """Adds up what the scores of one step after another give to keys, v and projection.
+
+    Attributes:
+        keys: (B, S, A), of the doubled keys, without the factor 2 v.
+        score: (A,), of 2 v.
+        projection: (F, A), of the doubled projection, without the factor 2 v; or None.
+    """
+
+    def __init__(self, layer: HiddenLayer) -> None:
+        self.layer = layer
+        self.keys, self.score = torch.zeros_like(layer.keys), torch.zeros_like(layer.score)
+        self.projection = self.back = None  # the second (A, F), from hidden units to features
+        if layer.projection is not None:
+            self.projection = torch.zeros_like(layer.projection)
+            self.back = (layer.projection * layer.score).T.contiguous()
+
+    def add(self, queries: Tensor, features: Tensor | None, d_scores: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Those of one step; returns the gradients of its queries, without the factor 2 v, and of its features.
+
+        Shapes:
+            queries: (n, K, A). features: (n, K, S, F) or None. d_scores: (n, K, S), 0 where scores do not matter.
+        """
+        layer = self.layer
+        queries, d_scores = queries.to(layer.keys.dtype), d_scores.to(layer.keys.dtype)
+        d_queries = torch.empty_like(queries)
+        d_features = None if features is None else features.new_zeros(features.shape, dtype=layer.keys.dtype)
+        for block in layer.blocks(*queries.shape[:2]):
+            sources, rows, size = block
+            hidden = layer.make(block, queries, features)
+            flat = hidden.view(-1, hidden.shape[-1])
+            given = d_scores[sources, rows, :size].contiguous()
+            self.score += torch.mm(given.view(1, -1), flat)[0]
+            # d_scores sigmoid' in place of the hidden units.
+            spread = given[..., None].expand_as(hidden)
+            torch.ops.aten.sigmoid_backward.grad_input(spread, hidden, grad_input=hidden)
+            self.keys[sources, :size] += hidden[:, 0] if hidden.shape[1] == 1 else hidden.sum(1)
+            torch.sum(hidden, 2, out=d_queries[sources, rows])
+            if features is not None:
+                assert d_features is not None
+                assert self.projection is not None
+                assert self.back is not None
+                known = features[sources, rows, :size].to(hidden.dtype).reshape(-1, features.shape[-1])
+                self.projection += known.T @ flat
+                d_features[sources, rows, :size] = (flat @ self.back).view(*given.shape, -1)
+        return d_queries, d_features
+
+    def whole(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Those of the doubled keys, of 2 v and of the doubled projection."""
+        projection = None if self.projection is None else self.projection * self.layer.score
+        return self.keys * self.layer.score, self.score, projection
