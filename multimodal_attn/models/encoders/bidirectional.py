@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+_LEAST_SAVED = 0.1
+"""Share of the positions that must be padding for sources to leave at the end of their own: each time costs a call."""
 
 
 class BidirectionalLSTM(nn.Module):
     """Two LSTMs, the second over each row reversed within its own length.
 
-    ``pack_padded_sequence`` gives the same result, but its backward takes seven times as long on a CPU.
+    ``pack_padded_sequence`` gives the same result, but its backward takes seven times as long on a CPU. Where lengths
+    differ much, sources leave in quarters of the batch as they end; a GPU goes through the padding.
 
     Args:
         input_dim: width of the input.
@@ -29,6 +34,44 @@ class BidirectionalLSTM(nn.Module):
         # Position s of a row of length n takes from n - 1 - s; padding stays where it is.
         reverse = torch.where(positions < lengths[:, None], lengths[:, None] - 1 - positions, positions)
         rows = torch.arange(len(x), device=x.device)[:, None]
-        ahead, _ = self.forwards(x)
-        behind, _ = self.backwards(x[rows, reverse])
+        spans = [(0, x.shape[1], len(x))]
+        if not x.is_cuda:
+            order = lengths.argsort(descending=True, stable=True)
+            spans = leave_in_quarters(lengths[order].tolist(), x.shape[1])
+        if len(spans) == 1:
+            ahead, behind = self.forwards(x)[0], self.backwards(x[rows, reverse])[0]
+        else:
+            back = order.argsort()
+            ahead = _run(self.forwards, x[order], spans)[back]
+            behind = _run(self.backwards, x[order[:, None], reverse[order]], spans)[back]
         return torch.cat([ahead, behind[rows, reverse]], dim=-1)
+
+
+def leave_in_quarters(lengths: list[int], size: int) -> list[tuple[int, int, int]]:
+    """Spans of positions with the number of sources that go through them: (start, end, sources).
+
+    Args:
+        lengths: of the sources, the longest first.
+        size: of the padded batch.
+    """
+    quarter = -(-len(lengths) // 4)
+    spans, start = [], 0
+    for sources in range(len(lengths), 0, -quarter):
+        # The longest of those that leave next.
+        end = size if sources <= quarter else lengths[max(0, sources - quarter)]
+        if end > start:
+            spans.append((start, end, sources))
+            start = end
+    saved = sum((end - start) * (len(lengths) - sources) for start, end, sources in spans)
+    return spans if saved >= _LEAST_SAVED * size * len(lengths) else [(0, size, len(lengths))]
+
+
+def _run(lstm: nn.LSTM, x: Tensor, spans: list[tuple[int, int, int]]) -> Tensor:
+    """The LSTM's output, zeros where a source has left."""
+    outputs, state = [], None
+    for start, end, sources in spans:
+        if state is not None:
+            state = (state[0][:, :sources].contiguous(), state[1][:, :sources].contiguous())
+        output, state = lstm(x[:sources, start:end], state)
+        outputs.append(functional.pad(output, (0, 0, 0, 0, 0, len(x) - sources)))
+    return torch.cat(outputs, dim=1)
