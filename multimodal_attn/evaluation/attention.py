@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from multimodal_attn.evaluation.grounding import Grounding, centre_prior, ground, hit_cells
+from multimodal_attn.evaluation.grounding import centre_prior, ground, hit_cells
 from multimodal_attn.evaluation.shape import effective_cells, relative_entropy, text_shape
 from multimodal_attn.evaluation.timing import onset_times
 from multimodal_attn.evaluation.transcripts import align_words
@@ -34,7 +34,8 @@ class AttentionScores:
 
     def reset(self) -> None:
         """Forgets all examples."""
-        self._grounded: dict[str, list[Grounding]] = {"": [], "_next": [], "_uniform": [], "_centre": []}
+        # (3, words) of each text: the measures of Grounding.
+        self._grounded: dict[str, list[np.ndarray]] = {"": [], "_next": [], "_uniform": [], "_centre": []}
         self._late: dict[str, list[float]] = {}  # milliseconds of each word: onset, offset, onset_peak, ..., ctc_onset
         self._compared: list[np.ndarray] = []  # (2,) relative entropy and largest weight of each token
         self._written: list[np.ndarray] = []
@@ -75,17 +76,20 @@ class AttentionScores:
         tokens = _mean_head(weights)
         self._compared.extend(_sharpness(tokens))
         following = tokens if ending is None else np.concatenate([tokens, _mean_head(ending[None])])
-        uniform, centre = np.full(grid.rows * grid.columns, 1 / (grid.rows * grid.columns)), centre_prior(grid)
-        for word, boxes in target.boxes.items():
-            if not boxes or word >= len(spans):  # a caption that was cut off lacks its last words
-                continue
-            first, stop = spans[word]
-            cells = hit_cells(grid, boxes)
-            self._grounded[""].append(ground(tokens[first:stop].mean(0), cells))
-            self._grounded["_uniform"].append(ground(uniform, cells))
-            self._grounded["_centre"].append(ground(centre, cells))
-            if stop < len(following):
-                self._grounded["_next"].append(ground(following[stop], cells))
+        words = [(*spans[word], boxes) for word, boxes in target.boxes.items() if boxes and word < len(spans)]
+        if not words:  # or a caption that was cut off lacks the last ones
+            return
+        cells = np.stack([hit_cells(grid, boxes) for *_, boxes in words])
+        own = np.stack([tokens[first:stop].mean(0) for first, stop, _ in words])
+        followed = [index for index, (_, stop, _) in enumerate(words) if stop < len(following)]
+        uniform = np.full(cells.shape[1], 1 / cells.shape[1])
+        for kind, maps, right in (
+            ("", own, cells),
+            ("_uniform", uniform, cells),
+            ("_centre", centre_prior(grid), cells),
+            ("_next", following[[words[index][1] for index in followed]], cells[followed]),
+        ):
+            self._grounded[kind].append(np.stack(ground(maps, right)))
 
     def update_times(
         self,
@@ -156,17 +160,17 @@ class AttentionScores:
         """The measures named above, as a flat dictionary; empty before the first example."""
         scores: dict[str, float] = {}
         if self._grounded[""]:
-            means = {kind: Grounding(*np.mean(found, axis=0)) for kind, found in self._grounded.items() if found}
-            uniform = means["_uniform"]
-            for kind, mean in means.items():
+            joined = {kind: np.concatenate(found, axis=1) for kind, found in self._grounded.items()}
+            means: dict[str, list[float]] = {k: words.mean(1).tolist() for k, words in joined.items() if words.size}
+            for kind, (hit, mass, iou) in means.items():
                 # The first of these had its name before there were others.
-                scores[f"pointing{kind}" if kind in ("_uniform", "_centre") else f"pointing_accuracy{kind}"] = mean.hit
+                scores[f"pointing{kind}" if kind in ("_uniform", "_centre") else f"pointing_accuracy{kind}"] = hit
                 if kind == "_uniform":
-                    scores["box_mass_uniform"] = mean.mass
+                    scores["box_mass_uniform"] = mass
                 else:
-                    scores[f"box_mass_gain{kind}"] = mean.mass - uniform.mass
-                scores[f"box_iou{kind}"] = mean.iou
-            scores["pointing_num_words"] = float(len(self._grounded[""]))
+                    scores[f"box_mass_gain{kind}"] = mass - means["_uniform"][1]
+                scores[f"box_iou{kind}"] = iou
+            scores["pointing_num_words"] = float(joined[""].shape[1])
         for name, values in self._late.items():
             late = np.array(values)
             if name.endswith("_even"):

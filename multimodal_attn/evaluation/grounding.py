@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,32 +13,34 @@ _CENTRE_SIGMA = 0.25  # width of the centre prior, in sides of the picture
 
 
 class Grounding(NamedTuple):
-    """What one map is worth; each is in [0, 1].
+    """What maps are worth; each is in [0, 1].
 
     Attributes:
-        hit: 1 if the cell of most weight points at a box; the share that does where several have the most weight.
-        mass: the weight on all cells that point at a box.
-        iou: of these cells and of the cells with at least half of the largest weight: both over either.
+        hit: (...) 1 if the cell of most weight points at a box; the share that does where several have the most weight.
+        mass: (...) the weight on all cells that point at a box.
+        iou: (...) of these cells and of the cells with at least half of the largest weight: both over either.
     """
 
-    hit: float
-    mass: float
-    iou: float
+    hit: np.ndarray
+    mass: np.ndarray
+    iou: np.ndarray
 
 
 def ground(weights: np.ndarray, cells: np.ndarray) -> Grounding:
-    """Compares a map with the cells that are right, as ``hit_cells`` gives them.
+    """Compares each map with the cells that are right for it, as ``hit_cells`` gives them.
 
     The threshold of the overlap is half of the map's maximum, fixed in advance: choosing the best threshold for each
     map would be choosing by the truth.
 
     Shapes:
-        weights: (S,) of one word. cells: (S,) bool.
+        weights: (..., S) of some words, or (S,) of all of them. cells: (..., S) bool.
     """
     weights = np.nan_to_num(weights).astype(np.float64)
-    bright = weights >= 0.5 * weights.max()
-    overlap = (bright & cells).sum() / (bright | cells).sum()
-    return Grounding(float(cells[peaks(weights)].mean()), float(weights[cells].sum()), float(overlap))
+    bright = weights >= 0.5 * weights.max(axis=-1, keepdims=True)
+    overlap = (bright & cells).sum(-1) / (bright | cells).sum(-1)
+    tops = peaks(weights)
+    hit = (tops & cells).sum(-1) / tops.sum(-1)
+    return Grounding(hit, (weights * cells).sum(-1), overlap)
 
 
 def hit_cells(grid: Grid, boxes: tuple[Box, ...]) -> np.ndarray:
@@ -89,13 +92,14 @@ def peaks(weights: np.ndarray) -> np.ndarray:
     return weights >= weights.max(axis=-1, keepdims=True) * (1 - 1e-5)
 
 
+@cache
 def centre_prior(grid: Grid) -> np.ndarray:
     """A map that needs no model: a Gaussian around the middle of the picture, a quarter of its side wide.
 
     Its cells of most weight are the middle one; the two or four around the middle where the grid has an even side.
 
     Shapes:
-        Returns (S,), summing to 1.
+        Returns (S,), summing to 1; always the same array for a grid.
     """
     down = ((np.arange(grid.rows) + 0.5) / grid.rows - 0.5) / _CENTRE_SIGMA
     across = ((np.arange(grid.columns) + 0.5) / grid.columns - 0.5) / _CENTRE_SIGMA
