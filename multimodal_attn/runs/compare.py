@@ -121,14 +121,22 @@ def differing_keys(runs: Sequence[EvaluatedRun]) -> list[str]:
 
 
 def labels(runs: Sequence[EvaluatedRun]) -> list[str]:
-    """A short name for each run: the classes that set it apart, or else single values, or else its folder."""
+    """A short name for each run: the classes that set it apart, what else does among those alike, or its folder."""
     keys = differing_keys(runs)
-    parts = [key for key in keys if key.endswith("_target_")] or keys
-    names = [", ".join(_named(key, run.config[key]) for key in parts if key in run.config) for run in runs]
-    return [
-        name if name and names.count(name) == 1 else f"{name} ({run.folder.name})".strip()
-        for name, run in zip(names, runs, strict=True)
-    ]
+    names = _names(runs, [key for key in keys if key.endswith("_target_")] or keys)
+    for name in [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        places = [place for place, other in enumerate(names) if other == name]
+        alike = [runs[place] for place in places]
+        details = _names(alike, differing_keys(alike))
+        for place, run, detail in zip(places, alike, details, strict=True):
+            detail = detail if detail and details.count(detail) == 1 else f"({run.folder.name})"
+            names[place] = f"{name}, {detail}" if name else detail
+    return names
+
+
+def _names(runs: Sequence[EvaluatedRun], keys: Sequence[str]) -> list[str]:
+    """The values of some keys in words; of texts the value alone."""
+    return [", ".join(_named(key, run.config[key]) for key in keys if key in run.config) for run in runs]
 
 
 def tabulate(runs: Sequence[EvaluatedRun]) -> tuple[list[str], list[list[str]]]:
@@ -162,7 +170,7 @@ def _short(value: Any) -> str:
 
 
 def _named(key: str, value: Any) -> str:
-    return _short(value) if key.endswith("_target_") else f"{key}={_short(value)}"
+    return _short(value) if isinstance(value, str) else f"{key.rpartition('.')[2]}={_short(value)}"
 
 
 def _number(value: Any) -> str:

@@ -56,6 +56,14 @@ def test_runs_with_one_configuration_are_told_apart_by_their_folder(tmp_path: Pa
     assert labels(find_runs([tmp_path], "val")) == ["(a)", "(b)"]
 
 
+def test_runs_of_one_class_are_told_apart_by_what_differs_among_them(tmp_path: Path) -> None:
+    for name, target, seed in (("a", ADDITIVE, 0), ("b", ADDITIVE, 1), ("c", DOT, 2)):
+        write_run(tmp_path / name, target, seed)
+    assert labels(find_runs([tmp_path], "val")) == [
+        *("AdditiveAttention, seed=0", "AdditiveAttention, seed=1", "DotAttention")
+    ]
+
+
 def test_a_single_value_that_differs_is_the_name(tmp_path: Path) -> None:
     for seed in (3, 5):
         write_run(tmp_path / str(seed), seed=seed)

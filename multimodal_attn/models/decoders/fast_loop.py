@@ -167,7 +167,8 @@ class _Loop(torch.autograd.Function):
         keys, states, *others = ctx.saved_tensors
         kept, parameters = _Kept(*others[: len(_Kept._fields)]), LoopWeights(*others[len(_Kept._fields) :])
         loop = _Steps(ctx.plan, keys, states, parameters, ctx.lengths)
-        return _Gradients(loop, kept, grads).run(*ctx.dtypes)
+        # What holds still, such as the memory of a frozen encoder, wants no gradient.
+        return _Gradients(loop, kept, grads, wants_states=ctx.needs_input_grad[5]).run(*ctx.dtypes)
 
 
 class _Steps:
@@ -226,8 +227,8 @@ class _Steps:
 class _Gradients:
     """Runs the loop backwards. ``d_x`` is the gradient of the loss in x."""
 
-    def __init__(self, loop: _Steps, kept: _Kept, grads: tuple[Tensor, ...]) -> None:
-        self.loop, self.kept = loop, kept
+    def __init__(self, loop: _Steps, kept: _Kept, grads: tuple[Tensor, ...], wants_states: bool) -> None:
+        self.loop, self.kept, self.wants_states = loop, kept, wants_states
         self.out_hidden, self.out_context, self.out_weights = grads
         self.d_hidden, self.d_cell = torch.zeros_like(kept.hiddens[0]), torch.zeros_like(kept.cells[0])
         self.d_context = torch.zeros_like(kept.contexts[0])
@@ -313,12 +314,13 @@ class _Gradients:
         d_recurrent = product(self.d_gates, torch.cat([contexts, self.kept.hiddens[:-1]], dim=-1))
         d_keys, d_score, d_location = self.layer.whole()
         d_query = 2 * loop.layer.score[:, None] * product(self.d_queries, queries)
-        steps_last = (1, 2, 0, 3)  # (B, K, T, ...)
-        d_states = torch.bmm(
-            self.kept.weights[1:].permute(steps_last).flatten(1, 2).to(dtype).transpose(1, 2),
-            self.d_attended.permute(steps_last).flatten(1, 2).to(dtype),
-        )
-        d_gate = d_gate_bias = None
+        d_states = d_gate = d_gate_bias = None
+        if self.wants_states:
+            rows_together = (1, 2, 0, 3)  # (B, K, T, ...)
+            d_states = torch.bmm(
+                self.kept.weights[1:].permute(rows_together).flatten(1, 2).to(dtype).transpose(1, 2),
+                self.d_attended.permute(rows_together).flatten(1, 2).to(dtype),
+            ).to(states)
         if loop.gate is not None:
             d_gate = product(self.d_beta, queries)[0]
             d_gate_bias = self.d_beta.sum().view(1)
@@ -328,7 +330,7 @@ class _Gradients:
             self.d_hidden,
             self.d_cell,
             d_keys.to(keys),
-            d_states.to(states),
+            d_states,
             None,
             None,
             d_recurrent,

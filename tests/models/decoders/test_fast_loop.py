@@ -78,6 +78,20 @@ def test_equals_the_plain_loop(attention: str, style: str, rows: int, positions:
         torch.testing.assert_close(gradients[name], gradient, msg=lambda text, name=name: f"{name}: {text}")
 
 
+def test_a_memory_that_wants_no_gradient_changes_no_other() -> None:
+    decoder = make("additive", "show_attend_tell")
+    gradients = []
+    for wanted in (True, False):
+        tokens, mask, memory = inputs(2, 8, seed=0)
+        memory.states.requires_grad_(wanted)
+        decoder.zero_grad()
+        objective(decoder(tokens, mask, memory)).backward()
+        assert (memory.states.grad is not None) == wanted
+        gradients.append([parameter.grad for parameter in decoder.parameters()])
+    for found, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(found, expected)
+
+
 def test_bfloat16_stays_near_the_plain_loop() -> None:
     torch.manual_seed(0)
     decoder = make("location", "show_attend_tell").float()
