@@ -421,6 +421,12 @@ def test_interrupted_validation_is_done_again(hook: str, tmp_path: Path, monkeyp
     assert values(broken, "val/cider_d")[-2:] == values(whole, "val/cider_d")
 
 
+def test_max_steps_ends_a_run_before_its_first_validation(tmp_path: Path) -> None:
+    run(tmp_path / "run", *SHAPES, "trainer.max_steps=3")  # of eight in an epoch
+    assert [file.name for file in (tmp_path / "run" / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert values(tmp_path / "run", "val/cider_d") == []
+
+
 def interrupt(*arguments: object) -> None:
     raise KeyboardInterrupt
 
