@@ -1,11 +1,12 @@
 """Word error rate by the length of the utterance, up to ten times what the runs were trained on.
 
-    python benchmarks/long_utterances.py RUN [RUN ...] [--digits 3 7 20 70] [--strings 40] [--figure FILE] [--json FILE]
+    python benchmarks/long_utterances.py RUN [RUN ...] [--digits 3 7 20 70] [--ctc-weight 0 0.3] [--figure FILE]
 
 Each RUN is the folder of a training with data=digits. For every number of digits it decodes, with a beam and in one
 piece, as many strings made on the fly from the recordings of --split: the same strings for runs with the same data.
 Chorowski et al. 2015, who strung utterances together, found attention by content alone to fail on strings much longer
-than those of the training, and attention that knows where it was to hold longer; hence loops and deletions below.
+than those of the training, and attention that knows where it was to hold longer; hence loops and deletions below. With
+CTC in the beam, a text must also fit to the sounds in their order.
 """
 
 from __future__ import annotations
@@ -42,14 +43,19 @@ def load_digits_run(path: Path, root: Path | None) -> Run:
     return run
 
 
-def measure(run: Run, split: str, digits: int, strings: int, width: int, batch_size: int) -> dict[str, float]:
+def measure(
+    run: Run, split: str, digits: int, strings: int, width: int, ctc_weight: float, batch_size: int
+) -> dict[str, float]:
     """Error rates of ``strings`` strings of so many digits, and how many texts look wrong."""
     make = build(run.config.data.module.dataset)
     source = make(split=split, min_digits=digits, max_digits=digits, num_examples=strings)
     limits = run.config.search
     # A limit that was meant for the training's lengths would be what is measured.
     search = BeamSearch(
-        width, max_length=max(limits.max_length, LONGEST_DIGIT * digits), max_length_ratio=limits.max_length_ratio
+        width,
+        ctc_weight=ctc_weight,
+        max_length=max(limits.max_length, LONGEST_DIGIT * digits),
+        max_length_ratio=limits.max_length_ratio,
     )
     records: list[AttentionRecord] = []
     for first in range(0, strings, batch_size):
@@ -107,6 +113,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--split", default="val", choices=("train", "val", "test"), help="whose recordings")
     parser.add_argument("--root", type=Path, help="of the digits, in place of the runs' own data.root")
     parser.add_argument("--width", type=int, default=5, help="of the beam")
+    parser.add_argument(
+        "--ctc-weight", type=float, nargs="+", default=[0.0], help="of CTC in the beam, for runs trained with it"
+    )
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--figure", type=Path, default=Path("long_utterances.png"))
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
@@ -126,10 +135,14 @@ def main(arguments: list[str] | None = None) -> None:
     for path in options.runs:
         run = load_digits_run(path, options.root)
         trained.append((run.config.data.min_digits, run.config.data.max_digits))
-        rows = results[str(path)] = []
-        for digits in options.digits:
-            rows.append(measure(run, options.split, digits, options.strings, options.width, options.batch_size))
-            print(f"{path}: {digits} digits, word error rate {100 * rows[-1]['wer']:.1f} %", flush=True)
+        for weight in options.ctc_weight:
+            name = f"{path}, CTC {weight}" if weight else str(path)
+            rows = results[name] = []
+            for digits in options.digits:
+                rows.append(
+                    measure(run, options.split, digits, options.strings, options.width, weight, options.batch_size)
+                )
+                print(f"{name}: {digits} digits, word error rate {100 * rows[-1]['wer']:.1f} %", flush=True)
     print(table(results))
     draw(results, (min(low for low, _ in trained), max(high for _, high in trained)), options.figure)
     print(options.figure)

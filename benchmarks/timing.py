@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +18,6 @@ import torch
 from omegaconf import DictConfig
 
 from multimodal_attn.runs.products import choose_products
-from multimodal_attn.training.callbacks.step_cost import peak_memory_mb
 
 CONF = str(Path(__file__).parents[1] / "conf")
 
@@ -47,16 +49,20 @@ def ceiling(device: str, dtype: torch.dtype = torch.float32, size: int = 2048) -
 
 
 def interleave(variants: dict[str, Callable[[], Any]], rounds: int, device: str) -> dict[str, dict[str, float]]:
-    """Runs every variant once to warm up, then all of them in turn, so that other load falls on all alike.
+    """Runs every variant once to warm up, once for its memory, then all of them in turn, so that other load falls on
+    all alike.
 
     Ours multiply matrices as train.py and evaluate.py do, those that are named "naive" as torch does by itself.
 
     Returns:
-        for each variant the median and minimum of wall time and the median of CPU time, in milliseconds.
+        for each variant the median and minimum of wall time and the median of CPU time, in milliseconds, and the peak
+        of its memory.
     """
+    peaks = {}
     for name, variant in variants.items():
         _set_products(name)
         variant()
+        peaks[name] = peak_above(variant, device)
     walls: dict[str, list[float]] = {name: [] for name in variants}
     cpus: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(rounds):
@@ -71,9 +77,35 @@ def interleave(variants: dict[str, Callable[[], Any]], rounds: int, device: str)
             "median_ms": 1000 * median(walls[name]),
             "minimum_ms": 1000 * min(walls[name]),
             "cpu_ms": 1000 * median(cpus[name]),
+            "peak_mb": peaks[name],
         }
         for name in variants
     }
+
+
+def peak_above(run: Callable[[], Any], device: str) -> float:
+    """MB that a call takes at its peak above what is held before it; nan where the system does not tell."""
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
+        held = torch.cuda.memory_allocated()
+        run()
+        return (torch.cuda.max_memory_allocated() - held) / 2**20
+    try:
+        ctypes.CDLL(None).malloc_trim(0)  # what earlier calls freed would hide what this one takes
+        Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to what is resident now
+    except (AttributeError, OSError):
+        return math.nan
+    held_mb = _resident_mb("VmRSS")
+    run()
+    return _resident_mb("VmHWM") - held_mb
+
+
+def _resident_mb(name: str) -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) / 1024
+    return math.nan
 
 
 def report(
@@ -85,16 +117,15 @@ def report(
     threads = torch.get_num_threads()
     print(f"{title}; torch {torch.__version__}, {options.device}, {threads} threads, {options.rounds} rounds")
     print(f"{multiply_adds / 1e9:.1f} G multiply-adds; one large fp32 product makes {peak / 1e9:.0f} G/s")
-    print(f"| variant | median ms | minimum ms | CPU ms | ratio to {naive} | share of the fp32 ceiling |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print(f"| variant | median ms | minimum ms | CPU ms | ratio to {naive} | share of the fp32 ceiling | peak MB |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     for name, result in results.items():
         result["ratio"] = results[naive]["median_ms"] / result["median_ms"]
         result["share_of_ceiling"] = multiply_adds / peak / (result["median_ms"] / 1000)
         print(
             f"| {name} | {result['median_ms']:.0f} | {result['minimum_ms']:.0f} | {result['cpu_ms']:.0f}"
-            f" | {result['ratio']:.2f} | {result['share_of_ceiling']:.2f} |"
+            f" | {result['ratio']:.2f} | {result['share_of_ceiling']:.2f} | {result['peak_mb']:.0f} |"
         )
-    print(f"peak resident memory of the process: {peak_memory_mb(options.device):.0f} MB")
     if options.json:
         options.json.write_text(json.dumps({"title": title, "results": results}, indent=2))
 
