@@ -4,8 +4,8 @@ r"""What each part of the speech recipe is worth: one table over attention, CTC,
         [--seeds 0 1] [--only NAME ...]
 
 Each variant changes one thing in the recipe; OUT/VARIANT/seed_N holds its runs, and what is there is not trained again.
-A run counts as diagonal when the median onset error of its attention is less than half of that of words spread evenly
-over the recording. Minutes are those of the whole training; several trainings side by side make them longer.
+A run counts as diagonal when the diagonality of its attention (docs/measures.md) is above 0.9. Minutes are those of the
+whole training; several trainings side by side make them longer.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from seeds import run_seed
 
+DIAGONAL = 0.9
 NO_MASKS = ["encoder.front_end.num_time_masks=0", "encoder.front_end.num_mel_masks=0"]
 VARIANTS: dict[str, list[str]] = {
     "recipe": [],
@@ -47,7 +48,7 @@ def main() -> None:
         errors = [100 * row["wer"] for row in rows]
         # Without a word that was recognised there is no onset.
         onsets = [row["onset_error_ms"] for row in rows if row.get("onset_error_ms") is not None]
-        diagonal = sum((row.get("onset_error_ms") or math.inf) < row.get("onset_even_ms", 0) / 2 for row in rows)
+        diagonal = sum((row.get("attention_diagonality") or 0.0) > DIAGONAL for row in rows)
         print(
             f"| {name} | {statistics.mean(errors):.1f} % | {min(errors):.1f} to {max(errors):.1f} |"
             f" {statistics.mean(onsets) if onsets else math.nan:.0f} ms | {diagonal} of {len(rows)} |"
