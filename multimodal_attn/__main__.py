@@ -11,9 +11,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Parses the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m multimodal_attn", description="Uses trained runs.")
     commands = parser.add_subparsers(dest="command", required=True)
-    predict = commands.add_parser("predict", help="caption photos or transcribe recordings")
+    predict = commands.add_parser("predict", help="caption photos, transcribe recordings or translate texts")
     predict.add_argument("run", type=Path, help="folder of a trained run, or a checkpoint file")
-    predict.add_argument("files", nargs="+", type=Path, help="photos or recordings, or folders of them")
+    predict.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        help="photos, recordings or text files with a sentence a line; or folders of them",
+    )
     predict.add_argument("--width", type=int, default=5, help="of the beam (default: 5)")
     predict.add_argument("--page", action="store_true", help="write the attention page")
     predict.add_argument("--page-path", type=Path, default=Path("predictions.html"), help="default: predictions.html")
@@ -117,7 +122,7 @@ def _predict(run: Path, files: list[Path], width: int, page: Path | None) -> int
     if rank > 0:  # the first process tells
         return 0
     if num_skipped:
-        print(f"{done} files read, {num_skipped} skipped", file=sys.stderr)
+        print(f"{done} {predictor.reads} read, {num_skipped} skipped", file=sys.stderr)
     if records and page is not None:
         print(f"attention page: {write_page(records, page, f'predictions of {run.name}', None)}")
     return 0 if done else 1

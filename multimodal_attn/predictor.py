@@ -1,15 +1,16 @@
-"""Captions photos and transcribes recordings with a trained run."""
+"""Captions photos, transcribes recordings and translates texts with a trained run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from multimodal_attn.data import audio, images
+from multimodal_attn.data.text import read_lines, single_spaces
 from multimodal_attn.inspection.decode import decode_examples
 from multimodal_attn.inspection.record import AttentionRecord
-from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.runs.checkpoint import Run
 from multimodal_attn.runs.checkpoint import load as load_run
 from multimodal_attn.runs.processes import own_device
@@ -17,9 +18,11 @@ from multimodal_attn.search import BeamSearch
 from multimodal_attn.training.gather import gather_to_first, process_share
 from multimodal_attn.types import Example, UnreadableError
 
-PHOTOS_AT_ONCE = 16
-FILES_AT_ONCE = 2 * PHOTOS_AT_ONCE
+SOURCES_AT_ONCE = {"pictures": 16, "recordings": 1, "texts": 32}
+"""Photos have one size; a batch of recordings would take the memory of the longest for each."""
+AT_ONCE = 32
 """Of each of several processes; whole batches of photos, so that they are those of a single process."""
+_READS = {"pictures": "a picture", "recordings": "a recording", "texts": "a text file"}
 
 
 class Predictor:
@@ -34,7 +37,7 @@ class Predictor:
         self.run = run
         limits = run.config.search
         self.search = BeamSearch(width, max_length=limits.max_length, max_length_ratio=limits.max_length_ratio)
-        self.reads_pictures = isinstance(run.module.model.encoder, PictureEncoder)
+        self.reads = run.module.model.encoder.reads
 
     def caption(self, photo: str | Path) -> str:
         """The caption of a photo file.
@@ -48,21 +51,36 @@ class Predictor:
         """The transcript of a recording; raises as ``caption`` does."""
         return self.inspect(recording).text
 
+    def translate(self, text: str) -> str:
+        """The translation of a text.
+
+        Raises:
+            ValueError: if the run was not trained on texts.
+        """
+        if self.reads != "texts":
+            raise ValueError(f"run: '{self.run.folder}' was trained on {self.reads}; expected one trained on texts")
+        return decode_examples(self.run.module, [Example("text", single_spaces(text))], self.search)[0].text
+
     def inspect(self, path: str | Path) -> AttentionRecord:
-        """Text and attention of one file."""
-        return decode_examples(self.run.module, [self._read(path)], self.search)[0]
+        """Text and attention of one photo or recording, or of the first line of a text file."""
+        return decode_examples(self.run.module, self._read(path)[:1], self.search)[0]
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """Of the files in a folder that this run can be asked about."""
-        return images.SUFFIXES if self.reads_pictures else audio.SUFFIXES
+        """Of the files in a folder that this run can be asked about; of texts, also that of the language it reads."""
+        language = self.run.config.data.get("source_language")
+        texts = ("txt", language) if language else ("txt",)
+        return {"pictures": images.SUFFIXES, "recordings": audio.SUFFIXES, "texts": texts}[self.reads]
 
     def predict(self, paths: Iterable[str | Path]) -> Iterator[AttentionRecord | UnreadableError]:
-        """What ``inspect`` gives for each file, or why it cannot be read; in order, as soon as it is known."""
-        # Photos have one size; a batch of recordings would take the memory of the longest for each.
-        remaining = iter(paths)
-        while batch := list(islice(remaining, PHOTOS_AT_ONCE if self.reads_pictures else 1)):
-            read = [self._try_to_read(path) for path in batch]
+        """What ``inspect`` gives for each file, or why it cannot be read; in order, as soon as it is known.
+
+        Each line of a text file is a source of its own.
+        """
+        yield from self._decode(self._read_all(paths))
+
+    def _decode(self, remaining: Iterator[Example | UnreadableError]) -> Iterator[AttentionRecord | UnreadableError]:
+        while read := list(islice(remaining, SOURCES_AT_ONCE[self.reads])):
             examples = [found for found in read if isinstance(found, Example)]
             records = iter(decode_examples(self.run.module, examples, self.search) if examples else [])
             for found in read:
@@ -71,36 +89,44 @@ class Predictor:
     def predict_together(self, paths: Sequence[str | Path]) -> Iterator[AttentionRecord | UnreadableError]:
         """What ``predict`` gives, from all processes that call this (``runs/processes.py``), in the first of them.
 
-        The others give nothing. Files are handed out some at a time, so that results come while others are at work.
+        The others give nothing. Sources are handed out some at a time, so that results come while others are at work.
         """
         rank, number = process_share()
         if number == 1:
             yield from self.predict(paths)
             return
-        for start in range(0, len(paths), number * FILES_AT_ONCE):
-            first = start + rank * FILES_AT_ONCE
-            shares = gather_to_first(list(self.predict(paths[first : first + FILES_AT_ONCE])))
-            for share in shares or []:
+        # A text file is quick to read and holds any number of sources: its lines are handed out, of others the files.
+        by_line = self.reads == "texts"
+        remaining: Iterator[Any] = self._read_all(paths) if by_line else iter(paths)
+        while batch := list(islice(remaining, number * AT_ONCE)):
+            own = batch[rank * AT_ONCE : (rank + 1) * AT_ONCE]
+            found = self._decode(iter(own)) if by_line else self.predict(own)
+            for share in gather_to_first(list(found)) or []:
                 yield from share
 
-    def _try_to_read(self, path: str | Path) -> Example | UnreadableError:
-        try:
-            return self._read(path)
-        except UnreadableError as error:
-            return error
+    def _read_all(self, paths: Iterable[str | Path]) -> Iterator[Example | UnreadableError]:
+        for path in paths:
+            try:
+                yield from self._read(path)
+            except UnreadableError as error:
+                yield error
 
-    def _read(self, path: str | Path) -> Example:
+    def _read(self, path: str | Path) -> list[Example]:
+        """What a file holds, one example at least."""
         data = self.run.config.data
         try:
-            if self.reads_pictures:
+            if self.reads == "texts":
+                lines = enumerate(read_lines(path), start=1)
+                examples = [Example(f"{path}:{number}", line) for number, line in lines if line]
+                if not examples:
+                    raise UnreadableError(str(path), "holds no text")
+                return examples
+            if self.reads == "pictures":
                 fit = data.get("fit", "squash")  # the built-in scenes are square and have no such key
-                source = images.read_image(path, data.image_size, fit)
-            else:
-                source = audio.read_audio(path, data.sample_rate)
+                return [Example(str(path), images.read_image(path, data.image_size, fit))]
+            return [Example(str(path), audio.read_audio(path, data.sample_rate))]
         except UnreadableError as error:
-            kind = "a picture" if self.reads_pictures else "a recording"
-            raise UnreadableError(error.path, f"{error.reason} (this run expects {kind})") from None
-        return Example(str(path), source)
+            raise UnreadableError(error.path, f"{error.reason} (this run expects {_READS[self.reads]})") from None
 
 
 def load(run: str | Path, width: int = 5) -> Predictor:

@@ -3,8 +3,8 @@
 Dimensions, in every docstring of this package:
 
     B  sources in a batch (pictures, recordings, sentences)
-    K  rows that share one source: captions in training, hypotheses in a beam (1 for speech training)
-    S  memory positions (cells of a picture, steps of a recording)
+    K  rows that share one source: captions in training, hypotheses in a beam (1 in training on speech or text)
+    S  memory positions (cells of a picture, steps of a recording, tokens of a text)
     T  output tokens
     D  width of the memory           H  width of the decoder
     V  size of the vocabulary        N  attention heads
@@ -17,7 +17,7 @@ for the five captions of a photo. Masks are bool, True = real, and are named ``*
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
@@ -64,11 +64,16 @@ class Target:
         text: normalised words, separated by single spaces; ``text.split()`` gives the words that indices count.
         boxes: word index -> the boxes that this word speaks of (any of them is right). Empty when unknown.
         times: one span for each word, or empty when unknown.
+        read_from: word index -> the words of the source text that it comes from. Empty when unknown.
     """
 
     text: str
     boxes: dict[int, tuple[Box, ...]] = field(default_factory=dict)
     times: tuple[Span, ...] = ()
+    read_from: dict[int, tuple[int, ...]] = field(default_factory=dict)
+
+
+Kind = Literal["pictures", "recordings", "texts"]
 
 
 @dataclass(frozen=True)
@@ -77,13 +82,20 @@ class Example:
 
     Attributes:
         key: unique and stable within a split (a file name or an index).
-        source: picture (3, height, width) uint8 RGB, or waveform (L,) float32 in [-1, 1].
+        source: picture (3, height, width) uint8 RGB, waveform (L,) float32 in [-1, 1], or a text.
         targets: at least one in training; may be empty in prediction.
     """
 
     key: str
-    source: Tensor
+    source: Tensor | str
     targets: tuple[Target, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        """What the source is."""
+        if isinstance(self.source, str):
+            return "texts"
+        return "pictures" if self.source.ndim == 3 else "recordings"
 
 
 # ---------------------------------------------------------------------------------------------------- batch
@@ -96,8 +108,9 @@ class Batch:
     Attributes:
         keys: the examples' keys, B of them.
         source: (B, 3, height, width) uint8 pictures, or (B, L) float32 waveforms padded with zeros,
-            or, when ``encoded``, the cached output of a frozen backbone (B, S, width).
-        source_lengths: (B,) int64; samples of each waveform; for pictures the number 1.
+            or (B, S) int64 texts, w1 ... wn <eos> <pad> ..., or, when ``encoded``, the cached output of a frozen
+            backbone (B, S, width).
+        source_lengths: (B,) int64; samples of each waveform, tokens of each text; for pictures the number 1.
         tokens: (B, K, T) int64: <bos> w1 ... wn <eos> <pad> ...
         token_mask: (B, K, T); a row without a target is all False.
         targets: the same texts with their truth, outside of tensors.
@@ -159,7 +172,7 @@ class Timeline:
 
 @dataclass(frozen=True)
 class TokenAxis:
-    """Memory positions are the tokens of a source text."""
+    """Memory positions are the tokens of a source text, <eos> the last of them."""
 
 
 Layout = Grid | Timeline | TokenAxis

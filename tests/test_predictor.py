@@ -86,7 +86,7 @@ def test_photos_are_decoded_together_and_come_in_order(
 ) -> None:
     names = ["plain.png", "torn.png", "grey.png", "missing.png", "deep.png", "turned.png"]
     alone = {name: captioner.inspect(photos / name) for name in ("plain.png", "grey.png", "deep.png", "turned.png")}
-    monkeypatch.setattr(module, "PHOTOS_AT_ONCE", 4)
+    monkeypatch.setitem(module.SOURCES_AT_ONCE, "pictures", 4)
     found = list(captioner.predict(photos / name for name in names))
     assert [Path(item.path if isinstance(item, UnreadableError) else item.key).name for item in found] == names
     for name, item in zip(names, found, strict=True):
@@ -109,7 +109,7 @@ def test_folder_gives_captions_a_count_of_what_is_skipped_and_one_page(
     assert len(captioned) == 9
     assert f"skipped {photos / 'notes.txt'}: ends in none of jpg, jpeg" in printed.err
     assert f"skipped {photos / 'torn.png'}: not a readable picture" in printed.err
-    assert "9 files read, 2 skipped" in printed.err
+    assert "9 pictures read, 2 skipped" in printed.err
     assert page.read_text(encoding="utf-8").count('id="example-') == 9
     assert main(["predict", "run", str(photos / "torn.png")]) == 1
 
@@ -142,4 +142,4 @@ def test_folder_of_recordings(
     assert [Path(line.split("\t")[0]).name for line in printed.out.splitlines()] == ["a.wav", "b.flac", "c.ogg"]
     assert "photo.png: ends in none of wav" in printed.err
     assert "torn.wav: not readable as audio" in printed.err
-    assert "3 files read, 2 skipped" in printed.err
+    assert "3 recordings read, 2 skipped" in printed.err

@@ -62,17 +62,18 @@ class Collate:
     """Pads examples into a ``Batch``.
 
     Args:
-        tokenizer: encodes the texts.
+        tokenizer: encodes the texts that are to be written.
+        source_tokenizer: encodes sources that are texts.
         encoded: the sources come from a feature cache.
     """
 
-    def __init__(self, tokenizer: Tokenizer, encoded: bool = False) -> None:
-        self.tokenizer, self.encoded = tokenizer, encoded
+    def __init__(self, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None, encoded: bool = False) -> None:
+        self.tokenizer, self.source_tokenizer, self.encoded = tokenizer, source_tokenizer, encoded
 
     def __call__(self, items: list[Example | UnreadableError]) -> Batch:
         examples = [item for item in items if isinstance(item, Example)]
         skipped = [item for item in items if isinstance(item, UnreadableError)]
-        sources = [example.source for example in examples]
+        sources = [self._read(example.source) for example in examples]
         rows = max((len(example.targets) for example in examples), default=1) or 1
         texts = [[self._encode(target) for target in example.targets] for example in examples]
         longest = max((len(tokens) for row in texts for tokens in row), default=2)
@@ -92,6 +93,12 @@ class Collate:
             encoded=self.encoded,
             skipped=skipped,
         )
+
+    def _read(self, source: Tensor | str) -> Tensor:
+        if isinstance(source, Tensor):
+            return source
+        assert self.source_tokenizer is not None, "a source text needs the tokenizer of its language"
+        return torch.tensor([*self.source_tokenizer.encode(source), EOS])
 
     def _encode(self, target: Target) -> list[int]:
         return [BOS, *self.tokenizer.encode(target.text), EOS]

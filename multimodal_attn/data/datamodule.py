@@ -27,6 +27,7 @@ class DataModule(pl.LightningDataModule):
     Args:
         dataset: makes the data set of a split when called with ``split``.
         tokenizer: fitted on the training texts, unless it already is (from a checkpoint).
+        source_tokenizer: the same for sources that are texts, None for others.
         batch_size: sources in a training batch; not looked at with ``batch_seconds``.
         eval_batch_size: sources in a validation batch.
         texts_per_source: how many of a source's texts a training batch holds; None for all.
@@ -42,6 +43,7 @@ class DataModule(pl.LightningDataModule):
         self,
         dataset: Callable[..., Source],
         tokenizer: Tokenizer,
+        source_tokenizer: Tokenizer | None = None,
         batch_size: int = 32,
         eval_batch_size: int = 64,
         texts_per_source: int | None = None,
@@ -58,7 +60,7 @@ class DataModule(pl.LightningDataModule):
         self.min_seconds, self.max_seconds = min_seconds, max_seconds
         self.batch_seconds, self.quadratic_seconds = batch_seconds, quadratic_seconds
         self.short_first_epochs, self.mirror = short_first_epochs, mirror
-        self.make_dataset, self.tokenizer = dataset, tokenizer
+        self.make_dataset, self.tokenizer, self.source_tokenizer = dataset, tokenizer, source_tokenizer
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.texts_per_source, self.num_workers, self.seed = texts_per_source, num_workers, seed
         self._sources: dict[str, Source] = {}
@@ -81,9 +83,16 @@ class DataModule(pl.LightningDataModule):
             if self.mirror and split == "train":
                 source = Mirrored(source)
             self._sources[split] = source
+            if hasattr(source, "source_texts"):
+                self._refuse_seconds()
             if split == "train":
                 self.leave_out(split, outside(source.lengths(), self.min_seconds, self.max_seconds))
         return self._sources[split]
+
+    def _refuse_seconds(self) -> None:
+        for name in ("min_seconds", "max_seconds", "batch_seconds"):
+            if (value := getattr(self, name)) is not None:
+                raise ValueError(f"data.{name}: {value:g}; expected null, as texts have no seconds")
 
     def leave_out(self, split: str, reasons: dict[int, str]) -> None:
         """Goes on without the examples of these indices; ``skipped`` lists them with their reasons.
@@ -94,9 +103,21 @@ class DataModule(pl.LightningDataModule):
         if reasons:
             self._sources[split] = Selection(self.source(split), reasons)  # type: ignore[arg-type]
 
-    def fit_tokenizer(self) -> None:
-        """Builds the vocabulary from the training texts, never from others."""
-        self.tokenizer.fit(self.source("train").texts())
+    def fit_tokenizers(self) -> None:
+        """Builds the vocabularies from the training texts, never from others.
+
+        Raises:
+            ValueError: if there is a tokenizer for source texts, and no such texts.
+        """
+        source = self.source("train")
+        self.tokenizer.fit(source.texts())
+        if self.source_tokenizer is not None:
+            if not hasattr(source, "source_texts"):
+                raise ValueError(
+                    "source_tokenizer: these data have pictures or recordings for sources; expected none of"
+                    " it, or data=parallel_text"
+                )
+            self.source_tokenizer.fit(source.source_texts())
 
     def documents(self) -> list[list[str]]:
         """The training texts, those of one source together, without reading a picture or recording."""
@@ -150,7 +171,7 @@ class DataModule(pl.LightningDataModule):
         return DataLoader(
             ReadOrSkip(source, self.texts_per_source if train else None, self.seed),
             batch_sampler=sampler,
-            collate_fn=Collate(self.tokenizer, encoded=cached is not None),
+            collate_fn=Collate(self.tokenizer, self.source_tokenizer, encoded=cached is not None),
             num_workers=workers,
             persistent_workers=workers > 0 and train,
             pin_memory=torch.cuda.is_available(),

@@ -297,9 +297,11 @@ class _Readable(Dataset[tuple[int, Tensor | UnreadableError]]):
 
     def __getitem__(self, index: int) -> tuple[int, Tensor | UnreadableError]:
         try:
-            return index, self.dataset[index].source
+            picture = self.dataset[index].source
         except UnreadableError as error:
             return index, error
+        assert isinstance(picture, Tensor), "only pictures have features to cache"
+        return index, picture
 
 
 def _digest(key: str) -> bytes:

@@ -105,6 +105,8 @@ def modality_of(source: Any) -> str:
             example: Example = source[index]
         except UnreadableError:
             continue
+        if isinstance(example.source, str):
+            raise ValueError("data: texts to be read are small enough as they are; shards hold pictures and recordings")
         return "image" if example.source.ndim == 3 else "audio" if example.source.numel() else "text"
     raise ValueError("data: no example can be read")
 
@@ -144,6 +146,7 @@ def _samples(source: Any, modality: str, skipped: list[UnreadableError]) -> Iter
 def _encoded(example: Example, modality: str, source: Any) -> tuple[str, bytes]:
     if modality == "text":
         return "", b""
+    assert not isinstance(example.source, str), "refused by modality_of"
     buffer = io.BytesIO()
     if modality == "image":
         Image.fromarray(example.source.permute(1, 2, 0).numpy()).save(buffer, "PNG")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import Path
+
+from multimodal_attn.types import UnreadableError
 
 _APOSTROPHES = re.compile("[\u2018\u2019\u02bc\u2032`\u00b4]")
 _LONE_APOSTROPHE = re.compile(r"(?<!\w)'+(?!\w)")
@@ -23,6 +26,29 @@ def normalize_transcript(text: str) -> str:
     # A pair of single quotation marks around something is no apostrophe, although it ends in the same character.
     text = re.sub("\u2018([^\u2018\u2019]*)\u2019(?!\\w)", r" \1 ", text)
     return " ".join(_LONE_APOSTROPHE.sub(" ", _keep_words(_lower(text), keep="'")).split())
+
+
+def single_spaces(text: str) -> str:
+    """The text as it is, but for white space: case and punctuation stay."""
+    return " ".join(text.split())
+
+
+def read_lines(path: str | Path) -> list[str]:
+    """The lines of a UTF-8 text file, with single spaces; blank ones are empty.
+
+    Raises:
+        UnreadableError: if it cannot be read.
+    """
+    try:
+        # Neither splitlines() nor universal newlines: they also break at what stands within the lines of large corpora,
+        # such as U+2028 and a lone carriage return, and every pair of a parallel corpus after it would be wrong.
+        with open(path, encoding="utf-8-sig", newline="\n") as file:
+            lines = file.read().split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UnreadableError(str(path), f"not a readable text ({error})") from None
+    if not lines[-1]:
+        lines.pop()
+    return [single_spaces(line) for line in lines]
 
 
 def _lower(text: str) -> str:

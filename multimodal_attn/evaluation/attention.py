@@ -25,6 +25,8 @@ class AttentionScores:
       (median with its sign, positive = late), ``onset_within_20_ms`` and so on, the same of ``offset``, and each again
       as ``onset_peak_...`` from the plain peak in place of the monotonic path, and as ``ctc_onset_...`` from CTC
       without attention; ``onset_even_ms`` is the error if the words were spread evenly over the recording.
+    - alignment, over words whose source words are known: ``alignment_accuracy``, ``alignment_mass_gain``,
+      ``alignment_uniform`` and ``alignment_num_words``.
     - shape: ``attention_entropy`` and ``attention_peak``, means over the tokens that were compared with the truth,
       or over the written ones where there is no truth; the other ``attention_...`` over the written texts.
     """
@@ -36,6 +38,7 @@ class AttentionScores:
         """Forgets all examples."""
         # (3, words) of each text: the measures of Grounding.
         self._grounded: dict[str, list[np.ndarray]] = {"": [], "_next": [], "_uniform": [], "_centre": []}
+        self._aligned: list[np.ndarray] = []  # (3, words) of each text: hit, mass, and the mass of a uniform map
         self._late: dict[str, list[float]] = {}  # milliseconds of each word: onset, offset, onset_peak, ..., ctc_onset
         self._compared: list[np.ndarray] = []  # (2,) relative entropy and largest weight of each token
         self._written: list[np.ndarray] = []
@@ -49,6 +52,7 @@ class AttentionScores:
         for mine, theirs in ((self._late, other._late), (self._shapes, other._shapes)):
             for name, values in theirs.items():
                 mine.setdefault(name, []).extend(values)
+        self._aligned += other._aligned
         self._compared += other._compared
         self._written += other._written
         self._effective += other._effective
@@ -138,6 +142,37 @@ class AttentionScores:
     def _note_late(self, name: str, seconds: float) -> None:
         self._late.setdefault(name, []).append(1000 * seconds)
 
+    def update_alignment(
+        self,
+        weights: np.ndarray,
+        spans: list[tuple[int, int]],
+        target: Target,
+        source_spans: list[tuple[int, int]],
+    ) -> None:
+        """Adds one reference translation.
+
+        Args:
+            weights: of the translation's tokens, teacher-forced.
+            spans: token range of each of its words, in the order of ``target.text``.
+            target: with the source words that its words come from.
+            source_spans: range of memory positions of each word of the source.
+
+        Shapes:
+            weights: (T, N, S), S unpadded.
+        """
+        tokens = _mean_head(weights)
+        self._compared.extend(_sharpness(tokens))
+        words = [(*spans[word], places) for word, places in target.read_from.items() if places and word < len(spans)]
+        if not words:
+            return
+        maps = np.stack([tokens[first:stop].mean(0) for first, stop, _ in words])
+        right = np.zeros(maps.shape, dtype=bool)
+        for row, (_, _, places) in enumerate(words):
+            for place in places:
+                right[row, slice(*source_spans[place])] = True
+        found = ground(maps, right)
+        self._aligned.append(np.stack([found.hit, found.mass, right.mean(1)]))
+
     def update_shape(self, weights: np.ndarray, layout: Layout) -> None:
         """Adds the text that the model wrote for one example.
 
@@ -171,6 +206,15 @@ class AttentionScores:
                     scores[f"box_mass_gain{kind}"] = mass - means["_uniform"][1]
                 scores[f"box_iou{kind}"] = iou
             scores["pointing_num_words"] = float(joined[""].shape[1])
+        if self._aligned:
+            aligned = np.concatenate(self._aligned, axis=1)
+            hit, mass, uniform = aligned.mean(1).tolist()
+            scores |= {
+                "alignment_accuracy": hit,
+                "alignment_mass_gain": mass - uniform,
+                "alignment_uniform": uniform,
+                "alignment_num_words": float(aligned.shape[1]),
+            }
         for name, values in self._late.items():
             late = np.array(values)
             if name.endswith("_even"):

@@ -24,7 +24,7 @@ from multimodal_attn.evaluation.attribution import (
     word_log_probs,
 )
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.types import Batch, Grid, Hypothesis, Memory, Timeline
+from multimodal_attn.types import UNK, Batch, Grid, Hypothesis, Memory, TokenAxis
 
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 KINDS = ("deletion", "insertion")
@@ -41,7 +41,7 @@ class FaithfulnessScores:
     ``_low`` and ``_high``, a 95 % interval from resampling examples. ``faithfulness_gradient_attention_...`` and
     ``faithfulness_integrated_gradients_...`` are the same for cells in their order, ``faithfulness_rollout_...`` for
     that of attention rollout where the model has layers of self-attention, ``faithfulness_input_...`` for cells whose
-    part of the picture or recording is taken away before encoding.
+    part of the source is taken away before encoding.
 
     Args:
         num_draws: random orders that make the control.
@@ -76,7 +76,7 @@ class FaithfulnessScores:
 
         Args:
             model: in evaluation mode.
-            batch: of pictures or waveforms as they are, not encoded.
+            batch: of pictures, waveforms or texts as they are, not encoded.
             memory: of the batch.
             hypotheses: the best text of each example, with its attention.
             spans: token range of each of its words.
@@ -102,7 +102,7 @@ class FaithfulnessScores:
         text_maps = torch.stack([hypotheses[i].weights.float().mean((0, 1)) for i in written]).to(device)
         sources = torch.tensor(written, device=device)
         self._examples["input"] += (sources + self._num_examples).tolist()
-        if not batch.encoded and isinstance(memory.layout, Grid | Timeline):
+        if not batch.encoded:
             chosen = replace(batch, source=batch.source[sources], source_lengths=batch.source_lengths[sources])
             num_words = torch.tensor([float(len(spans[index])) for index in written], device=device)
             read = Words.of_texts(whole, device)
@@ -257,12 +257,12 @@ def kept_cells(ranks: Tensor, mask: Tensor, kind: str) -> list[Tensor]:
 
 
 def remove_from_source(source: Tensor, removed: Tensor, memory: Memory, sample_rate: int) -> Tensor:
-    """Pictures with the removed cells in the picture's mean colour, or recordings with silence in their place.
+    """Pictures with the removed cells in the picture's mean colour, recordings with silence, texts with <unk> there.
 
     Cells of the memory also saw what lies around them: what is removed here is only their own region.
 
     Shapes:
-        source: (B, 3, height, width) or (B, L). removed: (B, S) bool. Returns the same as source.
+        source: (B, 3, height, width), (B, L) or (B, S). removed: (B, S) bool. Returns the same as source.
     """
     if isinstance(memory.layout, Grid):
         height, width = source.shape[-2:]
@@ -272,7 +272,8 @@ def remove_from_source(source: Tensor, removed: Tensor, memory: Memory, sample_r
         pixels = removed.unflatten(1, (rows, columns))[:, down.long()][:, :, across.long()]
         colour = source.float().mean((2, 3), keepdim=True).to(source.dtype)
         return torch.where(pixels[:, None], colour, source)
-    assert isinstance(memory.layout, Timeline)
+    if isinstance(memory.layout, TokenAxis):
+        return source.masked_fill(removed, UNK)
     seconds = torch.arange(source.shape[1], device=source.device) / sample_rate
     steps = torch.floor((seconds - memory.layout.offset_seconds) / memory.layout.step_seconds).long()
     covered = (steps >= 0) & (steps < removed.shape[1])

@@ -5,6 +5,7 @@ Training draws some after every epoch, and a sheet full of labels takes matplotl
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from pathlib import Path
 
@@ -53,6 +54,17 @@ class Canvas:
         """
         font = _font(points, bold)
         self._pen.text((x * DPI, y * DPI), text, color, font, anchor, spacing=0.35 * font.size)
+
+    def text_upwards(self, x: float, y: float, text: str, points: float, color: str = "#000000") -> None:
+        """Writes text from the bottom up; (x, y) is the middle of where it begins."""
+        font = _font(points, False)
+        left, top, right, bottom = (math.ceil(side) for side in font.getbbox(text, anchor="ls"))
+        mask = Image.new("L", (right - left, bottom - top))
+        ImageDraw.Draw(mask).text((-left, -top), text, 255, font, "ls")
+        mask = mask.transpose(Image.Transpose.ROTATE_90)
+        # Letters stand on a common line, a third of their size to the right of the middle.
+        corner = round(x * DPI + font.size / 3) + top, round(y * DPI) - right
+        self.image.paste(color, corner, mask)
 
     def picture(self, pixels: np.ndarray, area: Area, clip: Area | None = None) -> None:
         """Puts a picture into an area: enlarged, its pixels stay squares; made smaller, they are averaged.

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 DPI = 110
-_PLACES = {"memory": "in the memory", "input": "in the picture or recording"}
+_PLACES = {"memory": "in the memory", "input": "in the source"}
 _STYLES = {
     "attention": ("attention", "#b5367a", "-"),
     "gradient_attention": ("gradient × attention", "#0b6e80", "--"),

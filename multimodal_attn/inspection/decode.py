@@ -21,12 +21,12 @@ def decode_examples(
 
     Args:
         module: put into evaluation mode for the while: maps of a model with dropout would be noise.
-        examples: pictures or waveforms as they are, not cached features.
+        examples: pictures, waveforms or texts as they are, not cached features.
         search: in place of the module's own.
     """
     was_training = module.training
     module.eval()
-    batch = Collate(module.tokenizer)(list(examples)).to(module.device)
+    batch = Collate(module.tokenizer, module.source_tokenizer)(list(examples)).to(module.device)
     memory = module.model.encode(batch)
     hypotheses = module.decode(memory, search)
     module.train(was_training)
@@ -43,7 +43,7 @@ def record_of(
 
     Args:
         module: that decoded it.
-        example: with its picture or waveform, not cached features.
+        example: with its picture, waveform or text, not cached features.
         hypotheses: of the example, best first.
         memory: that they were decoded from, and
         index: the example's place in it.
@@ -51,7 +51,9 @@ def record_of(
     positions = int(memory.mask[index].sum())
     sample_rate = module.config.get("data", {}).get("sample_rate", 16_000)
     best, *others = [
-        AttentionRecord.from_hypothesis(example, found, module.tokenizer, memory.layout, positions, sample_rate)
+        AttentionRecord.from_hypothesis(
+            example, found, module.tokenizer, memory.layout, positions, sample_rate, module.source_tokenizer
+        )
         for found in hypotheses
     ]
     best.others = others

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from PIL import Image
 
+from multimodal_attn.inspection.matrix import draw_matrix
 from multimodal_attn.inspection.overlay import draw_overlay
 from multimodal_attn.inspection.record import AttentionRecord
 from multimodal_attn.inspection.timeline import draw_timeline
-from multimodal_attn.types import Grid, Timeline
+from multimodal_attn.types import Grid, Timeline, TokenAxis
 
 
 def draw(record: AttentionRecord, limit: float | None = None) -> Image.Image:
@@ -26,4 +27,5 @@ def draw(record: AttentionRecord, limit: float | None = None) -> Image.Image:
             return draw_overlay(record, limit=limit)
         case Timeline():
             return draw_timeline(record, limit=limit)
-    raise ValueError(f"{record.key}: no figure for layout {type(record.layout).__name__}; expected Grid or Timeline")
+        case TokenAxis():
+            return draw_matrix(record, limit=limit)

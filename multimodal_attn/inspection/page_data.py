@@ -219,6 +219,8 @@ def _hypothesis(record: AttentionRecord) -> dict[str, Any]:
         heard = onset_times(drawn_weights(record), layout, spans) if record.weights.size else []
         result["times"] = {index: _rounded(record.times[index], 4) for index in words if index in record.times}
         result["heard"] = [_rounded(span, 4) for span in heard]
+    else:
+        result["links"] = {index: record.links[index] for index in words if record.links.get(index)}
     return result
 
 

@@ -32,6 +32,7 @@ class SourceText {
       this.canvas,
       this.row,
       this.column,
+      ...Object.entries(hypothesis.links).flatMap(([i, ranges]) => ranges.map((range) => this.truth(i, range))),
     );
     const names = (kind, tokens) =>
       make("div", { class: kind, "aria-hidden": "true" }, ...tokens.map((token) => make("span", {}, token)));
@@ -52,6 +53,20 @@ class SourceText {
       make("div", { class: "scroller" }, table),
     );
     this.ready = Promise.resolve();
+  }
+
+  /** A frame around the source tokens that a word truly comes from. */
+  truth(index, [first, stop]) {
+    const { maps } = this.example;
+    const [, top, bottom] = maps.words[index];
+    const frame = make("div", { class: "truth" });
+    Object.assign(frame.style, {
+      left: percent(first / maps.size),
+      width: percent((stop - first) / maps.size),
+      top: percent(top / maps.tokens),
+      height: percent((bottom - top) / maps.tokens),
+    });
+    return frame;
   }
 
   draw() {

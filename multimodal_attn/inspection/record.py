@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from torch import Tensor
 
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.evaluation.shape import relative_entropy
 from multimodal_attn.evaluation.transcripts import align_words
-from multimodal_attn.types import Box, Example, Hypothesis, Layout, Span, Target
+from multimodal_attn.types import EOS, Box, Example, Hypothesis, Layout, Span, Target
 
 
 @dataclass
@@ -19,7 +20,7 @@ class AttentionRecord:
 
     Attributes:
         key: of the example.
-        source: picture (H, W, 3) uint8, waveform (L,) float32, or the tokens (S,) of a source text as strings.
+        source: picture (H, W, 3) uint8, waveform (L,) float32, or the tokens (S,) of a source text as they are shown.
         layout: where the memory positions lie in the source.
         tokens: what to display for each token of the hypothesis, T of them.
         words: each word of the hypothesis with its first token and one past its last token, W of them.
@@ -30,6 +31,7 @@ class AttentionRecord:
         flags: what looks wrong with the hypothesis (see ``Hypothesis.flags``).
         boxes: index of a hypothesis word -> its true boxes, where known.
         times: index of a hypothesis word -> when it is truly heard, where known.
+        links: index of a hypothesis word -> ranges of the source tokens that it truly comes from, where known.
         sample_rate: of a waveform, in Hz.
         gate: for each token how far the decoder let attention through, in [0, 1]; empty if it has no such gate.
         gate_name: what this gate is called.
@@ -48,6 +50,7 @@ class AttentionRecord:
     flags: list[str]
     boxes: dict[int, tuple[Box, ...]] = field(default_factory=dict)
     times: dict[int, Span] = field(default_factory=dict)
+    links: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     sample_rate: int = 16_000
     gate: list[float] = field(default_factory=list)
     gate_name: str = ""
@@ -62,23 +65,24 @@ class AttentionRecord:
         layout: Layout,
         positions: int,
         sample_rate: int = 16_000,
+        source_tokenizer: Tokenizer | None = None,
     ) -> AttentionRecord:
         """The record of an example and what a model wrote for it.
 
         Args:
-            example: with a picture or a waveform, not with cached features.
+            example: with a picture, a waveform or a text, not with cached features.
             hypothesis: one that the search returned.
             tokenizer: that its tokens belong to.
             layout: of the memory that it was decoded from.
             positions: how many memory positions are real; the weights on padding after them are dropped.
             sample_rate: of a waveform, in Hz.
+            source_tokenizer: of a text.
         """
-        source = example.source.cpu().numpy()
         text = tokenizer.decode(hypothesis.tokens)
         words = text.split()
         return cls(
             key=example.key,
-            source=np.ascontiguousarray(source.transpose(1, 2, 0)) if source.ndim == 3 else source,
+            source=_as_shown(example.source, source_tokenizer),
             layout=layout,
             tokens=tokenizer.pieces(hypothesis.tokens),
             words=[
@@ -92,6 +96,7 @@ class AttentionRecord:
             flags=hypothesis.flags,
             boxes=_true_boxes(words, example.targets),
             times=_true_times(words, example.targets),
+            links=_true_links(words, example, source_tokenizer),
             sample_rate=sample_rate,
             gate=hypothesis.gate or [],
             gate_name=hypothesis.gate_name,
@@ -132,6 +137,14 @@ class AttentionRecord:
         return self.word_weights.max(axis=-1, initial=0.0)
 
 
+def _as_shown(source: Tensor | str, tokenizer: Tokenizer | None) -> np.ndarray:
+    if isinstance(source, str):
+        assert tokenizer is not None, "a source text is shown token by token"
+        return np.array(tokenizer.pieces([*tokenizer.encode(source), EOS]))
+    array = source.cpu().numpy()
+    return np.ascontiguousarray(array.transpose(1, 2, 0)) if array.ndim == 3 else array
+
+
 def _true_boxes(words: list[str], targets: tuple[Target, ...]) -> dict[int, tuple[Box, ...]]:
     """Boxes of the same word in a reference.
 
@@ -163,9 +176,28 @@ def _true_times(words: list[str], targets: tuple[Target, ...]) -> dict[int, Span
     """Times of the correctly recognised words, from the first reference."""
     if not targets or not targets[0].times:
         return {}
-    reference = targets[0].text.split()
+    return {index: targets[0].times[true] for index, true in _right_words(words, targets[0])}
+
+
+def _true_links(
+    words: list[str], example: Example, tokenizer: Tokenizer | None
+) -> dict[int, tuple[tuple[int, int], ...]]:
+    """Source tokens of the correctly translated words, from the first reference."""
+    if tokenizer is None or not isinstance(example.source, str) or not example.targets:
+        return {}
+    target, spans = example.targets[0], tokenizer.word_spans(tokenizer.encode(example.source))
     return {
-        index: targets[0].times[true]
+        index: tuple(spans[place] for place in target.read_from[true])
+        for index, true in _right_words(words, target)
+        if target.read_from.get(true)
+    }
+
+
+def _right_words(words: list[str], target: Target) -> list[tuple[int, int]]:
+    """The words that a reference has as well: place in the hypothesis, place in the reference."""
+    reference = target.text.split()
+    return [
+        (index, true)
         for index, true in align_words(words, reference)
         if index is not None and true is not None and words[index] == reference[true]
-    }
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +14,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from multimodal_attn.data.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.encoders.picture import PictureEncoder
+from multimodal_attn.models.encoders.text import TextEncoder
 from multimodal_attn.models.language_model.base import LanguageModel
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search import BeamSearch, Search
@@ -82,23 +85,38 @@ def _targets(node: Any) -> list[str]:
     return []
 
 
-def build_data(config: DictConfig, tokenizer: Tokenizer | None = None) -> DataModule:
-    """The data module; with ``tokenizer`` from a checkpoint, the training texts are not read."""
-    data: DataModule = build(config.data.module, tokenizer=tokenizer or build(config.tokenizer), seed=config.seed)
-    if tokenizer is None:
-        data.fit_tokenizer()
+def build_data(
+    config: DictConfig, tokenizer: Tokenizer | None = None, source_tokenizer: Tokenizer | None = None
+) -> DataModule:
+    """The data module; with the tokenizers of a checkpoint, the training texts are not read."""
+    fitted = tokenizer is not None
+    if not fitted:
+        tokenizer = build(config.tokenizer)
+        source_tokenizer = build(config.source_tokenizer) if "source_tokenizer" in config else None
+    data: DataModule = build(
+        config.data.module, tokenizer=tokenizer, source_tokenizer=source_tokenizer, seed=config.seed
+    )
+    if not fitted:
+        data.fit_tokenizers()
     return data
 
 
-def build_module(config: DictConfig, tokenizer: Tokenizer) -> Seq2SeqModule:
-    """The LightningModule with a freshly initialised model."""
+def build_module(config: DictConfig, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> Seq2SeqModule:
+    """The LightningModule with a freshly initialised model.
+
+    Args:
+        config: of the run.
+        tokenizer: of the texts to be written.
+        source_tokenizer: of sources that are texts.
+    """
     # A node without a target holds an experiment's settings for an objective that the command line exchanged.
     objectives = {name: build(node) for name, node in config.objective.items() if "_target_" in node}
     if not objectives:
         raise ValueError("objective: none chosen; expected one or more, such as objective=[cross_entropy,ctc]")
+    encoder = _build_encoder(config.encoder, source_tokenizer)
     try:
         model = Seq2Seq(
-            build(config.encoder),
+            encoder,
             build(config.decoder, attention=build(config.attention)),
             vocab_size=len(tokenizer),
             ctc_head=any(objective.needs_ctc_head for objective in objectives.values()),
@@ -117,6 +135,7 @@ def build_module(config: DictConfig, tokenizer: Tokenizer) -> Seq2SeqModule:
         objectives,
         search=build_search(config.search, model, tokenizer),
         scores=build(config.metrics),
+        source_tokenizer=source_tokenizer,
         optimizer=build(config.optimizer),
         scheduler=build(config.scheduler) if config.scheduler else None,
         sampling_probability=config.scheduled_sampling.probability,
@@ -125,6 +144,22 @@ def build_module(config: DictConfig, tokenizer: Tokenizer) -> Seq2SeqModule:
         # Unresolved, so that a new data.root reaches everything that refers to it.
         config=plain(config, resolve=False),
     )
+
+
+def _build_encoder(node: DictConfig, source_tokenizer: Tokenizer | None) -> Encoder:
+    """Encoders of texts are partial: their width at the bottom is the size of a vocabulary."""
+    encoder: Encoder | partial[TextEncoder] = build(node)
+    if not isinstance(encoder, partial):
+        return encoder
+    if source_tokenizer is None:
+        raise ValueError(
+            f"encoder: {encoder.func.__name__} reads texts, and there is no tokenizer for them; expected another"
+            " encoder=, or tokenizer@source_tokenizer=word and data=parallel_text"
+        )
+    try:
+        return encoder(vocab_size=len(source_tokenizer))
+    except TypeError as error:  # a partial got a key that its part does not take
+        raise ValueError(f"encoder: {error}") from None
 
 
 def build_search(

@@ -64,15 +64,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def tokenizer_of(config: DictConfig, checkpoint: dict[str, Any]) -> Tokenizer:
-    name = config.tokenizer._target_
+def tokenizer_of(config: DictConfig, checkpoint: dict[str, Any], key: str = "tokenizer") -> Tokenizer:
+    name = config[key]._target_
     check_target(name)
     if not name.startswith("multimodal_attn.data.tokenizers."):
-        raise ValueError(
-            f"tokenizer: _target_ {name!r} is not allowed; expected one under multimodal_attn.data.tokenizers"
-        )
+        raise ValueError(f"{key}: _target_ {name!r} is not allowed; expected one under multimodal_attn.data.tokenizers")
     tokenizer: type[Tokenizer] = hydra.utils.get_class(name)
-    return tokenizer.from_state(checkpoint["hyper_parameters"]["tokenizer"])
+    return tokenizer.from_state(checkpoint["hyper_parameters"][key])
+
+
+def source_tokenizer_of(config: DictConfig, checkpoint: dict[str, Any]) -> Tokenizer | None:
+    """None for a run whose sources are no texts."""
+    return tokenizer_of(config, checkpoint, "source_tokenizer") if "source_tokenizer" in config else None
 
 
 def load(run: str | Path, checkpoint: str = "best", overrides: dict[str, Any] | None = None) -> Run:
@@ -96,13 +99,13 @@ def load(run: str | Path, checkpoint: str = "best", overrides: dict[str, Any] | 
         if OmegaConf.select(config, key, default=_MISSING) is _MISSING:
             raise ValueError(f"{key}: the run has no such key; expected one of {', '.join(config[key.split('.')[0]])}")
         OmegaConf.update(config, key, value)
-    tokenizer = tokenizer_of(config, content)
+    tokenizer, source_tokenizer = tokenizer_of(config, content), source_tokenizer_of(config, content)
     # The checkpoint holds the weights: nothing is to be downloaded for a model that has learnt already.
     if "pretrained" in config.encoder:
         config.encoder.pretrained = False
     if "weights" in config.encoder:
         config.encoder.weights = None
-    module = build_module(config, tokenizer)
+    module = build_module(config, tokenizer, source_tokenizer)
     rows = content["state_dict"]["model.decoder.vocabulary.weight"].shape[0]
     if rows != len(tokenizer):
         raise ValueError(
@@ -110,7 +113,7 @@ def load(run: str | Path, checkpoint: str = "best", overrides: dict[str, Any] | 
         )
     fill(module, content, path)
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
-    return Run(folder, config, module.eval(), build_data(config, tokenizer))
+    return Run(folder, config, module.eval(), build_data(config, tokenizer, source_tokenizer))
 
 
 def fill(module: nn.Module, content: dict[str, Any], path: Path) -> None:

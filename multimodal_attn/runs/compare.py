@@ -18,8 +18,8 @@ from multimodal_attn.inspection.comparison import draw_comparison
 # What says nothing of a run but where it lies and how it was watched.
 _INCIDENTAL = ("run_dir", "cache_dir", "data.cache_dir", "resume", "callbacks.", "logger.")
 # Measures of text that the table shows; of attention it shows all.
-_TASK = ("bleu_4", "rouge_l", "cider_d", "meteor", "spice", "distinct_captions", "wer", "cer")
-_ATTENTION = ("pointing_", "box_", "onset_", "offset_", "attention_", "faithfulness_")
+_TASK = ("bleu_4", "rouge_l", "cider_d", "meteor", "spice", "distinct_captions", "wer", "cer", "bleu", "chrf")
+_ATTENTION = ("pointing_", "box_", "alignment_", "onset_", "offset_", "attention_", "faithfulness_")
 _COST = ("num_parameters", "step_ms", "peak_memory_mb")
 
 

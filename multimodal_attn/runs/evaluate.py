@@ -21,7 +21,6 @@ from multimodal_attn.evaluation.java_scores import check_java_scores, java_score
 from multimodal_attn.inspection.decode import record_of
 from multimodal_attn.inspection.page import write_page
 from multimodal_attn.inspection.record import AttentionRecord
-from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.runs.build import build_search, cache_features
 from multimodal_attn.runs.checkpoint import Run, load
 from multimodal_attn.runs.faithfulness import measure_faithfulness
@@ -136,7 +135,7 @@ def _training_texts(run: Run) -> list[str] | None:
 def _check_word_times(run: Run, config: DictConfig) -> None:
     check_source(config.word_times, run)
     unknown = [kind for kind in config.transcripts if kind not in ENDINGS]
-    if unknown or (config.transcripts and isinstance(run.module.model.encoder, PictureEncoder)):
+    if unknown or (config.transcripts and run.module.model.encoder.reads != "recordings"):
         raise ValueError(
             f"transcripts: {list(config.transcripts)}; expected some of {', '.join(ENDINGS)}, for a run of recordings"
         )
@@ -264,7 +263,7 @@ def _timed(
 
 
 def _spread_examples(run: Run, split: str, number: int) -> list[Example]:
-    """At most ``number`` examples spread evenly over the split, with their pictures or waveforms at hand."""
+    """At most ``number`` examples spread evenly over the split, with their pictures, waveforms or texts at hand."""
     source = run.data.source(split)
     number = min(number, len(source))
     examples = []

@@ -27,7 +27,7 @@ def measure_faithfulness(
 
     Args:
         run: on its device, in evaluation mode.
-        examples: pictures or waveforms as they are.
+        examples: pictures, waveforms or texts as they are.
         search: that writes the texts.
         folder: for the files.
         batch_size: examples at a time.
@@ -37,7 +37,7 @@ def measure_faithfulness(
     """
     module = run.module
     scores = FaithfulnessScores(sample_rate=run.config.data.get("sample_rate", 16_000))
-    collate = Collate(module.tokenizer)
+    collate = Collate(module.tokenizer, module.source_tokenizer)
     starts = range(0, len(examples), batch_size)
     for start in track(starts, f"taking cells away from {len(examples)} examples"):
         batch = collate(list(examples[start : start + batch_size])).to(module.device)

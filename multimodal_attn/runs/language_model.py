@@ -39,7 +39,7 @@ def build_text_data(config: DictConfig, tokenizer: Tokenizer | None = None) -> D
 
     data.make_dataset = only_texts
     if not fitted:
-        data.fit_tokenizer()
+        data.fit_tokenizers()
     return data
 
 

@@ -46,9 +46,10 @@ def write_shards(
     index: dict[str, Any] = {"version": VERSION, "modality": "", "data": overrides, "splits": {}}
     skipped: list[UnreadableError] = []
     sources = {split: _source(overrides, split) for split in splits}  # a wrong one before anything is written
+    modalities = {split: modality_of(source) for split, source in sources.items()}
     out.mkdir(parents=True, exist_ok=True)
     for split, source in sources.items():
-        modality = modality_of(source)
+        modality = modalities[split]
         if index["modality"] not in ("", modality):
             raise ValueError(f"data: the {split} split is of {modality}, the others are of {index['modality']}")
         index["modality"] = modality

@@ -9,13 +9,13 @@ from typing import Any, cast
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 
 from multimodal_attn.data.datamodule import DataModule
 from multimodal_attn.data.selection import Listed
 from multimodal_attn.data.tokenizers import Tokenizer
-from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.runs.build import build, build_data, build_module, cache_features, plain
 from multimodal_attn.runs.checkpoint import find_checkpoint, initialise, read_checkpoint, tokenizer_of
 from multimodal_attn.runs.language_model import build_language_model, build_text_data
@@ -27,6 +27,11 @@ from multimodal_attn.training.objectives.ctc import CTC, without_path
 from multimodal_attn.types import Timeline, UnreadableError
 
 # What a resumed run may change: nothing that a checkpoint restores, such as the optimiser's state, nor the model.
+_RIGHT_KIND = (
+    "choose another encoder=, or start from an experiment of the right kind, such as"
+    " experiment=listen_attend_spell_grid data=manifest for speech"
+)
+
 RESUMABLE = ("trainer.", "data.", "search.", "callbacks.attention_maps.", "run_dir", "cache_dir")
 
 
@@ -51,14 +56,14 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
     run_dir.mkdir(parents=True, exist_ok=True)
     # Everything else that the configuration refers to stays a reference; these two only Hydra and this machine know.
     config.run_dir, config.cache_dir = str(run_dir), str(config.cache_dir)
+    resolved = _resolved(config)
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-        OmegaConf.save(config, run_dir / "config.yaml", resolve=True)
+        OmegaConf.save(resolved, run_dir / "config.yaml")
     else:
         _write_no_log()
     origin = checkpoint or (find_checkpoint(Path(config.init_from)) if config.init_from else None)
     content = None if origin is None else read_checkpoint(origin)
-    tokenizer = None if content is None else _tokenizer_from(config, content)
-    data, module = _language_model(config, tokenizer) if "language_model" in config else _seq2seq(config, tokenizer)
+    data, module = _language_model(config, content) if "language_model" in config else _seq2seq(config, content)
     if content is not None and checkpoint is None and isinstance(module, Seq2SeqModule):
         initialise(module, config, content)
     module.train()
@@ -94,21 +99,44 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
     return None if best is None else float(best)
 
 
-def _tokenizer_from(config: DictConfig, content: dict[str, Any]) -> Tokenizer:
-    """The tokenizer of the checkpoint that a run goes on with or starts from, if it is of the configured kind."""
-    kind = content["hyper_parameters"]["config"]["tokenizer"]["_target_"]
-    if kind != config.tokenizer._target_:
+def _resolved(config: DictConfig) -> DictConfig:
+    """The configuration without references; names the encoder if it wants a value that the data do not have."""
+    resolved = config.copy()
+    try:
+        OmegaConf.resolve(resolved)
+    except InterpolationKeyError as error:
+        reason = next(iter(str(error).splitlines()))
+        if "'data." not in reason:
+            raise
         raise ValueError(
-            f"tokenizer: init_from brings a {kind.rsplit('.', 1)[1]}; expected the same tokenizer= as that run had, not"
-            f" {config.tokenizer._target_.rsplit('.', 1)[1]}"
+            f"encoder: {reason}: these data are of another kind than the encoder reads; {_RIGHT_KIND}"
+        ) from None
+    return resolved
+
+
+def _tokenizer_from(config: DictConfig, content: dict[str, Any] | None, key: str = "tokenizer") -> Tokenizer | None:
+    """The tokenizer of the checkpoint that a run goes on with or starts from, if it is of the configured kind.
+
+    None without a checkpoint, or where the run has none for ``key``.
+    """
+    if content is None or key not in config:
+        return None
+    theirs = content["hyper_parameters"]["config"].get(key)
+    if theirs is None:
+        raise ValueError("init_from: that run reads pictures or recordings; expected one that reads texts, as this one")
+    kind = theirs["_target_"]
+    if kind != config[key]._target_:
+        raise ValueError(
+            f"{key}: init_from brings a {kind.rsplit('.', 1)[1]}; expected the same {key}= as that run had, not"
+            f" {config[key]._target_.rsplit('.', 1)[1]}"
         )
-    return tokenizer_of(config, content)
+    return tokenizer_of(config, content, key)
 
 
-def _seq2seq(config: DictConfig, tokenizer: Tokenizer | None) -> tuple[DataModule, Seq2SeqModule]:
-    data = build_data(config, tokenizer)
-    module = build_module(config, data.tokenizer)
-    if tokenizer is None and all(isinstance(o, WholeTextObjective) for o in module.objectives.values()):
+def _seq2seq(config: DictConfig, content: dict[str, Any] | None) -> tuple[DataModule, Seq2SeqModule]:
+    data = build_data(config, _tokenizer_from(config, content), _tokenizer_from(config, content, "source_tokenizer"))
+    module = build_module(config, data.tokenizer, data.source_tokenizer)
+    if content is None and all(isinstance(o, WholeTextObjective) for o in module.objectives.values()):
         raise ValueError(
             f"objective: {', '.join(module.objectives)} alone cannot teach a model that has not learnt to write yet;"
             " start from a run with init_from=outputs/RUN, or add cross_entropy"
@@ -119,25 +147,21 @@ def _seq2seq(config: DictConfig, tokenizer: Tokenizer | None) -> tuple[DataModul
     return data, module
 
 
-def _language_model(config: DictConfig, tokenizer: Tokenizer | None) -> tuple[DataModule, LanguageModelModule]:
-    data = build_text_data(config, tokenizer)
+def _language_model(config: DictConfig, content: dict[str, Any] | None) -> tuple[DataModule, LanguageModelModule]:
+    data = build_text_data(config, _tokenizer_from(config, content))
     return data, build_language_model(config, data.tokenizer)
 
 
 def _check_modality(data: DataModule, module: Seq2SeqModule) -> None:
-    """Refuses pictures for an encoder of speech and the reverse, before torch stumbles over them."""
+    """Refuses pictures for an encoder of speech and the like, before torch stumbles over them."""
     source = data.source("train")
     for index in range(len(source)):
         try:
-            is_picture = source[index].source.ndim == 3
+            given = source[index].kind
         except UnreadableError:
             continue
-        if is_picture != isinstance(module.model.encoder, PictureEncoder):
-            kind, other = ("pictures", "recordings") if is_picture else ("recordings", "pictures")
-            raise ValueError(
-                f"encoder: the data are {kind}, but the encoder takes {other}; choose another encoder=, or start from"
-                " an experiment of the right kind, such as experiment=listen_attend_spell_grid data=manifest for speech"
-            )
+        if given != (taken := module.model.encoder.reads):
+            raise ValueError(f"encoder: the data are {given}, but the encoder takes {taken}; {_RIGHT_KIND}")
         return
     raise ValueError("data: no training example can be read")
 

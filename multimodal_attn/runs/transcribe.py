@@ -13,7 +13,6 @@ from torch import Tensor
 from multimodal_attn.data.audio import read_audio
 from multimodal_attn.data.collate import Collate
 from multimodal_attn.data.segmentation import cuts, is_silent, levels, segments
-from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.runs.checkpoint import Run
 from multimodal_attn.runs.transcript import Transcript, Word
 from multimodal_attn.runs.word_times import check_source, timed_words
@@ -109,8 +108,8 @@ def decoder_of(run: Run, width: int = 5, word_times: str = "attention") -> Decod
     Raises:
         ValueError: if the run was not trained on recordings, or not with CTC where that is asked for.
     """
-    if isinstance(run.module.model.encoder, PictureEncoder):
-        raise ValueError(f"run: '{run.folder}' was trained on pictures; expected one that was trained on recordings")
+    if (reads := run.module.model.encoder.reads) != "recordings":
+        raise ValueError(f"run: '{run.folder}' was trained on {reads}; expected one that was trained on recordings")
     check_source(word_times, run)
     module = run.module.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     limits = run.config.search

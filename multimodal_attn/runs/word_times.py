@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from multimodal_attn.evaluation.alignment import ctc_times
 from multimodal_attn.evaluation.timing import onset_times
-from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.runs.checkpoint import Run
 from multimodal_attn.runs.transcript import Word
 from multimodal_attn.types import Hypothesis, Memory, Span, Timeline
@@ -34,7 +33,7 @@ def check_source(source: str, run: Run) -> None:
     """
     if source not in SOURCES:
         raise ValueError(f"word_times: {source!r}; expected {' or '.join(SOURCES)}")
-    if source == "ctc" and (run.module.model.ctc_head is None or isinstance(run.module.model.encoder, PictureEncoder)):
+    if source == "ctc" and (run.module.model.ctc_head is None or run.module.model.encoder.reads != "recordings"):
         raise ValueError(
             f"word_times: ctc; '{run.folder}' was trained without CTC: expected attention, or a run of speech with"
             " objective=[cross_entropy,ctc]"

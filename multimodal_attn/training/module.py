@@ -16,7 +16,7 @@ from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search import BeamSearch, Search
 from multimodal_attn.training.gather import gather
 from multimodal_attn.training.objectives import BoxSupervision, WholeTextObjective
-from multimodal_attn.types import Batch, DecoderOutput, Grid, Hypothesis, Memory, Span, Timeline
+from multimodal_attn.types import Batch, DecoderOutput, Grid, Hypothesis, Memory, Span, Timeline, TokenAxis
 
 Scores = Callable[[list[str], list[list[str]]], dict[str, float]]
 
@@ -32,6 +32,7 @@ class Seq2SeqModule(pl.LightningModule):
         scores: text metrics, called with hypotheses and references.
         optimizer: makes the optimiser from the model.
         scheduler: makes the schedule from the optimiser and ``total_steps``, or None.
+        source_tokenizer: of sources that are texts.
         sampling_probability: scheduled sampling at the end of its ramp.
         sampling_ramp: (first, last) share of the training between which it rises from 0.
         seed: of every random draw in training.
@@ -47,6 +48,7 @@ class Seq2SeqModule(pl.LightningModule):
         scores: Scores,
         optimizer: Callable[[Seq2Seq], Optimizer],
         scheduler: Callable[..., Any] | None,
+        source_tokenizer: Tokenizer | None = None,
         sampling_probability: float = 0.0,
         sampling_ramp: tuple[float, float] = (0.0, 0.5),
         seed: int = 0,
@@ -55,7 +57,7 @@ class Seq2SeqModule(pl.LightningModule):
         super().__init__()
         self.model = model
         self.objectives = nn.ModuleDict(objectives)
-        self.tokenizer, self.search, self.scores = tokenizer, search, scores
+        self.tokenizer, self.source_tokenizer, self.search, self.scores = tokenizer, source_tokenizer, search, scores
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.sampling_probability, self.sampling_ramp = sampling_probability, sampling_ramp
         self.seed, self.config = seed, config or {}
@@ -190,22 +192,25 @@ class Seq2SeqModule(pl.LightningModule):
     ) -> None:
         """Adds one source to ``attention_scores``; ``ctc_times`` say when CTC hears each word of the hypothesis.
 
-        Boxes are compared along the reference captions (teacher-forced: only their words have true boxes), word times
-        and the shape of the maps along what the model wrote freely.
+        Boxes and source words are compared along the references (teacher-forced: only their words have the truth), word
+        times and the shape of the maps along what the model wrote freely.
         """
         positions = int(memory.mask[index].sum())
         targets = batch.targets[index]
         written = hypothesis.weights[..., :positions].float().cpu().numpy()
         self.attention_scores.update_shape(written, memory.layout)
-        if isinstance(memory.layout, Grid):
-            for row, target in enumerate(targets[: batch.tokens.shape[1]]):
-                if target.boxes:
-                    tokens = batch.tokens[index, row][batch.token_mask[index, row]][1:-1].tolist()
-                    weights = output.weights[index, row, : len(tokens) + 1, :, :positions].float().cpu().numpy()
-                    self.attention_scores.update_boxes(
-                        weights[:-1], self.tokenizer.word_spans(tokens), target, memory.layout, ending=weights[-1]
-                    )
-        elif isinstance(memory.layout, Timeline) and targets and targets[0].times:
+        for row, target in enumerate(targets[: batch.tokens.shape[1]]):
+            if not target.boxes and not target.read_from:
+                continue
+            tokens = batch.tokens[index, row][batch.token_mask[index, row]][1:-1].tolist()
+            spans = self.tokenizer.word_spans(tokens)
+            weights = output.weights[index, row, : len(tokens) + 1, :, :positions].float().cpu().numpy()
+            if isinstance(memory.layout, Grid):
+                self.attention_scores.update_boxes(weights[:-1], spans, target, memory.layout, ending=weights[-1])
+            elif isinstance(memory.layout, TokenAxis) and self.source_tokenizer is not None:
+                source_spans = self.source_tokenizer.word_spans(batch.source[index, :positions].tolist())
+                self.attention_scores.update_alignment(weights[:-1], spans, target, source_spans)
+        if isinstance(memory.layout, Timeline) and targets and targets[0].times:
             words = self.tokenizer.decode(hypothesis.tokens).split()
             self.attention_scores.update_times(
                 written, self.tokenizer.word_spans(hypothesis.tokens), words, targets[0], memory.layout, ctc_times
@@ -216,3 +221,5 @@ class Seq2SeqModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Plain containers only: the file loads with weights_only=True and rebuilds the run by itself.
         checkpoint["hyper_parameters"] = {"config": self.config, "tokenizer": self.tokenizer.state()}
+        if self.source_tokenizer is not None:
+            checkpoint["hyper_parameters"]["source_tokenizer"] = self.source_tokenizer.state()

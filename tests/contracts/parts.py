@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import hydra
 import torch
 from omegaconf import OmegaConf
-from torch import nn
 
-from multimodal_attn.models.encoders.picture import PictureEncoder
+from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.runs.build import build
 from multimodal_attn.types import BOS, PAD, Memory, TokenAxis
 
 CONF = Path(__file__).parents[2] / "conf"
-SAMPLE_RATE, IMAGE_SIZE = 16000, 64
+SAMPLE_RATE, IMAGE_SIZE, SOURCE_VOCAB = 16000, 64, 13
 # Nothing that a contract speaks of depends on these: they are made small or switched off for speed and exactness.
 SMALL = {
     "pretrained": False,
@@ -48,10 +48,23 @@ def part(group: str, name: str, **arguments: object) -> object:
     return build(node, **arguments)
 
 
-def sources(encoder: nn.Module, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
+def encoder_of(name: str, **settings: object) -> Encoder:
+    """The encoder of a yaml; one of texts for a vocabulary of ``SOURCE_VOCAB``."""
+    made = part("encoder", name, **settings)
+    if isinstance(made, partial):
+        made = made(vocab_size=SOURCE_VOCAB)
+    assert isinstance(made, Encoder)
+    return made
+
+
+def sources(encoder: Encoder, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Random sources of unlike lengths that fit an encoder."""
-    if isinstance(encoder, PictureEncoder):
+    if encoder.reads == "pictures":
         return torch.randint(0, 256, (batch, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8), torch.ones(batch).long()
+    if encoder.reads == "texts":
+        lengths = torch.tensor([5 + 2 * i for i in range(batch)])
+        tokens = torch.randint(4, SOURCE_VOCAB, (batch, int(lengths.max())))
+        return tokens.masked_fill(torch.arange(tokens.shape[1]) >= lengths[:, None], PAD), lengths
     lengths = torch.tensor([SAMPLE_RATE // 2 + 1337 * i for i in range(batch)])
     waveforms = torch.randn(batch, int(lengths.max())) * 0.1
     return waveforms * (torch.arange(waveforms.shape[1]) < lengths[:, None]), lengths

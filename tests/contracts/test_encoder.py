@@ -6,18 +6,15 @@ import pytest
 import torch
 
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.models.encoders.picture import PictureEncoder
-from multimodal_attn.types import Grid, Timeline
-from tests.contracts.parts import SAMPLE_RATE, choices, part, sources
+from multimodal_attn.types import Grid, Timeline, TokenAxis
+from tests.contracts.parts import SAMPLE_RATE, choices, encoder_of, sources
 
-SELF_ATTENTION = ("conformer", "conformer_medium", "image_vit", "transformer")
+SELF_ATTENTION = ("conformer", "conformer_medium", "image_vit", "text_transformer", "transformer")
 
 
-def make(name: str, **settings: object):
+def make(name: str, **settings: object) -> Encoder:
     torch.manual_seed(0)
-    encoder = part("encoder", name, **settings)
-    assert isinstance(encoder, Encoder)
-    return encoder
+    return encoder_of(name, **settings)
 
 
 @pytest.mark.parametrize("name", choices("encoder"))
@@ -28,6 +25,8 @@ def test_memory_fits_its_layout(name: str) -> None:
     if isinstance(memory.layout, Grid):
         assert memory.layout.rows * memory.layout.columns == memory.mask.shape[1]
         assert memory.mask.all()
+    elif isinstance(memory.layout, TokenAxis):
+        assert memory.mask.sum(1).tolist() == sources(encoder, 3)[1].tolist()
     else:
         assert isinstance(memory.layout, Timeline)
         _, lengths = sources(encoder, 3)
@@ -45,7 +44,7 @@ def test_longer_batch_mate_changes_nothing(name: str) -> None:
     together = encoder(source, lengths)
     for index in range(3):
         alone = source[index : index + 1]
-        if not isinstance(encoder, PictureEncoder):
+        if encoder.reads != "pictures":
             alone = alone[:, : lengths[index]]
         single = encoder(alone, lengths[index : index + 1])
         real = int(together.mask[index].sum())
@@ -65,9 +64,9 @@ def test_weights_of_layers_are_those_between_real_positions(name: str) -> None:
         torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:2]))
         cells = weights[:, extra:, extra:]
         assert cells[~mask[:, None].expand_as(cells)].abs().sum() == 0
-        shortest = 0 if isinstance(encoder, PictureEncoder) else int(lengths.argmin())
+        shortest = 0 if encoder.reads == "pictures" else int(lengths.argmin())
         alone = source[shortest : shortest + 1]
-        if not isinstance(encoder, PictureEncoder):
+        if encoder.reads != "pictures":
             alone = alone[:, : lengths[shortest]]
         single = encoder.layer_weights(alone, lengths[shortest : shortest + 1])[number][0]
         real = extra + int(mask[shortest].sum())

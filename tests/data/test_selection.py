@@ -68,7 +68,7 @@ def test_only_training_leaves_out() -> None:
     data = DataModule(Source, WordTokenizer(), min_seconds=0.5, max_seconds=1.0)
     assert [data.source("train").lengths(), data.source("val").lengths()] == [[0.6, 0.9], [0.3, 0.6, 0.9, 1.2]]
     assert [error.path for error in data.skipped("train")] == ["broken.wav", "0.wav", "3.wav"]
-    data.fit_tokenizer()
+    data.fit_tokenizers()
     assert len(data.tokenizer) == 4 + 2
 
 

@@ -191,7 +191,7 @@ def module_of(folder: Path, **settings) -> DataModule:
     data = DataModule(
         lambda split: Shards(split, folder, image_size=48), CharacterTokenizer(), batch_size=8, seed=3, **settings
     )
-    data.fit_tokenizer()
+    data.fit_tokenizers()
     return data
 
 
@@ -363,7 +363,7 @@ def resident():
 
 def read(folder):
     data = DataModule(lambda split: Shards(split, folder), CharacterTokenizer(), batch_size=64)
-    data.fit_tokenizer()
+    data.fit_tokenizers()
     number, peak = 0, 0
     for batch in data.train_dataloader():
         number, peak = number + len(batch), max(peak, resident())

@@ -26,7 +26,7 @@ from multimodal_attn.evaluation.faithfulness import (
 from multimodal_attn.models.decoders import RecurrentDecoder
 from multimodal_attn.models.decoders.base import LayerWeights
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.types import Batch, DecoderOutput, Grid, Hypothesis, Layout, Memory, Timeline, TokenAxis
+from multimodal_attn.types import UNK, Batch, DecoderOutput, Grid, Hypothesis, Layout, Memory, Timeline, TokenAxis
 from tests.contracts.parts import choices, part
 
 NUM_EXAMPLES = 8
@@ -85,7 +85,7 @@ class Blind(Encoder):
 
 
 class Model(nn.Module):
-    """A cell holds the logits of its token, as far as its pixel is not grey and its sample is not silent."""
+    """A cell holds the logits of its token, as far as its pixel is not grey, its sample not silent, its word known."""
 
     def __init__(self, sharpness: float, layout: Layout, layers: list[Tensor] | None = None) -> None:
         super().__init__()
@@ -93,7 +93,11 @@ class Model(nn.Module):
 
     def encode(self, batch: Batch) -> Memory:
         source = batch.source
-        lit = (source[:, 0].flatten(1).float() / 127.5 - 1).abs() if source.ndim == 4 else source
+        lit = source
+        if source.ndim == 4:
+            lit = (source[:, 0].flatten(1).float() / 127.5 - 1).abs()
+        elif not source.is_floating_point():
+            lit = (source != UNK).float()
         states = 5 * nn.functional.one_hot(torch.arange(CELLS) + 4, VOCABULARY).float() * lit[..., None]
         return Memory(states, torch.ones(lit.shape, dtype=torch.bool), self.layout)
 
@@ -104,6 +108,8 @@ def batch_of(size: int, layout: Layout) -> Batch:
         source, length = pixels.expand(size, 3, 4, 5), 1
     else:
         source, length = torch.ones(size, CELLS), CELLS
+        if isinstance(layout, TokenAxis):
+            source = 4 * source.long()
     tokens = torch.zeros(size, 1, 2, dtype=torch.long)
     return Batch([""] * size, source, torch.full((size,), length), tokens, tokens == 0, [()] * size)
 
@@ -171,9 +177,10 @@ def test_wrong_maps_are_told_in_words() -> None:
     assert found["faithfulness_integrated_gradients_deletion_low"] > 0.1
 
 
-def test_recordings_too_and_nothing_is_removed_from_texts() -> None:
-    assert measure("true", place="timeline").compute()["faithfulness_input_deletion_low"] > 0.1
-    assert "input" not in measure("true", place="tokens").curves()
+@pytest.mark.parametrize("place", ["timeline", "tokens"])
+def test_recordings_and_texts_too(place: str) -> None:
+    assert measure("true", place=place).compute()["faithfulness_input_deletion_low"] > 0.1
+    assert measure("wrong", place=place).compute()["faithfulness_input_deletion"] < 0.1
 
 
 def test_rollout_is_left_out_in_words_where_nothing_attends_to_itself() -> None:
@@ -255,6 +262,14 @@ def test_a_span_of_a_recording_gets_silence() -> None:
     removed = torch.tensor([[False, True, False]])
     found = remove_from_source(torch.ones(1, 20), removed, Memory(torch.zeros(1, 3, 1), removed, layout), 10)
     assert (found[0] == 0).nonzero()[:, 0].tolist() == [8, 9, 10, 11, 12]  # from 0.75 to 1.25 seconds
+
+
+def test_words_that_are_removed_are_unknown() -> None:
+    removed = torch.tensor([[True, False, True]])
+    found = remove_from_source(
+        torch.tensor([[7, 8, 9]]), removed, Memory(torch.zeros(1, 3, 1), removed, TokenAxis()), 1
+    )
+    assert found.tolist() == [[UNK, 8, UNK]]
 
 
 def test_words_of_an_example_are_resampled_together() -> None:

@@ -70,4 +70,5 @@ def text_record(key: str = "sentence") -> AttentionRecord:
         references=["a red dog sleeps"],
         score=-0.3,
         flags=[],
+        links={0: ((3, 4),), 2: ((0, 1), (1, 2))},
     )

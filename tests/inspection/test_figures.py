@@ -10,10 +10,11 @@ from multimodal_attn.inspection.canvas import DPI, Area, Canvas
 from multimodal_attn.inspection.colors import TRUTH, blend, heat_colors, heat_limit
 from multimodal_attn.inspection.curves import draw_curves
 from multimodal_attn.inspection.figure import draw
+from multimodal_attn.inspection.matrix import draw_matrix
 from multimodal_attn.inspection.overlay import MAX_WORDS, PANEL_INCHES, draw_overlay
 from multimodal_attn.inspection.timeline import HOP_SECONDS, MEL_BINS, WIDTH_INCHES, draw_timeline, log_mel
 from multimodal_attn.types import TokenAxis
-from tests.inspection.records import photo_record, speech_record
+from tests.inspection.records import photo_record, speech_record, text_record
 
 
 @dataclass
@@ -38,11 +39,17 @@ class Drawn:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
     found = Drawn()
     write, put, frame, ring = Canvas.text, Canvas.picture, Canvas.frame, Canvas.ring
+    write_upwards = Canvas.text_upwards
 
     def text(self: Canvas, x: float, y: float, text: str, *arguments: Any, **others: Any) -> None:
         found.texts.append(text)
         found.places[text] = (x, y)
         write(self, x, y, text, *arguments, **others)
+
+    def text_upwards(self: Canvas, x: float, y: float, text: str, *arguments: Any) -> None:
+        found.texts.append(text)
+        found.places[text] = (x, y)
+        write_upwards(self, x, y, text, *arguments)
 
     def picture(self: Canvas, pixels: np.ndarray, area: Area, clip: Area | None = None) -> None:
         found.pictures.append((pixels, area))
@@ -57,7 +64,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Drawn:
         found.rings.append((x, y))
         ring(self, x, y, *arguments)
 
-    for name, method in (("text", text), ("picture", picture), ("frame", framed), ("ring", ringed)):
+    spies = {"text": text, "text_upwards": text_upwards, "picture": picture, "frame": framed, "ring": ringed}
+    for name, method in spies.items():
         monkeypatch.setattr(Canvas, name, method)
     return found
 
@@ -246,6 +254,33 @@ def test_timeline_of_many_tokens_labels_words(drawn: Drawn):
     assert "x" not in drawn.texts
 
 
+def test_matrix_has_a_column_for_each_source_token_and_a_row_for_each_that_was_written(drawn: Drawn):
+    draw(text_record())
+    pixels, (left, top, right, bottom) = drawn.pictures[0]
+    assert pixels.shape == (3, 4, 3)
+    np.testing.assert_array_equal(pixels, heat_colors(text_record().weights[:, 0], 0.9))
+    assert drawn.places["sleeps"] == pytest.approx((left - 0.05, top + (bottom - top) / 6))
+    columns = [drawn.places[word] for word in ("ein", "roter", "Hund", "schläft")]
+    assert [x for x, _ in columns] == pytest.approx([left + (right - left) * (c + 0.5) / 4 for c in range(4)])
+    assert all(y < top for _, y in columns)
+    row, column = (bottom - top) / 3, (right - left) / 4
+    assert drawn.truth == [
+        pytest.approx((left + 3 * column, top, right, top + row)),
+        pytest.approx((left, top + 2 * row, left + column, bottom)),
+        pytest.approx((left + column, top + 2 * row, left + 2 * column, bottom)),
+    ]
+    assert "sleeps   entropy 0.31 · peak 0.90" in drawn.texts
+    assert "reference: a red dog sleeps" in drawn.text()
+
+
+def test_matrix_of_a_long_text_stays_on_the_sheet(drawn: Drawn):
+    record = text_record()
+    record.source = np.array(["word"] * 300)
+    record.weights = np.full((3, 1, 300), 1 / 300, dtype=np.float32)
+    assert draw(record).width < 17 * DPI
+    assert "word" not in drawn.texts  # too narrow to read
+
+
 @pytest.mark.parametrize("samples", [1, 400, 16_000])
 @pytest.mark.parametrize("sample_rate", [8_000, 16_000, 44_100])
 @pytest.mark.filterwarnings("error")
@@ -281,7 +316,9 @@ def test_other_layouts_are_refused():
     record = photo_record()
     record.layout = TokenAxis()
     with pytest.raises(ValueError, match=r"photo\.jpg.*TokenAxis"):
-        draw(record)
+        draw_overlay(record)
+    with pytest.raises(ValueError, match="TokenAxis layout, not Timeline"):
+        draw_matrix(speech_record())
     with pytest.raises(ValueError, match="Timeline"):
         draw_timeline(photo_record())
     with pytest.raises(ValueError, match="Grid"):
@@ -294,7 +331,7 @@ def test_curves_have_a_panel_each_and_a_line_for_each_method() -> None:
     assert [axes.get_title() for axes in figure.axes] == [
         "deletion in the memory",
         "insertion in the memory",
-        "deletion in the picture or recording",
+        "deletion in the source",
     ]
     attention, random = figure.axes[0].lines
     assert list(attention.get_xdata()) == [0, 80]

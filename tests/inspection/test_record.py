@@ -7,7 +7,7 @@ import torch
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.inspection.record import AttentionRecord
-from multimodal_attn.types import Box, Example, Grid, Hypothesis, Span, Target, Timeline
+from multimodal_attn.types import Box, Example, Grid, Hypothesis, Span, Target, Timeline, TokenAxis
 
 LEFT, RIGHT, LOW = Box(0, 0, 0.5, 1), Box(0.5, 0, 1, 1), Box(0, 0.5, 1, 1)
 
@@ -103,3 +103,14 @@ def test_the_gate_of_a_word_is_the_mean_over_its_tokens() -> None:
     assert (record.gate, record.gate_name) == (found.gate, "beta")
     assert record.word_gate == pytest.approx([0.3, 0.5])
     assert picture_record("a dog").word_gate == []
+
+
+def test_a_text_knows_where_its_right_words_come_from() -> None:
+    tokenizer, characters = WordTokenizer().fit(["red dog cat"]), CharacterTokenizer().fit(["der rote Hund"])
+    target = Target("red dog", read_from={0: (1,), 1: (0, 2)})
+    example = Example("1", "der rote Hund", (target,))
+    record = AttentionRecord.from_hypothesis(
+        example, hypothesis(tokenizer.encode("cat dog"), 14), tokenizer, TokenAxis(), 14, source_tokenizer=characters
+    )
+    assert record.source.tolist() == [*"der\N{OPEN BOX}rote\N{OPEN BOX}Hund", "<eos>"]
+    assert record.links == {1: ((0, 3), (9, 13))}

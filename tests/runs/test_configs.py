@@ -19,6 +19,7 @@ SPEECH_ENCODERS = (
     *("pyramid_lstm", "conv_lstm", "time_depth_separable", "time_depth_separable_20ms"),
     *("conformer", "conformer_medium", "transformer"),
 )
+TOKENIZER = CharacterTokenizer().fit(["some text"])
 # The language model's has none of the parts that these share.
 EXPERIMENTS = sorted({path.stem for path in (CONF / "experiment").glob("*.yaml")} - {"language_model"})
 # Those that start from another one set little that the other does not.
@@ -38,7 +39,7 @@ def compose(*overrides: str):
 def test_every_experiment_builds(experiment: str, tmp_path: Path) -> None:
     config = compose(f"experiment={experiment}", "+data.root=nowhere")
     OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    module = build_module(config, CharacterTokenizer().fit(["some text"]))
+    module = build_module(config, TOKENIZER, TOKENIZER)
     assert config.name == experiment
     # An experiment may leave settings for objectives that it inherits and does not use itself.
     assert (
@@ -60,7 +61,7 @@ def test_every_choice_builds(group: str, choice: str) -> None:
     config = compose(f"{group}={choice}", *(["data=spoken"] if speech else []))
     if "pretrained" in config.encoder:
         config.encoder.pretrained = False
-    module = build_module(config, CharacterTokenizer().fit(["some text"]))
+    module = build_module(config, TOKENIZER, TOKENIZER)
     assert module.make_optimizer(module.model).param_groups
 
 
@@ -73,8 +74,11 @@ def test_every_callback_builds(choice: str) -> None:
 def test_every_part_fits_into_an_experiment(experiment: str) -> None:
     """What an experiment sets must be what all choices of a group take, or ``attention=dot`` fails on a foreign key."""
     base = compose(f"experiment={experiment}", "+data.root=nowhere")
-    speech = "sample_rate" in base.data
-    encoders = SPEECH_ENCODERS if speech else ("image_conv", "image_cnn")
+    encoders = ("image_conv", "image_cnn")
+    if "sample_rate" in base.data:
+        encoders = SPEECH_ENCODERS
+    elif "source_tokenizer" in base:
+        encoders = ("text_lstm", "text_transformer")
     choices = [f"encoder={name}" for name in encoders]
     for group in ("attention", "tokenizer", "scheduler", "objective", "search"):
         choices += [f"{group}={path.stem}" for path in (CONF / group).glob("*.yaml")]
@@ -84,7 +88,7 @@ def test_every_part_fits_into_an_experiment(experiment: str) -> None:
             config.encoder.pretrained = False
         if "hidden_dim" in config.encoder:
             config.encoder.hidden_dim = 32  # a large model takes long to fill with numbers
-        module = build_module(config, CharacterTokenizer().fit(["some text"]))
+        module = build_module(config, TOKENIZER, TOKENIZER)
         build(config.tokenizer)
         assert module.make_scheduler is not None
         module.make_scheduler(module.make_optimizer(module.model), total_steps=1000)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from multimodal_attn.data.audio import audio_seconds, read_audio
 from multimodal_attn.data.features import file_fingerprint
 from multimodal_attn.data.images import check_fit, read_image
-from multimodal_attn.data.text import normalize_caption, normalize_transcript
+from multimodal_attn.data.text import normalize_caption, normalize_transcript, single_spaces
 from multimodal_attn.types import Example, Target, UnreadableError
 
 COLUMNS = {"image": ("image", "caption"), "audio": ("audio", "text")}
@@ -42,11 +42,7 @@ class _Source(NamedTuple):
     seconds: float
 
 
-def _single_spaces(text: str) -> str:
-    return " ".join(text.split())
-
-
-NORMALIZERS = {"caption": normalize_caption, "transcript": normalize_transcript, "none": _single_spaces}
+NORMALIZERS = {"caption": normalize_caption, "transcript": normalize_transcript, "none": single_spaces}
 
 
 class Manifest:

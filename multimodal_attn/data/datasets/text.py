@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from multimodal_attn.data.datasets.manifest import NORMALIZERS
+from multimodal_attn.data.text import read_lines
 from multimodal_attn.types import Example, Target, UnreadableError
 
 
@@ -67,10 +68,9 @@ class TextFile(Texts):
             raise ValueError(f"data.{split}: missing; expected a text file with a sentence a line")
         path = Path(str(name)).expanduser()
         try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"data.{split}: '{path}' cannot be read: {error}") from None
-        texts = [text for line in lines if (text := NORMALIZERS[normalize](line))]
+            texts = [text for line in read_lines(path) if (text := NORMALIZERS[normalize](line))]
+        except UnreadableError as error:
+            raise ValueError(f"data.{split}: '{path}': {error.reason}") from None
         if not texts:
             raise ValueError(f"data.{split}: '{path}' has no line with a text")
         super().__init__(texts)

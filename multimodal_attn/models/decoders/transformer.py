@@ -14,6 +14,7 @@ from multimodal_attn.masking import masked_softmax
 from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.decoders.base import Decoder, LayerWeights, PreparedMemory, select_rows
 from multimodal_attn.models.dropout import Dropout
+from multimodal_attn.models.sinusoids import sinusoids
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 
@@ -249,14 +250,3 @@ class _Layer(nn.Module):
         new, total = query.shape[3], cache.shape[4]
         # Token t of the new ones sees all before it and itself. Padding comes after every real token: none sees it.
         return query, cache, torch.ones(new, total, dtype=torch.bool, device=query.device).tril(total - new)
-
-
-def sinusoids(positions: Tensor, dim: int) -> Tensor:
-    """Sines and cosines of positions at geometric wavelengths (Vaswani et al. 2017, section 3.5).
-
-    Shapes:
-        positions: (T,). Returns (T, dim).
-    """
-    rates = torch.exp(torch.arange(0, dim, 2, device=positions.device) * (-math.log(10000.0) / dim))
-    angles = positions[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=-1)

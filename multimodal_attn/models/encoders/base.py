@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from multimodal_attn.types import Layout, Memory
+from multimodal_attn.types import Kind, Layout, Memory
 
 
 class Encoder(nn.Module, ABC):
@@ -15,10 +15,12 @@ class Encoder(nn.Module, ABC):
     The memory of a source never depends on its batch mates.
 
     Attributes:
+        reads: what it encodes.
         dim: width D of the memory.
         layout: where each memory position lies in the source.
     """
 
+    reads: Kind = "recordings"
     dim: int
     layout: Layout
 
@@ -27,8 +29,8 @@ class Encoder(nn.Module, ABC):
         """Encodes a batch.
 
         Shapes:
-            source: (B, 3, height, width) uint8 pictures or (B, L) float32 waveforms. lengths: (B,) samples; pictures
-                do not use it.
+            source: (B, 3, height, width) uint8 pictures, (B, L) float32 waveforms or (B, S) int64 texts.
+            lengths: (B,) samples or tokens; pictures do not use it.
         """
 
     def layer_weights(self, source: Tensor, lengths: Tensor) -> list[Tensor]:

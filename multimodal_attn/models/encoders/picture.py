@@ -38,6 +38,7 @@ class PictureEncoder(Encoder):
         ValueError: if ``trainable_from`` names no part of the body.
     """
 
+    reads = "pictures"
     layout: Grid
     mean: Tensor
     std: Tensor

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from multimodal_attn.masking import length_mask
 from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.encoders.conv_subsampling import ConvSubsampling
 from multimodal_attn.models.encoders.log_mel import LogMel
+from multimodal_attn.models.encoders.self_attention import SelfAttentionLayers
+from multimodal_attn.models.sinusoids import sinusoids
 from multimodal_attn.types import Memory, Timeline
 
 
@@ -46,20 +46,9 @@ class Transformer(Encoder):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        if hidden_dim % num_heads or hidden_dim % 2:
-            raise ValueError(
-                f"encoder.hidden_dim: {hidden_dim}; expected an even multiple of encoder.num_heads={num_heads}"
-            )
         self.front_end = front_end if isinstance(front_end, LogMel) else front_end()
         self.subsample = ConvSubsampling(self.front_end.num_mels, hidden_dim, subsampling, channels)
-        layer = nn.TransformerEncoderLayer(
-            hidden_dim, num_heads, feedforward_factor * hidden_dim, dropout, batch_first=True, norm_first=True
-        )
-        self.layers = nn.TransformerEncoder(layer, num_layers, nn.LayerNorm(hidden_dim), enable_nested_tensor=False)
-        for parameter in self.layers.parameters():
-            # Copies of one layer start out equal: each gets its own draw.
-            if parameter.ndim > 1:
-                nn.init.xavier_uniform_(parameter)
+        self.layers = SelfAttentionLayers(hidden_dim, num_layers, num_heads, feedforward_factor, dropout)
         self.dropout = Dropout(dropout)
         self.dim = hidden_dim
         self.layout = Timeline(subsampling * self.front_end.hop_seconds)
@@ -69,34 +58,17 @@ class Transformer(Encoder):
         waveforms: (B, L). lengths: (B,) samples. Returns states (B, S, hidden).
         """
         x, mask = self._steps(waveforms, lengths)
-        x = self.layers(x, src_key_padding_mask=~mask)
-        return Memory(self.dropout(x) * mask[..., None], mask, self.layout)
+        return Memory(self.dropout(self.layers(x, mask)) * mask[..., None], mask, self.layout)
 
     def layer_weights(self, waveforms: Tensor, lengths: Tensor) -> list[Tensor]:
         """Shapes:
         As in ``Encoder``, with P = S.
         """
-        x, mask = self._steps(waveforms, lengths)
-        found = []
-        for layer in cast(list[nn.TransformerEncoderLayer], self.layers.layers):
-            normed = layer.norm1(x)
-            found.append(layer.self_attn(normed, normed, normed, key_padding_mask=~mask)[1])
-            x = layer(x, src_key_padding_mask=~mask)
-        return found
+        return self.layers.weights(*self._steps(waveforms, lengths))
 
     def _steps(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """What the first layer reads, (B, S, hidden), and its mask."""
         frames, steps = self.front_end(waveforms, lengths)
         x, steps = self.subsample(frames, steps)
-        return self.dropout(x + sinusoids(x.shape[1], self.dim, x.device)), length_mask(steps, x.shape[1])
-
-
-def sinusoids(length: int, dim: int, device: torch.device) -> Tensor:
-    """Positions as sines and cosines of wavelengths from 2 pi to 10000 * 2 pi (Vaswani et al. 2017, section 3.5).
-
-    Shapes:
-        Returns (length, dim): sines in the even columns, cosines in the odd ones.
-    """
-    rates = torch.exp(torch.arange(0, dim, 2, device=device) * (-math.log(10_000.0) / dim))
-    angles = torch.arange(length, device=device)[:, None] * rates
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+        positions = torch.arange(x.shape[1], device=x.device)
+        return self.dropout(x + sinusoids(positions, self.dim)), length_mask(steps, x.shape[1])

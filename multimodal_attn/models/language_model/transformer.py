@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.models.language_model.base import LanguageModel, LanguageState
+from multimodal_attn.models.sinusoids import sinusoids
 from multimodal_attn.types import PAD
 
 
@@ -63,10 +64,8 @@ class TransformerLanguageModel(LanguageModel):
     def _embed(self, tokens: Tensor, first: int) -> Tensor:
         """Embeddings (R, T, dim) with the sines and cosines of the positions from ``first`` on."""
         dim = self.embedding.embedding_dim
-        positions = torch.arange(first, first + tokens.shape[1], device=tokens.device)[:, None]
-        rates = torch.exp(torch.arange(0, dim, 2, device=tokens.device) * (-math.log(10000.0) / dim))
-        waves = torch.cat([(positions * rates).sin(), (positions * rates).cos()], dim=-1)
-        return self.dropout(self.embedding(tokens) * math.sqrt(dim) + waves)
+        positions = torch.arange(first, first + tokens.shape[1], device=tokens.device)
+        return self.dropout(self.embedding(tokens) * math.sqrt(dim) + sinusoids(positions, dim))
 
 
 class _Block(nn.Module):

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 from multimodal_attn.evaluation.collapse import CollapseSigns, Sign, quiet_steps
 from multimodal_attn.training.gather import gather
 from multimodal_attn.training.module import Seq2SeqModule
-from multimodal_attn.types import Batch, Grid, Timeline
+from multimodal_attn.types import Batch, Timeline
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class CollapseDetector(pl.Callback):
         self.patience = patience
         self._in_a_row = dict.fromkeys(self.limits, 0)
         self._signs = CollapseSigns()
-        self._is_picture = False
+        self._is_recording = False
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._signs = CollapseSigns()
@@ -70,7 +70,7 @@ class CollapseDetector(pl.Callback):
             self._signs.add_map(key, hypothesis.weights[..., :real].float().cpu().numpy(), quiet)
             references = [target.text for target in batch.targets[index]]
             self._signs.add_text(key, pl_module.tokenizer.decode(hypothesis.tokens), references)
-        self._is_picture = isinstance(memory.layout, Grid)
+        self._is_recording = isinstance(memory.layout, Timeline)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         all_signs = CollapseSigns()
@@ -91,9 +91,9 @@ class CollapseDetector(pl.Callback):
         what, help_ = {
             "cell": (
                 "of all attention lies on a single cell, over words and examples",
-                "objective=[cross_entropy,doubly_stochastic] spreads it"
-                if self._is_picture
-                else "objective=[cross_entropy,ctc] with attention=location moves it along",
+                "objective=[cross_entropy,ctc] with attention=location moves it along"
+                if self._is_recording
+                else "objective=[cross_entropy,doubly_stochastic] spreads it",
             ),
             "quiet": (
                 "of all attention lies on silence or on the last step before padding",

@@ -13,11 +13,11 @@ from multimodal_attn.data.batching import BucketBatchSampler
 from multimodal_attn.data.datamodule import DataModule
 from multimodal_attn.models.encoders.log_mel import LogMel
 from multimodal_attn.training.module import Seq2SeqModule
-from multimodal_attn.types import Batch
+from multimodal_attn.types import Batch, Kind
 
 
 class TryLargestBatch(pl.Callback):
-    """One forward and backward pass over the longest recordings, as slow as speed perturbation makes them.
+    """One forward and backward pass over the longest texts, or recordings, as slow as speed perturbation makes them.
 
     Pictures are all of one size: their first batch tells as much. The pass leaves no trace in the model, nor in the
     random numbers that follow.
@@ -26,9 +26,9 @@ class TryLargestBatch(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not isinstance(pl_module, Seq2SeqModule):  # a language model
             return
-        front_end = getattr(pl_module.model.encoder, "front_end", None)
-        if not isinstance(front_end, LogMel):
+        if pl_module.model.encoder.reads == "pictures":
             return
+        front_end = getattr(pl_module.model.encoder, "front_end", None)
         loader, data = trainer.train_dataloader, trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(loader, DataLoader)
         assert isinstance(data, DataModule)
@@ -37,10 +37,12 @@ class TryLargestBatch(pl.Callback):
         batch: Batch = loader.collate_fn([loader.dataset[0, index] for index in sampler.largest()])
         if len(batch) == 0:
             return
-        batch = _slowed(batch, min(front_end.speeds, default=1.0)).to(pl_module.device)
+        if isinstance(front_end, LogMel):
+            batch = _slowed(batch, min(front_end.speeds, default=1.0))
+            front_end.eval()  # the slowest speed is in the batch already
+        batch = batch.to(pl_module.device)
         buffers = {name: buffer.clone() for name, buffer in pl_module.named_buffers()}
         devices = [pl_module.device] if pl_module.device.type == "cuda" else []
-        front_end.eval()  # the slowest speed is in the batch already
         try:
             with torch.random.fork_rng(devices=devices):
                 with trainer.precision_plugin.train_step_context():
@@ -50,9 +52,10 @@ class TryLargestBatch(pl.Callback):
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise
-            raise ValueError(_advice(batch, data, error)) from None
+            raise ValueError(_advice(batch, data, pl_module.model.encoder.reads, error)) from None
         finally:
-            front_end.train()
+            if isinstance(front_end, LogMel):
+                front_end.train()
             pl_module.zero_grad(set_to_none=True)
             for name, buffer in pl_module.named_buffers():
                 buffer.copy_(buffers[name])
@@ -68,10 +71,11 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
-def _advice(batch: Batch, data: DataModule, error: RuntimeError) -> str:
+def _advice(batch: Batch, data: DataModule, reads: Kind, error: RuntimeError) -> str:
     key = "batch_size" if data.batch_seconds is None else "batch_seconds"
+    limit = "max_words" if reads == "texts" else "max_seconds"
     return (
-        f"data.{key}: {getattr(data, key):g}; the largest batch ({len(batch)} recordings, the longest with"
-        f" {batch.tokens.shape[-1] - 2} tokens) does not fit into memory; lower it, or data.max_seconds"
+        f"data.{key}: {getattr(data, key):g}; the largest batch ({len(batch)} {reads}, the longest with"
+        f" {batch.tokens.shape[-1] - 2} tokens) does not fit into memory; lower it, or data.{limit}"
         f" ({next(iter(str(error).splitlines()), 'out of memory')})"
     )

@@ -28,7 +28,7 @@ class CTC(nn.Module):
             the CTC head no longer follows the encoder: neither decode nor time words with it then.
 
     Raises:
-        ValueError: if ``epochs`` is below 1.
+        ValueError: if ``epochs`` is below 1, or, in ``forward``, for a memory that is no recording's.
     """
 
     needs_ctc_head = True
@@ -40,6 +40,11 @@ class CTC(nn.Module):
         self.weight, self.epochs = weight, epochs
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
+        if not isinstance(memory.layout, Timeline):
+            raise ValueError(
+                f"objective: ctc reads recordings in the order of time, not a {type(memory.layout).__name__}; expected"
+                " objectives without it"
+            )
         log_probs = model.ctc_logits(memory).float().log_softmax(-1).transpose(0, 1)  # (S, B, V)
         lengths = batch.token_mask[:, 0].sum(-1) - 2  # without <bos> and <eos>
         texts = batch.tokens[:, 0, 1 : 1 + max(1, int(lengths.max()))]

@@ -160,6 +160,8 @@ def test_words_of_two_texts_are_linked_both_ways(open_page: OpenPage) -> None:
     )
     assert matrix[:2] == [4, 3]
     assert matrix[2] == page.evaluate("[...heat.slice(-3), 255]")  # the page's largest weight: sleeps on schläft
+    frames = page.locator(".matrix .truth").evaluate_all("all => all.map(({ style: s }) => [s.left, s.top, s.width])")
+    assert frames == [["75%", "0%", "25%"], ["0%", "66.6667%", "25%"], ["25%", "66.6667%", "25%"]]
 
 
 # ---------------------------------------------------------------------------------------------------- speech

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from torch.nn import functional
 
 from multimodal_attn.models.decoders import TransformerDecoder
-from multimodal_attn.models.decoders.transformer import sinusoids
 from multimodal_attn.types import BOS, EOS
 from tests.contracts.parts import memory, texts
 
@@ -16,12 +13,6 @@ def make(**settings: object) -> TransformerDecoder:
     torch.manual_seed(0)
     arguments = {"hidden_dim": 24, "num_layers": 2, "feed_forward_dim": 32, "dropout": 0.0} | settings
     return TransformerDecoder(None, memory_dim=20, vocab_size=11, **arguments).eval()  # type: ignore[arg-type]
-
-
-def test_sinusoids_by_hand() -> None:
-    found = sinusoids(torch.tensor([0, 3]), 4)
-    expected = [[0, 0, 1, 1], [math.sin(3), math.sin(0.03), math.cos(3), math.cos(0.03)]]
-    torch.testing.assert_close(found, torch.tensor(expected))
 
 
 def test_later_tokens_change_nothing_before_them() -> None:

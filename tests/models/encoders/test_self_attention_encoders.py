@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from torch import nn
@@ -11,7 +9,7 @@ from torch import nn
 from multimodal_attn.models.encoders.conformer import Conformer, _rotate, _SelfAttention
 from multimodal_attn.models.encoders.conv_subsampling import ConvSubsampling
 from multimodal_attn.models.encoders.log_mel import LogMel
-from multimodal_attn.models.encoders.transformer import Transformer, sinusoids
+from multimodal_attn.models.encoders.transformer import Transformer
 
 
 @pytest.mark.parametrize("factor", [2, 4, 8])
@@ -45,12 +43,6 @@ def test_products_of_rotated_vectors_depend_on_distance_alone() -> None:
         diagonal = products.diagonal(distance)
         torch.testing.assert_close(diagonal, diagonal[:1].expand_as(diagonal), rtol=1e-5, atol=1e-5)
     assert abs(products[0, 0] - products[0, 3]) > 1e-2
-
-
-def test_sinusoids_are_those_of_the_paper() -> None:
-    values = sinusoids(3, 4, torch.device("cpu"))
-    expected = [[f(position / rate) for rate in (1, 100) for f in (math.sin, math.cos)] for position in range(3)]
-    torch.testing.assert_close(values, torch.tensor(expected))
 
 
 @pytest.mark.parametrize("encoder", [Conformer, Transformer])

@@ -1,0 +1,101 @@
+"""Translations: two text files for each split, line n of one the translation of line n of the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from multimodal_attn.data.text import read_lines
+from multimodal_attn.types import Example, Target, UnreadableError
+
+STEMS = {"train": ("train",), "val": ("val", "valid", "dev"), "test": ("test",)}
+"""What corpora call the files of a split, before ``.de`` and ``.en``."""
+
+
+class ParallelText:
+    """A corpus in the layout of Moses, OPUS and Multi30k: ``train.de``, ``train.en``, ``val.de``, ``val.en``, ...
+
+    Pairs with an empty side are left out and listed, and in training so are those with a side that is too long. Texts
+    keep their case and punctuation, as BLEU counts both; runs of white space become single spaces.
+
+    Args:
+        split: "train", "val" or "test".
+        root: folder of the files.
+        source_language: ending of the files to read.
+        target_language: ending of the files with what is to be written.
+        max_words: on either side of a pair that is trained on.
+
+    Raises:
+        ValueError: if a file is missing, is not UTF-8, or the two have different numbers of lines.
+    """
+
+    def __init__(
+        self, split: str, root: str | Path, source_language: str, target_language: str, max_words: int = 100
+    ) -> None:
+        if source_language == target_language:
+            raise ValueError(f"data.target_language: {target_language!r}; expected another than data.source_language")
+        if max_words < 1:
+            raise ValueError(f"data.max_words: {max_words}; expected at least 1")
+        path, target_path = _find(Path(root).expanduser(), split, source_language, target_language)
+        try:
+            sources, targets = read_lines(path), read_lines(target_path)
+        except UnreadableError as error:
+            raise ValueError(f"data.root: {error}") from None
+        if len(sources) != len(targets):
+            raise ValueError(
+                f"data.root: '{path}' has {len(sources)} lines and '{target_path.name}' {len(targets)}; expected a"
+                " line of the one for each of the other"
+            )
+        limit = max_words if split == "train" else None
+        self.skipped: list[UnreadableError] = []
+        self._pairs: list[tuple[str, str, str]] = []  # key, source, target
+        for number, (source, target) in enumerate(zip(sources, targets, strict=True), start=1):
+            if reason := _unusable(source, target, limit):
+                self.skipped.append(UnreadableError(f"{path}:{number}", reason))
+            else:
+                self._pairs.append((f"{path.stem}:{number}", source, target))
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, index: int) -> Example:
+        key, source, target = self._pairs[index]
+        return Example(key, source, (Target(target),))
+
+    def key(self, index: int) -> str:
+        """Of an example, without reading it."""
+        return self._pairs[index][0]
+
+    def targets(self, index: int) -> tuple[Target, ...]:
+        """Of an example, without reading it."""
+        return (Target(self._pairs[index][2]),)
+
+    def texts(self) -> list[str]:
+        """Every text to be written."""
+        return [target for _, _, target in self._pairs]
+
+    def source_texts(self) -> list[str]:
+        """Every text to be read."""
+        return [source for _, source, _ in self._pairs]
+
+    def lengths(self) -> list[float]:
+        """Characters of each source text."""
+        return [float(len(source)) for _, source, _ in self._pairs]
+
+
+def _find(folder: Path, split: str, source_language: str, target_language: str) -> tuple[Path, Path]:
+    """The two files, both of one name."""
+    if split not in STEMS:
+        raise ValueError(f"data.split: {split!r}; expected {', '.join(STEMS)}")
+    for stem in STEMS[split]:
+        paths = folder / f"{stem}.{source_language}", folder / f"{stem}.{target_language}"
+        if all(path.is_file() for path in paths):
+            return paths
+    names = " or ".join(f"{stem}.{source_language} and {stem}.{target_language}" for stem in STEMS[split])
+    raise ValueError(f"data.root: '{folder}' has no {names}; expected a sentence a line in each")
+
+
+def _unusable(source: str, target: str, max_words: int | None) -> str:
+    if not source or not target:
+        return "one side is empty"
+    words = max(len(source.split()), len(target.split()))
+    return f"{words} words, more than data.max_words={max_words}" if max_words and words > max_words else ""

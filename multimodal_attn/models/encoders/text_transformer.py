@@ -1,0 +1,64 @@
+"""Self-attention over the tokens of a text (Vaswani et al. 2017)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from multimodal_attn.masking import length_mask
+from multimodal_attn.models.dropout import Dropout
+from multimodal_attn.models.encoders.self_attention import SelfAttentionLayers
+from multimodal_attn.models.encoders.text import TextEncoder
+from multimodal_attn.models.sinusoids import sinusoids
+from multimodal_attn.types import Memory
+
+
+class TextTransformer(TextEncoder):
+    """torch's encoder layers, normalised before each part (Xiong et al. 2020), over tokens with sinusoidal positions.
+
+    Args:
+        vocab_size: of the source's tokenizer.
+        hidden_dim: width of the embeddings, the layers and the memory; even.
+        num_layers: of self-attention.
+        num_heads: of each layer; divides ``hidden_dim``.
+        feedforward_factor: the inner width of a layer's perceptron, in hidden_dims.
+        dropout: in the layers and on the embeddings.
+
+    Raises:
+        ValueError: if the widths do not fit.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        hidden_dim: int = 256,
+        num_layers: int = 3,
+        num_heads: int = 4,
+        feedforward_factor: int = 4,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__(vocab_size, hidden_dim)
+        self.layers = SelfAttentionLayers(hidden_dim, num_layers, num_heads, feedforward_factor, dropout)
+        # Times sqrt(hidden_dim) (section 3.4), they are as large as the positions.
+        self.embedding.weight.data.mul_(hidden_dim**-0.5)
+        self.dropout = Dropout(dropout)
+        self.dim = hidden_dim
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Memory:
+        """Shapes:
+        tokens: (B, S). lengths: (B,). Returns states (B, S, hidden).
+        """
+        mask = length_mask(lengths, tokens.shape[1])
+        return Memory(self.layers(self._embed(tokens), mask) * mask[..., None], mask, self.layout)
+
+    def layer_weights(self, tokens: Tensor, lengths: Tensor) -> list[Tensor]:
+        """Shapes:
+        As in ``Encoder``, with P = S.
+        """
+        return self.layers.weights(self._embed(tokens), length_mask(lengths, tokens.shape[1]))
+
+    def _embed(self, tokens: Tensor) -> Tensor:
+        embedded = math.sqrt(self.dim) * self.embedding(tokens)
+        return self.dropout(embedded + sinusoids(torch.arange(tokens.shape[1], device=tokens.device), self.dim))
