@@ -19,7 +19,6 @@ def main(arguments: list[str] | None = None) -> int:
         type=Path,
         help="photos, recordings or text files with a sentence a line; or folders of them",
     )
-    predict.add_argument("--width", type=int, default=5, help="of the beam (default: 5)")
     predict.add_argument("--page", action="store_true", help="write the attention page")
     predict.add_argument("--page-path", type=Path, default=Path("predictions.html"), help="default: predictions.html")
     transcribe = commands.add_parser("transcribe", help="transcribe recordings of any length, with times")
@@ -32,12 +31,22 @@ def main(arguments: list[str] | None = None) -> int:
         "--word-times", default="attention", help="attention or, for a run trained with CTC, ctc (default: attention)"
     )
     transcribe.add_argument("--output", type=Path, help="folder to write NAME.FORMAT into; default: print")
-    transcribe.add_argument("--width", type=int, default=5, help="of the beam (default: 5)")
     transcribe.add_argument(
         "--max-seconds", type=float, help="of the parts that are decoded by themselves (default: the run's, or 20)"
     )
     transcribe.add_argument("--overlap", type=float, default=1.0, help="seconds that two parts share (default: 1)")
     transcribe.add_argument("--batch-size", type=int, default=8, help="parts that are decoded together (default: 8)")
+    for command in (predict, transcribe):
+        command.add_argument("--width", type=int, default=5, help="of the beam (default: 5)")
+        command.add_argument(
+            "--with",
+            dest="ensemble",
+            type=Path,
+            action="append",
+            default=[],
+            metavar="RUN",
+            help="a further run, trained on the same texts, that predicts together with the first; may be given again",
+        )
     compare = commands.add_parser("compare", help="put evaluated runs side by side")
     compare.add_argument("runs", nargs="+", type=Path, help="folders of evaluated runs, or folders that hold some")
     compare.add_argument("--split", default="val", help="whose evaluation (default: val)")
@@ -68,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
         from multimodal_attn.runs.processes import joined
 
         with joined():
-            return _predict(options.run, options.files, options.width, options.page_path if options.page else None)
+            return _predict(options, options.page_path if options.page else None)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -97,15 +106,15 @@ def _shards(options: argparse.Namespace) -> int:
     return 0
 
 
-def _predict(run: Path, files: list[Path], width: int, page: Path | None) -> int:
+def _predict(options: argparse.Namespace, page: Path | None) -> int:
     from multimodal_attn.data.files import find_files
     from multimodal_attn.inspection.page import write_page
     from multimodal_attn.predictor import load  # here, so that --help does not wait for torch
     from multimodal_attn.training.gather import process_share
     from multimodal_attn.types import UnreadableError
 
-    predictor = load(run, width)
-    paths, others = find_files(files, predictor.suffixes)
+    predictor = load(options.run, options.width, options.ensemble)
+    paths, others = find_files(options.files, predictor.suffixes)
     done, num_skipped, records = 0, len(others), []
     rank, _ = process_share()
     for error in others if rank == 0 else []:
@@ -124,14 +133,14 @@ def _predict(run: Path, files: list[Path], width: int, page: Path | None) -> int
     if num_skipped:
         print(f"{done} {predictor.reads} read, {num_skipped} skipped", file=sys.stderr)
     if records and page is not None:
-        print(f"attention page: {write_page(records, page, f'predictions of {run.name}', None)}")
+        print(f"attention page: {write_page(records, page, f'predictions of {options.run.name}', None)}")
     return 0 if done else 1
 
 
 def _transcribe(options: argparse.Namespace) -> int:
     from multimodal_attn.data.audio import SUFFIXES
     from multimodal_attn.data.files import find_files
-    from multimodal_attn.runs.checkpoint import load
+    from multimodal_attn.runs.ensemble import load_together
     from multimodal_attn.runs.transcribe import Transcriber, decoder_of
     from multimodal_attn.runs.transcript import ENDINGS, FORMATS, ONE_RECORDING, render
     from multimodal_attn.types import UnreadableError
@@ -151,7 +160,7 @@ def _transcribe(options: argparse.Namespace) -> int:
     names = [names[0] for names in files]
     if options.output is not None and len(set(names)) < len(names):
         raise ValueError(f"--output: two recordings would both be written to {max(names, key=names.count)}")
-    run = load(options.run)
+    run = load_together(options.run, options.ensemble)
     data = run.config.data
     transcriber = Transcriber(
         decoder_of(run, options.width, options.word_times),

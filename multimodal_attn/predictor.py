@@ -12,7 +12,7 @@ from multimodal_attn.data.text import read_lines, single_spaces
 from multimodal_attn.inspection.decode import decode_examples
 from multimodal_attn.inspection.record import AttentionRecord
 from multimodal_attn.runs.checkpoint import Run
-from multimodal_attn.runs.checkpoint import load as load_run
+from multimodal_attn.runs.ensemble import load_together
 from multimodal_attn.runs.processes import own_device
 from multimodal_attn.search import BeamSearch
 from multimodal_attn.training.gather import gather_to_first, process_share
@@ -129,12 +129,17 @@ class Predictor:
             raise UnreadableError(error.path, f"{error.reason} (this run expects {_READS[self.reads]})") from None
 
 
-def load(run: str | Path, width: int = 5) -> Predictor:
+def load(run: str | Path, width: int = 5, ensemble: Sequence[str | Path] = ()) -> Predictor:
     """A predictor from the folder of a trained run, on a GPU if there is one.
 
+    Args:
+        run: a folder, or a checkpoint file.
+        width: of the beam.
+        ensemble: further runs that predict together with it.
+
     Raises:
-        ValueError: if there is no readable checkpoint.
+        ValueError: if there is no readable checkpoint, or the runs do not go together.
     """
-    loaded = load_run(run)
+    loaded = load_together(run, ensemble)
     loaded.module.to(own_device())
     return Predictor(loaded, width)

@@ -38,6 +38,9 @@ _ALLOWED_TARGETS = (
 # Settings of picture encoders that say where the body's weights come from, or what follows it.
 _NOT_OF_THE_BODY = ("pretrained", "weights", "trainable_from", "dim", "dropout")
 
+_PICTURES_AT_ONCE = 8
+"""That a frozen network encodes together on a CPU: their feature maps stay near its caches, which halves the time."""
+
 
 def plain(node: DictConfig, resolve: bool = True) -> dict[str, Any]:
     """A configuration node as plain containers, with its interpolations resolved or as they are."""
@@ -209,7 +212,9 @@ def cache_features(config: DictConfig, data: DataModule, model: Seq2Seq, splits:
 
     @torch.no_grad()
     def extract(pictures: torch.Tensor) -> torch.Tensor:
-        return encoder.extract(pictures.to(encoder.mean.device))
+        device = encoder.mean.device
+        at_once = len(pictures) if device.type == "cuda" else _PICTURES_AT_ONCE
+        return torch.cat([encoder.extract(part.to(device)) for part in pictures.split(at_once)])
 
     for split in splits:
         data.cache_features(split, extract, body_fingerprint(config.encoder, encoder), Path(config.data.cache_dir))

@@ -22,7 +22,8 @@ from multimodal_attn.inspection.decode import record_of
 from multimodal_attn.inspection.page import write_page
 from multimodal_attn.inspection.record import AttentionRecord
 from multimodal_attn.runs.build import build_search, cache_features
-from multimodal_attn.runs.checkpoint import Run, load
+from multimodal_attn.runs.checkpoint import Run
+from multimodal_attn.runs.ensemble import load_together
 from multimodal_attn.runs.faithfulness import measure_faithfulness
 from multimodal_attn.runs.language_model import load_language_model
 from multimodal_attn.runs.processes import own_device
@@ -37,7 +38,8 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(config: DictConfig) -> dict[str, float]:
-    """Decodes a split, scores texts and attention, and writes ``<run>/evaluation/<split>/``.
+    """Decodes a split, scores texts and attention, and writes ``<run>/evaluation/<split>/``, ``<split>_ensemble/`` for
+    an ensemble.
 
     Several processes (``runs/processes.py``) decode a share of the batches each; the first does everything else, from
     all of them in the order of the data set.
@@ -55,16 +57,19 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     choose_products()
     torch.manual_seed(0)
     check_java_scores(config.extra_scores)
-    run = load(config.run, config.checkpoint, {f"data.{key}": value for key, value in config.data.items()})
+    overrides = {f"data.{key}": value for key, value in config.data.items()}
+    run = load_together(config.run, config.ensemble, config.checkpoint, overrides)
     if config.extra_scores and not isinstance(run.module.scores, CaptionScores):
         raise ValueError(f"extra_scores: {list(config.extra_scores)}; expected [] for a run that writes no captions")
+    if config.faithfulness and config.ensemble:
+        raise ValueError("faithfulness: true; expected false for an ensemble, whose members read memories of their own")
     _check_word_times(run, config)
     device = config.device if config.device != "auto" else own_device()
     search = _search(run, config, device)
     run.module.to(device)
     cache_features(run.config, run.data, run.module.model, (config.split,))
     run.data.source(config.split)  # a missing split or folder is an error before anything is written
-    folder = run.folder / "evaluation" / config.split
+    folder = run.folder / "evaluation" / (config.split + ("_ensemble" if config.ensemble else ""))
     folder.mkdir(parents=True, exist_ok=True)
 
     shown = {example.key: example for example in _spread_examples(run, config.split, config.page_examples)}

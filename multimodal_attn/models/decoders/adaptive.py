@@ -14,6 +14,7 @@ from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
 from multimodal_attn.models.decoders.recurrent import DecoderState
 from multimodal_attn.models.decoders.top_down import lstm
 from multimodal_attn.models.dropout import Dropout
+from multimodal_attn.models.real_steps import real_steps
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 
@@ -158,5 +159,5 @@ class AdaptiveDecoder(Decoder):
         attended = self._look(joined.flatten(1, 2), torch.stack(sentinels, 2).flatten(1, 2), source)
         context, weights = attended.context.unflatten(1, rows), attended.weights.unflatten(1, rows)
         # The vocabulary on real tokens only.
-        logits = self._logits(joined[mask], attended._replace(context=context[mask]))
+        logits = self._logits(real_steps(joined, mask), attended._replace(context=real_steps(context, mask)))
         return DecoderOutput(logits, tokens[..., 1:][mask], weights.masked_fill(~mask[..., None, None], 0.0), mask)

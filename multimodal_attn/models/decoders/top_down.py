@@ -11,6 +11,7 @@ from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
 from multimodal_attn.models.decoders.recurrent import DecoderState
 from multimodal_attn.models.dropout import Dropout
+from multimodal_attn.models.real_steps import real_steps
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 
@@ -124,7 +125,7 @@ class TopDownDecoder(Decoder):
             if attended.choice is not None:
                 choices.append(attended.choice)
         # The vocabulary on real tokens only.
-        logits = self._logits(torch.stack(hiddens, 2)[mask])
+        logits = self._logits(real_steps(torch.stack(hiddens, 2), mask))
         joined = torch.stack(weights, 2).masked_fill(~mask[..., None, None], 0.0)
         chosen = torch.stack(choices, 2) if choices else None
         return DecoderOutput(logits, tokens[..., 1:][mask], joined, mask, chosen)

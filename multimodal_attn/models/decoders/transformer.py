@@ -14,6 +14,7 @@ from multimodal_attn.masking import masked_softmax
 from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.decoders.base import Decoder, LayerWeights, PreparedMemory, select_rows
 from multimodal_attn.models.dropout import Dropout
+from multimodal_attn.models.real_steps import real_steps
 from multimodal_attn.models.sinusoids import sinusoids
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
@@ -142,7 +143,7 @@ class TransformerDecoder(Decoder):
                 inputs = torch.cat([inputs[..., :1], torch.where(replaced, drawn, inputs[..., 1:])], dim=-1)
         hidden, _, (_, weights) = self._run(inputs, start, source)
         weights = weights.masked_fill(~mask[..., None, None], 0.0)
-        return DecoderOutput(self._logits(hidden[mask]), tokens[..., 1:][mask], weights, mask)
+        return DecoderOutput(self._logits(real_steps(hidden, mask)), tokens[..., 1:][mask], weights, mask)
 
     def layer_weights(self, tokens: Tensor, memory: Memory) -> list[LayerWeights]:
         """As in ``Decoder``. ``forward`` never holds the weights of self-attention, so they are computed apart here."""
