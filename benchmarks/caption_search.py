@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from caption_training import BATCH, VOCABULARY, WIDTH
 from naive import NaiveDecoder
+from peers import INSTALLED, SpeechBrainDecoder
 from timing import arguments, compose, interleave, report
 
 from multimodal_attn.runs.build import build
@@ -53,6 +54,9 @@ def main() -> None:
         "ours": ours(autocast=False),
         "ours, bf16": ours(autocast=True),
     }
+    if INSTALLED:
+        peer = SpeechBrainDecoder(dim, VOCABULARY, WIDTH).to(device).eval()
+        variants["SpeechBrain"] = lambda: peer.beam(states, BEAM, WORDS)
     per_word = 4 * WIDTH * (2 * WIDTH + dim) + 2 * WIDTH**2 + WIDTH * dim + 2 * cells * dim + VOCABULARY * WIDTH
     multiply_adds = BATCH * (BEAM * WORDS * per_word + cells * dim * WIDTH)
     results = interleave(variants, options.rounds, device)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import torch
 from naive import NaiveDecoder
+from peers import INSTALLED, SpeechBrainDecoder
 from timing import arguments, compose, interleave, report
 from torch import Tensor, nn
 from torch.nn import functional
@@ -79,6 +80,9 @@ def main() -> None:
         "plain, bf16": ours(fast=False, autocast=True),
         "fast, bf16": ours(fast=True, autocast=True),
     }
+    if INSTALLED:
+        peer = SpeechBrainDecoder(dim, VOCABULARY, WIDTH).to(device)
+        variants["SpeechBrain"] = trainer(peer, lambda: peer.loss(tokens, states))
     words, steps = int(mask[:, 1:].sum()), BATCH
     per_word = 4 * WIDTH * (2 * WIDTH + dim) + 2 * WIDTH**2 + WIDTH * dim + 2 * cells * dim + VOCABULARY * WIDTH
     multiply_adds = 3 * (words * per_word + steps * cells * dim * WIDTH)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import torch
 from naive import NaiveSpeller
+from peers import INSTALLED, SpeechBrainDecoder
 from speech_training import CHARACTERS, HIDDEN, MELS, WIDTH
 from timing import arguments, compose, interleave, report
 
@@ -55,6 +56,9 @@ def main() -> None:
         "ours": ours(autocast=False),
         "ours, bf16": ours(autocast=True),
     }
+    if INSTALLED:
+        peer = SpeechBrainDecoder(dim, CHARACTERS, WIDTH, FILTERS, KERNEL).to(device).eval()
+        variants["SpeechBrain"] = lambda: peer.beam(states, BEAM, LENGTH)
     attended = FILTERS * (KERNEL + WIDTH) + WIDTH + dim  # of each memory step
     per_token = 4 * WIDTH * (2 * WIDTH + dim) + WIDTH**2 + STEPS * attended + 2 * WIDTH * CHARACTERS
     multiply_adds = RECORDINGS * (BEAM * LENGTH * per_token + STEPS * dim * WIDTH)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from caption_training import trainer
 from naive import NaiveSpeller
+from peers import INSTALLED, SpeechBrainSpeller
 from timing import arguments, compose, interleave, report
 from torch import Tensor
 from torch.nn import functional
@@ -77,6 +78,11 @@ def main() -> None:
         "plain, bf16": ours(fast=False, autocast=True),
         "fast, bf16": ours(fast=True, autocast=True),
     }
+    if INSTALLED:
+        peer = SpeechBrainSpeller(MELS, HIDDEN, WIDTH, CHARACTERS, filters=10, kernel=31).to(device)
+        variants["SpeechBrain"] = trainer(
+            peer, lambda: peer.loss(*front_end(data.source, data.source_lengths), data.tokens[:, 0])
+        )
     frames = data.source_lengths.double() * 100 / RATE
     cells, words = frames / 4, data.token_mask[:, 0, 1:].sum(-1)
     lstm = 2 * 4 * HIDDEN  # both directions

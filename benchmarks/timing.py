@@ -52,7 +52,8 @@ def interleave(variants: dict[str, Callable[[], Any]], rounds: int, device: str)
     """Runs every variant once to warm up, once for its memory, then all of them in turn, so that other load falls on
     all alike.
 
-    Ours multiply matrices as train.py and evaluate.py do, those that are named "naive" as torch does by itself.
+    Ours multiply matrices as train.py and evaluate.py do, those that are named "naive" and other toolkits as torch does
+    by itself.
 
     Returns:
         for each variant the median and minimum of wall time and the median of CPU time, in milliseconds, and the peak
@@ -132,7 +133,7 @@ def report(
 
 def _set_products(variant: str) -> None:
     torch.set_float32_matmul_precision("highest")
-    if not variant.startswith("naive"):
+    if not variant.startswith(("naive", "SpeechBrain")):
         choose_products()
 
 

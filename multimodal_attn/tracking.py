@@ -19,6 +19,8 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from multimodal_attn.inspection.table import Sound
+
 log = logging.getLogger(__name__)
 _without_media: set[type[Logger]] = set()  # kinds of loggers that have been told of
 
@@ -124,18 +126,28 @@ def log_page(loggers: Iterable[Logger], key: str, path: Path, step: int) -> None
 def log_table(
     loggers: Iterable[Logger], key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int
 ) -> None:
-    """Logs a table of plain values."""
+    """Logs a table of plain values, pictures and sounds.
+
+    Only W&B shows the latter in their cells. Elsewhere they are logged by themselves, and the cell has their key.
+    """
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             import wandb
 
-            _log_to_wandb(logger, key, wandb.Table(columns=list(columns), data=[list(row) for row in rows]), step)
-        elif isinstance(logger, TensorBoardLogger):
-            cells = [[_markdown(cell) for cell in row] for row in (columns, ["---"] * len(columns), *rows)]
+            with TemporaryDirectory() as folder:
+                data = [[_to_wandb(cell, Path(folder)) for cell in row] for row in rows]
+                _log_to_wandb(logger, key, wandb.Table(columns=list(columns), data=data), step)
+            continue
+        plain = [
+            [_apart(logger, f"{key}/{column}/{number}", cell, step) for column, cell in zip(columns, row, strict=True)]
+            for number, row in enumerate(rows)
+        ]
+        if isinstance(logger, TensorBoardLogger):
+            cells = [[_markdown(cell) for cell in row] for row in (columns, ["---"] * len(columns), *plain)]
             lines = [f"|{'|'.join(row)}|" for row in cells]
             logger.experiment.add_text(key, "\n".join(lines), step)
         elif isinstance(logger, FileLogger):
-            objects = (json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) for row in rows)
+            objects = (json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) for row in plain)
             logger.media(key, step, ".jsonl").write_text("".join(line + "\n" for line in objects), encoding="utf-8")
         else:
             _skip(logger)
@@ -161,6 +173,28 @@ def log_audio(loggers: Iterable[Logger], key: str, waveform: np.ndarray, sample_
             soundfile.write(logger.media(key, step, ".flac"), waveform, sample_rate)
         else:
             _skip(logger)
+
+
+def _to_wandb(cell: Any, folder: Path) -> Any:
+    """A cell of a W&B table; a picture's file has to last until the table has been logged."""
+    import wandb
+
+    if isinstance(cell, Image.Image):
+        path = folder / f"{len(list(folder.iterdir()))}.png"
+        _write_png(cell, path)
+        return wandb.Image(str(path))
+    return wandb.Audio(cell.waveform, sample_rate=cell.sample_rate) if isinstance(cell, Sound) else cell
+
+
+def _apart(logger: Logger, key: str, cell: Any, step: int) -> Any:
+    """A plain cell as it is; of a picture or sound, which is logged here, its key."""
+    if isinstance(cell, Image.Image):
+        log_picture([logger], key, cell, step)
+        return key
+    if isinstance(cell, Sound):
+        log_audio([logger], key, cell.waveform, cell.sample_rate, step)
+        return key
+    return cell
 
 
 def _markdown(cell: Any) -> str:

@@ -14,6 +14,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 from pytorch_lightning.loggers.logger import DummyLogger
 
 from multimodal_attn import tracking
+from multimodal_attn.inspection.table import Sound
 from multimodal_attn.tracking import FileLogger
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 100, 3), dtype=np.uint8))
@@ -25,6 +26,8 @@ def log_everything(loggers: list[Logger], folder: Path, step: int, key: str = "v
     tracking.log_picture(loggers, f"{key}/picture", PICTURE, step)
     tracking.log_page(loggers, f"{key}/page", page, step)
     tracking.log_table(loggers, f"{key}/table", ["word", "wer"], [["a|b", 0.5], ["é\n", 1]], step)
+    cells = [PICTURE, Sound(np.zeros(800, dtype=np.float32), 16_000), "a dog"]
+    tracking.log_table(loggers, f"{key}/examples", ["picture", "sound", "text"], [cells], step)
     tracking.log_audio(loggers, f"{key}/audio", np.zeros(800, dtype=np.float32), 16_000, step)
 
 
@@ -96,6 +99,12 @@ def test_media_of_plain_files(tmp_path: Path):
     rows = (media / "table" / "step_000123.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(rows[1]) == {"word": "é\n", "wer": 1}
     assert soundfile.info(media / "audio" / "step_000123.flac").frames == 800
+    examples = media / "examples"
+    (row,) = (examples / "step_000123.jsonl").read_text().splitlines()
+    key = "val/attention/examples"
+    assert json.loads(row) == {"picture": f"{key}/picture/0", "sound": f"{key}/sound/0", "text": "a dog"}
+    assert Image.open(examples / "picture" / "0" / "step_000123.png").tobytes() == PICTURE.tobytes()
+    assert soundfile.info(examples / "sound" / "0" / "step_000123.flac").samplerate == 16_000
 
 
 @pytest.mark.parametrize("key", ["../../out", "/etc/out", "a/../../../out", "..", "x:y?é/out"])
@@ -132,8 +141,11 @@ def test_media_of_wandb_offline_in_any_order_of_steps(tmp_path: Path):
         assert summary["trainer/global_step"] == 400
         kinds = {name: summary[f"val/attention/{name}"]["_type"] for name in ("picture", "page", "table", "audio")}
         # The file that was given is gone by now; W&B has taken its own.
-        (kept,) = tmp_path.rglob("*.png")
+        (kept,) = tmp_path.rglob("*.png")  # the table's and the other are one file
         assert Image.open(kept).tobytes() == PICTURE.tobytes()
+        (file,) = tmp_path.rglob("examples*.table.json")
+        ((picture, sound, text),) = json.loads(file.read_text())["data"]
+        assert (picture["_type"], sound["_type"], text) == ("image-file", "audio-file", "a dog")
         assert kinds == {"picture": "image-file", "page": "html-file", "table": "table-file", "audio": "audio-file"}
     finally:
         logger.experiment.finish()
@@ -147,7 +159,7 @@ def test_unknown_loggers_are_left_out_and_named_once(
     with caplog.at_level(logging.WARNING):
         log_everything(loggers, tmp_path, 1)
     assert [record.getMessage().split()[0] for record in caplog.records] == ["CSVLogger"]
-    assert len(list((tmp_path / "run").rglob("step_000001.*"))) == 4
+    assert len(list((tmp_path / "run").rglob("step_000001.*"))) == 7
 
 
 @pytest.mark.parametrize("log", [tracking.log_picture, tracking.log_page, tracking.log_table, tracking.log_audio])

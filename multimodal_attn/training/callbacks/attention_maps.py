@@ -15,12 +15,13 @@ from multimodal_attn.inspection.decode import decode_examples, record_of
 from multimodal_attn.inspection.figure import draw
 from multimodal_attn.inspection.page import write_page
 from multimodal_attn.inspection.record import AttentionRecord
+from multimodal_attn.inspection.table import example_table
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Batch, Example, UnreadableError
 
 
 class AttentionMaps(pl.Callback):
-    """Logs a picture per example with each validation, and one page when training ends.
+    """Logs a picture per example with each validation, and one page and a table of the examples when training ends.
 
     The pictures show what validation itself has decoded; the page, every hypothesis of the search, and the figures of
     the last validation if the model has not trained on since.
@@ -107,7 +108,8 @@ class AttentionMaps(pl.Callback):
         if self._validated_step == trainer.global_step:
             found = trainer.callback_metrics.items()
             figures = {name.removeprefix("val/"): float(value) for name, value in found if name.startswith("val/")}
-        path = write_page(
-            decode_examples(pl_module, examples), self.run_dir / "attention.html", f"{self.run_dir.name}: val", figures
-        )
+        records = decode_examples(pl_module, examples)
+        path = write_page(records, self.run_dir / "attention.html", f"{self.run_dir.name}: val", figures)
         tracking.log_page(trainer.loggers, "attention", path, trainer.global_step)
+        columns, rows = example_table(records, heat_limit(records))
+        tracking.log_table(trainer.loggers, "examples", columns, rows, trainer.global_step)

@@ -95,6 +95,7 @@ def test_page_has_the_figures_of_these_weights_alone(
     figures: list[Mapping[str, float] | None] = []
     monkeypatch.setattr(attention_maps, "write_page", lambda records, path, title, metrics: figures.append(metrics))
     monkeypatch.setattr(attention_maps.tracking, "log_page", lambda *arguments: None)
+    monkeypatch.setattr(attention_maps, "example_table", lambda records, limit: (["key"], [[r.key] for r in records]))
     maps = AttentionMaps(str(tmp_path))
     maps.on_fit_end(trainer_at(0, step=0, wer=0.25), MODULE)  # never validated
     validate(maps, trainer_at(0, step=5), "abcdef")
