@@ -16,7 +16,8 @@ from multimodal_attn.types import Box, UnreadableError
 SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "jp2", "avif")
 """Of the files that are taken for pictures where a folder is named."""
 
-FITS = ("squash", "crop")
+FITS = ("squash", "crop", "pad")
+_GREY = 127  # of what is added around a photo
 _TURNED = (5, 6, 7, 8)  # orientations of EXIF in which width and height change places
 
 
@@ -33,7 +34,7 @@ def read_image(path: str | Path | BinaryIO, size: int | None, fit: str = "squash
         path: anything that Pillow decodes, or its content; of an animation, the first frame.
         size: side in pixels of the square that the picture is scaled to, antialiased; None keeps it as it is.
         fit: "squash" scales width and height apart, so that all of the picture is there; "crop" takes its central
-            square, so that nothing is distorted.
+            square, so that nothing is distorted; "pad" does both, with grey bars on two sides.
 
     Returns:
         uint8 picture.
@@ -60,16 +61,19 @@ def read_image(path: str | Path | BinaryIO, size: int | None, fit: str = "squash
         raise UnreadableError(str(path), _reason(path, error)) from error
     if size is None:
         return picture
-    if fit == "crop":
-        left, top, side = _central_square(picture.shape[2], picture.shape[1])
-        picture = picture[:, top : top + side, left : left + side]
+    if fit != "squash":
+        height, width = picture.shape[1:]
+        left, top, side = _central_square(width, height, fit)
+        margins = [-left, -top, left + side - width, top + side - height]  # below 0 where the square lies inside
+        picture = functional.pad(picture, [max(0, margin) for margin in margins], fill=_GREY)
+        picture = functional.crop(picture, max(0, top), max(0, left), side, side)
     if tuple(picture.shape[1:]) == (size, size):
         return picture
     return functional.resize(picture, [size, size], antialias=True)
 
 
 def photo_frame(path: str | Path | BinaryIO, fit: str) -> Box:
-    """The part of a photo that ``read_image`` gives with a size, in fractions of the upright photo.
+    """What ``read_image`` gives with a size, in fractions of the upright photo; with bars, it reaches beyond the photo.
 
     Of a file, only the header is read.
 
@@ -85,12 +89,12 @@ def photo_frame(path: str | Path | BinaryIO, fit: str) -> Box:
                 width, height = height, width
     except Exception as error:
         raise UnreadableError(str(path), _reason(path, error)) from error
-    left, top, side = _central_square(width, height)
+    left, top, side = _central_square(width, height, fit)
     return Box(left / width, top / height, (left + side) / width, (top + side) / height)
 
 
 def box_in_frame(box: Box, frame: Box) -> Box | None:
-    """A box of the whole photo in fractions of a part of it; None where nothing of it is seen there."""
+    """A box of the whole photo in fractions of a frame; None where nothing of it is seen there."""
     width, height = frame.right - frame.left, frame.bottom - frame.top
     horizontal = [min(max((x - frame.left) / width, 0.0), 1.0) for x in (box.left, box.right)]
     vertical = [min(max((y - frame.top) / height, 0.0), 1.0) for y in (box.top, box.bottom)]
@@ -98,9 +102,9 @@ def box_in_frame(box: Box, frame: Box) -> Box | None:
     return moved if moved.left < moved.right and moved.top < moved.bottom else None
 
 
-def _central_square(width: int, height: int) -> tuple[int, int, int]:
-    """Left, top and side in pixels."""
-    side = min(width, height)
+def _central_square(width: int, height: int, fit: str) -> tuple[int, int, int]:
+    """Left, top and side in pixels; left or top is below 0 where the square is larger than the photo."""
+    side = min(width, height) if fit == "crop" else max(width, height)
     return (width - side) // 2, (height - side) // 2, side
 
 

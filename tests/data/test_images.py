@@ -82,7 +82,7 @@ def test_squashes_with_antialias(tmp_path: Path, suffix: str) -> None:
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 @pytest.mark.parametrize("turned", [False, True])
-@pytest.mark.parametrize("fit", ["squash", "crop"])
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
 def test_boxes_of_the_photo_are_where_the_picture_shows_them(
     tmp_path: Path, suffix: str, turned: bool, fit: str
 ) -> None:
@@ -95,9 +95,20 @@ def test_boxes_of_the_photo_are_where_the_picture_shows_them(
     path = tmp_path / f"photo.{suffix}"
     Image.fromarray(np.rot90(upright) if turned else upright).save(path, exif=exif)
     picture = read_image(path, 16, fit).float().mean(0)
+    if fit == "pad":  # bars are neither black nor white
+        assert picture[:3].sub(127).abs().max() < 1
+        assert picture[13:].sub(127).abs().max() < 1
+        picture[:4] = picture[12:] = 0
     frame = photo_frame(path, fit)
     box = box_in_frame(thing, frame)
-    assert box == (Box(0.375, 0.25, 0.875, 0.5) if fit == "crop" else thing)
+    assert (
+        box
+        == {
+            "squash": thing,
+            "crop": Box(0.375, 0.25, 0.875, 0.5),
+            "pad": Box(140 / 320, 0.375, 220 / 320, 0.5),
+        }[fit]
+    )
     # Cells of 2 x 2 pixels: those inside of the box are white, those outside black, but for the antialiasing.
     grid = Grid(8, 8)
     cells = picture.unflatten(0, (8, 2)).unflatten(2, (8, 2)).mean((1, 3)).flatten()
@@ -109,7 +120,7 @@ def test_boxes_of_the_photo_are_where_the_picture_shows_them(
         (left >= box.right) | (top >= box.bottom) | (right <= box.left) | (bottom <= box.top)
         for left, top, right, bottom in map(grid.cell, range(64))
     ]
-    assert sum(inside) >= 2
+    assert sum(inside) >= (1 if fit == "pad" else 2)
     assert cells[torch.tensor(inside)].min() > 200
     assert cells[torch.tensor(outside)].max() < 55
 
@@ -132,8 +143,8 @@ def test_box_outside_of_the_frame_is_gone() -> None:
 
 
 def test_unknown_fit_and_unreadable_header_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"data\.fit: 'pad'; expected one of squash, crop"):
-        check_fit("pad")
+    with pytest.raises(ValueError, match=r"data\.fit: 'stretch'; expected one of squash, crop, pad"):
+        check_fit("stretch")
     (tmp_path / "text.jpg").write_text("not a picture")
     with pytest.raises(UnreadableError, match="not a readable picture"):
         photo_frame(tmp_path / "text.jpg", "crop")

@@ -80,7 +80,7 @@ def assert_equal(shards: Shards, source: Source) -> None:
 # -------------------------------------------------------------------------------------------------- what comes back
 
 
-@pytest.mark.parametrize("fit", ["squash", "crop"])
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
 def test_photos_come_back_with_their_regions(tmp_path: Path, fit: str) -> None:
     root = tmp_path / "flickr8k"
     texts = root / "Flickr8k_text"

@@ -19,7 +19,7 @@ class Coco(CaptionedPhotos):
         root: folder that holds ``annotations/captions_{train,val}{year}.json`` and the photos in ``{train,val}{year}``.
         year: 2017 or 2014, which divide the same photos into another train and val.
         image_size: side in pixels of the pictures.
-        fit: how a photo becomes square, "squash" or "crop"; see ``read_image``.
+        fit: how a photo becomes square, "squash", "crop" or "pad"; see ``read_image``.
 
     Raises:
         ValueError: if the split, a file of the layout, or all of the split's photos are missing.

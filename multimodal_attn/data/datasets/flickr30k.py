@@ -29,7 +29,7 @@ class Flickr30k(CaptionedPhotos):
         split: "train", "val" or "test".
         root: folder that holds what is described above.
         image_size: side in pixels of the pictures.
-        fit: how a photo becomes square, "squash" or "crop"; see ``read_image``.
+        fit: how a photo becomes square, "squash", "crop" or "pad"; see ``read_image``.
 
     Raises:
         ValueError: if the split, a file of the layout, or all of the split's photos are missing.

@@ -26,7 +26,7 @@ class Flickr8k(CaptionedPhotos):
         split: "train", "val" (the corpus calls it dev) or "test".
         root: folder that holds ``Flicker8k_Dataset`` (spelt so) and ``Flickr8k_text``.
         image_size: side in pixels of the pictures.
-        fit: how a photo becomes square, "squash" or "crop"; see ``read_image``.
+        fit: how a photo becomes square, "squash", "crop" or "pad"; see ``read_image``.
 
     Raises:
         ValueError: if the split, a file of the layout, or all of the split's photos are missing.

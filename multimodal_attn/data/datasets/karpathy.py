@@ -28,7 +28,7 @@ class Karpathy(CaptionedPhotos):
         entities: folder with ``Sentences`` and ``Annotations`` of Flickr30k Entities, whose boxes the captions then
             carry; None for no boxes.
         image_size: side in pixels of the pictures.
-        fit: how a photo becomes square, "squash" or "crop"; see ``read_image``.
+        fit: how a photo becomes square, "squash", "crop" or "pad"; see ``read_image``.
 
     Raises:
         ValueError: if the split, the file, the folder, or all of the split's photos are missing.

@@ -66,7 +66,7 @@ class Manifest:
         root: folder that relative paths start from; None for the folder of the file that has them.
         kind: "image" or "audio"; None to tell from the columns.
         image_size: side in pixels of the pictures.
-        fit: how a picture becomes square, "squash" or "crop"; see ``read_image``.
+        fit: how a picture becomes square, "squash", "crop" or "pad"; see ``read_image``.
         sample_rate: in Hz, that recordings are resampled to.
         normalize: how texts are normalised: "caption", "transcript" or "none" (white space only); None for the usual of
             the kind.

@@ -23,7 +23,7 @@ class CaptionedPhotos:
         captions: path of each of the split's photos below ``folder`` -> its captions as the corpus has them.
         expected: what ``folder`` should hold, for the error.
         image_size: side in pixels of the pictures.
-        fit: how a photo becomes square, "squash" or "crop"; see ``read_image``.
+        fit: how a photo becomes square, "squash", "crop" or "pad"; see ``read_image``.
         entities: where to look for the boxes of the captions' phrases; their head nouns carry them (see
             ``Flickr30kEntities``). Captions that are not found there have no boxes and are counted.
         skipped: what the reader has left out so far.

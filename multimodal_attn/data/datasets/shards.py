@@ -42,7 +42,7 @@ class Shards:
         split: one of those that were written.
         root: the folder.
         image_size: side in pixels of the pictures.
-        fit: how a picture becomes square, "squash" or "crop"; see ``read_image``. Boxes follow.
+        fit: how a picture becomes square, "squash", "crop" or "pad"; see ``read_image``. Boxes follow.
         sample_rate: in Hz, that recordings are resampled to.
 
     Attributes:
