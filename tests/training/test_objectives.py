@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from itertools import groupby, product
 
 import pytest
 import torch
@@ -158,37 +157,7 @@ def test_ctc_text_that_does_not_fit_adds_nothing() -> None:
     assert float(loss) == 0
 
 
-@pytest.mark.parametrize("scale", [0.3, 1.0])
-def test_ctc_over_priors_is_the_sum_over_paths(scale: float) -> None:
-    real = torch.tensor([[True] * 5, [True] * 4 + [False]])
-    texts = torch.tensor([[4, 5], [5, 5]])
-    tokens = torch.cat([torch.full((2, 1), BOS), texts, torch.full((2, 1), EOS)], dim=1)[:, None]
-    logits = torch.randn(2, 5, 6, dtype=torch.float64, requires_grad=True)
-    log_probs = logits.float().log_softmax(-1)
-    prior = log_probs[real].exp().mean(0).log().detach()
-    expected = []
-    for row, positions, text in zip(log_probs, real.sum(1).tolist(), texts.tolist(), strict=True):
-        paths = [
-            path
-            for path in product((PAD, 4, 5), repeat=positions)
-            if [token for token, _ in groupby(path) if token != PAD] == text
-        ]
-        scores = [sum(row[t, k] - scale * prior[k] for t, k in enumerate(path)) for path in paths]
-        expected.append(-torch.logsumexp(torch.stack(scores), 0) / 2)  # type: ignore[arg-type]
-    wanted = torch.stack(expected).mean()
-    loss = CTC(prior_scale=scale).train()(Head(logits), batch(tokens), memory(real), None)
-    assert float(loss) == pytest.approx(float(wanted), rel=1e-4)
-    (wanted_gradient,) = torch.autograd.grad(wanted, logits)
-    (gradient,) = torch.autograd.grad(loss, logits)
-    torch.testing.assert_close(gradient, wanted_gradient, atol=1e-5, rtol=1e-4)
-    # Validation reports the plain likelihood.
-    plain = CTC().eval()(Head(logits), batch(tokens), memory(real), None)
-    assert float(CTC(prior_scale=scale).eval()(Head(logits), batch(tokens), memory(real), None)) == float(plain)
-
-
 def test_choices_are_checked() -> None:
-    with pytest.raises(ValueError, match=r"objective.ctc.prior_scale: -1"):
-        CTC(prior_scale=-1)
     with pytest.raises(ValueError, match=r"objective.ctc.epochs: 0; expected at least 1, or null"):
         CTC(epochs=0)
     with pytest.raises(ValueError, match=r"objective.doubly_stochastic.target: 'two'"):

@@ -24,26 +24,20 @@ class CTC(nn.Module):
 
     Args:
         weight: of this objective in the sum.
-        prior_scale: power of the labels' priors by which posteriors are divided, the priors being the mean posteriors
-            of the batch (Zeyer et al. 2021; Huang et al. 2024). Otherwise CTC writes a token where it likes within what
-            the encoder hears, and blanks everywhere else; with it, tokens last. 0 for none.
         epochs: in so many first epochs; None for all. After them it is still computed and logged, with weight 0, but
             the CTC head no longer follows the encoder: neither decode nor time words with it then.
 
     Raises:
-        ValueError: if ``epochs`` is below 1 or ``prior_scale`` below 0, or, in ``forward``, for a memory that is no
-            recording's.
+        ValueError: if ``epochs`` is below 1, or, in ``forward``, for a memory that is no recording's.
     """
 
     needs_ctc_head = True
 
-    def __init__(self, weight: float = 0.3, epochs: int | None = None, prior_scale: float = 0.0) -> None:
+    def __init__(self, weight: float = 0.3, epochs: int | None = None) -> None:
         super().__init__()
         if epochs is not None and epochs < 1:
             raise ValueError(f"objective.ctc.epochs: {epochs}; expected at least 1, or null for all")
-        if prior_scale < 0:
-            raise ValueError(f"objective.ctc.prior_scale: {prior_scale}; expected 0 or more")
-        self.weight, self.epochs, self.prior_scale = weight, epochs, prior_scale
+        self.weight, self.epochs = weight, epochs
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
         if not isinstance(memory.layout, Timeline):
@@ -54,33 +48,10 @@ class CTC(nn.Module):
         log_probs = model.ctc_logits(memory).float().log_softmax(-1).transpose(0, 1)  # (S, B, V)
         lengths = batch.token_mask[:, 0].sum(-1) - 2  # without <bos> and <eos>
         texts = batch.tokens[:, 0, 1 : 1 + max(1, int(lengths.max()))]
-        steps = memory.mask.sum(-1)
-        if self.training and self.prior_scale:
-            prior = log_probs.detach().transpose(0, 1)[memory.mask].exp().mean(0)
-            scores = log_probs - self.prior_scale * prior.clamp(min=1e-6).log()
-            losses = _unnormalised_ctc(log_probs, scores, texts, steps, lengths)
-        else:
-            losses = functional.ctc_loss(
-                log_probs, texts, steps, lengths, blank=PAD, reduction="none", zero_infinity=True
-            )
+        losses = functional.ctc_loss(
+            log_probs, texts, memory.mask.sum(-1), lengths, blank=PAD, reduction="none", zero_infinity=True
+        )
         return torch.mean(losses / lengths.clamp(min=1))
-
-
-def _unnormalised_ctc(log_probs: Tensor, scores: Tensor, texts: Tensor, steps: Tensor, lengths: Tensor) -> Tensor:
-    """CTC of ``scores`` that are no log probabilities, with the gradient in ``log_probs``, from which they differ by a
-    constant: torch's own gradient takes every step's scores for normalised.
-
-    Shapes:
-        log_probs, scores: (S, B, V). texts: (B, T). steps, lengths: (B,). Returns (B,).
-    """
-    with torch.enable_grad():
-        leaf = scores.detach().requires_grad_()
-        losses = functional.ctc_loss(leaf, texts, steps, lengths, blank=PAD, reduction="none", zero_infinity=True)
-        (grad,) = torch.autograd.grad(losses.sum(), leaf)
-    # Its gradient is exp(scores) - occupancy on real steps of texts that fit, else 0.
-    occupancy = torch.where(grad != 0, leaf.detach().exp() - grad, 0.0)
-    expected = (occupancy * log_probs).sum((0, 2))
-    return losses.detach() - (expected - expected.detach())
 
 
 def without_path(source: Listed, tokenizer: Tokenizer, layout: Timeline) -> dict[int, str]:
