@@ -81,7 +81,6 @@ class RecurrentDecoder(Decoder):
         initial_state: "mean" starts from an MLP of the mean memory (Xu et al., f_init), "zeros" from zeros.
         gate: scale the context by ``sigmoid(w . hidden)`` (Xu et al., section 4.2.1: beta).
         deep_output: let the embedding of the last token reach the readout (Xu et al., equation 7).
-        tied: write tokens with the embedding that reads them (Press & Wolf 2017).
         dropout: on embeddings and on the readout.
         fast: train through ``fast_loop`` where it covers this decoder.
     """
@@ -98,7 +97,6 @@ class RecurrentDecoder(Decoder):
         initial_state: Literal["mean", "zeros"] = "mean",
         gate: bool = True,
         deep_output: bool = True,
-        tied: bool = False,
         dropout: float = 0.3,
         fast: bool = True,
     ) -> None:
@@ -129,10 +127,6 @@ class RecurrentDecoder(Decoder):
         self.deep_output = deep_output
         self.dropout = Dropout(dropout)
         self.vocabulary = nn.Linear(embedding_dim, vocab_size)
-        # The vocabulary's weights begin far smaller than an embedding's.
-        self.embedding_scale = embedding_dim**0.5 if tied else 1.0
-        if tied:
-            self.embedding.weight = self.vocabulary.weight
         self._open_forget_gates(hidden_dim)
 
     def _open_forget_gates(self, hidden_dim: int) -> None:
@@ -197,11 +191,6 @@ class RecurrentDecoder(Decoder):
             cells.append(cell)
         return hiddens, cells
 
-    def _embed(self, tokens: Tensor) -> Tensor:
-        """(..., E) what the LSTM and the readout get of the tokens (...)."""
-        embedded: Tensor = self.dropout(self.embedding_scale * self.embedding(tokens))
-        return embedded
-
     def _readout(self, hidden: Tensor, context: Tensor, embedded: Tensor) -> Tensor:
         """Logits of any number of steps (Xu et al. 2015, equation 7, with a tanh; Chan et al. 2016, equation 8)."""
         features = self.readout_hidden(hidden) + self.readout_context(context)
@@ -217,7 +206,7 @@ class RecurrentDecoder(Decoder):
         Shapes:
             token: (B, K) int64. Returns logits (B, K, V), the new state, and the attention of this step.
         """
-        embedded = self._embed(token)
+        embedded = self.dropout(self.embedding(token))
         state, attended = self._advance(self.embedding_gates(embedded), state, source)
         return self._readout(state.hidden[-1], state.context, embedded), state, attended
 
@@ -244,7 +233,7 @@ class RecurrentDecoder(Decoder):
         left = (steps[:, None] > torch.arange(inputs.shape[2], device=steps.device)).sum(0).tolist()
         active = [min(-(-number // _LEAVE_TOGETHER) * _LEAVE_TOGETHER, len(steps)) for number in left]
 
-        embedded = self._embed(inputs[order])
+        embedded = self.dropout(self.embedding(inputs[order]))
         gates = self.embedding_gates(embedded)
         source = self.prepare(memory.select(order))
         loop_weights = self._loop_weights() if self.fast and not sampling_probability else None
@@ -353,7 +342,7 @@ class RecurrentDecoder(Decoder):
             logits = self._readout(state.hidden[-1], state.context, last_embedded[:sources])
             drawn = torch.distributions.Categorical(logits=logits.float()).sample()
             replaced = torch.rand(drawn.shape, device=drawn.device) < probability
-        own = self._embed(drawn)
+        own = self.dropout(self.embedding(drawn))
         mixed = torch.where(replaced[..., None], own, embedded[:sources])
         return (
             torch.cat([mixed, embedded[sources:]]),
