@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 from torchaudio.functional import forced_align
 
-from multimodal_attn.evaluation.timing import LONGEST_SPACE
 from multimodal_attn.types import PAD, Span, Timeline
+
+LONGEST_SPACE = 2
+"""Steps before its first token from which a word may begin where CTC hears a space; what is longer is a pause. CTC
+writes a space in one step, in fluent speech just before the first letter."""
 
 
 def ctc_times(
@@ -48,8 +51,7 @@ def ctc_times(
     spans = []
     stop_before = word_spans[0][0]
     for first, stop in word_spans:
-        heard = timeline.span(firsts[first]).start
-        start = max(timeline.span(firsts[stop_before]).start, heard - LONGEST_SPACE)
-        spans.append(Span(start, timeline.span(lasts[stop - 1]).end))
+        start = max(firsts[stop_before], firsts[first] - LONGEST_SPACE)
+        spans.append(Span(timeline.span(start).start, timeline.span(lasts[stop - 1]).end))
         stop_before = stop
     return spans

@@ -19,11 +19,14 @@ def test_words_last_from_their_first_to_their_last_token() -> None:
     logits = saying(PAD, A, B, PAD, PAD, SPACE, PAD, B, B, PAD)
     spans = ctc_times(logits, TIMELINE, [A, B, SPACE, B], [(0, 2), (3, 4)])
     assert spans is not None
-    # The space lies 0.2 s before the second word: a pause, of which 0.08 s count.
-    assert [tuple(span) for span in spans] == [pytest.approx((1.1, 1.3)), pytest.approx((1.62, 1.9))]
-    fluent = ctc_times(logits, Timeline(0.01), [A, B, SPACE, B], [(0, 2), (3, 4)])
-    assert fluent is not None
-    assert fluent[1] == pytest.approx((0.05, 0.09))
+    assert [tuple(span) for span in spans] == [pytest.approx((1.1, 1.3)), pytest.approx((1.5, 1.9))]
+
+
+def test_of_a_pause_two_steps_count() -> None:
+    logits = saying(A, SPACE, PAD, PAD, PAD, B)
+    spans = ctc_times(logits, TIMELINE, [A, SPACE, B], [(0, 1), (2, 3)])
+    assert spans is not None
+    assert tuple(spans[1]) == pytest.approx((1.3, 1.6))
 
 
 def test_equal_tokens_are_parted_by_a_blank() -> None:
