@@ -28,6 +28,7 @@ def main() -> None:
     torch.manual_seed(0)
     config = compose(
         "experiment=listen_attend_spell_spoken",
+        "attention=location",
         f"decoder.hidden_dim={WIDTH}",
         f"decoder.embedding_dim={WIDTH}",
         f"attention.attention_dim={WIDTH}",

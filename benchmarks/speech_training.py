@@ -45,6 +45,7 @@ def main() -> None:
     torch.manual_seed(0)
     config = compose(
         "experiment=listen_attend_spell_spoken",
+        "attention=location",
         "encoder=pyramid_lstm",
         f"encoder.hidden_dim={HIDDEN}",
         "encoder.reductions=[2,2,1]",
