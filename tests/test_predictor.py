@@ -100,7 +100,7 @@ def test_photos_are_decoded_together_and_come_in_order(
 def test_folder_gives_captions_a_count_of_what_is_skipped_and_one_page(
     captioner: Predictor, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(module, "load", lambda run, width: captioner)
+    monkeypatch.setattr(module, "load", lambda *_: captioner)
     page = photos.parent / "page.html"
     assert main(["predict", "run", str(photos), "--page", "--page-path", str(page)]) == 0
     printed = capsys.readouterr()
@@ -136,7 +136,7 @@ def test_folder_of_recordings(
         soundfile.write(tmp_path / name, 0.1 * np.sin(np.arange(np.prod(shape)) / 9).reshape(shape), rate)
     (tmp_path / "torn.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:30])
     Image.new("RGB", (8, 8)).save(tmp_path / "photo.png")
-    monkeypatch.setattr(module, "load", lambda run, width: listener)
+    monkeypatch.setattr(module, "load", lambda *_: listener)
     assert main(["predict", "run", str(tmp_path)]) == 0
     printed = capsys.readouterr()
     assert [Path(line.split("\t")[0]).name for line in printed.out.splitlines()] == ["a.wav", "b.flac", "c.ogg"]

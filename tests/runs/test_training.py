@@ -144,7 +144,7 @@ def test_picture_training_learns(picture_run: Path) -> None:
     losses = values(picture_run, "val/loss")
     assert losses[-1] < losses[0]
     assert 0 <= values(picture_run, "val/pointing_accuracy")[-1] <= 1
-    assert len(list((picture_run / "media").rglob("*.png"))) == 4
+    assert len(list((picture_run / "media" / "attention").rglob("*.png"))) == 4
     overview = read(picture_run / "attention.html").json("overview")
     assert dict(overview["metrics"])["cider_d"] == pytest.approx(values(picture_run, "val/cider_d")[-1], rel=1e-3)
     assert "cider_d" in overview["headline"]
