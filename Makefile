@@ -15,7 +15,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 .PHONY: help install demo test test-slow test-browser test-notebooks lint format clean
 
 help:
-	@echo "make demo            train, evaluate and show both built-in tasks on the CPU (under seven minutes on 2 cores)"
+	@echo "make demo            train, evaluate and show both built-in tasks on the CPU (some seven minutes on 2 cores)"
 	@echo "make test            the tests"
 	@echo "make test-slow       the slow tests"
 	@echo "make test-browser    the tests of the attention page, in the Chromium that is installed"
@@ -48,13 +48,13 @@ $(STAMP): pyproject.toml constraints.txt
 	$$pip -qq -c constraints.txt --no-build-isolation -e ".[$(EXTRAS)]"; \
 	touch $@
 
-# Fewer epochs of the scenes than their experiment has, to end in minutes: the figures of benchmarks/RESULTS.md are those
+# Less training than the experiments have, to end in minutes: the figures of benchmarks/RESULTS.md are those
 # of the experiments. With twice the captions for each scene, two epochs point better than three without.
 demo: $(STAMP)
 	@rm -rf outputs/demo
 	$(BIN)/python train.py trainer.max_epochs=2 data.texts_per_source=4 hydra.run.dir=outputs/demo/shapes
 	$(BIN)/python evaluate.py run=outputs/demo/shapes
-	$(BIN)/python train.py experiment=listen_attend_spell_spoken hydra.run.dir=outputs/demo/spoken
+	$(BIN)/python train.py experiment=listen_attend_spell_spoken trainer.limit_train_batches=0.7 hydra.run.dir=outputs/demo/spoken
 	$(BIN)/python evaluate.py run=outputs/demo/spoken
 	@echo "What the models attend to, to open in a browser:"
 	@echo "  pictures: $(CURDIR)/outputs/demo/shapes/evaluation/val/index.html"
