@@ -1,6 +1,6 @@
 """SpeechBrain's attentional decoder in the shapes of the benchmarks, where it is installed beside us.
 
-    pip install speechbrain        # 1.1.2 was measured; its torch requirement fits the pinned one
+    pip install speechbrain        # written against 1.1.2, which takes the pinned torch
 
 Each benchmark then has a variant ``SpeechBrain``: its embedding, ``AttentionalRNNDecoder``, output layer and
 ``S2SRNNBeamSearcher``, called as its recipes call them. Its decoder has no gate, no deep output and starts from zeros,

@@ -11,7 +11,7 @@ from torchaudio.functional import forced_align
 
 from multimodal_attn.types import PAD, Span, Timeline
 
-LONGEST_SPACE = 2
+LONGEST_SPACE_STEPS = 2
 """Steps before its first token from which a word may begin where CTC hears a space; what is longer is a pause. CTC
 writes a space in one step, in fluent speech just before the first letter."""
 
@@ -22,8 +22,8 @@ def ctc_times(
     """When each word is heard, by forced alignment (Graves et al. 2006; the path is torchaudio's).
 
     A word lasts from the first step of its first token to the last step of its last one. Tokens between two words (a
-    space) count as the beginning of the second, within ``LONGEST_SPACE``, as in ``onset_times``. CTC learns where to
-    write a token, not how long it lasts: most tokens take one step, and the blanks after a word belong to no word.
+    space) count as the beginning of the second, within ``LONGEST_SPACE_STEPS``. CTC learns where to write a token, not
+    how long it lasts: most tokens take one step, and the blanks after a word belong to no word.
 
     Args:
         logits: of the CTC head for one source, without padding; the padding token's class is the blank.
@@ -51,7 +51,7 @@ def ctc_times(
     spans = []
     stop_before = word_spans[0][0]
     for first, stop in word_spans:
-        start = max(firsts[stop_before], firsts[first] - LONGEST_SPACE)
+        start = max(firsts[stop_before], firsts[first] - LONGEST_SPACE_STEPS)
         spans.append(Span(timeline.span(start).start, timeline.span(lasts[stop - 1]).end))
         stop_before = stop
     return spans
