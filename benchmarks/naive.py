@@ -73,7 +73,7 @@ class NaiveSpeller(nn.Module):
     def __init__(self, mels: int, hidden: int, width: int, vocab_size: int, filters: int, kernel: int) -> None:
         super().__init__()
         self.encoder = nn.ModuleList(
-            nn.LSTM(size, hidden, bidirectional=True, batch_first=True) for size in (2 * mels, 4 * hidden, 2 * hidden)
+            nn.LSTM(size, hidden, bidirectional=True, batch_first=True) for size in (2 * mels, 4 * hidden, 4 * hidden)
         )
         self.norms = nn.ModuleList(nn.LayerNorm(2 * hidden) for _ in self.encoder)
         self.embedding = nn.Embedding(vocab_size, width)
@@ -87,9 +87,9 @@ class NaiveSpeller(nn.Module):
 
     def encode(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, S, D) and how many of the S are real, (B,)."""
-        for layer, norm, factor in zip(self.encoder, self.norms, (2, 2, 1), strict=True):
-            frames = functional.pad(frames, (0, 0, 0, -frames.shape[1] % factor)).unflatten(1, (-1, factor)).flatten(2)
-            lengths = (lengths + factor - 1) // factor
+        for layer, norm in zip(self.encoder, self.norms, strict=True):
+            frames = functional.pad(frames, (0, 0, 0, frames.shape[1] % 2)).unflatten(1, (-1, 2)).flatten(2)
+            lengths = (lengths + 1) // 2
             packed = nn.utils.rnn.pack_padded_sequence(frames, lengths.cpu(), batch_first=True, enforce_sorted=False)
             frames = norm(nn.utils.rnn.pad_packed_sequence(layer(packed)[0], batch_first=True)[0])
         return frames, lengths

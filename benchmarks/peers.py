@@ -81,13 +81,13 @@ class SpeechBrainDecoder(nn.Module):
 
 
 class SpeechBrainSpeller(nn.Module):
-    """Three bidirectional LSTMs that read 2, 2 and 1 steps as one, padded as in its CRDNN, and the decoder above."""
+    """Three bidirectional LSTMs that read two steps as one each, padded as in its CRDNN, and the decoder above."""
 
     def __init__(self, mels: int, hidden: int, width: int, vocab_size: int, filters: int, kernel: int) -> None:
         super().__init__()
         from speechbrain.nnet.RNN import LSTM
 
-        sizes = (2 * mels, 4 * hidden, 2 * hidden)
+        sizes = (2 * mels, 4 * hidden, 4 * hidden)
         self.encoder = nn.ModuleList(LSTM(hidden, input_size=size, bidirectional=True) for size in sizes)
         self.norms = nn.ModuleList(nn.LayerNorm(2 * hidden) for _ in sizes)
         self.speller = SpeechBrainDecoder(2 * hidden, vocab_size, width, filters, kernel)
@@ -95,7 +95,7 @@ class SpeechBrainSpeller(nn.Module):
     def loss(self, frames: Tensor, lengths: Tensor, tokens: Tensor) -> Tensor:
         """Cross-entropy; frames (B, L, mels), tokens (B, T), 0 after the end."""
         share = lengths / lengths.max()
-        for layer, norm, factor in zip(self.encoder, self.norms, (2, 2, 1), strict=True):
-            frames = functional.pad(frames, (0, 0, 0, -frames.shape[1] % factor)).unflatten(1, (-1, factor)).flatten(2)
+        for layer, norm in zip(self.encoder, self.norms, strict=True):
+            frames = functional.pad(frames, (0, 0, 0, frames.shape[1] % 2)).unflatten(1, (-1, 2)).flatten(2)
             frames = norm(layer(frames)[0])
         return self.speller.loss(tokens, frames, share)

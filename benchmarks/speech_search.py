@@ -1,6 +1,6 @@
 """Times the beam search of a speller: ``python benchmarks/speech_search.py``.
 
-8 recordings of 300 memory steps, a beam of 8, 150 characters each, of which none ends early; widths and alphabet of
+8 recordings of 96 memory steps, a beam of 8, 150 characters each, of which none ends early; widths and alphabet of
 ``speech_training.py``. The naive search repeats the memory for every hypothesis, reorders it in every step and projects
 the keys anew.
 """
@@ -19,7 +19,7 @@ from multimodal_attn.runs.build import build
 from multimodal_attn.search import BeamSearch
 from multimodal_attn.types import Memory, Timeline
 
-RECORDINGS, STEPS, BEAM, LENGTH, FILTERS, KERNEL = 8, 300, 8, 150, 10, 31
+RECORDINGS, STEPS, BEAM, LENGTH, FILTERS, KERNEL = 8, 96, 8, 150, 10, 31
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
     )
     dim = 2 * HIDDEN
     states = torch.randn(RECORDINGS, STEPS, dim, device=device)
-    memory = Memory(states, torch.ones(RECORDINGS, STEPS, dtype=torch.bool, device=device), Timeline(0.04))
+    memory = Memory(states, torch.ones(RECORDINGS, STEPS, dtype=torch.bool, device=device), Timeline(0.08))
     decoder = build(config.decoder, attention=build(config.attention))(memory_dim=dim, vocab_size=CHARACTERS)
     decoder = decoder.to(device).eval()
     search = BeamSearch(BEAM, max_length=LENGTH, min_length=LENGTH)

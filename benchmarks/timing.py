@@ -17,7 +17,7 @@ import hydra
 import torch
 from omegaconf import DictConfig
 
-from multimodal_attn.runs.products import choose_products
+from multimodal_attn.runs.machine import give_freed_memory_back, set_up_machine
 
 CONF = str(Path(__file__).parents[1] / "conf")
 
@@ -52,8 +52,8 @@ def interleave(variants: dict[str, Callable[[], Any]], rounds: int, device: str)
     """Runs every variant once to warm up, once for its memory, then all of them in turn, so that other load falls on
     all alike.
 
-    Ours multiply matrices as train.py and evaluate.py do, those that are named "naive" and other toolkits as torch does
-    by itself.
+    Ours multiply matrices and keep memory as train.py and evaluate.py do, those that are named "naive" and other
+    toolkits as torch and the C library do by themselves.
 
     Returns:
         for each variant the median and minimum of wall time and the median of CPU time, in milliseconds, and the peak
@@ -61,14 +61,14 @@ def interleave(variants: dict[str, Callable[[], Any]], rounds: int, device: str)
     """
     peaks = {}
     for name, variant in variants.items():
-        _set_products(name)
+        _set_up(name)
         variant()
         peaks[name] = peak_above(variant, device)
     walls: dict[str, list[float]] = {name: [] for name in variants}
     cpus: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(rounds):
         for name, variant in variants.items():
-            _set_products(name)
+            _set_up(name)
             start, cpu = _now(device), time.process_time()
             variant()
             walls[name].append(_now(device) - start)
@@ -113,7 +113,7 @@ def report(
     title: str, results: dict[str, dict[str, float]], multiply_adds: float, options: argparse.Namespace, naive: str
 ) -> None:
     """Prints a table and writes the json; ratios are to the variant named ``naive``."""
-    choose_products()
+    set_up_machine()
     peak = ceiling(options.device)
     threads = torch.get_num_threads()
     print(f"{title}; torch {torch.__version__}, {options.device}, {threads} threads, {options.rounds} rounds")
@@ -131,10 +131,12 @@ def report(
         options.json.write_text(json.dumps({"title": title, "results": results}, indent=2))
 
 
-def _set_products(variant: str) -> None:
+def _set_up(variant: str) -> None:
     torch.set_float32_matmul_precision("highest")
-    if not variant.startswith(("naive", "SpeechBrain")):
-        choose_products()
+    if variant.startswith(("naive", "SpeechBrain")):
+        give_freed_memory_back()
+    else:
+        set_up_machine()
 
 
 def _now(device: str) -> float:

@@ -65,9 +65,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.command in ("transcribe", "predict"):
-            from multimodal_attn.runs.products import choose_products
+            from multimodal_attn.runs.machine import set_up_machine
 
-            choose_products()
+            set_up_machine()
         if options.command == "transcribe":
             return _transcribe(options)
         if options.command == "compare":

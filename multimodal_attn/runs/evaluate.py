@@ -26,8 +26,8 @@ from multimodal_attn.runs.checkpoint import Run
 from multimodal_attn.runs.ensemble import load_together
 from multimodal_attn.runs.faithfulness import measure_faithfulness
 from multimodal_attn.runs.language_model import load_language_model
+from multimodal_attn.runs.machine import set_up_machine
 from multimodal_attn.runs.processes import own_device
-from multimodal_attn.runs.products import choose_products
 from multimodal_attn.runs.transcript import ENDINGS, Transcript, render
 from multimodal_attn.runs.word_times import check_source, ctc_spans, timed_words
 from multimodal_attn.search import NucleusSampling, Search
@@ -54,7 +54,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     Raises:
         ValueError: if the run, the split or its data cannot be read.
     """
-    choose_products()
+    set_up_machine()
     torch.manual_seed(0)
     check_java_scores(config.extra_scores)
     overrides = {f"data.{key}": value for key, value in config.data.items()}

@@ -19,7 +19,7 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.runs.build import build, build_data, build_module, cache_features, plain
 from multimodal_attn.runs.checkpoint import find_checkpoint, initialise, read_checkpoint, tokenizer_of
 from multimodal_attn.runs.language_model import build_language_model, build_text_data
-from multimodal_attn.runs.products import choose_products
+from multimodal_attn.runs.machine import set_up_machine
 from multimodal_attn.training.language_model import LanguageModelModule
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.training.objectives import WholeTextObjective
@@ -52,7 +52,7 @@ def train(config: DictConfig, run_dir: Path) -> float | None:
         )
     _quieten_lightning()
     pl.seed_everything(config.seed, verbose=False)
-    choose_products()
+    set_up_machine()
     run_dir.mkdir(parents=True, exist_ok=True)
     # Everything else that the configuration refers to stays a reference; these two only Hydra and this machine know.
     config.run_dir, config.cache_dir = str(run_dir), str(config.cache_dir)
