@@ -21,14 +21,13 @@ DIAGONAL = 0.9
 NO_MASKS = ["encoder.front_end.num_time_masks=0", "encoder.front_end.num_mel_masks=0"]
 VARIANTS: dict[str, list[str]] = {
     "recipe": [],
+    "location": ["attention=location"],
     "additive": ["attention=additive"],
     "multihead_location": ["attention=multihead_location"],
     "mocha": ["attention=mocha"],
     "ctc_0": ["objective=[cross_entropy,guided_attention]"],
     "ctc_0.1": ["objective.ctc.weight=0.1"],
     "no_guidance": ["objective=[cross_entropy,ctc]"],
-    "no_guidance_additive": ["objective=[cross_entropy,ctc]", "attention=additive"],
-    "no_guidance_ctc_0": ["objective=cross_entropy"],
     "no_spec_augment": NO_MASKS,
     "scheduled_sampling": ["scheduled_sampling.probability=0.1"],
 }

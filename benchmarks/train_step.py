@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.runs.build import build, build_module
+from multimodal_attn.runs.machine import set_up_machine
 from multimodal_attn.training.callbacks.step_cost import peak_memory_mb
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import BOS, Batch
@@ -103,6 +104,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {options.steps} steps after 3 to warm up")
+    set_up_machine()
     results = []
     for experiment in WORKLOADS:
         result = measure(experiment, options.steps)

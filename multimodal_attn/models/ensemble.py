@@ -94,7 +94,7 @@ class JointDecoder(Decoder):
 
     def prepare(self, memory: Memory) -> PreparedMemory:
         parts = zip(self.members, _parts(memory), strict=True)
-        return _JointSource(memory, (), tuple(member.prepare(part) for member, part in parts))  # type: ignore[operator]
+        return _JointSource(memory, (), parts=tuple(member.prepare(part) for member, part in parts))  # type: ignore[operator]
 
     def start(self, source: PreparedMemory, rows: int) -> _JointState:
         assert isinstance(source, _JointSource)

@@ -27,7 +27,14 @@ class Drawn(NamedTuple):
 
 
 @torch.no_grad()
-def draw(decoder: Decoder, memory: Memory, num_samples: int, max_length: int = 200, greedy_row: bool = False) -> Drawn:
+def draw(
+    decoder: Decoder,
+    memory: Memory,
+    num_samples: int,
+    max_length: int = 200,
+    greedy_row: bool = False,
+    temperature: float = 1.0,
+) -> Drawn:
     """Draws texts of every source, token by token, from the model's own distribution.
 
     Args:
@@ -36,10 +43,12 @@ def draw(decoder: Decoder, memory: Memory, num_samples: int, max_length: int = 2
         num_samples: texts of each source.
         max_length: tokens after which a text is cut off.
         greedy_row: put one more row before the samples, which takes the best token of every step.
+        temperature: divides the log probabilities: below 1 sharpens the distribution, above 1 flattens it.
     """
 
     def choose(log_probs: Tensor, step: int) -> Tensor:
-        drawn = torch.multinomial(log_probs.float().exp().flatten(0, 1), 1).view(log_probs.shape[:2])
+        probabilities = (log_probs.float() / temperature).softmax(-1)
+        drawn = torch.multinomial(probabilities.flatten(0, 1), 1).view(log_probs.shape[:2])
         if greedy_row:
             drawn[:, 0] = log_probs[:, 0].argmax(-1)
         return drawn

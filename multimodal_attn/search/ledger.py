@@ -152,6 +152,7 @@ class Ledger:
             for pieces in zip(*self._steps, strict=True)  # (T, B, K, ...)
         )
         gates = torch.stack(self._gates).cpu() if self._gates else None
+        rows_before_of = origins.tolist()  # a number of a list is read in a hundredth of the time of one of a tensor
         results = []
         for b, endings in enumerate(self._endings):
             found = []
@@ -161,7 +162,7 @@ class Ledger:
                 row, rows_after, rows_before = ending.row, [], []
                 for t in range(ending.length - 1, -1, -1):
                     rows_after.append(row)
-                    row = int(origins[t, b, row])
+                    row = rows_before_of[t][b][row]
                     rows_before.append(row)  # the row that attended in step t is the one that the word came from
                 after, before = rows_after[::-1], rows_before[::-1]
                 steps = torch.arange(ending.length)

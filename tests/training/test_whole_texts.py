@@ -93,14 +93,17 @@ def test_log_probabilities_of_texts_sum_to_one_over_all_texts() -> None:
 # ------------------------------------------------------------------------------------------- self-critical
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.4])
 @pytest.mark.parametrize("baseline", ["greedy", "samples"])
-def test_gradient_is_that_of_the_expected_reward(baseline: str) -> None:
+def test_gradient_is_that_of_the_expected_reward(baseline: str, temperature: float) -> None:
     """Against the exact gradient, over all texts of at most one word."""
     decoder, source = make(), memory(batch=3)
     tokens = torch.tensor([[[BOS, EOS]] + [[BOS, word] for word in WORDS]]).expand(3, -1, -1)
-    objective = prepared(SelfCritical(num_samples=6000, baseline=baseline, max_length=1)).train()
+    objective = SelfCritical(num_samples=6000, baseline=baseline, max_length=1, temperature=temperature)
+    prepared(objective).train()
     rewards = objective._rewards(tokens, batch())
-    exact = -(text_log_probs(decoder.eval(), tokens, tokens != PAD, source).exp() * rewards).sum(1).mean()
+    log_probs = text_log_probs(decoder.eval(), tokens, tokens != PAD, source, temperature)
+    exact = -(log_probs.exp() * rewards).sum(1).mean()
     exact.backward()
     bias = decoder.vocabulary.bias
     expected = bias.grad.clone()

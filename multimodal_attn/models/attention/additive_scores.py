@@ -6,6 +6,7 @@ the definition. ``HiddenLayer`` makes them block by block, while they fit into t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -15,6 +16,9 @@ from torch import Tensor
 _BLOCK = 2**20
 """Numbers of the hidden layer that are made at a time on a CPU: they stay in its caches (4 MiB), and are enough for all
 cores to share."""
+
+_USES_THAT_PAY = 3
+"""Queries that must meet a key before its exponential, which takes as long as a sigmoid, has paid."""
 
 
 def plain_additive_scores(
@@ -56,7 +60,8 @@ def additive_scores(
     if torch.is_grad_enabled():
         return plain_additive_scores(doubled_keys, doubled_queries, score, features, projection)
     with torch.autocast(doubled_keys.device.type, enabled=False):
-        layer = HiddenLayer(doubled_keys, 2 * score, projection, None if mask is None else last_real(mask))
+        lengths = None if mask is None else last_real(mask)
+        layer = HiddenLayer(doubled_keys, 2 * score, projection, lengths, uses=doubled_queries.shape[1])
         scores = layer.keys.new_zeros(*doubled_queries.shape[:2], doubled_keys.shape[1])
         layer.scores(doubled_queries, features, scores)
         return scores - score.sum()
@@ -75,6 +80,12 @@ def last_real(mask: Tensor) -> list[int] | None:
     return lengths
 
 
+def _exponentials(doubled: Tensor) -> Tensor:
+    """``exp(-x)``, bounded so that products of two are finite: sigmoids are exact where |x| is below 40 (fp32)."""
+    limit = math.log(torch.finfo(doubled.dtype).max) / 2.2
+    return doubled.neg().clamp_(-limit, limit).exp_()
+
+
 class Block(NamedTuple):
     """Some rows of some sources, and how many of their positions matter."""
 
@@ -91,13 +102,25 @@ class HiddenLayer:
         score: (A,) 2 v.
         projection: (F, A), doubled, or None.
         lengths: of the B sources, how many positions matter; None for all.
+        uses: rows of queries, of all steps, that will meet each key.
+
+    Attributes:
+        keys: (B, S, A), doubled; or, if ``exponential``, ``exp(-2k)``.
+        exponential: without features, ``sigmoid(2k + 2q)`` is ``1 / (1 + exp(-2k) exp(-2q))``. With the exponentials
+            made beforehand, a CPU takes two thirds of the time: its reciprocals are quicker than its sigmoids.
     """
 
-    def __init__(self, keys: Tensor, score: Tensor, projection: Tensor | None, lengths: list[int] | None) -> None:
+    def __init__(
+        self, keys: Tensor, score: Tensor, projection: Tensor | None, lengths: list[int] | None, uses: int
+    ) -> None:
         # In the cache of a CPU, arithmetic in bf16 takes longer than in fp32.
         low = keys.dtype in (torch.bfloat16, torch.float16) and not keys.is_cuda
         dtype = torch.float32 if low else keys.dtype
+        self.exponential = projection is None and uses >= _USES_THAT_PAY
         self.keys, self.score = keys.to(dtype), score.to(dtype)
+        if self.exponential:
+            self.keys = _exponentials(self.keys)
+            self.one = torch.ones_like(self.score[:1])
         self.projection = None if projection is None else projection.to(dtype)
         self.lengths = [keys.shape[1]] * len(keys) if lengths is None else lengths
         self.buffer = keys.new_empty(0, dtype=dtype)
@@ -122,11 +145,16 @@ class HiddenLayer:
                 yield Block(slice(first, last), slice(row, min(row + rows_at_once, rows)), longest)
             first = last
 
+    def ready(self, queries: Tensor) -> Tensor:
+        """Doubled queries as ``make`` takes them."""
+        queries = queries.to(self.keys.dtype)
+        return _exponentials(queries) if self.exponential else queries
+
     def make(self, block: Block, queries: Tensor, features: Tensor | None) -> Tensor:
         """``sigmoid(2 (keys + queries + projected))`` of a block, (n, k, size, A), until the next call.
 
         Shapes:
-            queries: (B, K, A), doubled. features: (B, K, S, F) or None.
+            queries: (B, K, A), of ``ready``. features: (B, K, S, F) or None.
         """
         sources, rows, size = block
         keys, chosen = self.keys[sources, None, :size], queries[sources, rows, None]
@@ -135,6 +163,8 @@ class HiddenLayer:
         if self.buffer.numel() < number:
             self.buffer = self.buffer.new_empty(number)
         hidden = self.buffer[:number].view(shape)
+        if self.exponential:
+            return torch.addcmul(self.one, keys, chosen, out=hidden).reciprocal_()
         torch.add(keys, chosen, out=hidden)
         if features is not None and self.projection is not None:
             known = features[sources, rows, :size].to(hidden.dtype).reshape(-1, features.shape[-1])
@@ -147,7 +177,7 @@ class HiddenLayer:
         Shapes:
             queries: (n, K, A), doubled. features: (n, K, S, F) or None. out: (n, K, S).
         """
-        queries = queries.to(self.keys.dtype)
+        queries = self.ready(queries)
         for block in self.blocks(*queries.shape[:2]):
             hidden = self.make(block, queries, features)
             # (1, A) by (A, rows): a matrix library takes twice as long for the same as a matrix by a vector.
@@ -179,7 +209,7 @@ class HiddenGradients:
             queries: (n, K, A). features: (n, K, S, F) or None. d_scores: (n, K, S), 0 where scores do not matter.
         """
         layer = self.layer
-        queries, d_scores = queries.to(layer.keys.dtype), d_scores.to(layer.keys.dtype)
+        queries, d_scores = layer.ready(queries), d_scores.to(layer.keys.dtype)
         d_queries = torch.empty_like(queries)
         d_features = None if features is None else features.new_zeros(features.shape, dtype=layer.keys.dtype)
         for block in layer.blocks(*queries.shape[:2]):

@@ -1,6 +1,6 @@
 """The time loop of ``RecurrentDecoder`` with a backward written by hand: the same values and gradients in less time.
 
-``RecurrentDecoder.forward`` is the definition. This form covers one LSTM layer with additive or location-aware
+``RecurrentDecoder.forward`` is the definition. This form covers one LSTM layer with additive, location-aware or forward
 attention; every other combination takes the plain loop. What it saves: autograd's records of some forty small
 operations a step, and weight gradients of every step on its own (here one product over all steps). The (B, K, S, A)
 hidden layers of additive attention are those of ``additive_scores``: made block by block, and anew in the backward.
@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from multimodal_attn.masking import masked_softmax
 from multimodal_attn.models.attention.additive_scores import HiddenGradients, HiddenLayer, last_real
+from multimodal_attn.models.decoders.windows import add_windows, windows
 
 
 class LoopWeights(NamedTuple):
@@ -29,6 +30,7 @@ class LoopWeights(NamedTuple):
         score: (A,) v.
         location: (A, F) of the filtered previous weights to the attention's hidden layer; or None.
         filters: (F, kernel) over the previous weights; or None.
+        agent: (reach + 1, D + H) of [context, query] to the shifts of forward attention, and its bias; or None.
         gate: (H,) and its bias (1,) of Show-Attend-Tell's beta; or None.
     """
 
@@ -37,6 +39,8 @@ class LoopWeights(NamedTuple):
     score: Tensor
     location: Tensor | None
     filters: Tensor | None
+    agent: Tensor | None
+    agent_bias: Tensor | None
     gate: Tensor | None
     gate_bias: Tensor | None
 
@@ -49,11 +53,13 @@ class LoopPlan:
         attend_before: attention before the LSTM (Xu et al. 2015) or after it (Chan et al. 2016).
         active: sources still in the loop at each step, never growing.
         dtype: of the products with weights and with the memory; everything else is float32 or wider.
+        reach: of forward attention; None for the others.
     """
 
     attend_before: bool
     active: list[int]
     dtype: torch.dtype
+    reach: int | None = None
 
 
 class LoopOutput(NamedTuple):
@@ -80,6 +86,7 @@ class _Kept(NamedTuple):
         betas: (T, B, K, 1).
         weights: (T + 1, B, K, S).
         queries: (T, B, K, A), doubled.
+        shifts: (T + 1, B, K, reach + 1) probabilities of forward attention; (T + 1, B, K, 0) for the others.
     """
 
     hiddens: Tensor
@@ -90,6 +97,7 @@ class _Kept(NamedTuple):
     betas: Tensor
     weights: Tensor
     queries: Tensor
+    shifts: Tensor
 
 
 def run_loop(
@@ -107,8 +115,8 @@ def run_loop(
 
     Shapes:
         gates: (T, B, K, 4H) the embedding's part. hidden, cell: (B, K, H) at the start. keys: (B, S, A), doubled as
-        ``additive_scores`` wants them. states: (B, S, D). mask: (B, S). previous: (B, K, S) weights before the first
-        step, for location-aware attention.
+        ``additive_scores`` wants them. states: (B, S, D). mask: (B, S). previous: the state of attention before the
+        first step, if it has one: (B, K, S) weights, and with forward attention (B, K, reach + 1) shifts before them.
     """
     with torch.autocast(gates.device.type, enabled=False):
         return LoopOutput(*_Loop.apply(plan, gates, hidden, cell, keys, states, mask, previous, *weights))
@@ -129,8 +137,8 @@ class _Loop(torch.autograd.Function):
         *parameters: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         lengths = last_real(mask)
-        loop = _Steps(plan, keys, states, LoopWeights(*parameters), lengths)  # type: ignore[arg-type]
         steps, (batch, rows, width) = len(plan.active), hidden.shape
+        loop = _Steps(plan, keys, states, LoopWeights(*parameters), lengths, rows)  # type: ignore[arg-type]
         wide = torch.promote_types(hidden.dtype, torch.float32)
         hidden, cell = hidden.to(wide), cell.to(wide)
         hiddens = hidden.new_zeros(steps + 1, batch, rows, width)
@@ -144,10 +152,12 @@ class _Loop(torch.autograd.Function):
             hidden.new_zeros(steps, batch, rows, 1),
             hidden.new_zeros(steps + 1, batch, rows, states.shape[1]),
             hidden.new_zeros(steps, batch, rows, keys.shape[-1]),
+            hidden.new_zeros(steps + 1, batch, rows, 0 if plan.reach is None else plan.reach + 1),
         )
         kept.hiddens[0], kept.cells[0] = hidden, cell
         if previous is not None:
-            kept.weights[0] = previous
+            shifts, kept.weights[0] = previous.split([kept.shifts.shape[-1], states.shape[1]], dim=-1)
+            kept.shifts[:] = shifts  # which an agent changes after every step
         for t, n in enumerate(plan.active):
             if n == 0:
                 break
@@ -166,7 +176,7 @@ class _Loop(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         keys, states, *others = ctx.saved_tensors
         kept, parameters = _Kept(*others[: len(_Kept._fields)]), LoopWeights(*others[len(_Kept._fields) :])
-        loop = _Steps(ctx.plan, keys, states, parameters, ctx.lengths)
+        loop = _Steps(ctx.plan, keys, states, parameters, ctx.lengths, kept.hiddens.shape[2])
         # What holds still, such as the memory of a frozen encoder, wants no gradient.
         return _Gradients(loop, kept, grads, wants_states=ctx.needs_input_grad[5]).run(*ctx.dtypes)
 
@@ -175,36 +185,48 @@ class _Steps:
     """One step of attention and of the LSTM, on buffers."""
 
     def __init__(
-        self, plan: LoopPlan, keys: Tensor, states: Tensor, weights: LoopWeights, lengths: list[int] | None
+        self, plan: LoopPlan, keys: Tensor, states: Tensor, weights: LoopWeights, lengths: list[int] | None, rows: int
     ) -> None:
         self.plan, self.states = plan, states.to(plan.dtype)
         # As (inputs, outputs): oneDNN would turn the weights of a narrow fp32 product around in every step.
         self.recurrent = weights.recurrent.to(plan.dtype).T.contiguous()
         self.query = 2 * weights.query.to(plan.dtype).T.contiguous()  # doubled, like the keys
         location = None if weights.location is None else 2 * weights.location.T
-        self.layer = HiddenLayer(keys, 2 * weights.score, location, lengths)
+        self.layer = HiddenLayer(keys, 2 * weights.score, location, lengths, uses=rows * len(plan.active))
         self.filters = None if weights.filters is None else weights.filters.to(self.layer.keys.dtype)
+        self.agent, self.agent_bias = weights.agent, weights.agent_bias
         self.gate, self.gate_bias = weights.gate, weights.gate_bias
 
     def taps(self, previous: Tensor) -> Tensor | None:
-        """The previous weights around every position, (n, K, S, kernel), if attention looks at them."""
+        """The previous weights around every position, (n, K, S, kernel), if filters look at them."""
         if self.filters is None:
             return None
         kernel = self.filters.shape[1]
-        padded = functional.pad(previous.to(self.filters.dtype), (kernel // 2, kernel // 2))
-        return padded.unfold(-1, kernel, 1).contiguous()
+        return windows(previous.to(self.filters.dtype), kernel // 2, kernel // 2).contiguous()
 
     def seen(self, taps: Tensor | None) -> Tensor | None:
         """The filtered previous weights, (n, K, S, F)."""
         return None if taps is None or self.filters is None else taps @ self.filters.T
+
+    def moved(self, previous: Tensor, shifts: Tensor) -> Tensor:
+        """The previous weights after the shifts of forward attention, (n, K, S)."""
+        return torch.matmul(windows(previous, shifts.shape[-1] - 1, 0), shifts.flip(-1)[..., None])[..., 0]
 
     def look(self, t: int, n: int, mask: Tensor, hidden: Tensor, kept: _Kept) -> None:
         """Writes the query, the weights, the weighted memory, beta and the gated context of step t, first n sources."""
         query, weights = kept.queries[t, :n], kept.weights[t + 1, :n]
         query.copy_(hidden[:n].to(self.plan.dtype) @ self.query)
         self.layer.scores(query, self.seen(self.taps(kept.weights[t, :n])), weights)
-        weights.copy_(masked_softmax(weights, mask[:n, None]))
+        real = mask[:n, None]
+        if self.plan.reach is not None:
+            moved, tiny = self.moved(kept.weights[t, :n], kept.shifts[t, :n]), torch.finfo(weights.dtype).tiny
+            real = real & (moved > tiny)
+            weights += moved.clamp_(min=tiny).log_()
+        weights.copy_(masked_softmax(weights, real))
         kept.attended[t, :n] = torch.bmm(weights.to(self.states.dtype), self.states[:n])
+        if self.agent is not None:
+            known = torch.cat([kept.attended[t, :n], hidden[:n]], dim=-1)
+            kept.shifts[t + 1, :n] = functional.linear(known, self.agent, self.agent_bias).softmax(-1)
         if self.gate is None or self.gate_bias is None:
             kept.contexts[t + 1, :n] = kept.attended[t, :n]
         else:
@@ -232,7 +254,9 @@ class _Gradients:
         self.out_hidden, self.out_context, self.out_weights = grads
         self.d_hidden, self.d_cell = torch.zeros_like(kept.hiddens[0]), torch.zeros_like(kept.cells[0])
         self.d_context = torch.zeros_like(kept.contexts[0])
-        self.d_weights = torch.zeros_like(kept.weights[0])  # from the next step, which reads them as its location
+        self.d_weights = torch.zeros_like(kept.weights[0])  # from the next step, which reads them
+        self.d_shifts = torch.zeros_like(kept.shifts[0])  # from the next step as well
+        self.d_agent = torch.zeros_like(kept.shifts[1:])  # before their softmax
         self.d_gates, self.d_attended = torch.zeros_like(kept.activations), torch.zeros_like(kept.attended)
         self.d_beta = torch.zeros_like(kept.betas)
         self.d_queries = torch.zeros_like(kept.queries)  # without the factor 2 v
@@ -285,11 +309,16 @@ class _Gradients:
             self.d_beta[t, :n] = d_beta
             self.d_hidden[:n] += d_beta * loop.gate
             d_attended = d_attended * beta
+        if loop.agent is not None:
+            shifts, d_shifts = self.kept.shifts[t + 1, :n], self.d_shifts[:n]
+            self.d_agent[t, :n] = d_agent = shifts * (d_shifts - (shifts * d_shifts).sum(-1, keepdim=True))
+            d_known, d_query = (d_agent @ loop.agent).split([d_attended.shape[-1], self.d_hidden.shape[-1]], dim=-1)
+            self.d_hidden[:n] += d_query
+            d_attended = d_attended + d_known
         self.d_attended[t, :n] = d_attended
         d_weights = torch.bmm(d_attended.to(dtype), loop.states[:n].transpose(1, 2)).to(weights.dtype)
         d_weights += self.out_weights[t, :n]
-        if loop.filters is not None:
-            d_weights += self.d_weights[:n]
+        d_weights += self.d_weights[:n]
         d_scores = weights * (d_weights - (weights * d_weights).sum(-1, keepdim=True))
 
         taps = loop.taps(self.kept.weights[t, :n])
@@ -298,7 +327,15 @@ class _Gradients:
         self.d_hidden[:n] += (d_queries.to(dtype) @ self.query).to(self.d_hidden.dtype)
         if loop.filters is not None and taps is not None and d_seen is not None:
             self.d_filters += d_seen.flatten(0, 2).T @ taps.flatten(0, 2)
-            self.d_weights[:n] = _overlap_add(d_seen @ loop.filters)
+            self.d_weights[:n] = add_windows(d_seen @ loop.filters, loop.filters.shape[1] // 2)
+        if loop.plan.reach is not None:
+            previous, shifts = self.kept.weights[t, :n], self.kept.shifts[t, :n]
+            moved = loop.moved(previous, shifts)
+            d_moved = (d_scores / moved).masked_fill(moved <= torch.finfo(moved.dtype).tiny, 0.0)
+            before = windows(previous, loop.plan.reach, 0)
+            self.d_shifts[:n] = torch.matmul(d_moved[..., None, :], before)[..., 0, :].flip(-1)
+            # What a position gives to those up to ``reach`` behind it.
+            self.d_weights[:n] = torch.matmul(windows(d_moved, 0, loop.plan.reach), shifts[..., None])[..., 0]
 
     def _collect(self, gates: torch.dtype, keys: torch.dtype, states: torch.dtype) -> tuple[Tensor | None, ...]:
         """What is summed over steps, as one product each."""
@@ -314,7 +351,10 @@ class _Gradients:
         d_recurrent = product(self.d_gates, torch.cat([contexts, self.kept.hiddens[:-1]], dim=-1))
         d_keys, d_score, d_location = self.layer.whole()
         d_query = 2 * loop.layer.score[:, None] * product(self.d_queries, queries)
-        d_states = d_gate = d_gate_bias = None
+        d_states = d_agent = d_agent_bias = d_gate = d_gate_bias = None
+        if loop.agent is not None:
+            d_agent = product(self.d_agent, torch.cat([self.kept.attended, queries], dim=-1))
+            d_agent_bias = self.d_agent.sum((0, 1, 2))
         if self.wants_states:
             rows_together = (1, 2, 0, 3)  # (B, K, T, ...)
             d_states = torch.bmm(
@@ -338,22 +378,8 @@ class _Gradients:
             2 * d_score,
             None if d_location is None else 2 * d_location.T,
             None if loop.filters is None else self.d_filters,
+            d_agent,
+            d_agent_bias,
             d_gate,
             d_gate_bias,
         )
-
-
-def _overlap_add(taps: Tensor) -> Tensor:
-    """Gradient of ``_Steps.taps``: adds what every window gives to each position.
-
-    Shapes:
-        taps: (n, K, S, kernel). Returns (n, K, S).
-    """
-    n, rows, size, kernel = taps.shape
-    # Position j gets tap i of the window at j - i + kernel // 2. With the taps reversed and kernel - 1 windows of
-    # zeros around, these lie kernel + 1 numbers apart.
-    padded = functional.pad(taps.flip(-1), (0, 0, kernel - 1, kernel - 1)).contiguous()
-    windows = size + 2 * (kernel - 1)
-    strides = (rows * windows * kernel, windows * kernel, kernel, kernel + 1)
-    summed = padded.as_strided((n, rows, size + kernel - 1, kernel), strides).sum(-1)
-    return summed[..., kernel // 2 : kernel // 2 + size]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from multimodal_attn.models.attention.additive import AdditiveAttention
 from multimodal_attn.models.attention.base import Attention, AttentionStep
+from multimodal_attn.models.attention.forward_attention import ForwardAttention
 from multimodal_attn.models.attention.location import LocationAttention
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
 from multimodal_attn.models.decoders.fast_loop import LoopPlan, LoopWeights, run_loop
@@ -25,6 +26,9 @@ from multimodal_attn.types import PAD, DecoderOutput, Memory
 _LEAVE_TOGETHER = 4
 """Sources leave the time loop in fours: a CPU's matrix library makes a kernel for every new shape, which takes longer
 than the steps saved by going alone."""
+
+_SMALL_VOCABULARY = 256
+"""Tokens of which a search reads most again and again: their part of the gates is made once for all steps."""
 
 
 @dataclass
@@ -138,8 +142,11 @@ class RecurrentDecoder(Decoder):
     # ------------------------------------------------------------------------------------------- one step
 
     def prepare(self, memory: Memory) -> PreparedMemory:
-        """Projects the memory once for all steps."""
-        return PreparedMemory(memory, self.attention.project(memory))
+        """Projects the memory once for all steps, and outside of training a small vocabulary as well."""
+        words = None
+        if not (self.training or torch.is_grad_enabled()) and len(self.embedding.weight) <= _SMALL_VOCABULARY:
+            words = self.embedding_gates(self.embedding.weight)
+        return PreparedMemory(memory, self.attention.project(memory), words)
 
     def start(self, source: PreparedMemory, rows: int) -> DecoderState:
         """The state before the first token, for ``rows`` rows that share each source."""
@@ -207,7 +214,8 @@ class RecurrentDecoder(Decoder):
             token: (B, K) int64. Returns logits (B, K, V), the new state, and the attention of this step.
         """
         embedded = self.dropout(self.embedding(token))
-        state, attended = self._advance(self.embedding_gates(embedded), state, source)
+        gates = self.embedding_gates(embedded) if source.words is None else source.words[token]
+        state, attended = self._advance(gates, state, source)
         return self._readout(state.hidden[-1], state.context, embedded), state, attended
 
     # -------------------------------------------------------------------------------------- teacher forcing
@@ -299,17 +307,21 @@ class RecurrentDecoder(Decoder):
         """The parameters that ``fast_loop`` wants, or None where it does not cover this decoder."""
         attention = self.attention
         # The type itself: what a subclass changes, the fast loop would not know.
-        covered = type(attention) in (AdditiveAttention, LocationAttention) and len(self.recurrent_gates) == 1
-        if not covered or not isinstance(attention, AdditiveAttention | LocationAttention):
+        covered = type(attention) in (AdditiveAttention, LocationAttention, ForwardAttention)
+        if not covered or len(self.recurrent_gates) > 1:
             return None
+        assert isinstance(attention, AdditiveAttention | LocationAttention | ForwardAttention)
         if not attention.normalizer.plain or (attention.training and attention.dropout.p):
             return None
-        location = filters = None
+        location = filters = agent = agent_bias = None
+        if isinstance(attention, ForwardAttention) and attention.agent is not None:
+            agent, agent_bias = attention.agent.weight, attention.agent.bias
         if isinstance(attention, LocationAttention):
             location, filters = attention.location.weight, attention.location_filters.weight[:, 0]
         gate, bias = (None, None) if self.gate is None else (self.gate.weight[0], self.gate.bias)
         recurrent: Tensor = self.recurrent_gates[0].weight  # type: ignore[assignment]
-        return LoopWeights(recurrent, attention.query.weight, attention.score.weight[0], location, filters, gate, bias)
+        query, score = attention.query.weight, attention.score.weight[0]
+        return LoopWeights(recurrent, query, score, location, filters, agent, agent_bias, gate, bias)
 
     def _fast_loop(
         self, gates: Tensor, source: PreparedMemory, active: list[int], weights: LoopWeights
@@ -318,7 +330,8 @@ class RecurrentDecoder(Decoder):
         state = self.start(source, gates.shape[1])
         (keys,) = source.projected
         # Under autocast the plain loop's products are in the dtype that autocast gave the gates.
-        plan = LoopPlan(self.attend == "before", active, gates.dtype)
+        reach = self.attention.reach if isinstance(self.attention, ForwardAttention) else None
+        plan = LoopPlan(self.attend == "before", active, gates.dtype, reach)
         output = run_loop(
             plan,
             gates.transpose(1, 2).transpose(0, 1),

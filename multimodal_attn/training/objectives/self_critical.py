@@ -33,9 +33,11 @@ class SelfCritical(WholeTextObjective):
         baseline: "greedy", the reward of the greedy text (Rennie et al., section 3.2), or "samples", the mean reward
             of the source's other samples (Luo 2020, section 3), which needs at least two of them.
         max_length: tokens after which a text is cut off.
+        temperature: of the distribution that texts are drawn from and that learns. Label smoothing gives every token a
+            little probability, which below 1 hardly any is drawn by. The best token of a step is the same at all.
 
     Raises:
-        ValueError: for another baseline, or if ``num_samples`` is too small for it.
+        ValueError: for another baseline, if ``num_samples`` is too small for it, or the temperature not above 0.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class SelfCritical(WholeTextObjective):
         num_samples: int = 5,
         baseline: Literal["greedy", "samples"] = "samples",
         max_length: int = 30,
+        temperature: float = 1.0,
     ) -> None:
         super().__init__(weight)
         if baseline not in ("greedy", "samples"):
@@ -54,7 +57,9 @@ class SelfCritical(WholeTextObjective):
                 f"objective.self_critical.num_samples: {num_samples}; expected at least {fewest}, with"
                 f" baseline={baseline}"
             )
-        self.baseline = baseline
+        if not temperature > 0:
+            raise ValueError(f"objective.self_critical.temperature: {temperature}; expected above 0")
+        self.baseline, self.temperature = baseline, temperature
         self.num_samples, self.max_length = num_samples, max_length
 
     def prepare(self, data: DataModule) -> None:
@@ -68,14 +73,15 @@ class SelfCritical(WholeTextObjective):
             if not self.training:
                 greedy = draw(decoder, memory, 0, self.max_length, greedy_row=True)
                 return -self._rewards(greedy.tokens, batch).mean()
-            drawn = draw(decoder, memory, self.num_samples, self.max_length, self.baseline == "greedy")
+            greedy_row = self.baseline == "greedy"
+            drawn = draw(decoder, memory, self.num_samples, self.max_length, greedy_row, self.temperature)
             tokens, mask = drawn.tokens, drawn.mask
             rewards = self._rewards(tokens, batch)
             if self.baseline == "greedy":
                 baseline, rewards, tokens, mask = rewards[:, :1], rewards[:, 1:], tokens[:, 1:], mask[:, 1:]
             else:
                 baseline = (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
-            log_probs = text_log_probs(decoder, tokens, mask, memory)
+            log_probs = text_log_probs(decoder, tokens, mask, memory, self.temperature)
         estimate = -((rewards - baseline) * log_probs).mean()
         return estimate + (-rewards.mean() - estimate).detach()
 

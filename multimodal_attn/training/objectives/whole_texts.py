@@ -51,15 +51,16 @@ def evaluating(decoder: Decoder) -> Iterator[None]:
         decoder.train(was_training)
 
 
-def text_log_probs(decoder: Decoder, tokens: Tensor, mask: Tensor, memory: Memory) -> Tensor:
-    """Log probability of whole texts, with gradient: one teacher-forced pass over them.
+def text_log_probs(decoder: Decoder, tokens: Tensor, mask: Tensor, memory: Memory, temperature: float = 1.0) -> Tensor:
+    """Log probability of whole texts at a temperature, with gradient: one teacher-forced pass over them.
 
     Shapes:
         tokens, mask: (B, K, T) from <bos>. Returns (B, K); 0 for a row without a text.
     """
     output = decoder(tokens, mask, memory)
     # The searches forbid these tokens, so that the distribution that texts come from is the one without them.
-    log_probs = forbid_specials(output.logits.float().clone()).log_softmax(-1).gather(-1, output.labels[:, None])[:, 0]
+    logits = forbid_specials(output.logits.float() / temperature)
+    log_probs = logits.log_softmax(-1).gather(-1, output.labels[:, None])[:, 0]
     return log_probs.new_zeros(output.mask.shape).masked_scatter(output.mask, log_probs).sum(-1)
 
 

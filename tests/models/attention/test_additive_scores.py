@@ -23,11 +23,12 @@ def inputs(sources: int, rows: int, size: int, width: int, known: int, dtype: to
     return [*found, *[None] * (5 - len(found))]
 
 
+@pytest.mark.parametrize("uses", [1, 100])
 @pytest.mark.parametrize("block", [1, 40, 2**18])
 @pytest.mark.parametrize("known", [0, 3])
 @pytest.mark.parametrize(("sources", "rows", "size", "width"), [(3, 1, 7, 5), (4, 3, 6, 4), (1, 2, 1, 3)])
 def test_values_and_gradients(
-    block: int, known: int, sources: int, rows: int, size: int, width: int, monkeypatch: pytest.MonkeyPatch
+    block: int, uses: int, known: int, sources: int, rows: int, size: int, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_BLOCK", block)
     torch.manual_seed(0)
@@ -42,8 +43,9 @@ def test_values_and_gradients(
 
     upstream = torch.randn_like(plain) * real
     expected = torch.autograd.grad(plain, [tensor for tensor in given if tensor is not None], upstream)
-    layer = HiddenLayer(keys.detach(), 2 * score.detach(), None if projection is None else projection.detach(), None)
-    layer.lengths = last_real(mask)
+    projection_now = None if projection is None else projection.detach()
+    layer = HiddenLayer(keys.detach(), 2 * score.detach(), projection_now, last_real(mask), uses)
+    assert layer.exponential == (uses > 1 and known == 0)
     gradients = HiddenGradients(layer)
     known_now = None if features is None else features.detach()
     for part in (0.3, 0.7):  # as from two steps
@@ -76,7 +78,7 @@ def test_blocks_cover_every_row_once_and_stay_small(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(module, "_BLOCK", 60)
     lengths = [1, 5, 0, 2, 9, 3]
     for rows in (1, 2, 7):
-        layer = HiddenLayer(torch.randn(6, 9, 4), torch.randn(4), None, lengths)
+        layer = HiddenLayer(torch.randn(6, 9, 4), torch.randn(4), None, lengths, uses=1)
         for sources in (1, 4, 6):
             covered = torch.zeros(sources, rows, 9)
             for block in layer.blocks(sources, rows):
@@ -92,3 +94,14 @@ def test_blocks_cover_every_row_once_and_stay_small(monkeypatch: pytest.MonkeyPa
 def test_last_real_counts_up_to_the_last_one() -> None:
     mask = torch.tensor([[True, False, True, False], [False] * 4, [True] * 4])
     assert last_real(mask) == [3, 0, 4]
+
+
+def test_exponentials_stay_finite_and_near_the_definition() -> None:
+    keys, queries, score = torch.randn(1, 50, 8), torch.randn(1, 4, 8), torch.randn(8)
+    for scale in (1, 10, 1000):
+        with torch.no_grad():
+            found = additive_scores(scale * keys, scale * queries, score)
+        expected = plain_additive_scores(scale * keys, scale * queries, score)
+        # Where both terms are beyond 40, only their signs count, so that their sum may have either.
+        bound = 1e-5 if scale < 1000 else 2 * score.abs().sum()
+        assert (found - expected).abs().max() < bound

@@ -11,12 +11,15 @@ import torch
 from torch import Tensor
 
 from multimodal_attn.models.attention.additive import AdditiveAttention
+from multimodal_attn.models.attention.forward_attention import ForwardAttention
 from multimodal_attn.models.attention.location import LocationAttention
 from multimodal_attn.models.decoders.recurrent import RecurrentDecoder
 from multimodal_attn.types import BOS, DecoderOutput, Memory, Timeline
 
 ATTENTION = {
     "additive": partial(AdditiveAttention, attention_dim=5),
+    "forward_attention": partial(ForwardAttention, attention_dim=5, reach=2),
+    "forward_attention_without_agent": partial(ForwardAttention, attention_dim=5, reach=3, agent=False),
     "location": partial(LocationAttention, attention_dim=5, num_filters=3, kernel_size=5),
 }
 STYLES: dict[str, dict[str, Any]] = {
@@ -92,9 +95,10 @@ def test_a_memory_that_wants_no_gradient_changes_no_other() -> None:
         torch.testing.assert_close(found, expected)
 
 
-def test_bfloat16_stays_near_the_plain_loop() -> None:
+@pytest.mark.parametrize("attention", ["location", "forward_attention"])
+def test_bfloat16_stays_near_the_plain_loop(attention: str) -> None:
     torch.manual_seed(0)
-    decoder = make("location", "show_attend_tell").float()
+    decoder = make(attention, "show_attend_tell").float()
     tokens, mask, memory = inputs(2, 11, seed=0)
     memory = Memory(memory.states.detach().float().requires_grad_(), memory.mask, memory.layout)
     gradients = []
