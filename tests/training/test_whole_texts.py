@@ -99,7 +99,7 @@ def test_gradient_is_that_of_the_expected_reward(baseline: str, temperature: flo
     """Against the exact gradient, over all texts of at most one word."""
     decoder, source = make(), memory(batch=3)
     tokens = torch.tensor([[[BOS, EOS]] + [[BOS, word] for word in WORDS]]).expand(3, -1, -1)
-    objective = SelfCritical(num_samples=6000, baseline=baseline, max_length=1, temperature=temperature)
+    objective = SelfCritical(num_samples=30_000, baseline=baseline, max_length=1, temperature=temperature)
     prepared(objective).train()
     rewards = objective._rewards(tokens, batch())
     log_probs = text_log_probs(decoder.eval(), tokens, tokens != PAD, source, temperature)
