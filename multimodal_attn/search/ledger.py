@@ -152,7 +152,7 @@ class Ledger:
             for pieces in zip(*self._steps, strict=True)  # (T, B, K, ...)
         )
         gates = torch.stack(self._gates).cpu() if self._gates else None
-        rows_before_of = origins.tolist()  # a number of a list is read in a hundredth of the time of one of a tensor
+        rows_before_of = origins.tolist()  # lists are read faster, one number at a time, than tensors
         results = []
         for b, endings in enumerate(self._endings):
             found = []

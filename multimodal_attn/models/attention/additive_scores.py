@@ -116,7 +116,8 @@ class HiddenLayer:
         # In the cache of a CPU, arithmetic in bf16 takes longer than in fp32.
         low = keys.dtype in (torch.bfloat16, torch.float16) and not keys.is_cuda
         dtype = torch.float32 if low else keys.dtype
-        self.exponential = projection is None and uses >= _USES_THAT_PAY
+        # A GPU may hold keys in half precision, in which the products would overflow soon.
+        self.exponential = projection is None and uses >= _USES_THAT_PAY and not keys.is_cuda
         self.keys, self.score = keys.to(dtype), score.to(dtype)
         if self.exponential:
             self.keys = _exponentials(self.keys)
