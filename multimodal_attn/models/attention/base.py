@@ -75,12 +75,13 @@ class Attention(nn.Module, ABC):
 
 
 def weighted_sum(weights: Tensor, memory: Memory) -> Tensor:
-    """The context of a single-head mechanism.
+    """The context of a single-head mechanism, in the precision of the memory: autocast would convert it in each step.
 
     Shapes:
         weights: (B, K, S). Returns (B, K, D).
     """
-    return torch.bmm(weights, memory.states)
+    with torch.autocast(weights.device.type, enabled=False):
+        return torch.bmm(weights.to(memory.states.dtype), memory.states)
 
 
 def uniform_weights(memory: Memory) -> Tensor:

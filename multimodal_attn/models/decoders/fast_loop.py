@@ -9,6 +9,7 @@ hidden layers of additive attention are those of ``additive_scores``: made block
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -52,7 +53,7 @@ class LoopPlan:
     Attributes:
         attend_before: attention before the LSTM (Xu et al. 2015) or after it (Chan et al. 2016).
         active: sources still in the loop at each step, never growing.
-        dtype: of the products with weights and with the memory; everything else is float32 or wider.
+        dtype: of the products with weights; those with the memory are in its own, all else in float32 or wider.
         reach: of forward attention; None for the others.
     """
 
@@ -60,6 +61,19 @@ class LoopPlan:
     active: list[int]
     dtype: torch.dtype
     reach: int | None = None
+
+    def buffer(self, sources: Tensor, width: int, before: int = 0) -> Tensor:
+        """(before + T, B, K, width) for what the steps write; 0 for sources that have left the loop.
+
+        Shapes:
+            sources: (B, K, anything), of the same kind.
+        """
+        made = sources.new_empty(before + len(self.active), *sources.shape[:2], width)
+        made[:before] = 0.0
+        for t, n in enumerate(self.active):
+            if n < len(sources):
+                made[before + t, n:] = 0.0
+        return made
 
 
 class LoopOutput(NamedTuple):
@@ -137,26 +151,24 @@ class _Loop(torch.autograd.Function):
         *parameters: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         lengths = last_real(mask)
-        steps, (batch, rows, width) = len(plan.active), hidden.shape
-        loop = _Steps(plan, keys, states, LoopWeights(*parameters), lengths, rows)  # type: ignore[arg-type]
+        loop = _Steps(plan, keys, states, LoopWeights(*parameters), lengths, hidden.shape[1])  # type: ignore[arg-type]
         wide = torch.promote_types(hidden.dtype, torch.float32)
         hidden, cell = hidden.to(wide), cell.to(wide)
-        hiddens = hidden.new_zeros(steps + 1, batch, rows, width)
-        contexts = hidden.new_zeros(steps + 1, batch, rows, states.shape[-1])
+        width, size, dim = hidden.shape[-1], states.shape[1], states.shape[2]
         kept = _Kept(
-            hiddens,
-            torch.zeros_like(hiddens),
-            contexts,
-            torch.zeros_like(contexts[1:]),
-            hidden.new_zeros(steps, batch, rows, 4 * width),
-            hidden.new_zeros(steps, batch, rows, 1),
-            hidden.new_zeros(steps + 1, batch, rows, states.shape[1]),
-            hidden.new_zeros(steps, batch, rows, keys.shape[-1]),
-            hidden.new_zeros(steps + 1, batch, rows, 0 if plan.reach is None else plan.reach + 1),
+            hiddens=plan.buffer(hidden, width, before=1),
+            cells=plan.buffer(hidden, width, before=1),
+            contexts=plan.buffer(hidden, dim, before=1),
+            attended=plan.buffer(hidden, dim),
+            activations=plan.buffer(hidden, 4 * width),
+            betas=plan.buffer(hidden, 1),
+            weights=plan.buffer(hidden, size, before=1),
+            queries=plan.buffer(hidden, keys.shape[-1]),
+            shifts=plan.buffer(hidden, 0 if plan.reach is None else plan.reach + 1, before=1),
         )
         kept.hiddens[0], kept.cells[0] = hidden, cell
         if previous is not None:
-            shifts, kept.weights[0] = previous.split([kept.shifts.shape[-1], states.shape[1]], dim=-1)
+            shifts, kept.weights[0] = previous.split([kept.shifts.shape[-1], size], dim=-1)
             kept.shifts[:] = shifts  # which an agent changes after every step
         for t, n in enumerate(plan.active):
             if n == 0:
@@ -187,15 +199,26 @@ class _Steps:
     def __init__(
         self, plan: LoopPlan, keys: Tensor, states: Tensor, weights: LoopWeights, lengths: list[int] | None, rows: int
     ) -> None:
-        self.plan, self.states = plan, states.to(plan.dtype)
-        # As (inputs, outputs): oneDNN would turn the weights of a narrow fp32 product around in every step.
-        self.recurrent = weights.recurrent.to(plan.dtype).T.contiguous()
-        self.query = 2 * weights.query.to(plan.dtype).T.contiguous()  # doubled, like the keys
+        self.plan, self.states = plan, states
+        self.recurrent = weights.recurrent.to(plan.dtype)
+        self.query = 2 * weights.query.to(plan.dtype)  # doubled, like the keys
         location = None if weights.location is None else 2 * weights.location.T
         self.layer = HiddenLayer(keys, 2 * weights.score, location, lengths, uses=rows * len(plan.active))
         self.filters = None if weights.filters is None else weights.filters.to(self.layer.keys.dtype)
         self.agent, self.agent_bias = weights.agent, weights.agent_bias
         self.gate, self.gate_bias = weights.gate, weights.gate_bias
+
+    @cached_property
+    def recurrent_inputs_first(self) -> Tensor:
+        """(D + H, 4H), as narrow products in fp32 are fastest; in bf16 there is no difference, and this takes its time."""
+        weight = self.recurrent
+        if weight.dtype in (torch.bfloat16, torch.float16):
+            return weight.T
+        turned = weight.new_empty(weight.shape[::-1])
+        # In strips: the numbers of a column, a power of two apart, would drive each other out of the cache.
+        for outputs, strip in zip(turned.split(64, dim=1), weight.split(64), strict=True):
+            outputs.copy_(strip.T)
+        return turned
 
     def taps(self, previous: Tensor) -> Tensor | None:
         """The previous weights around every position, (n, K, S, kernel), if filters look at them."""
@@ -215,7 +238,7 @@ class _Steps:
     def look(self, t: int, n: int, mask: Tensor, hidden: Tensor, kept: _Kept) -> None:
         """Writes the query, the weights, the weighted memory, beta and the gated context of step t, first n sources."""
         query, weights = kept.queries[t, :n], kept.weights[t + 1, :n]
-        query.copy_(hidden[:n].to(self.plan.dtype) @ self.query)
+        query.copy_(hidden[:n].to(self.plan.dtype) @ self.query.T)
         self.layer.scores(query, self.seen(self.taps(kept.weights[t, :n])), weights)
         real = mask[:n, None]
         if self.plan.reach is not None:
@@ -237,13 +260,31 @@ class _Steps:
         """Writes the activations of the gates and the state after step t of the first n sources."""
         inputs = torch.cat([context[:n], kept.hiddens[t, :n]], dim=-1).to(self.recurrent.dtype)
         activation, width = kept.activations[t, :n], kept.hiddens.shape[-1]
-        torch.add(inputs @ self.recurrent, gates[:n], out=activation)
+        torch.add(inputs @ self.recurrent_inputs_first, gates[:n], out=activation)
         activation[..., : 3 * width].sigmoid_()
         activation[..., 3 * width :].tanh_()
         input_gate, forget_gate, output_gate, candidate = activation.chunk(4, dim=-1)
         cell = kept.cells[t + 1, :n]
         torch.addcmul(forget_gate * kept.cells[t, :n], input_gate, candidate, out=cell)
         torch.mul(output_gate, cell.tanh(), out=kept.hiddens[t + 1, :n])
+
+
+def _through_the_lstm(kept: _Kept) -> tuple[Tensor, Tensor]:
+    """What the gradients of the LSTM are multiplied by, for all steps at once.
+
+    Shapes:
+        Returns (T, B, K, 4H): of the gates before their sigmoids and tanh, to be multiplied by d_hidden for the output
+        gate and by d_cell for the others; and (T, B, K, H): what d_hidden adds to d_cell.
+    """
+    input_gate, forget_gate, output_gate, candidate = kept.activations.chunk(4, dim=-1)
+    squashed = kept.cells[1:].tanh()
+    factors = torch.empty_like(kept.activations)
+    of_input, of_forget, of_output, of_candidate = factors.chunk(4, dim=-1)
+    torch.mul(candidate, input_gate * (1 - input_gate), out=of_input)
+    torch.mul(kept.cells[:-1], forget_gate * (1 - forget_gate), out=of_forget)
+    torch.mul(squashed, output_gate * (1 - output_gate), out=of_output)
+    torch.mul(input_gate, 1 - candidate * candidate, out=of_candidate)
+    return factors, output_gate * (1 - squashed * squashed)
 
 
 class _Gradients:
@@ -257,13 +298,12 @@ class _Gradients:
         self.d_weights = torch.zeros_like(kept.weights[0])  # from the next step, which reads them
         self.d_shifts = torch.zeros_like(kept.shifts[0])  # from the next step as well
         self.d_agent = torch.zeros_like(kept.shifts[1:])  # before their softmax
-        self.d_gates, self.d_attended = torch.zeros_like(kept.activations), torch.zeros_like(kept.attended)
+        self.d_gates, self.d_cell_of_hidden = _through_the_lstm(kept)
+        self.d_attended = torch.zeros_like(kept.attended)
         self.d_beta = torch.zeros_like(kept.betas)
         self.d_queries = torch.zeros_like(kept.queries)  # without the factor 2 v
         self.layer = HiddenGradients(loop.layer)
-        # As (outputs, inputs): see _Steps.
-        self.recurrent = loop.recurrent.T.contiguous()
-        self.query = (loop.layer.score[:, None] * loop.query.T).to(loop.query.dtype)
+        self.query = (loop.layer.score[:, None] * loop.query).to(loop.query.dtype)
         if loop.filters is not None:
             self.d_filters = torch.zeros_like(loop.filters)
 
@@ -284,17 +324,18 @@ class _Gradients:
 
     def _recur(self, t: int, n: int) -> Tensor:
         """Through the LSTM of step t; leaves d_hidden and d_cell of the step before and returns that of its context."""
-        input_gate, forget_gate, output_gate, candidate = self.kept.activations[t, :n].chunk(4, dim=-1)
-        d_input, d_forget, d_output, d_candidate = self.d_gates[t, :n].chunk(4, dim=-1)
-        squashed = self.kept.cells[t + 1, :n].tanh()
-        d_hidden = self.d_hidden[:n]
-        d_cell = torch.addcmul(self.d_cell[:n], d_hidden * output_gate, 1 - squashed * squashed)
-        torch.mul(d_hidden * squashed, output_gate * (1 - output_gate), out=d_output)
-        torch.mul(d_cell * candidate, input_gate * (1 - input_gate), out=d_input)
-        torch.mul(d_cell * self.kept.cells[t, :n], forget_gate * (1 - forget_gate), out=d_forget)
-        torch.mul(d_cell * input_gate, 1 - candidate * candidate, out=d_candidate)
+        d_hidden, d_gates = self.d_hidden[:n], self.d_gates[t, :n]
+        d_cell = torch.addcmul(self.d_cell[:n], d_hidden, self.d_cell_of_hidden[t, :n])
+        width = d_cell.shape[-1]
+        d_input, d_forget, d_output, d_candidate = d_gates.chunk(4, dim=-1)
+        d_input *= d_cell
+        d_forget *= d_cell
+        d_output *= d_hidden
+        d_candidate *= d_cell
+        forget_gate = self.kept.activations[t, :n, :, width : 2 * width]
         torch.mul(d_cell, forget_gate, out=self.d_cell[:n])
-        d_inputs = (self.d_gates[t, :n].to(self.recurrent.dtype) @ self.recurrent).to(self.d_hidden.dtype)
+        recurrent = self.loop.recurrent
+        d_inputs = (d_gates.to(recurrent.dtype) @ recurrent).to(self.d_hidden.dtype)
         d_context, d_previous = d_inputs.split([self.kept.contexts.shape[-1], self.kept.hiddens.shape[-1]], dim=-1)
         self.d_hidden[:n] = d_previous
         return d_context
@@ -316,7 +357,7 @@ class _Gradients:
             self.d_hidden[:n] += d_query
             d_attended = d_attended + d_known
         self.d_attended[t, :n] = d_attended
-        d_weights = torch.bmm(d_attended.to(dtype), loop.states[:n].transpose(1, 2)).to(weights.dtype)
+        d_weights = torch.bmm(d_attended.to(loop.states.dtype), loop.states[:n].transpose(1, 2)).to(weights.dtype)
         d_weights += self.out_weights[t, :n]
         d_weights += self.d_weights[:n]
         d_scores = weights * (d_weights - (weights * d_weights).sum(-1, keepdim=True))
