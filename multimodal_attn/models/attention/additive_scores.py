@@ -63,7 +63,7 @@ def additive_scores(
         lengths = None if mask is None else last_real(mask)
         layer = HiddenLayer(doubled_keys, 2 * score, projection, lengths, uses=doubled_queries.shape[1])
         scores = layer.keys.new_zeros(*doubled_queries.shape[:2], doubled_keys.shape[1])
-        layer.scores(doubled_queries, features, scores)
+        layer.scores(layer.ready(doubled_queries), features, scores)
         return scores - score.sum()
 
 
@@ -87,11 +87,23 @@ def _exponentials(doubled: Tensor) -> Tensor:
 
 
 class Block(NamedTuple):
-    """Some rows of some sources, and how many of their positions matter."""
+    """Some rows of some sources, with the positions that matter.
+
+    Attributes:
+        sources: n of them.
+        rows: k of them.
+        size: number of positions.
+        keys: (n, 1, size, A).
+        hidden: (n, k, size, A), where the hidden units are made.
+        flat: the same as (n * k * size, A).
+    """
 
     sources: slice
     rows: slice
     size: int
+    keys: Tensor
+    hidden: Tensor
+    flat: Tensor
 
 
 class HiddenLayer:
@@ -125,12 +137,19 @@ class HiddenLayer:
         self.projection = None if projection is None else projection.to(dtype)
         self.lengths = [keys.shape[1]] * len(keys) if lengths is None else lengths
         self.buffer = keys.new_empty(0, dtype=dtype)
+        self._blocks: dict[tuple[int, int], list[Block]] = {}
 
-    def blocks(self, sources: int, rows: int) -> Iterator[Block]:
-        """Covers the rows of the first sources: many sources in a block, or some rows of one."""
+    def blocks(self, sources: int, rows: int) -> list[Block]:
+        """Covers the rows of the first sources; most steps of a loop have the same."""
+        if (sources, rows) not in self._blocks:
+            self._blocks[sources, rows] = [self._block(*cut) for cut in self._cuts(sources, rows)]
+        return self._blocks[sources, rows]
+
+    def _cuts(self, sources: int, rows: int) -> Iterator[tuple[slice, slice, int]]:
+        """Many sources in a block, or some rows of one, and the longest of their lengths."""
         _, size, width = self.keys.shape
         if self.keys.is_cuda:
-            yield Block(slice(0, sources), slice(0, rows), size)
+            yield slice(0, sources), slice(0, rows), size
             return
         first = 0
         while first < sources:
@@ -143,47 +162,54 @@ class HiddenLayer:
                     break
                 longest, last = longer, last + 1
             for row in range(0, rows, rows_at_once):
-                yield Block(slice(first, last), slice(row, min(row + rows_at_once, rows)), longest)
+                yield slice(first, last), slice(row, min(row + rows_at_once, rows)), longest
             first = last
 
+    def _block(self, sources: slice, rows: slice, size: int) -> Block:
+        keys = self.keys[sources, None, :size]
+        shape = (len(keys), rows.stop - rows.start, size, keys.shape[-1])
+        number = math.prod(shape)
+        if self.buffer.numel() < number:
+            self.buffer = self.buffer.new_empty(number)
+        hidden = self.buffer[:number].view(shape)
+        return Block(sources, rows, size, keys, hidden, hidden.view(-1, shape[-1]))
+
     def ready(self, queries: Tensor) -> Tensor:
-        """Doubled queries as ``make`` takes them."""
+        """Doubled queries as ``scores`` and the gradients take them."""
         queries = queries.to(self.keys.dtype)
         return _exponentials(queries) if self.exponential else queries
 
-    def make(self, block: Block, queries: Tensor, features: Tensor | None) -> Tensor:
-        """``sigmoid(2 (keys + queries + projected))`` of a block, (n, k, size, A), until the next call.
+    def make(self, block: Block, queries: Tensor, features: Tensor | None) -> None:
+        """Writes ``sigmoid(2 (keys + queries + projected))`` into a block, until the next call.
 
         Shapes:
             queries: (B, K, A), of ``ready``. features: (B, K, S, F) or None.
         """
-        sources, rows, size = block
-        keys, chosen = self.keys[sources, None, :size], queries[sources, rows, None]
-        shape = (len(keys), chosen.shape[1], size, keys.shape[-1])
-        number = shape[0] * shape[1] * shape[2] * shape[3]
-        if self.buffer.numel() < number:
-            self.buffer = self.buffer.new_empty(number)
-        hidden = self.buffer[:number].view(shape)
+        chosen = queries[block.sources, block.rows, None]
         if self.exponential:
-            return torch.addcmul(self.one, keys, chosen, out=hidden).reciprocal_()
-        torch.add(keys, chosen, out=hidden)
+            torch.addcmul(self.one, block.keys, chosen, out=block.hidden).reciprocal_()
+            return
+        torch.add(block.keys, chosen, out=block.hidden)
         if features is not None and self.projection is not None:
-            known = features[sources, rows, :size].to(hidden.dtype).reshape(-1, features.shape[-1])
-            hidden.view(-1, shape[-1]).addmm_(known, self.projection)
-        return hidden.sigmoid_()
+            block.flat.addmm_(self.known(block, features), self.projection)
+        block.hidden.sigmoid_()
+
+    def known(self, block: Block, features: Tensor) -> Tensor:
+        """The features of a block, (n * k * size, F)."""
+        chosen = features[block.sources, block.rows, : block.size].to(self.keys.dtype)
+        return chosen.reshape(-1, features.shape[-1])
 
     def scores(self, queries: Tensor, features: Tensor | None, out: Tensor) -> None:
         """Writes ``2 v . sigmoid(...)`` of the first n sources; what does not matter stays as it was.
 
         Shapes:
-            queries: (n, K, A), doubled. features: (n, K, S, F) or None. out: (n, K, S).
+            queries: (n, K, A), of ``ready``. features: (n, K, S, F) or None. out: (n, K, S).
         """
-        queries = self.ready(queries)
         for block in self.blocks(*queries.shape[:2]):
-            hidden = self.make(block, queries, features)
+            self.make(block, queries, features)
             # (1, A) by (A, rows): a matrix library takes twice as long for the same as a matrix by a vector.
-            scores = torch.mm(self.score[None], hidden.view(-1, hidden.shape[-1]).T)
-            out[block.sources, block.rows, : block.size] = scores.view(hidden.shape[:-1])
+            scores = torch.mm(self.score[None], block.flat.T)
+            out[block.sources, block.rows, : block.size] = scores.view(block.hidden.shape[:-1])
 
 
 class HiddenGradients:
@@ -191,34 +217,33 @@ class HiddenGradients:
 
     Attributes:
         keys: (B, S, A), of the doubled keys, without the factor 2 v.
-        score: (A,), of 2 v.
+        score: (1, A), of 2 v.
         projection: (F, A), of the doubled projection, without the factor 2 v; or None.
     """
 
     def __init__(self, layer: HiddenLayer) -> None:
         self.layer = layer
-        self.keys, self.score = torch.zeros_like(layer.keys), torch.zeros_like(layer.score)
+        self.keys, self.score = torch.zeros_like(layer.keys), torch.zeros_like(layer.score[None])
         self.projection = self.back = None  # the second (A, F), from hidden units to features
         if layer.projection is not None:
             self.projection = torch.zeros_like(layer.projection)
             self.back = (layer.projection * layer.score).T.contiguous()
 
-    def add(self, queries: Tensor, features: Tensor | None, d_scores: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Those of one step; returns the gradients of its queries, without the factor 2 v, and of its features.
+    def add(self, queries: Tensor, features: Tensor | None, d_scores: Tensor, d_queries: Tensor) -> Tensor | None:
+        """Those of one step; returns the gradient of its features.
 
         Shapes:
-            queries: (n, K, A). features: (n, K, S, F) or None. d_scores: (n, K, S), 0 where scores do not matter.
+            queries: (n, K, A), of ``HiddenLayer.ready``. features: (n, K, S, F). d_scores: (n, K, S), 0 where scores do
+            not matter. d_queries: (n, K, A), to be written: of the doubled queries, without the factor 2 v.
         """
         layer = self.layer
-        queries, d_scores = layer.ready(queries), d_scores.to(layer.keys.dtype)
-        d_queries = torch.empty_like(queries)
         d_features = None if features is None else features.new_zeros(features.shape, dtype=layer.keys.dtype)
         for block in layer.blocks(*queries.shape[:2]):
-            sources, rows, size = block
-            hidden = layer.make(block, queries, features)
-            flat = hidden.view(-1, hidden.shape[-1])
+            layer.make(block, queries, features)
+            sources, rows, size, _, hidden, flat = block
             given = d_scores[sources, rows, :size].contiguous()
-            self.score += torch.mm(given.view(1, -1), flat)[0]
+            # Products and sums: a matrix library takes twice as long where it adds to a narrow result.
+            self.score += given.view(1, -1) @ flat
             # d_scores sigmoid' in place of the hidden units.
             spread = given[..., None].expand_as(hidden)
             torch.ops.aten.sigmoid_backward.grad_input(spread, hidden, grad_input=hidden)
@@ -228,12 +253,11 @@ class HiddenGradients:
                 assert d_features is not None
                 assert self.projection is not None
                 assert self.back is not None
-                known = features[sources, rows, :size].to(hidden.dtype).reshape(-1, features.shape[-1])
-                self.projection += known.T @ flat
+                self.projection += layer.known(block, features).T @ flat
                 d_features[sources, rows, :size] = (flat @ self.back).view(*given.shape, -1)
-        return d_queries, d_features
+        return d_features
 
     def whole(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """Those of the doubled keys, of 2 v and of the doubled projection."""
         projection = None if self.projection is None else self.projection * self.layer.score
-        return self.keys * self.layer.score, self.score, projection
+        return self.keys * self.layer.score, self.score[0], projection

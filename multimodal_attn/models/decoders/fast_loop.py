@@ -8,6 +8,7 @@ hidden layers of additive attention are those of ``additive_scores``: made block
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -17,7 +18,6 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from multimodal_attn.masking import masked_softmax
 from multimodal_attn.models.attention.additive_scores import HiddenGradients, HiddenLayer, last_real
 from multimodal_attn.models.decoders.windows import add_windows, windows
 
@@ -62,18 +62,31 @@ class LoopPlan:
     dtype: torch.dtype
     reach: int | None = None
 
-    def buffer(self, sources: Tensor, width: int, before: int = 0) -> Tensor:
+    def buffer(self, sources: Tensor, width: int, before: int = 0, dtype: torch.dtype | None = None) -> Tensor:
         """(before + T, B, K, width) for what the steps write; 0 for sources that have left the loop.
 
         Shapes:
             sources: (B, K, anything), of the same kind.
         """
-        made = sources.new_empty(before + len(self.active), *sources.shape[:2], width)
+        made = sources.new_empty(before + len(self.active), *sources.shape[:2], width, dtype=dtype)
         made[:before] = 0.0
         for t, n in enumerate(self.active):
             if n < len(sources):
                 made[before + t, n:] = 0.0
         return made
+
+    def views(self, steps: Tensor) -> list[Tensor]:
+        """What each step sees of (T, B, ...): its first n sources. All at once, as a view takes as long as arithmetic
+        on a few thousand numbers. Without the steps that have no source."""
+        views: list[Tensor] = []
+        for n, group in itertools.groupby(number for number in self.active if number):
+            views += steps[len(views) : len(views) + len(list(group)), :n].unbind(0)
+        return views
+
+    def still(self, sources: Tensor) -> list[Tensor]:
+        """The same of (B, ...), which is no different in every step."""
+        first = {n: sources[:n] for n in set(self.active)}
+        return [first[n] for n in self.active if n]
 
 
 class LoopOutput(NamedTuple):
@@ -91,15 +104,15 @@ class LoopOutput(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """What the backward needs of the T steps. Where there are T + 1, index t + 1 is after step t, index 0 the start.
+    """What the backward needs of all steps. Where there are T + 1, index t + 1 is after step t, index 0 the start.
 
     Attributes:
         hiddens, cells: (T + 1, B, K, H).
-        contexts: (T + 1, B, K, D), gated; attended (T, B, K, D), not.
+        contexts: (T + 1, B, K, D), gated; attended (T, B, K, D), not: without a gate, the same numbers.
         activations: (T, B, K, 4H) of the gates.
         betas: (T, B, K, 1).
         weights: (T + 1, B, K, S).
-        queries: (T, B, K, A), doubled.
+        queries: (T, B, K, A), doubled and made ready for the hidden layer.
         shifts: (T + 1, B, K, reach + 1) probabilities of forward attention; (T + 1, B, K, 0) for the others.
     """
 
@@ -112,6 +125,34 @@ class _Kept(NamedTuple):
     weights: Tensor
     queries: Tensor
     shifts: Tensor
+
+
+class _Step(NamedTuple):
+    """What one step reads and writes of its n sources: views of ``_Kept`` and of the memory."""
+
+    last_hidden: Tensor
+    last_cell: Tensor
+    last_context: Tensor
+    last_weights: Tensor
+    last_shifts: Tensor
+    hidden: Tensor
+    cell: Tensor
+    context: Tensor
+    weights: Tensor
+    shifts: Tensor
+    attended: Tensor
+    activations: Tensor
+    beta: Tensor
+    query: Tensor
+    states: Tensor
+
+
+def _steps(plan: LoopPlan, kept: _Kept, states: Tensor) -> list[_Step]:
+    carried = (kept.hiddens, kept.cells, kept.contexts, kept.weights, kept.shifts)
+    written = (kept.attended, kept.activations, kept.betas, kept.queries)
+    views = [plan.views(tensor[:-1]) for tensor in carried] + [plan.views(tensor[1:]) for tensor in carried]
+    views += [plan.views(tensor) for tensor in written] + [plan.still(states)]
+    return [_Step(*step) for step in zip(*views, strict=True)]
 
 
 def run_loop(
@@ -133,10 +174,10 @@ def run_loop(
         first step, if it has one: (B, K, S) weights, and with forward attention (B, K, reach + 1) shifts before them.
     """
     with torch.autocast(gates.device.type, enabled=False):
-        return LoopOutput(*_Loop.apply(plan, gates, hidden, cell, keys, states, mask, previous, *weights))
+        return LoopOutput(*_RunLoop.apply(plan, gates, hidden, cell, keys, states, mask, previous, *weights))
 
 
-class _Loop(torch.autograd.Function):
+class _RunLoop(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
@@ -150,35 +191,36 @@ class _Loop(torch.autograd.Function):
         previous: Tensor | None,
         *parameters: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        lengths = last_real(mask)
-        loop = _Steps(plan, keys, states, LoopWeights(*parameters), lengths, hidden.shape[1])  # type: ignore[arg-type]
+        lengths, rows, size = last_real(mask), hidden.shape[1], states.shape[1]
+        loop = _Loop(plan, keys, LoopWeights(*parameters), lengths, rows)  # type: ignore[arg-type]
         wide = torch.promote_types(hidden.dtype, torch.float32)
         hidden, cell = hidden.to(wide), cell.to(wide)
-        width, size, dim = hidden.shape[-1], states.shape[1], states.shape[2]
+        width, dim = hidden.shape[-1], states.shape[-1]
+        contexts = plan.buffer(hidden, dim, before=1)
         kept = _Kept(
             hiddens=plan.buffer(hidden, width, before=1),
             cells=plan.buffer(hidden, width, before=1),
-            contexts=plan.buffer(hidden, dim, before=1),
-            attended=plan.buffer(hidden, dim),
+            contexts=contexts,
+            attended=contexts[1:] if loop.gate is None else plan.buffer(hidden, dim),
             activations=plan.buffer(hidden, 4 * width),
             betas=plan.buffer(hidden, 1),
             weights=plan.buffer(hidden, size, before=1),
-            queries=plan.buffer(hidden, keys.shape[-1]),
+            queries=plan.buffer(hidden, keys.shape[-1], dtype=loop.layer.keys.dtype),
             shifts=plan.buffer(hidden, 0 if plan.reach is None else plan.reach + 1, before=1),
         )
         kept.hiddens[0], kept.cells[0] = hidden, cell
         if previous is not None:
             shifts, kept.weights[0] = previous.split([kept.shifts.shape[-1], size], dim=-1)
             kept.shifts[:] = shifts  # which an agent changes after every step
-        for t, n in enumerate(plan.active):
-            if n == 0:
-                break
+        for step, gate, padding in zip(
+            _steps(plan, kept, states), plan.views(gates), plan.still(~mask[:, None]), strict=True
+        ):
             if plan.attend_before:
-                loop.look(t, n, mask, kept.hiddens[t], kept)
-                loop.recur(t, n, gates[t], kept.contexts[t + 1], kept)
+                loop.look(step, step.last_hidden, padding)
+                loop.recur(step, gate, step.context)
             else:
-                loop.recur(t, n, gates[t], kept.contexts[t], kept)
-                loop.look(t, n, mask, kept.hiddens[t + 1], kept)
+                loop.recur(step, gate, step.last_context)
+                loop.look(step, step.hidden, padding)
         ctx.plan, ctx.lengths, ctx.dtypes = plan, lengths, (gates.dtype, keys.dtype, states.dtype)
         ctx.save_for_backward(keys, states, *kept, *parameters)
         return kept.hiddens[1:], kept.contexts[1:], kept.weights[1:]
@@ -188,20 +230,21 @@ class _Loop(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         keys, states, *others = ctx.saved_tensors
         kept, parameters = _Kept(*others[: len(_Kept._fields)]), LoopWeights(*others[len(_Kept._fields) :])
-        loop = _Steps(ctx.plan, keys, states, parameters, ctx.lengths, kept.hiddens.shape[2])
+        loop = _Loop(ctx.plan, keys, parameters, ctx.lengths, kept.hiddens.shape[2])
         # What holds still, such as the memory of a frozen encoder, wants no gradient.
-        return _Gradients(loop, kept, grads, wants_states=ctx.needs_input_grad[5]).run(*ctx.dtypes)
+        return _Gradients(loop, kept, states, grads, wants_states=ctx.needs_input_grad[5]).run(*ctx.dtypes)
 
 
-class _Steps:
-    """One step of attention and of the LSTM, on buffers."""
+class _Loop:
+    """One step of attention and of the LSTM, written into its views."""
 
     def __init__(
-        self, plan: LoopPlan, keys: Tensor, states: Tensor, weights: LoopWeights, lengths: list[int] | None, rows: int
+        self, plan: LoopPlan, keys: Tensor, weights: LoopWeights, lengths: list[int] | None, rows: int
     ) -> None:
-        self.plan, self.states = plan, states
+        self.plan = plan
         self.recurrent = weights.recurrent.to(plan.dtype)
         self.query = 2 * weights.query.to(plan.dtype)  # doubled, like the keys
+        self.query_inputs_first = self.query.T
         location = None if weights.location is None else 2 * weights.location.T
         self.layer = HiddenLayer(keys, 2 * weights.score, location, lengths, uses=rows * len(plan.active))
         self.filters = None if weights.filters is None else weights.filters.to(self.layer.keys.dtype)
@@ -210,7 +253,7 @@ class _Steps:
 
     @cached_property
     def recurrent_inputs_first(self) -> Tensor:
-        """(D + H, 4H), as narrow products in fp32 are fastest; in bf16 there is no difference, and this takes its time."""
+        """(D + H, 4H), with which narrow products in fp32 are faster; in bf16 they are not."""
         weight = self.recurrent
         if weight.dtype in (torch.bfloat16, torch.float16):
             return weight.T
@@ -235,38 +278,39 @@ class _Steps:
         """The previous weights after the shifts of forward attention, (n, K, S)."""
         return torch.matmul(windows(previous, shifts.shape[-1] - 1, 0), shifts.flip(-1)[..., None])[..., 0]
 
-    def look(self, t: int, n: int, mask: Tensor, hidden: Tensor, kept: _Kept) -> None:
-        """Writes the query, the weights, the weighted memory, beta and the gated context of step t, first n sources."""
-        query, weights = kept.queries[t, :n], kept.weights[t + 1, :n]
-        query.copy_(hidden[:n].to(self.plan.dtype) @ self.query.T)
-        self.layer.scores(query, self.seen(self.taps(kept.weights[t, :n])), weights)
-        real = mask[:n, None]
-        if self.plan.reach is not None:
-            moved, tiny = self.moved(kept.weights[t, :n], kept.shifts[t, :n]), torch.finfo(weights.dtype).tiny
-            real = real & (moved > tiny)
-            weights += moved.clamp_(min=tiny).log_()
-        weights.copy_(masked_softmax(weights, real))
-        kept.attended[t, :n] = torch.bmm(weights.to(self.states.dtype), self.states[:n])
-        if self.agent is not None:
-            known = torch.cat([kept.attended[t, :n], hidden[:n]], dim=-1)
-            kept.shifts[t + 1, :n] = functional.linear(known, self.agent, self.agent_bias).softmax(-1)
-        if self.gate is None or self.gate_bias is None:
-            kept.contexts[t + 1, :n] = kept.attended[t, :n]
-        else:
-            kept.betas[t, :n] = torch.sigmoid(hidden[:n] @ self.gate + self.gate_bias)[..., None]
-            torch.mul(kept.attended[t, :n], kept.betas[t, :n], out=kept.contexts[t + 1, :n])
+    def look(self, step: _Step, hidden: Tensor, padding: Tensor) -> None:
+        """Writes the query, the weights, the weighted memory, beta and the gated context.
 
-    def recur(self, t: int, n: int, gates: Tensor, context: Tensor, kept: _Kept) -> None:
-        """Writes the activations of the gates and the state after step t of the first n sources."""
-        inputs = torch.cat([context[:n], kept.hiddens[t, :n]], dim=-1).to(self.recurrent.dtype)
-        activation, width = kept.activations[t, :n], kept.hiddens.shape[-1]
-        torch.add(inputs @ self.recurrent_inputs_first, gates[:n], out=activation)
-        activation[..., : 3 * width].sigmoid_()
-        activation[..., 3 * width :].tanh_()
-        input_gate, forget_gate, output_gate, candidate = activation.chunk(4, dim=-1)
-        cell = kept.cells[t + 1, :n]
-        torch.addcmul(forget_gate * kept.cells[t, :n], input_gate, candidate, out=cell)
-        torch.mul(output_gate, cell.tanh(), out=kept.hiddens[t + 1, :n])
+        Shapes:
+            hidden: (n, K, H), which asks. padding: (n, 1, S).
+        """
+        weights = step.weights
+        step.query.copy_(self.layer.ready(hidden.to(self.plan.dtype) @ self.query_inputs_first))
+        self.layer.scores(step.query, self.seen(self.taps(step.last_weights)), weights)
+        if self.plan.reach is not None:
+            moved, tiny = self.moved(step.last_weights, step.last_shifts), torch.finfo(weights.dtype).tiny
+            padding = padding | (moved <= tiny)
+            weights += moved.clamp_(min=tiny).log_()
+        # As masked_softmax, with the mask turned around once.
+        weights.masked_fill_(padding, torch.finfo(weights.dtype).min)
+        weights.copy_(weights.softmax(-1).masked_fill_(padding, 0.0))
+        step.attended.copy_(torch.bmm(weights.to(step.states.dtype), step.states))
+        if self.agent is not None:
+            known = torch.cat([step.attended, hidden], dim=-1)
+            step.shifts.copy_(functional.linear(known, self.agent, self.agent_bias).softmax(-1))
+        if self.gate is not None and self.gate_bias is not None:
+            step.beta.copy_(torch.sigmoid(hidden @ self.gate + self.gate_bias)[..., None])
+            torch.mul(step.attended, step.beta, out=step.context)
+
+    def recur(self, step: _Step, gates: Tensor, context: Tensor) -> None:
+        """Writes the activations of the gates and the new state, given the embedding's part of the gates."""
+        inputs = torch.cat([context, step.last_hidden], dim=-1).to(self.recurrent.dtype)
+        torch.add(inputs @ self.recurrent_inputs_first, gates, out=step.activations)
+        input_gate, forget_gate, output_gate, candidate = step.activations.chunk(4, dim=-1)
+        step.activations[..., : 3 * candidate.shape[-1]].sigmoid_()
+        candidate.tanh_()
+        torch.addcmul(forget_gate * step.last_cell, input_gate, candidate, out=step.cell)
+        torch.mul(output_gate, step.cell.tanh(), out=step.hidden)
 
 
 def _through_the_lstm(kept: _Kept) -> tuple[Tensor, Tensor]:
@@ -287,101 +331,118 @@ def _through_the_lstm(kept: _Kept) -> tuple[Tensor, Tensor]:
     return factors, output_gate * (1 - squashed * squashed)
 
 
+class _StepGradients(NamedTuple):
+    """Gradients of one step: of what it gave, of what it made, and those on their way back in time."""
+
+    out_hidden: Tensor
+    out_context: Tensor
+    out_weights: Tensor
+    input_and_forget: Tensor
+    output: Tensor
+    candidate: Tensor
+    gates: Tensor
+    cell_of_hidden: Tensor
+    attended: Tensor
+    beta: Tensor
+    agent: Tensor
+    query: Tensor
+    hidden: Tensor
+    cell: Tensor
+    context: Tensor
+    weights: Tensor
+    shifts: Tensor
+
+
 class _Gradients:
     """Runs the loop backwards. ``d_x`` is the gradient of the loss in x."""
 
-    def __init__(self, loop: _Steps, kept: _Kept, grads: tuple[Tensor, ...], wants_states: bool) -> None:
+    def __init__(self, loop: _Loop, kept: _Kept, states: Tensor, grads: tuple[Tensor, ...], wants_states: bool) -> None:
         self.loop, self.kept, self.wants_states = loop, kept, wants_states
-        self.out_hidden, self.out_context, self.out_weights = grads
-        self.d_hidden, self.d_cell = torch.zeros_like(kept.hiddens[0]), torch.zeros_like(kept.cells[0])
-        self.d_context = torch.zeros_like(kept.contexts[0])
-        self.d_weights = torch.zeros_like(kept.weights[0])  # from the next step, which reads them
-        self.d_shifts = torch.zeros_like(kept.shifts[0])  # from the next step as well
-        self.d_agent = torch.zeros_like(kept.shifts[1:])  # before their softmax
-        self.d_gates, self.d_cell_of_hidden = _through_the_lstm(kept)
-        self.d_attended = torch.zeros_like(kept.attended)
-        self.d_beta = torch.zeros_like(kept.betas)
-        self.d_queries = torch.zeros_like(kept.queries)  # without the factor 2 v
+        plan, start = loop.plan, kept.hiddens[0]
+        self.d_gates, d_cell_of_hidden = _through_the_lstm(kept)
+        self.d_attended = plan.buffer(start, states.shape[-1])
+        self.d_beta = plan.buffer(start, 1)
+        self.d_agent = plan.buffer(start, kept.shifts.shape[-1])  # before their softmax
+        self.d_queries = plan.buffer(start, kept.queries.shape[-1], dtype=kept.queries.dtype)  # without the factor 2 v
+        # What one step leaves for the step before it.
+        carried = [torch.zeros_like(x[0]) for x in (kept.hiddens, kept.cells, kept.contexts, kept.weights, kept.shifts)]
+        self.d_hidden, self.d_cell = carried[:2]
+        four = self.d_gates.unflatten(-1, (4, -1))
+        each = (*grads, four[..., :2, :], four[..., 2, :], four[..., 3, :], self.d_gates, d_cell_of_hidden)
+        each += (self.d_attended, self.d_beta, self.d_agent, self.d_queries)
+        views = [plan.views(tensor) for tensor in each] + [plan.still(tensor) for tensor in carried]
+        self.gradients = [_StepGradients(*step) for step in zip(*views, strict=True)]
+        self.steps = _steps(plan, kept, states)
         self.layer = HiddenGradients(loop.layer)
         self.query = (loop.layer.score[:, None] * loop.query).to(loop.query.dtype)
         if loop.filters is not None:
             self.d_filters = torch.zeros_like(loop.filters)
 
     def run(self, *dtypes: torch.dtype) -> tuple[Tensor | None, ...]:
-        before = self.loop.plan.attend_before
-        for t, n in reversed(list(enumerate(self.loop.plan.active))):
-            if n == 0:
-                continue
-            self.d_hidden[:n] += self.out_hidden[t, :n]
-            if before:
-                self.d_context[:n] = self._recur(t, n) + self.out_context[t, :n]
-                self._look(t, n)
+        for step, d in zip(reversed(self.steps), reversed(self.gradients), strict=True):
+            d.hidden.add_(d.out_hidden)
+            if self.loop.plan.attend_before:
+                torch.add(d.out_context, self._recur(step, d), out=d.context)
+                self._look(step, d)
             else:
-                self.d_context[:n] += self.out_context[t, :n]
-                self._look(t, n)
-                self.d_context[:n] = self._recur(t, n)
+                d.context.add_(d.out_context)
+                self._look(step, d)
+                d.context.copy_(self._recur(step, d))
         return self._collect(*dtypes)
 
-    def _recur(self, t: int, n: int) -> Tensor:
-        """Through the LSTM of step t; leaves d_hidden and d_cell of the step before and returns that of its context."""
-        d_hidden, d_gates = self.d_hidden[:n], self.d_gates[t, :n]
-        d_cell = torch.addcmul(self.d_cell[:n], d_hidden, self.d_cell_of_hidden[t, :n])
+    def _recur(self, step: _Step, d: _StepGradients) -> Tensor:
+        """Through the LSTM; leaves d_hidden and d_cell of the step before and returns that of its context."""
+        d_cell = torch.addcmul(d.cell, d.hidden, d.cell_of_hidden)
+        d.input_and_forget.mul_(d_cell[..., None, :])
+        d.output.mul_(d.hidden)
+        d.candidate.mul_(d_cell)
         width = d_cell.shape[-1]
-        d_input, d_forget, d_output, d_candidate = d_gates.chunk(4, dim=-1)
-        d_input *= d_cell
-        d_forget *= d_cell
-        d_output *= d_hidden
-        d_candidate *= d_cell
-        forget_gate = self.kept.activations[t, :n, :, width : 2 * width]
-        torch.mul(d_cell, forget_gate, out=self.d_cell[:n])
+        torch.mul(d_cell, step.activations[..., width : 2 * width], out=d.cell)
         recurrent = self.loop.recurrent
-        d_inputs = (d_gates.to(recurrent.dtype) @ recurrent).to(self.d_hidden.dtype)
-        d_context, d_previous = d_inputs.split([self.kept.contexts.shape[-1], self.kept.hiddens.shape[-1]], dim=-1)
-        self.d_hidden[:n] = d_previous
+        d_inputs = d.gates.to(recurrent.dtype) @ recurrent
+        d_context, d_hidden = d_inputs.split([d.context.shape[-1], width], dim=-1)
+        d.hidden.copy_(d_hidden)
         return d_context
 
-    def _look(self, t: int, n: int) -> None:
-        """Through the attention of step t; adds to d_hidden of its query and to d_weights of the step before."""
-        loop, weights, dtype = self.loop, self.kept.weights[t + 1, :n], self.loop.plan.dtype
-        d_attended = self.d_context[:n]
+    def _look(self, step: _Step, d: _StepGradients) -> None:
+        """Through the attention; adds to d_hidden of its query and to d_weights of the step before."""
+        loop, weights = self.loop, step.weights
+        d_attended = d.context
         if loop.gate is not None:
-            beta = self.kept.betas[t, :n]
-            d_beta = (d_attended * self.kept.attended[t, :n]).sum(-1, keepdim=True) * beta * (1 - beta)
-            self.d_beta[t, :n] = d_beta
-            self.d_hidden[:n] += d_beta * loop.gate
+            beta = step.beta
+            d_beta = (d_attended * step.attended).sum(-1, keepdim=True) * beta * (1 - beta)
+            d.beta.copy_(d_beta)
+            d.hidden.addcmul_(d_beta, loop.gate)
             d_attended = d_attended * beta
         if loop.agent is not None:
-            shifts, d_shifts = self.kept.shifts[t + 1, :n], self.d_shifts[:n]
-            self.d_agent[t, :n] = d_agent = shifts * (d_shifts - (shifts * d_shifts).sum(-1, keepdim=True))
-            d_known, d_query = (d_agent @ loop.agent).split([d_attended.shape[-1], self.d_hidden.shape[-1]], dim=-1)
-            self.d_hidden[:n] += d_query
+            d_agent = torch.ops.aten._softmax_backward_data(d.shifts, step.shifts, -1, d.shifts.dtype)
+            d.agent.copy_(d_agent)
+            d_known, d_query = (d_agent @ loop.agent).split([d_attended.shape[-1], d.hidden.shape[-1]], dim=-1)
+            d.hidden.add_(d_query)
             d_attended = d_attended + d_known
-        self.d_attended[t, :n] = d_attended
-        d_weights = torch.bmm(d_attended.to(loop.states.dtype), loop.states[:n].transpose(1, 2)).to(weights.dtype)
-        d_weights += self.out_weights[t, :n]
-        d_weights += self.d_weights[:n]
-        d_scores = weights * (d_weights - (weights * d_weights).sum(-1, keepdim=True))
+        d.attended.copy_(d_attended)
+        d_weights = torch.bmm(d_attended.to(step.states.dtype), step.states.transpose(1, 2)).to(weights.dtype)
+        d_weights.add_(d.out_weights).add_(d.weights)
+        d_scores = torch.ops.aten._softmax_backward_data(d_weights, weights, -1, weights.dtype)
 
-        taps = loop.taps(self.kept.weights[t, :n])
-        d_queries, d_seen = self.layer.add(self.kept.queries[t, :n], loop.seen(taps), d_scores)
-        self.d_queries[t, :n] = d_queries
-        self.d_hidden[:n] += (d_queries.to(dtype) @ self.query).to(self.d_hidden.dtype)
+        taps = loop.taps(step.last_weights)
+        d_seen = self.layer.add(step.query, loop.seen(taps), d_scores.to(d.query.dtype), d.query)
+        d.hidden.add_(d.query.to(loop.plan.dtype) @ self.query)
         if loop.filters is not None and taps is not None and d_seen is not None:
             self.d_filters += d_seen.flatten(0, 2).T @ taps.flatten(0, 2)
-            self.d_weights[:n] = add_windows(d_seen @ loop.filters, loop.filters.shape[1] // 2)
+            d.weights.copy_(add_windows(d_seen @ loop.filters, loop.filters.shape[1] // 2))
         if loop.plan.reach is not None:
-            previous, shifts = self.kept.weights[t, :n], self.kept.shifts[t, :n]
-            moved = loop.moved(previous, shifts)
+            moved = loop.moved(step.last_weights, step.last_shifts)
             d_moved = (d_scores / moved).masked_fill(moved <= torch.finfo(moved.dtype).tiny, 0.0)
-            before = windows(previous, loop.plan.reach, 0)
-            self.d_shifts[:n] = torch.matmul(d_moved[..., None, :], before)[..., 0, :].flip(-1)
+            before = windows(step.last_weights, loop.plan.reach, 0)
+            d.shifts.copy_(torch.matmul(d_moved[..., None, :], before)[..., 0, :].flip(-1))
             # What a position gives to those up to ``reach`` behind it.
-            self.d_weights[:n] = torch.matmul(windows(d_moved, 0, loop.plan.reach), shifts[..., None])[..., 0]
+            behind = windows(d_moved, 0, loop.plan.reach)
+            d.weights.copy_(torch.matmul(behind, step.last_shifts[..., None])[..., 0])
 
     def _collect(self, gates: torch.dtype, keys: torch.dtype, states: torch.dtype) -> tuple[Tensor | None, ...]:
         """What is summed over steps, as one product each."""
-        loop, before = self.loop, self.loop.plan.attend_before
-        dtype = loop.plan.dtype
+        loop, before, dtype = self.loop, self.loop.plan.attend_before, self.loop.plan.dtype
 
         def product(left: Tensor, right: Tensor) -> Tensor:
             """(steps * rows, M) and (steps * rows, N) to (M, N)."""

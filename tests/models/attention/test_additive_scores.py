@@ -49,7 +49,8 @@ def test_values_and_gradients(
     gradients = HiddenGradients(layer)
     known_now = None if features is None else features.detach()
     for part in (0.3, 0.7):  # as from two steps
-        d_queries, d_features = gradients.add(queries.detach(), known_now, part * upstream)
+        d_queries = torch.empty_like(queries)
+        d_features = gradients.add(layer.ready(queries.detach()), known_now, part * upstream, d_queries)
     d_keys, d_score, d_projection = gradients.whole()
     # The constant -sum(v) is not the layer's.
     found = [d_keys, d_queries * layer.score / part, 2 * d_score - upstream.sum()]
