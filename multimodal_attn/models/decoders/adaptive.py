@@ -14,7 +14,7 @@ from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
 from multimodal_attn.models.decoders.recurrent import DecoderState
 from multimodal_attn.models.decoders.top_down import lstm
 from multimodal_attn.models.dropout import Dropout
-from multimodal_attn.models.real_steps import real_steps
+from multimodal_attn.models.picking import real_steps
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 

@@ -11,7 +11,7 @@ from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
 from multimodal_attn.models.decoders.recurrent import DecoderState
 from multimodal_attn.models.dropout import Dropout
-from multimodal_attn.models.real_steps import real_steps
+from multimodal_attn.models.picking import real_steps
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from multimodal_attn.models.picking import pick
+
 _LEAST_SAVED = 0.1
 """Share of the positions that must be padding for sources to leave at the end of their own: each time costs a call."""
 
@@ -39,12 +41,12 @@ class BidirectionalLSTM(nn.Module):
             order = lengths.argsort(descending=True, stable=True)
             spans = leave_in_quarters(lengths[order].tolist(), x.shape[1])
         if len(spans) == 1:
-            ahead, behind = self.forwards(x)[0], self.backwards(x[rows, reverse])[0]
-        else:
-            back = order.argsort()
-            ahead = _run(self.forwards, x[order], spans)[back]
-            behind = _run(self.backwards, x[order[:, None], reverse[order]], spans)[back]
-        return torch.cat([ahead, behind[rows, reverse]], dim=-1)
+            ahead, behind = self.forwards(x)[0], self.backwards(pick(x, rows, reverse))[0]
+            return torch.cat([ahead, pick(behind, rows, reverse)], dim=-1)
+        back = order.argsort()
+        ahead = _run(self.forwards, pick(x, order), spans)
+        behind = _run(self.backwards, pick(x, order[:, None], reverse[order]), spans)
+        return torch.cat([pick(ahead, back), pick(behind, back[:, None], reverse)], dim=-1)
 
 
 def leave_in_quarters(lengths: list[int], size: int) -> list[tuple[int, int, int]]:

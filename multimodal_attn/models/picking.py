@@ -1,4 +1,4 @@
-"""Picks the steps that predict a real token out of padded texts, at the price of a copy in either direction."""
+"""Picks entries that come at most once, at the price of a copy in either direction."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ import torch
 from torch import Tensor
 
 
+def pick(values: Tensor, *index: Tensor) -> Tensor:
+    """``values[index]``, where no entry is taken twice: torch expects that of every index, and its backward adds up."""
+    picked: Tensor = _Pick.apply(values, *index)
+    return picked
+
+
 def real_steps(values: Tensor, mask: Tensor, sources: Tensor | None = None) -> Tensor:
-    """``values[mask]``, whose backward adds up: torch expects an index to come twice, and a mask has none that does.
+    """``values[mask]``: the steps of padded texts that predict a real token.
 
     Args:
         values: of every step.
@@ -20,8 +26,7 @@ def real_steps(values: Tensor, mask: Tensor, sources: Tensor | None = None) -> T
         values: (B, K, T, ...). mask: (B, K, T), R True. sources: (B,). Returns (R, ...).
     """
     source, *rest = mask.nonzero(as_tuple=True)
-    picked: Tensor = _Pick.apply(values, source if sources is None else sources[source], *rest)
-    return picked
+    return pick(values, source if sources is None else sources[source], *rest)
 
 
 class _Pick(torch.autograd.Function):
