@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from multimodal_attn.models.attention.additive_scores import additive_scores
+from multimodal_attn.models.attention.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.dropout import Dropout
@@ -39,14 +39,13 @@ class AdditiveAttention(Attention):
         self.normalizer = Normalizer(normalizer, temperature)
         self.dropout = Dropout(dropout)
 
-    def project(self, memory: Memory) -> tuple[Tensor]:
-        """Keys (B, S, A), doubled: see ``additive_scores``."""
-        return (2 * self.key(memory.states),)
+    def project(self, memory: Memory) -> tuple[Tensor, ...]:
+        """See ``additive_keys``."""
+        return additive_keys(self.key(memory.states))
 
     def forward(
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
-        (keys,) = projected
-        scores = additive_scores(keys, 2 * self.query(query), self.score.weight[0], mask=memory.mask)
+        scores = additive_scores(projected, 2 * self.query(query), self.score.weight[0], mask=memory.mask)
         weights = self.normalizer(scores, memory.mask[:, None])
         return AttentionStep(weighted_sum(self.dropout(weights), memory), weights[:, :, None], None)

@@ -44,8 +44,25 @@ def plain_additive_scores(
     return hidden.sigmoid_() @ (2 * score) - score.sum()
 
 
+def additive_keys(projected: Tensor, features: bool = False) -> tuple[Tensor, ...]:
+    """Keys as ``additive_scores`` takes them: what every step of a search would else make anew.
+
+    Args:
+        projected: (B, S, A), k.
+        features: whether the scores will have any.
+
+    Shapes:
+        Returns 2k, (B, S, A), and, for steps without gradients on a CPU and without features, ``exp(-2k)``.
+    """
+    doubled = 2 * projected
+    if torch.is_grad_enabled() or doubled.is_cuda:
+        return (doubled,)
+    doubled = doubled.to(_wide(doubled.dtype))
+    return (doubled,) if features else (doubled, _exponentials(doubled))
+
+
 def additive_scores(
-    doubled_keys: Tensor,
+    keys: tuple[Tensor, ...],
     doubled_queries: Tensor,
     score: Tensor,
     features: Tensor | None = None,
@@ -55,13 +72,15 @@ def additive_scores(
     """As ``plain_additive_scores``: by it where a gradient is wanted, else block by block (a CPU: in float32 at least).
 
     Args:
+        keys: of ``additive_keys``.
         mask: (B, S) False where scores do not matter: on a CPU, none is made behind the last True of a block.
     """
+    doubled_keys, *exponentials = keys
     if torch.is_grad_enabled():
         return plain_additive_scores(doubled_keys, doubled_queries, score, features, projection)
     with torch.autocast(doubled_keys.device.type, enabled=False):
         lengths = None if mask is None else last_real(mask)
-        layer = HiddenLayer(doubled_keys, 2 * score, projection, lengths, uses=doubled_queries.shape[1])
+        layer = HiddenLayer(doubled_keys, 2 * score, projection, lengths, doubled_queries.shape[1], *exponentials)
         scores = layer.keys.new_zeros(*doubled_queries.shape[:2], doubled_keys.shape[1])
         layer.scores(layer.ready(doubled_queries), features, scores)
         return scores - score.sum()
@@ -78,6 +97,11 @@ def last_real(mask: Tensor) -> list[int] | None:
     positions = torch.arange(1, mask.shape[1] + 1, device=mask.device)
     lengths: list[int] = (mask * positions).amax(1).tolist()
     return lengths
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    """In the cache of a CPU, arithmetic in bf16 takes longer than in fp32."""
+    return torch.promote_types(dtype, torch.float32)
 
 
 def _exponentials(doubled: Tensor) -> Tensor:
@@ -115,6 +139,7 @@ class HiddenLayer:
         projection: (F, A), doubled, or None.
         lengths: of the B sources, how many positions matter; None for all.
         uses: rows of queries, of all steps, that will meet each key.
+        exponentials: ``exp(-keys)``, if it is there.
 
     Attributes:
         keys: (B, S, A), doubled; or, if ``exponential``, ``exp(-2k)``.
@@ -123,17 +148,22 @@ class HiddenLayer:
     """
 
     def __init__(
-        self, keys: Tensor, score: Tensor, projection: Tensor | None, lengths: list[int] | None, uses: int
+        self,
+        keys: Tensor,
+        score: Tensor,
+        projection: Tensor | None,
+        lengths: list[int] | None,
+        uses: int,
+        exponentials: Tensor | None = None,
     ) -> None:
-        # In the cache of a CPU, arithmetic in bf16 takes longer than in fp32.
-        low = keys.dtype in (torch.bfloat16, torch.float16) and not keys.is_cuda
-        dtype = torch.float32 if low else keys.dtype
-        # A GPU may hold keys in half precision, in which the products would overflow soon.
-        self.exponential = projection is None and uses >= _USES_THAT_PAY and not keys.is_cuda
-        self.keys, self.score = keys.to(dtype), score.to(dtype)
-        if self.exponential:
-            self.keys = _exponentials(self.keys)
-            self.one = torch.ones_like(self.score[:1])
+        dtype = keys.dtype if keys.is_cuda else _wide(keys.dtype)
+        if exponentials is None and projection is None and uses >= _USES_THAT_PAY and not keys.is_cuda:
+            # A GPU may hold keys in half precision, in which the products would overflow soon.
+            exponentials = _exponentials(keys.to(dtype))
+        self.exponential = exponentials is not None
+        self.keys = keys.to(dtype) if exponentials is None else exponentials
+        self.score = score.to(dtype)
+        self.one = torch.ones_like(self.score[:1])
         self.projection = None if projection is None else projection.to(dtype)
         self.lengths = [keys.shape[1]] * len(keys) if lengths is None else lengths
         self.buffer = keys.new_empty(0, dtype=dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from multimodal_attn.models.attention.additive_scores import additive_scores
+from multimodal_attn.models.attention.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.dropout import Dropout
@@ -43,9 +43,9 @@ class CoverageAttention(Attention):
         self.normalizer = Normalizer(normalizer, temperature)
         self.dropout = Dropout(dropout)
 
-    def project(self, memory: Memory) -> tuple[Tensor]:
-        """Keys (B, S, A), doubled as ``additive_scores`` wants them."""
-        return (2 * self.key(memory.states),)
+    def project(self, memory: Memory) -> tuple[Tensor, ...]:
+        """See ``additive_keys``."""
+        return additive_keys(self.key(memory.states), features=True)
 
     def start(self, memory: Memory, rows: int) -> Tensor:
         """Nothing read yet: zeros (B, rows, S)."""
@@ -55,9 +55,13 @@ class CoverageAttention(Attention):
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
         assert state is not None, "coverage attention needs the state that start() gives"
-        (keys,) = projected
         scores = additive_scores(
-            keys, 2 * self.query(query), self.score.weight[0], state[..., None], 2 * self.coverage.weight.T, memory.mask
+            projected,
+            2 * self.query(query),
+            self.score.weight[0],
+            state[..., None],
+            2 * self.coverage.weight.T,
+            memory.mask,
         )
         weights = self.normalizer(scores, memory.mask[:, None])
         return AttentionStep(weighted_sum(self.dropout(weights), memory), weights[:, :, None], state + weights)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multimodal_attn.models.attention.additive_scores import additive_scores
+from multimodal_attn.models.attention.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep, first_position, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.dropout import Dropout
@@ -59,9 +59,9 @@ class ForwardAttention(Attention):
         self.normalizer = Normalizer(normalizer, temperature)
         self.dropout = Dropout(dropout)
 
-    def project(self, memory: Memory) -> tuple[Tensor]:
-        """Keys (B, S, A), doubled as ``additive_scores`` wants them."""
-        return (2 * self.key(memory.states),)
+    def project(self, memory: Memory) -> tuple[Tensor, ...]:
+        """See ``additive_keys``."""
+        return additive_keys(self.key(memory.states))
 
     def start(self, memory: Memory, rows: int) -> Tensor:
         """(B, rows, reach + 1 + S): equal probabilities of all shifts, and all weight on the first position."""
@@ -72,13 +72,12 @@ class ForwardAttention(Attention):
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
         assert state is not None, "forward attention needs the state that start() gives"
-        (keys,) = projected
         shifts, previous = state[..., : self.reach + 1], state[..., self.reach + 1 :]
         # The window of a position begins with the weight that is ``reach`` positions before it.
         windows = functional.pad(previous, (self.reach, 0)).unfold(-1, self.reach + 1, 1)  # (B, K, S, reach + 1)
         moved = (windows * shifts.flip(-1)[:, :, None]).sum(-1)
         moved = moved.to(torch.promote_types(moved.dtype, torch.float32))
-        scores = additive_scores(keys, 2 * self.query(query), self.score.weight[0], mask=memory.mask)
+        scores = additive_scores(projected, 2 * self.query(query), self.score.weight[0], mask=memory.mask)
         scores = scores.to(moved.dtype)
         # In logarithms: far from the best score, the product itself would be 0 everywhere within reach.
         tiny = torch.finfo(moved.dtype).tiny

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from multimodal_attn.masking import masked_softmax
-from multimodal_attn.models.attention.additive_scores import additive_scores
+from multimodal_attn.models.attention.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
 from multimodal_attn.types import Memory
 
@@ -68,9 +68,9 @@ class HardAttention(Attention):
         self.query = nn.Linear(query_dim, attention_dim, bias=False)
         self.score = nn.Linear(attention_dim, 1, bias=False)
 
-    def project(self, memory: Memory) -> tuple[Tensor]:
-        """Keys (B, S, A), doubled as ``additive_scores`` wants them."""
-        return (2 * self.key(memory.states),)
+    def project(self, memory: Memory) -> tuple[Tensor, ...]:
+        """See ``additive_keys``."""
+        return additive_keys(self.key(memory.states))
 
     def start(self, memory: Memory, rows: int) -> Tensor | None:
         """In training, which texts take the expected context, (B, rows) bool."""
@@ -81,9 +81,8 @@ class HardAttention(Attention):
     def forward(
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
-        (keys,) = projected
         mask = memory.mask[:, None]
-        scores = additive_scores(keys, 2 * self.query(query), self.score.weight[0], mask=memory.mask)
+        scores = additive_scores(projected, 2 * self.query(query), self.score.weight[0], mask=memory.mask)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         weights = masked_softmax(scores, mask)
         choice = None

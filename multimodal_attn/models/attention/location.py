@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from multimodal_attn.models.attention.additive_scores import additive_scores
+from multimodal_attn.models.attention.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep, uniform_weights, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.dropout import Dropout
@@ -53,9 +53,9 @@ class LocationAttention(Attention):
         self.normalizer = Normalizer(normalizer, temperature)
         self.dropout = Dropout(dropout)
 
-    def project(self, memory: Memory) -> tuple[Tensor]:
-        """Keys (B, S, A), doubled as ``additive_scores`` wants them."""
-        return (2 * self.key(memory.states),)
+    def project(self, memory: Memory) -> tuple[Tensor, ...]:
+        """See ``additive_keys``."""
+        return additive_keys(self.key(memory.states), features=True)
 
     def start(self, memory: Memory, rows: int) -> Tensor:
         """Uniform weights over real positions, (B, rows, S)."""
@@ -65,11 +65,10 @@ class LocationAttention(Attention):
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
         assert state is not None, "location attention needs the state that start() gives"
-        (keys,) = projected
         seen = self.location_filters(state.flatten(0, 1)[:, None]).transpose(1, 2)  # (B * K, S, filters)
         seen = seen.unflatten(0, state.shape[:2])
         scores = additive_scores(
-            keys, 2 * self.query(query), self.score.weight[0], seen, 2 * self.location.weight.T, memory.mask
+            projected, 2 * self.query(query), self.score.weight[0], seen, 2 * self.location.weight.T, memory.mask
         )
         weights = self.normalizer(scores, memory.mask[:, None])
         return AttentionStep(weighted_sum(self.dropout(weights), memory), weights[:, :, None], weights)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multimodal_attn.models.attention.additive_scores import additive_scores
+from multimodal_attn.models.attention.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.attention.base import AttentionStep, weighted_sum
 from multimodal_attn.models.attention.monotonic import MonotonicAttention
 from multimodal_attn.types import Memory
@@ -48,14 +48,14 @@ class MochaAttention(MonotonicAttention):
         self.chunk_score = nn.Linear(attention_dim, 1, bias=False)
 
     def project(self, memory: Memory) -> tuple[Tensor, ...]:
-        """Keys of the walk and of the chunk, (B, S, A) each, doubled as ``additive_scores`` wants them."""
-        return (*super().project(memory), 2 * self.chunk_key(memory.states))
+        """Keys of the walk and of the chunk, see ``additive_keys``."""
+        return (*super().project(memory), *additive_keys(self.chunk_key(memory.states)))
 
     def forward(
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
         assert state is not None, "monotonic attention needs the state that start() gives"
-        keys, chunk_keys = projected
+        keys, chunk_keys = projected[: len(projected) // 2], projected[len(projected) // 2 :]
         alignment = self.align(query, keys, memory, state)
         scores = additive_scores(chunk_keys, 2 * self.chunk_query(query), self.chunk_score.weight[0], mask=memory.mask)
         weights = spread_over_chunks(alignment, scores, memory.mask, self.chunk_size)

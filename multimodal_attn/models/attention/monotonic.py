@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from multimodal_attn.models.attention.additive_scores import additive_scores
+from multimodal_attn.models.attention.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep, first_position, weighted_sum
 from multimodal_attn.types import Memory
 
@@ -56,18 +56,18 @@ class MonotonicAttention(Attention):
         self.offset = nn.Parameter(torch.tensor(float(initial_offset)))
 
     def project(self, memory: Memory) -> tuple[Tensor, ...]:
-        """Keys (B, S, A), doubled as ``additive_scores`` wants them."""
-        return (2 * self.key(memory.states),)
+        """See ``additive_keys``."""
+        return additive_keys(self.key(memory.states))
 
     def start(self, memory: Memory, rows: int) -> Tensor:
         """At the first real position, (B, rows, S)."""
         return first_position(memory)[:, None].expand(-1, rows, -1)
 
-    def align(self, query: Tensor, keys: Tensor, memory: Memory, previous: Tensor) -> Tensor:
-        """Where each walk stops: expected in training, taken in evaluation.
+    def align(self, query: Tensor, keys: tuple[Tensor, ...], memory: Memory, previous: Tensor) -> Tensor:
+        """Where each walk stops: expected in training, taken in evaluation; ``keys`` are of ``additive_keys``.
 
         Shapes:
-            query: (B, K, H). keys: (B, S, A). previous: (B, K, S), the alignment of the step before. Returns (B, K, S).
+            query: (B, K, H). previous: (B, K, S), the alignment of the step before. Returns (B, K, S).
         """
         direction = functional.normalize(self.score.weight[0], dim=0)
         scores = self.gain * additive_scores(keys, 2 * self.query(query), direction, mask=memory.mask) + self.offset
@@ -80,8 +80,7 @@ class MonotonicAttention(Attention):
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
         assert state is not None, "monotonic attention needs the state that start() gives"
-        (keys,) = projected
-        weights = self.align(query, keys, memory, state)
+        weights = self.align(query, projected, memory, state)
         return AttentionStep(weighted_sum(weights, memory), weights[:, :, None], weights)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_attn.masking import masked_softmax
-from multimodal_attn.models.attention.additive_scores import additive_scores
+from multimodal_attn.models.attention.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
 from multimodal_attn.models.decoders.recurrent import DecoderState
@@ -72,11 +72,11 @@ class AdaptiveDecoder(Decoder):
         nn.init.ones_(self.embedding_gates.bias[hidden_dim : 2 * hidden_dim])
 
     def prepare(self, memory: Memory) -> PreparedMemory:
-        """The mean memory (B, 1, E), the memory as it is attended to (B, S, H), and its keys (B, S, A), doubled."""
+        """The mean memory (B, 1, E), the memory as it is attended to (B, S, H), and its keys."""
         real = memory.mask[..., None].to(memory.states.dtype)
         mean = self.mean((memory.states * real).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp(min=1))
         states = self.memory(memory.states)
-        return PreparedMemory(memory, (mean, states, 2 * self.key(states)))
+        return PreparedMemory(memory, (mean, states, *additive_keys(self.key(states))))
 
     def start(self, source: PreparedMemory, rows: int) -> DecoderState:
         """Zeros, for ``rows`` rows of each source."""
@@ -114,13 +114,13 @@ class AdaptiveDecoder(Decoder):
         Shapes:
             hidden, sentinel: (B, K, H).
         """
-        _, states, keys = source.projected
+        _, states, *keys = source.projected
         mask = source.memory.mask[:, None]
         query, score = 2 * self.query(hidden), self.score.weight[0]
-        scores = additive_scores(keys, query, score, mask=source.memory.mask)  # (B, K, S)
+        scores = additive_scores(tuple(keys), query, score, mask=source.memory.mask)  # (B, K, S)
         # Each row has a key of its own: as B K sources of one row and one position.
         sentinel_keys, sentinel_query = (x.flatten(0, 1)[:, None] for x in (2 * self.sentinel_key(sentinel), query))
-        sentinel_score = additive_scores(sentinel_keys, sentinel_query, score).view(*query.shape[:2], 1)
+        sentinel_score = additive_scores((sentinel_keys,), sentinel_query, score).view(*query.shape[:2], 1)
         weights = masked_softmax(scores, mask)
         joint = torch.cat([scores, sentinel_score], dim=-1)
         beta = masked_softmax(joint, nn.functional.pad(mask, (0, 1), value=True))[..., -1:]

@@ -328,7 +328,6 @@ class RecurrentDecoder(Decoder):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The same by ``fast_loop``, for given tokens only."""
         state = self.start(source, gates.shape[1])
-        (keys,) = source.projected
         # Under autocast the plain loop's products are in the dtype that autocast gave the gates.
         reach = self.attention.reach if isinstance(self.attention, ForwardAttention) else None
         plan = LoopPlan(self.attend == "before", active, gates.dtype, reach)
@@ -337,7 +336,7 @@ class RecurrentDecoder(Decoder):
             gates.transpose(1, 2).transpose(0, 1),
             state.hidden[0],
             state.cell[0],
-            keys,
+            source.projected[0],
             source.memory.states,
             source.memory.mask,
             weights,

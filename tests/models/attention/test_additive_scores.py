@@ -10,6 +10,7 @@ from multimodal_attn.models.attention import additive_scores as module
 from multimodal_attn.models.attention.additive_scores import (
     HiddenGradients,
     HiddenLayer,
+    additive_keys,
     additive_scores,
     last_real,
     plain_additive_scores,
@@ -38,8 +39,8 @@ def test_values_and_gradients(
     real = mask[:, None].double()
     plain = plain_additive_scores(*given)
     with torch.no_grad():
-        torch.testing.assert_close(additive_scores(*given), plain)  # nothing left out
-        torch.testing.assert_close(additive_scores(*given, mask=mask) * real, plain * real)
+        torch.testing.assert_close(additive_scores((keys,), *given[1:]), plain)  # nothing left out
+        torch.testing.assert_close(additive_scores((keys,), *given[1:], mask=mask) * real, plain * real)
 
     upstream = torch.randn_like(plain) * real
     expected = torch.autograd.grad(plain, [tensor for tensor in given if tensor is not None], upstream)
@@ -61,7 +62,19 @@ def test_values_and_gradients(
 
 def test_the_definition_is_taken_where_a_gradient_is_wanted() -> None:
     given = inputs(2, 1, 3, 4, 0, torch.float64)
-    assert torch.autograd.gradgradcheck(lambda *tensors: additive_scores(*tensors), given[:3])
+    assert torch.autograd.gradgradcheck(lambda keys, *others: additive_scores((keys,), *others), given[:3])
+
+
+@pytest.mark.parametrize("known", [0, 3])
+def test_keys_that_are_made_once_give_the_same_scores(known: int) -> None:
+    torch.manual_seed(0)
+    keys, queries, score, features, projection = inputs(3, 2, 7, 5, known, torch.float64)
+    expected = plain_additive_scores(keys, queries, score, features, projection)
+    with torch.no_grad():
+        made = additive_keys(keys / 2, features=known > 0)
+        assert len(made) == (1 if known else 2)
+        torch.testing.assert_close(additive_scores(made, queries, score, features, projection), expected)
+    assert len(additive_keys(keys / 2)) == 1  # in training there are only the keys
 
 
 def test_bf16_inputs_get_scores_in_float32() -> None:
@@ -69,7 +82,7 @@ def test_bf16_inputs_get_scores_in_float32() -> None:
     keys, queries, score, features, projection = inputs(2, 2, 9, 8, 3, torch.float32)
     low = [tensor.detach().bfloat16() for tensor in (keys, queries, features)]
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        found = additive_scores(low[0], low[1], score, low[2], projection)
+        found = additive_scores((low[0],), low[1], score, low[2], projection)
     with torch.no_grad():
         expected = plain_additive_scores(low[0].float(), low[1].float(), score, low[2].float(), projection)
     torch.testing.assert_close(found, expected)
@@ -101,7 +114,7 @@ def test_exponentials_stay_finite_and_near_the_definition() -> None:
     keys, queries, score = torch.randn(1, 50, 8), torch.randn(1, 4, 8), torch.randn(8)
     for scale in (1, 10, 1000):
         with torch.no_grad():
-            found = additive_scores(scale * keys, scale * queries, score)
+            found = additive_scores((scale * keys,), scale * queries, score)
         expected = plain_additive_scores(scale * keys, scale * queries, score)
         # Where both terms are beyond 40, only their signs count, so that their sum may have either.
         bound = 1e-5 if scale < 1000 else 2 * score.abs().sum()
