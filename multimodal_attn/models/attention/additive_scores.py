@@ -209,25 +209,23 @@ class HiddenLayer:
         queries = queries.to(self.keys.dtype)
         return _exponentials(queries) if self.exponential else queries
 
-    def make(self, block: Block, queries: Tensor, features: Tensor | None) -> None:
-        """Writes ``sigmoid(2 (keys + queries + projected))`` into a block, until the next call.
+    def make(self, block: Block, queries: Tensor, features: Tensor | None) -> Tensor | None:
+        """Writes ``sigmoid(2 (keys + queries + projected))`` into a block, until the next call; returns its features.
 
         Shapes:
-            queries: (B, K, A), of ``ready``. features: (B, K, S, F) or None.
+            queries: (B, K, A), of ``ready``. features: (B, K, S, F) or None. Returns (n * k * size, F) or None.
         """
         chosen = queries[block.sources, block.rows, None]
         if self.exponential:
             torch.addcmul(self.one, block.keys, chosen, out=block.hidden).reciprocal_()
-            return
+            return None
         torch.add(block.keys, chosen, out=block.hidden)
+        known = None
         if features is not None and self.projection is not None:
-            block.flat.addmm_(self.known(block, features), self.projection)
+            known = features[block.sources, block.rows, : block.size].to(self.keys.dtype).flatten(0, 2)
+            block.flat.addmm_(known, self.projection)
         block.hidden.sigmoid_()
-
-    def known(self, block: Block, features: Tensor) -> Tensor:
-        """The features of a block, (n * k * size, F)."""
-        chosen = features[block.sources, block.rows, : block.size].to(self.keys.dtype)
-        return chosen.reshape(-1, features.shape[-1])
+        return known
 
     def scores(self, queries: Tensor, features: Tensor | None, out: Tensor) -> None:
         """Writes ``2 v . sigmoid(...)`` of the first n sources; what does not matter stays as it was.
@@ -269,7 +267,7 @@ class HiddenGradients:
         layer = self.layer
         d_features = None if features is None else features.new_zeros(features.shape, dtype=layer.keys.dtype)
         for block in layer.blocks(*queries.shape[:2]):
-            layer.make(block, queries, features)
+            known = layer.make(block, queries, features)
             sources, rows, size, _, hidden, flat = block
             given = d_scores[sources, rows, :size].contiguous()
             # Products and sums: a matrix library takes twice as long where it adds to a narrow result.
@@ -279,11 +277,11 @@ class HiddenGradients:
             torch.ops.aten.sigmoid_backward.grad_input(spread, hidden, grad_input=hidden)
             self.keys[sources, :size] += hidden[:, 0] if hidden.shape[1] == 1 else hidden.sum(1)
             torch.sum(hidden, 2, out=d_queries[sources, rows])
-            if features is not None:
+            if known is not None:
                 assert d_features is not None
                 assert self.projection is not None
                 assert self.back is not None
-                self.projection += layer.known(block, features).T @ flat
+                self.projection += known.T @ flat
                 d_features[sources, rows, :size] = (flat @ self.back).view(*given.shape, -1)
         return d_features
 
