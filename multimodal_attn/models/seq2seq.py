@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
 from multimodal_attn.models.decoders.base import Decoder
@@ -38,8 +40,13 @@ class Seq2Seq(nn.Module):
         """
         if batch.encoded:
             assert isinstance(self.encoder, PictureEncoder), "only pictures have a feature cache"
-            return self.encoder.assemble(batch.source.to(self.decoder.vocabulary.weight.dtype))
-        return self.encoder(batch.source, batch.source_lengths)
+            memory = self.encoder.assemble(batch.source.to(self.decoder.vocabulary.weight.dtype))
+        else:
+            memory = self.encoder(batch.source, batch.source_lengths)
+        if memory.states.dtype == torch.bfloat16 and not memory.states.is_cuda:
+            # Every step makes a few weighted sums of it, for which a CPU takes three times as long in bf16.
+            return replace(memory, states=memory.states.float())
+        return memory
 
     def forward(self, batch: Batch, sampling_probability: float = 0.0) -> tuple[DecoderOutput, Memory]:
         """A teacher-forced pass; the memory comes back for objectives that need it."""

@@ -276,7 +276,7 @@ class _Loop:
 
     def moved(self, previous: Tensor, shifts: Tensor) -> Tensor:
         """The previous weights after the shifts of forward attention, (n, K, S)."""
-        return torch.matmul(windows(previous, shifts.shape[-1] - 1, 0), shifts.flip(-1)[..., None])[..., 0]
+        return (windows(previous, shifts.shape[-1] - 1, 0) * shifts.flip(-1)[..., None, :]).sum(-1)
 
     def look(self, step: _Step, hidden: Tensor, padding: Tensor) -> None:
         """Writes the query, the weights, the weighted memory, beta and the gated context.
@@ -435,10 +435,10 @@ class _Gradients:
             moved = loop.moved(step.last_weights, step.last_shifts)
             d_moved = (d_scores / moved).masked_fill(moved <= torch.finfo(moved.dtype).tiny, 0.0)
             before = windows(step.last_weights, loop.plan.reach, 0)
-            d.shifts.copy_(torch.matmul(d_moved[..., None, :], before)[..., 0, :].flip(-1))
+            d.shifts.copy_((d_moved[..., None] * before).sum(-2).flip(-1))
             # What a position gives to those up to ``reach`` behind it.
             behind = windows(d_moved, 0, loop.plan.reach)
-            d.weights.copy_(torch.matmul(behind, step.last_shifts[..., None])[..., 0])
+            d.weights.copy_((behind * step.last_shifts[..., None, :]).sum(-1))
 
     def _collect(self, gates: torch.dtype, keys: torch.dtype, states: torch.dtype) -> tuple[Tensor | None, ...]:
         """What is summed over steps, as one product each."""
