@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from multimodal_attn.models.attention.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep, first_position, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.dropout import Dropout
+from multimodal_attn.models.windows import windows
 from multimodal_attn.types import Memory
 
 
@@ -74,8 +74,7 @@ class ForwardAttention(Attention):
         assert state is not None, "forward attention needs the state that start() gives"
         shifts, previous = state[..., : self.reach + 1], state[..., self.reach + 1 :]
         # The window of a position begins with the weight that is ``reach`` positions before it.
-        windows = functional.pad(previous, (self.reach, 0)).unfold(-1, self.reach + 1, 1)  # (B, K, S, reach + 1)
-        moved = (windows * shifts.flip(-1)[:, :, None]).sum(-1)
+        moved = (windows(previous, self.reach, 0) * shifts.flip(-1)[:, :, None]).sum(-1)
         moved = moved.to(torch.promote_types(moved.dtype, torch.float32))
         scores = additive_scores(projected, 2 * self.query(query), self.score.weight[0], mask=memory.mask)
         scores = scores.to(moved.dtype)

@@ -8,6 +8,7 @@ from multimodal_attn.models.attention.additive_scores import additive_keys, addi
 from multimodal_attn.models.attention.base import Attention, AttentionStep, uniform_weights, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.dropout import Dropout
+from multimodal_attn.models.windows import windows
 from multimodal_attn.types import Memory
 
 
@@ -47,7 +48,7 @@ class LocationAttention(Attention):
             raise ValueError(f"attention.kernel_size: {kernel_size} is even; expected an odd number")
         self.key = nn.Linear(memory_dim, attention_dim)
         self.query = nn.Linear(query_dim, attention_dim, bias=False)
-        self.location_filters = nn.Conv1d(1, num_filters, kernel_size, padding=kernel_size // 2, bias=False)
+        self.location_filters = nn.Linear(kernel_size, num_filters, bias=False)
         self.location = nn.Linear(num_filters, attention_dim, bias=False)
         self.score = nn.Linear(attention_dim, 1, bias=False)
         self.normalizer = Normalizer(normalizer, temperature)
@@ -65,8 +66,9 @@ class LocationAttention(Attention):
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
         assert state is not None, "location attention needs the state that start() gives"
-        seen = self.location_filters(state.flatten(0, 1)[:, None]).transpose(1, 2)  # (B * K, S, filters)
-        seen = seen.unflatten(0, state.shape[:2])
+        # A convolution, laid out as the product with ``location`` wants it.
+        half = self.location_filters.in_features // 2
+        seen = self.location_filters(windows(state, half, half))  # (B, K, S, filters)
         scores = additive_scores(
             projected, 2 * self.query(query), self.score.weight[0], seen, 2 * self.location.weight.T, memory.mask
         )

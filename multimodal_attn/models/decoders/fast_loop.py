@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from multimodal_attn.models.attention.additive_scores import HiddenGradients, HiddenLayer, last_real
-from multimodal_attn.models.decoders.windows import add_windows, windows
+from multimodal_attn.models.windows import add_windows, windows
 
 
 class LoopWeights(NamedTuple):

@@ -317,7 +317,7 @@ class RecurrentDecoder(Decoder):
         if isinstance(attention, ForwardAttention) and attention.agent is not None:
             agent, agent_bias = attention.agent.weight, attention.agent.bias
         if isinstance(attention, LocationAttention):
-            location, filters = attention.location.weight, attention.location_filters.weight[:, 0]
+            location, filters = attention.location.weight, attention.location_filters.weight
         gate, bias = (None, None) if self.gate is None else (self.gate.weight[0], self.gate.bias)
         recurrent: Tensor = self.recurrent_gates[0].weight  # type: ignore[assignment]
         query, score = attention.query.weight, attention.score.weight[0]

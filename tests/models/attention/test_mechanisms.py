@@ -68,8 +68,9 @@ def test_one_head_of_multihead_location_weighs_as_location() -> None:
     one = LocationAttention(H, D, 4, num_filters=2, kernel_size=3)
     many = MultiHeadLocationAttention(H, D, 4, num_heads=1, num_filters=2, kernel_size=3)
     with torch.no_grad():
-        for name in ("key.weight", "key.bias", "query.weight", "location_filters.weight"):
+        for name in ("key.weight", "key.bias", "query.weight"):
             many.get_parameter(name).copy_(one.get_parameter(name))
+        many.location_filters.weight.copy_(one.location_filters.weight[:, None])
         many.location.weight.copy_(one.location.weight[..., None])
         many.score.copy_(one.score.weight)
     memory = make_memory()
