@@ -21,7 +21,7 @@ from seeds import run_seed
 DIAGONAL = 0.9
 """Diagonality of a run's attention (docs/measures.md) above which it counts as diagonal."""
 
-NO_MASKS = ["encoder.front_end.num_time_masks=0", "encoder.front_end.num_mel_masks=0"]
+MASKS = ["encoder.front_end.num_time_masks=2", "encoder.front_end.num_mel_masks=2"]
 DOUBLY = "objective=[cross_entropy,doubly_stochastic]"
 TARGETS = {
     "none": [],
@@ -67,7 +67,7 @@ TABLES = {
             "ctc_0": ["objective=[cross_entropy,guided_attention]"],
             "ctc_0.1": ["objective.ctc.weight=0.1"],
             "no_guidance": ["objective=[cross_entropy,ctc]"],
-            "no_spec_augment": NO_MASKS,
+            "spec_augment": MASKS,
             "scheduled_sampling": ["scheduled_sampling.probability=0.1"],
         },
         {
