@@ -10,8 +10,8 @@ from omegaconf import DictConfig
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="evaluate")
 def main(config: DictConfig) -> None:
+    from multimodal_attn.processes import joined
     from multimodal_attn.runs.evaluate import evaluate
-    from multimodal_attn.runs.processes import joined
 
     try:
         with joined():

@@ -19,10 +19,10 @@ from typing import Any
 import torch
 
 from multimodal_attn.data.datasets.digits import ConnectedDigits
-from multimodal_attn.inspection.decode import decode_examples
-from multimodal_attn.inspection.record import AttentionRecord
+from multimodal_attn.prediction.checkpoint import Run, load
+from multimodal_attn.prediction.decode import decode_examples
+from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.runs.build import build
-from multimodal_attn.runs.checkpoint import Run, load
 from multimodal_attn.search import BeamSearch
 
 DIGITS = [3, 5, 7, 10, 15, 20, 30, 40, 50, 70]
@@ -57,7 +57,7 @@ def measure(
         max_length=max(limits.max_length, LONGEST_DIGIT * digits),
         max_length_ratio=limits.max_length_ratio,
     )
-    records: list[AttentionRecord] = []
+    records: list[Prediction] = []
     for first in range(0, strings, batch_size):
         examples = [source[index] for index in range(first, min(first + batch_size, strings))]
         records += decode_examples(run.module, examples, search)

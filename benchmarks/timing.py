@@ -17,7 +17,7 @@ import hydra
 import torch
 from omegaconf import DictConfig
 
-from multimodal_attn.runs.machine import give_freed_memory_back, set_up_machine
+from multimodal_attn.machine import give_freed_memory_back, set_up_machine
 
 CONF = str(Path(__file__).parents[1] / "conf")
 

@@ -19,8 +19,8 @@ from omegaconf import DictConfig
 
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
 from multimodal_attn.data.tokenizers.word import WordTokenizer
+from multimodal_attn.machine import set_up_machine
 from multimodal_attn.runs.build import build, build_module
-from multimodal_attn.runs.machine import set_up_machine
 from multimodal_attn.training.callbacks.step_cost import peak_memory_mb
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import BOS, Batch

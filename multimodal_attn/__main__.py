@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.command in ("transcribe", "predict"):
-            from multimodal_attn.runs.machine import set_up_machine
+            from multimodal_attn.machine import set_up_machine
 
             set_up_machine()
         if options.command == "transcribe":
@@ -74,7 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
             return _compare(options.runs, options.split, options.out)
         if options.command == "shards":
             return _shards(options)
-        from multimodal_attn.runs.processes import joined
+        from multimodal_attn.processes import joined
 
         with joined():
             return _predict(options, options.page_path if options.page else None)
@@ -107,10 +107,10 @@ def _shards(options: argparse.Namespace) -> int:
 
 
 def _predict(options: argparse.Namespace, page: Path | None) -> int:
-    from multimodal_attn.data.files import find_files
-    from multimodal_attn.inspection.page import write_page
-    from multimodal_attn.predictor import load  # here, so that --help does not wait for torch
-    from multimodal_attn.training.gather import process_share
+    from multimodal_attn.data.reading.files import find_files
+    from multimodal_attn.distributed import process_share
+    from multimodal_attn.inspection.page.page import write_page
+    from multimodal_attn.prediction.predictor import load  # here, so that --help does not wait for torch
     from multimodal_attn.types import UnreadableError
 
     predictor = load(options.run, options.width, options.ensemble)
@@ -138,11 +138,11 @@ def _predict(options: argparse.Namespace, page: Path | None) -> int:
 
 
 def _transcribe(options: argparse.Namespace) -> int:
-    from multimodal_attn.data.audio import SUFFIXES
-    from multimodal_attn.data.files import find_files
-    from multimodal_attn.runs.ensemble import load_together
-    from multimodal_attn.runs.transcribe import Transcriber, decoder_of
-    from multimodal_attn.runs.transcript import ENDINGS, FORMATS, ONE_RECORDING, render
+    from multimodal_attn.data.reading.audio import SUFFIXES
+    from multimodal_attn.data.reading.files import find_files
+    from multimodal_attn.prediction.ensemble import load_together
+    from multimodal_attn.prediction.transcribe import Transcriber, decoder_of
+    from multimodal_attn.prediction.transcript import ENDINGS, FORMATS, ONE_RECORDING, render
     from multimodal_attn.types import UnreadableError
 
     kinds = options.format.split(",")

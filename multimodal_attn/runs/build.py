@@ -12,12 +12,12 @@ import hydra
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from multimodal_attn.data.datamodule import DataModule
+from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.models.encoders.text import TextEncoder
-from multimodal_attn.models.language_model.base import LanguageModel
+from multimodal_attn.models.language_models.base import LanguageModel
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search import BeamSearch, Search
 from multimodal_attn.search.words import whole_words

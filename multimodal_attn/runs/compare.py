@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from matplotlib.figure import Figure
 
-from multimodal_attn.inspection.comparison import draw_comparison
+from multimodal_attn.inspection.figures.comparison import draw_comparison
 
 # What says nothing of a run but where it lies and how it was watched.
 _INCIDENTAL = ("run_dir", "cache_dir", "data.cache_dir", "resume", "callbacks.", "logger.")

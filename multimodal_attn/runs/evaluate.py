@@ -14,24 +14,24 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from multimodal_attn.evaluation.attention import AttentionScores
-from multimodal_attn.evaluation.captions import CaptionScores
-from multimodal_attn.evaluation.diversity import caption_diversity
-from multimodal_attn.evaluation.java_scores import check_java_scores, java_scores
-from multimodal_attn.inspection.decode import record_of
-from multimodal_attn.inspection.page import write_page
-from multimodal_attn.inspection.record import AttentionRecord
+from multimodal_attn.distributed import gather_to_first, process_share
+from multimodal_attn.evaluation.attention.scores import AttentionScores
+from multimodal_attn.evaluation.texts.captions import CaptionScores
+from multimodal_attn.evaluation.texts.diversity import caption_diversity
+from multimodal_attn.evaluation.texts.java_scores import check_java_scores, java_scores
+from multimodal_attn.inspection.page.page import write_page
+from multimodal_attn.machine import set_up_machine
+from multimodal_attn.prediction.checkpoint import Run
+from multimodal_attn.prediction.decode import record_of
+from multimodal_attn.prediction.ensemble import load_together
+from multimodal_attn.prediction.prediction import Prediction
+from multimodal_attn.prediction.transcript import ENDINGS, Transcript, render
+from multimodal_attn.prediction.word_times import check_source, ctc_spans, timed_words
+from multimodal_attn.processes import own_device
 from multimodal_attn.runs.build import build_search, cache_features
-from multimodal_attn.runs.checkpoint import Run
-from multimodal_attn.runs.ensemble import load_together
 from multimodal_attn.runs.faithfulness import measure_faithfulness
 from multimodal_attn.runs.language_model import load_language_model
-from multimodal_attn.runs.machine import set_up_machine
-from multimodal_attn.runs.processes import own_device
-from multimodal_attn.runs.transcript import ENDINGS, Transcript, render
-from multimodal_attn.runs.word_times import check_source, ctc_spans, timed_words
 from multimodal_attn.search import NucleusSampling, Search
-from multimodal_attn.training.gather import gather_to_first, process_share
 from multimodal_attn.types import Batch, Example, Hypothesis, Memory, Timeline, UnreadableError
 
 log = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ class _Decoded(NamedTuple):
     number: int  # of the batch in the data set
     predictions: list[dict[str, Any]]
     weights: list[np.ndarray]
-    records: dict[str, AttentionRecord]  # of those that the page shows, by key
+    records: dict[str, Prediction]  # of those that the page shows, by key
     skipped: list[UnreadableError]
     attention_scores: AttentionScores
 
@@ -192,11 +192,9 @@ def _decode_share(
 
 def _together(
     shares: list[list[_Decoded]],
-) -> tuple[
-    list[dict[str, Any]], dict[str, np.ndarray], dict[str, AttentionRecord], list[UnreadableError], AttentionScores
-]:
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray], dict[str, Prediction], list[UnreadableError], AttentionScores]:
     """The batches of all processes as one would have decoded them: sums depend on their order, in the last digits."""
-    records: dict[str, AttentionRecord] = {}
+    records: dict[str, Prediction] = {}
     predictions: list[dict[str, Any]] = []
     weights: dict[str, np.ndarray] = {}
     skipped: list[UnreadableError] = []

@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from rich.progress import track
 
-from multimodal_attn.data.collate import Collate
-from multimodal_attn.evaluation.faithfulness import SHARES, FaithfulnessScores, verdicts
-from multimodal_attn.inspection.curves import draw_curves
-from multimodal_attn.runs.checkpoint import Run
+from multimodal_attn.data.loading.collate import Collate
+from multimodal_attn.evaluation.faithfulness.scores import SHARES, FaithfulnessScores, verdicts
+from multimodal_attn.inspection.figures.curves import draw_curves
+from multimodal_attn.prediction.checkpoint import Run
 from multimodal_attn.search import Search
 from multimodal_attn.types import Example
 

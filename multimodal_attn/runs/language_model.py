@@ -7,12 +7,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from multimodal_attn.data.datamodule import DataModule
 from multimodal_attn.data.datasets.text import Texts
+from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
-from multimodal_attn.models.language_model.base import LanguageModel
+from multimodal_attn.models.language_models.base import LanguageModel
+from multimodal_attn.prediction.checkpoint import fill, find_checkpoint, read_checkpoint, tokenizer_of
 from multimodal_attn.runs.build import build, build_data, plain
-from multimodal_attn.runs.checkpoint import fill, find_checkpoint, read_checkpoint, tokenizer_of
 from multimodal_attn.training.language_model import LanguageModelModule
 
 

@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from multimodal_attn.data.datasets.shards import INDEX, VERSION, Shards, check_file, read_index
-from multimodal_attn.data.sharding import check_writer, modality_of, write_split
+from multimodal_attn.data.loading.sharding import check_writer, modality_of, write_split
 from multimodal_attn.runs.build import build
 from multimodal_attn.types import UnreadableError
 

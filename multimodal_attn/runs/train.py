@@ -13,13 +13,13 @@ from omegaconf.errors import InterpolationKeyError
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 
-from multimodal_attn.data.datamodule import DataModule
-from multimodal_attn.data.selection import Listed
+from multimodal_attn.data.loading.datamodule import DataModule
+from multimodal_attn.data.loading.selection import Listed
 from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.machine import set_up_machine
+from multimodal_attn.prediction.checkpoint import find_checkpoint, initialise, read_checkpoint, tokenizer_of
 from multimodal_attn.runs.build import build, build_data, build_module, cache_features, plain
-from multimodal_attn.runs.checkpoint import find_checkpoint, initialise, read_checkpoint, tokenizer_of
 from multimodal_attn.runs.language_model import build_language_model, build_text_data
-from multimodal_attn.runs.machine import set_up_machine
 from multimodal_attn.training.language_model import LanguageModelModule
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.training.objectives import WholeTextObjective

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from multimodal_attn.models.decoders.base import Decoder
-from multimodal_attn.models.language_model.base import LanguageModel
+from multimodal_attn.models.language_models.base import LanguageModel
 from multimodal_attn.search.attention_scores import Coverage, JumpLimit
 from multimodal_attn.search.constraints import Constraints, forbid_specials
 from multimodal_attn.search.ctc_prefix import CTCPrefix

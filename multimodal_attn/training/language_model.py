@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from multimodal_attn.data.tokenizers import Tokenizer
-from multimodal_attn.models.language_model.base import LanguageModel
+from multimodal_attn.models.language_models.base import LanguageModel
 from multimodal_attn.types import PAD, Batch
 
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from multimodal_attn.data.tokenizers import Tokenizer
-from multimodal_attn.evaluation.attention import AttentionScores
+from multimodal_attn.distributed import gather
+from multimodal_attn.evaluation.attention.scores import AttentionScores
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search import BeamSearch, Search
-from multimodal_attn.training.gather import gather
 from multimodal_attn.training.objectives import BoxSupervision, WholeTextObjective
 from multimodal_attn.types import Batch, DecoderOutput, Grid, Hypothesis, Memory, Span, Timeline, TokenAxis
 

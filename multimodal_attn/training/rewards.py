@@ -8,9 +8,9 @@ import jiwer
 import torch
 from torch import Tensor
 
-from multimodal_attn.evaluation.cider import Rarity, Vector, cider_d
-from multimodal_attn.evaluation.ngrams import count_ngrams
-from multimodal_attn.evaluation.ptb import ptb_tokenize
+from multimodal_attn.evaluation.texts.cider import Rarity, Vector, cider_d
+from multimodal_attn.evaluation.texts.ngrams import count_ngrams
+from multimodal_attn.evaluation.texts.ptb import ptb_tokenize
 
 _END = "<eos>"
 _KEPT = 2**15  # weighed references: all captions of Flickr8k, some 200 MB

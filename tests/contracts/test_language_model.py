@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from multimodal_attn.models.language_model.base import LanguageModel
+from multimodal_attn.models.language_models.base import LanguageModel
 from multimodal_attn.types import PAD
 from tests.contracts.parts import choices, part
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from multimodal_attn.inspection.record import AttentionRecord
+from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.types import Box, Grid, Span, Timeline, TokenAxis
 
 
-def photo_record(key: str = "photo.jpg", words: str = "a red dog", heads: int = 1) -> AttentionRecord:
+def photo_record(key: str = "photo.jpg", words: str = "a red dog", heads: int = 1) -> Prediction:
     """A 4 x 6 grid whose sharpest word, the last, puts 0.77 into the cell of row 1, column 2."""
     generator = np.random.default_rng(0)
     names = words.split()
@@ -16,12 +16,12 @@ def photo_record(key: str = "photo.jpg", words: str = "a red dog", heads: int = 
     if names:
         weights[-1] = 0.01
         weights[-1, :, 1 * 6 + 2] = 0.77
-    return AttentionRecord(
+    return Prediction(
         key=key,
         source=generator.integers(0, 255, (40, 60, 3), dtype=np.uint8),
         layout=Grid(4, 6),
         tokens=names,
-        words=[(name, index, index + 1) for index, name in enumerate(names)],
+        word_tokens=[(name, index, index + 1) for index, name in enumerate(names)],
         weights=weights,
         text=words,
         references=["a dog", "the red dog"],
@@ -31,19 +31,19 @@ def photo_record(key: str = "photo.jpg", words: str = "a red dog", heads: int = 
     )
 
 
-def speech_record(key: str = "clip", seconds: float = 1.0, sample_rate: int = 16_000) -> AttentionRecord:
+def speech_record(key: str = "clip", seconds: float = 1.0, sample_rate: int = 16_000) -> Prediction:
     """Two words of two characters and the space between them, each on its own 0.2 s of the recording."""
     generator = np.random.default_rng(0)
     steps = max(round(seconds / 0.04), 5)
     weights = np.full((5, 1, steps), 0.1 / steps, dtype=np.float32)
     for token in range(5):
         weights[token, 0, token * steps // 5] += 0.9
-    return AttentionRecord(
+    return Prediction(
         key=key,
         source=(0.1 * generator.standard_normal(round(seconds * sample_rate))).astype(np.float32),
         layout=Timeline(0.04),
         tokens=["g", "o", "␣", "u", "p"],
-        words=[("go", 0, 2), ("up", 3, 5)],
+        word_tokens=[("go", 0, 2), ("up", 3, 5)],
         weights=weights,
         text="go up",
         references=["go up"],
@@ -54,17 +54,17 @@ def speech_record(key: str = "clip", seconds: float = 1.0, sample_rate: int = 16
     )
 
 
-def text_record(key: str = "sentence") -> AttentionRecord:
+def text_record(key: str = "sentence") -> Prediction:
     """Three target words of one token each that read the source's words in reverse order, all but a tenth."""
     weights = np.full((3, 1, 4), 0.1 / 3, dtype=np.float32)
     for token in range(3):
         weights[token, 0, 3 - token] = 0.9
-    return AttentionRecord(
+    return Prediction(
         key=key,
         source=np.array(["ein", "roter", "Hund", "schläft"]),
         layout=TokenAxis(),
         tokens=["sleeps", "dog", "red"],
-        words=[("sleeps", 0, 1), ("dog", 1, 2), ("red", 2, 3)],
+        word_tokens=[("sleeps", 0, 1), ("dog", 1, 2), ("red", 2, 3)],
         weights=weights,
         text="sleeps dog red",
         references=["a red dog sleeps"],

@@ -126,7 +126,11 @@ def test_unknown_key_is_named() -> None:
 
 
 def test_foreign_targets_are_refused() -> None:
-    for target in ("os.system", "multimodal_attn.data.features.Path.unlink", "multimodal_attn.data.features.Path"):
+    for target in (
+        "os.system",
+        "multimodal_attn.data.loading.features.Path.unlink",
+        "multimodal_attn.data.loading.features.Path",
+    ):
         node = OmegaConf.create({"inner": {"_target_": target}})
         with pytest.raises(ValueError, match=rf"'{target}' is not allowed"):
             build(node)

@@ -138,14 +138,14 @@ def test_group_ends_with_its_threads() -> None:
     # What is imported while the group lives must not keep it: its threads abort a process that ends now and then.
     program = """
 from pathlib import Path
-from multimodal_attn.runs.processes import joined
-from multimodal_attn.training.gather import gather
+from multimodal_attn.processes import joined
+from multimodal_attn.distributed import gather
 
 def of_the_group():
     return [task.name for task in Path("/proc/self/task").iterdir() if "gloo" in (task / "comm").read_text()]
 
 with joined():
-    import multimodal_attn.predictor, multimodal_attn.runs.evaluate, multimodal_attn.inspection.page
+    import multimodal_attn.prediction.predictor, multimodal_attn.runs.evaluate, multimodal_attn.inspection.page.page
     gather(1)
     print(len(of_the_group()) > 0)
 print(len(of_the_group()))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from multimodal_attn.__main__ import main
-from multimodal_attn.runs.checkpoint import load
+from multimodal_attn.prediction.checkpoint import load
 from multimodal_attn.runs.evaluate import evaluate
 from tests.runs.test_training import SHAPES, compose, run
 

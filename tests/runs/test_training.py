@@ -14,15 +14,15 @@ import torch
 from omegaconf import DictConfig
 
 from multimodal_attn.__main__ import main
-from multimodal_attn.evaluation.transcripts import align_words
-from multimodal_attn.predictor import load as load_predictor
-from multimodal_attn.runs.checkpoint import find_checkpoint, load
+from multimodal_attn.prediction.checkpoint import find_checkpoint, load
+from multimodal_attn.prediction.predictor import load as load_predictor
+from multimodal_attn.prediction.transcribe import Transcriber, decoder_of
+from multimodal_attn.prediction.word_alignment import align_words
 from multimodal_attn.runs.evaluate import evaluate
 from multimodal_attn.runs.train import resumed_config, train
-from multimodal_attn.runs.transcribe import Transcriber, decoder_of
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Hypothesis, Memory
-from tests.inspection.test_page import read
+from tests.inspection.page.test_page import read
 
 CONF = str(Path(__file__).parents[2] / "conf")
 NOTES = {"low": 300.0, "mid": 900.0, "high": 2700.0}
@@ -222,8 +222,8 @@ def test_faithfulness_is_measured_when_asked_for(picture_run: Path) -> None:
 def test_scores_that_need_java_never_fail_an_evaluation(
     picture_run: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("multimodal_attn.evaluation.java_scores.shutil.which", lambda name: None)
-    monkeypatch.setattr("multimodal_attn.evaluation.java_scores.importlib.util.find_spec", lambda name: object())
+    monkeypatch.setattr("multimodal_attn.evaluation.texts.java_scores.shutil.which", lambda name: None)
+    monkeypatch.setattr("multimodal_attn.evaluation.texts.java_scores.importlib.util.find_spec", lambda name: object())
     overrides = ["extra_scores=[meteor]", "search=beam", "search.forced_words=[red]", "device=cpu", "page_examples=1"]
     metrics = evaluate(compose("evaluate", f"run={picture_run}", *overrides))
     assert "cider_d" in metrics

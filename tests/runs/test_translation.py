@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from multimodal_attn.__main__ import main
-from multimodal_attn.predictor import load as load_predictor
-from multimodal_attn.runs.checkpoint import load
+from multimodal_attn.prediction.checkpoint import load
+from multimodal_attn.prediction.predictor import load as load_predictor
+from multimodal_attn.prediction.transcribe import decoder_of
 from multimodal_attn.runs.evaluate import evaluate
-from multimodal_attn.runs.transcribe import decoder_of
 from multimodal_attn.types import TokenAxis
-from tests.inspection.test_page import read
+from tests.inspection.page.test_page import read
 from tests.runs.test_training import SHAPES, SMALL, compose, run, values
 
 WORDS = {"eins": "one", "zwei": "two", "drei": "three", "vier": "four", "fünf": "five"}

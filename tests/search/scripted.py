@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from multimodal_attn.models.attention.base import AttentionStep
-from multimodal_attn.models.language_model.base import LanguageModel, LanguageState
+from multimodal_attn.models.language_models.base import LanguageModel, LanguageState
 from multimodal_attn.types import Memory, TokenAxis
 
 

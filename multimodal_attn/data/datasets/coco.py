@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from multimodal_attn.data.datasets.photos import CaptionedPhotos
-from multimodal_attn.data.json_files import read_json
+from multimodal_attn.data.reading.json_files import read_json
 from multimodal_attn.types import UnreadableError
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from multimodal_attn.data.audio import audio_seconds, read_audio
+from multimodal_attn.data.reading.audio import audio_seconds, read_audio
 from multimodal_attn.types import Example, Span, Target, UnreadableError
 
 WORDS = "zero one two three four five six seven eight nine".split()

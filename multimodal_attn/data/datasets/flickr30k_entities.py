@@ -6,7 +6,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from multimodal_attn.data.text import normalize_caption
+from multimodal_attn.data.reading.text import normalize_caption
 from multimodal_attn.types import Box
 
 LAYOUT = "Sentences/ID.txt and Annotations/ID.xml"

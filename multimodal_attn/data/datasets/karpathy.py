@@ -7,7 +7,7 @@ from typing import Any
 
 from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
 from multimodal_attn.data.datasets.photos import CaptionedPhotos, Listing
-from multimodal_attn.data.json_files import read_json
+from multimodal_attn.data.reading.json_files import read_json
 from multimodal_attn.types import UnreadableError
 
 SPLITS = ("train", "val", "test")

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from multimodal_attn.data.audio import audio_seconds, read_audio
-from multimodal_attn.data.features import file_fingerprint
-from multimodal_attn.data.images import check_fit, read_image
-from multimodal_attn.data.text import normalize_caption, normalize_transcript, single_spaces
+from multimodal_attn.data.loading.features import file_fingerprint
+from multimodal_attn.data.reading.audio import audio_seconds, read_audio
+from multimodal_attn.data.reading.images import check_fit, read_image
+from multimodal_attn.data.reading.text import normalize_caption, normalize_transcript, single_spaces
 from multimodal_attn.types import Example, Target, UnreadableError
 
 COLUMNS = {"image": ("image", "caption"), "audio": ("audio", "text")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from multimodal_attn.data.text import read_lines
+from multimodal_attn.data.reading.text import read_lines
 from multimodal_attn.types import Example, Target, UnreadableError
 
 STEMS = {"train": ("train",), "val": ("val", "valid", "dev"), "test": ("test",)}

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
-from multimodal_attn.data.features import file_fingerprint
-from multimodal_attn.data.images import box_in_frame, check_fit, photo_frame, read_image
-from multimodal_attn.data.text import normalize_caption
+from multimodal_attn.data.loading.features import file_fingerprint
+from multimodal_attn.data.reading.images import box_in_frame, check_fit, photo_frame, read_image
+from multimodal_attn.data.reading.text import normalize_caption
 from multimodal_attn.types import Box, Example, Target, UnreadableError
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from multimodal_attn.data.audio import audio_seconds, read_audio
-from multimodal_attn.data.text import normalize_transcript
+from multimodal_attn.data.reading.audio import audio_seconds, read_audio
+from multimodal_attn.data.reading.text import normalize_transcript
 from multimodal_attn.types import Example, Target, UnreadableError
 
 

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from multimodal_attn.data.audio import read_audio
 from multimodal_attn.data.datasets.photos import in_frame
-from multimodal_attn.data.images import check_fit, read_image
+from multimodal_attn.data.reading.audio import read_audio
+from multimodal_attn.data.reading.images import check_fit, read_image
 from multimodal_attn.types import Box, Example, Span, Target, UnreadableError
 
 INDEX = "index.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from multimodal_attn.data.audio import read_audio
+from multimodal_attn.data.reading.audio import read_audio
 from multimodal_attn.data.synthesis.corpus import SPLITS, Recipe, prepare, read_listing
 from multimodal_attn.types import Example, Span, Target, UnreadableError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from multimodal_attn.data.datasets.manifest import NORMALIZERS
-from multimodal_attn.data.text import read_lines
+from multimodal_attn.data.reading.text import read_lines
 from multimodal_attn.types import Example, Target, UnreadableError
 
 

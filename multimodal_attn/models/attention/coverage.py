@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from multimodal_attn.models.attention.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
-from multimodal_attn.models.dropout import Dropout
+from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores
+from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.types import Memory
 
 

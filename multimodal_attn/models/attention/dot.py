@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
-from multimodal_attn.models.dropout import Dropout
+from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.types import Memory
 
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from multimodal_attn.masking import masked_softmax
-from multimodal_attn.models.attention.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
+from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores
 from multimodal_attn.types import Memory
 
 

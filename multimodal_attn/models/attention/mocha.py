@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multimodal_attn.models.attention.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.attention.base import AttentionStep, weighted_sum
 from multimodal_attn.models.attention.monotonic import MonotonicAttention
+from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores
 from multimodal_attn.types import Memory
 
 

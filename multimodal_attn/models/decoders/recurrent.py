@@ -18,9 +18,9 @@ from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.attention.forward_attention import ForwardAttention
 from multimodal_attn.models.attention.location import LocationAttention
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
-from multimodal_attn.models.decoders.fast_loop import LoopPlan, LoopWeights, run_loop
-from multimodal_attn.models.dropout import Dropout
-from multimodal_attn.models.picking import real_steps
+from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.models.kernels.fast_loop import LoopPlan, LoopWeights, run_loop
+from multimodal_attn.models.kernels.picking import real_steps
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 _LEAVE_TOGETHER = 4

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
 from multimodal_attn.models.decoders.recurrent import DecoderState
-from multimodal_attn.models.dropout import Dropout
-from multimodal_attn.models.picking import real_steps
+from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.models.kernels.picking import real_steps
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 

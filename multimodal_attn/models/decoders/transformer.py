@@ -13,9 +13,9 @@ from torch.nn import functional
 from multimodal_attn.masking import masked_softmax
 from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.decoders.base import Decoder, LayerWeights, PreparedMemory, select_rows
-from multimodal_attn.models.dropout import Dropout
-from multimodal_attn.models.picking import real_steps
-from multimodal_attn.models.sinusoids import sinusoids
+from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.models.kernels.picking import real_steps
+from multimodal_attn.models.layers.sinusoids import sinusoids
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_attn.masking import length_mask
-from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.models.encoders.bidirectional import BidirectionalLSTM
 from multimodal_attn.models.encoders.log_mel import LogMel
+from multimodal_attn.models.kernels.bidirectional import BidirectionalLSTM
+from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.types import Memory, Timeline
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.models.encoders.base import Encoder
+from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.types import Grid, Memory
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

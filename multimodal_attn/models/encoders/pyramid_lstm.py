@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from multimodal_attn.masking import length_mask
-from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.models.encoders.bidirectional import BidirectionalLSTM
 from multimodal_attn.models.encoders.log_mel import LogMel
+from multimodal_attn.models.kernels.bidirectional import BidirectionalLSTM
+from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.types import Memory, Timeline
 
 

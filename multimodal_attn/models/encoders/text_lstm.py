@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from multimodal_attn.masking import length_mask
-from multimodal_attn.models.dropout import Dropout
-from multimodal_attn.models.encoders.bidirectional import BidirectionalLSTM
 from multimodal_attn.models.encoders.text import TextEncoder
+from multimodal_attn.models.kernels.bidirectional import BidirectionalLSTM
+from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.types import Memory
 
 

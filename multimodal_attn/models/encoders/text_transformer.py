@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from multimodal_attn.masking import length_mask
-from multimodal_attn.models.dropout import Dropout
-from multimodal_attn.models.encoders.self_attention import SelfAttentionLayers
 from multimodal_attn.models.encoders.text import TextEncoder
-from multimodal_attn.models.sinusoids import sinusoids
+from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.models.layers.self_attention import SelfAttentionLayers
+from multimodal_attn.models.layers.sinusoids import sinusoids
 from multimodal_attn.types import Memory
 
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from multimodal_attn.masking import length_mask
-from multimodal_attn.models.dropout import Dropout
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.encoders.conv_subsampling import ConvSubsampling
 from multimodal_attn.models.encoders.log_mel import LogMel
-from multimodal_attn.models.encoders.self_attention import SelfAttentionLayers
-from multimodal_attn.models.sinusoids import sinusoids
+from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.models.layers.self_attention import SelfAttentionLayers
+from multimodal_attn.models.layers.sinusoids import sinusoids
 from multimodal_attn.types import Memory, Timeline
 
 

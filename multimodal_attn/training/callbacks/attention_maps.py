@@ -9,13 +9,13 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only
 
 from multimodal_attn import tracking
-from multimodal_attn.data.datamodule import DataModule
-from multimodal_attn.inspection.colors import heat_limit
-from multimodal_attn.inspection.decode import decode_examples, record_of
-from multimodal_attn.inspection.figure import draw
-from multimodal_attn.inspection.page import write_page
-from multimodal_attn.inspection.record import AttentionRecord
-from multimodal_attn.inspection.table import example_table
+from multimodal_attn.data.loading.datamodule import DataModule
+from multimodal_attn.inspection.figures.colors import heat_limit
+from multimodal_attn.inspection.figures.figure import draw
+from multimodal_attn.inspection.figures.table import example_table
+from multimodal_attn.inspection.page.page import write_page
+from multimodal_attn.prediction.decode import decode_examples, record_of
+from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Batch, Example, UnreadableError
 
@@ -37,7 +37,7 @@ class AttentionMaps(pl.Callback):
             raise ValueError(f"callbacks.attention_maps.every_n_epochs: {every_n_epochs}; expected at least 1")
         self.run_dir, self.num_examples, self.every_n_epochs = Path(run_dir), num_examples, every_n_epochs
         self._examples: list[Example] | None = None
-        self._records: dict[str, AttentionRecord] = {}  # of this validation, by key
+        self._records: dict[str, Prediction] = {}  # of this validation, by key
         self._validated_step: int | None = None
 
     def examples(self, data: DataModule) -> list[Example]:

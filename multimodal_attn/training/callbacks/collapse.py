@@ -7,8 +7,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from multimodal_attn.evaluation.collapse import CollapseSigns, Sign, quiet_steps
-from multimodal_attn.training.gather import gather
+from multimodal_attn.distributed import gather
+from multimodal_attn.evaluation.attention.collapse import CollapseSigns, Sign, quiet_steps
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Batch, Timeline
 

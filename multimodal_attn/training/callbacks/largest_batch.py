@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from multimodal_attn.data.batching import BucketBatchSampler
-from multimodal_attn.data.datamodule import DataModule
+from multimodal_attn.data.loading.batching import BucketBatchSampler
+from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.encoders.log_mel import LogMel
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Batch, Kind

@@ -10,7 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 
-from multimodal_attn.training.gather import gather
+from multimodal_attn.distributed import gather
 from multimodal_attn.types import Batch, UnreadableError
 
 

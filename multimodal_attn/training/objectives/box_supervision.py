@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from multimodal_attn.data.datamodule import DataModule
+from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.types import Batch, Box, DecoderOutput, Grid, Memory
 

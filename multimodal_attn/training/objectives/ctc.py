@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multimodal_attn.data.selection import Listed
+from multimodal_attn.data.loading.selection import Listed
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.types import PAD, Batch, DecoderOutput, Memory, Timeline

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from multimodal_attn.data.datamodule import DataModule
+from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search.draw import draw

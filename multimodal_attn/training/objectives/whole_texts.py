@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from multimodal_attn.data.datamodule import DataModule
+from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search.constraints import forbid_specials

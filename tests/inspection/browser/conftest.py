@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from multimodal_attn.inspection.page import write_page
-from multimodal_attn.inspection.record import AttentionRecord
+from multimodal_attn.inspection.page.page import write_page
+from multimodal_attn.prediction.prediction import Prediction
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PATIENCE_MS = 60_000  # for a busy machine: nothing here measures time
@@ -48,7 +48,7 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[OpenPage]:
     contexts = []
 
     def open_(
-        records: Sequence[AttentionRecord],
+        records: Sequence[Prediction],
         metrics: dict[str, Any] | None = None,
         fragment: str = "",
         width: int = 1280,

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from multimodal_attn.inspection.page_data import describe_example
-from multimodal_attn.inspection.record import AttentionRecord
+from multimodal_attn.inspection.page.data import describe_example
+from multimodal_attn.prediction.prediction import Prediction
 from tests.inspection.browser.conftest import OpenPage
 from tests.inspection.records import photo_record, speech_record, text_record
 
@@ -167,7 +167,7 @@ def test_words_of_two_texts_are_linked_both_ways(open_page: OpenPage) -> None:
 # ---------------------------------------------------------------------------------------------------- speech
 
 
-def spoken(seconds: float = 8.0) -> AttentionRecord:
+def spoken(seconds: float = 8.0) -> Prediction:
     record = speech_record(seconds=seconds)
     record.source *= 0.1
     return record
@@ -270,7 +270,7 @@ def test_everything_to_press_or_fill_has_a_name(open_page: OpenPage) -> None:
 # ------------------------------------------------------------------------------------------- sort, filter, link
 
 
-def several() -> list[AttentionRecord]:
+def several() -> list[Prediction]:
     """Best score first. The last has a flag; by ROUGE-L they are worth 1/3, 1, 2/3 and 0.27."""
     texts = ["a small cat", "a red dog", "a blue dog", "the dog dog dog dog"]
     records = [photo_record(f"key {number}", words=text) for number, text in enumerate(texts)]

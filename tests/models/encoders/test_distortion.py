@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import torch
 
-from multimodal_attn.data.audio import AudioFolder
+from multimodal_attn.data.reading.audio import AudioFolder
 from multimodal_attn.models.encoders.distortion import Noise, Reverberation, coloured_noise
 
 LENGTHS = torch.tensor([16000, 6000])

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from multimodal_attn.data.tokenizers.word import WordTokenizer
-from multimodal_attn.inspection.record import AttentionRecord
+from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.training.callbacks import attention_maps
 from multimodal_attn.training.callbacks.attention_maps import AttentionMaps
 from multimodal_attn.training.module import Seq2SeqModule
@@ -49,27 +49,27 @@ def validate(maps: AttentionMaps, trainer: Any, keys: str) -> None:
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[AttentionRecord]:
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Prediction]:
     """The records that are drawn; ``decode_examples`` writes nothing for any example."""
-    found: list[AttentionRecord] = []
+    found: list[Prediction] = []
     monkeypatch.setattr(attention_maps, "draw", lambda record, limit: found.append(record))
     monkeypatch.setattr(attention_maps.tracking, "log_picture", lambda *arguments: None)
     monkeypatch.setattr(attention_maps, "decode_examples", decode)
     return found
 
 
-def decode(module: Seq2SeqModule, examples: Sequence[Example]) -> list[AttentionRecord]:
+def decode(module: Seq2SeqModule, examples: Sequence[Example]) -> list[Prediction]:
     empty = Hypothesis([], 0.0, torch.zeros(0), torch.zeros(0, 1, 2))
-    return [AttentionRecord.from_hypothesis(example, empty, TOKENIZER, Grid(1, 2), 2) for example in examples]
+    return [Prediction.from_hypothesis(example, empty, TOKENIZER, Grid(1, 2), 2) for example in examples]
 
 
-def test_pictures_show_what_validation_has_decoded(drawn: list[AttentionRecord], tmp_path: Path) -> None:
+def test_pictures_show_what_validation_has_decoded(drawn: list[Prediction], tmp_path: Path) -> None:
     validate(AttentionMaps(str(tmp_path), num_examples=3), trainer_at(0), "fedcba")
     assert [(record.key, record.text) for record in drawn] == [("a", "dog"), ("c", "runs"), ("e", "a dog")]
     assert drawn[2].weights.shape == (2, 1, 2)  # without padding
 
 
-def test_what_this_process_has_not_met_is_decoded(drawn: list[AttentionRecord], tmp_path: Path) -> None:
+def test_what_this_process_has_not_met_is_decoded(drawn: list[Prediction], tmp_path: Path) -> None:
     maps = AttentionMaps(str(tmp_path), num_examples=3)
     validate(maps, trainer_at(0), "abc")
     assert [(record.key, record.text) for record in drawn] == [("a", "dog"), ("c", "runs"), ("e", "")]
@@ -78,7 +78,7 @@ def test_what_this_process_has_not_met_is_decoded(drawn: list[AttentionRecord], 
     assert [record.text for record in drawn] == ["", "runs", ""]
 
 
-def test_other_epochs_and_the_sanity_check_draw_nothing(drawn: list[AttentionRecord], tmp_path: Path) -> None:
+def test_other_epochs_and_the_sanity_check_draw_nothing(drawn: list[Prediction], tmp_path: Path) -> None:
     maps = AttentionMaps(str(tmp_path), num_examples=3, every_n_epochs=2)
     validate(maps, trainer_at(1), "abcdef")
     checking = trainer_at(0)
@@ -90,7 +90,7 @@ def test_other_epochs_and_the_sanity_check_draw_nothing(drawn: list[AttentionRec
 
 
 def test_page_has_the_figures_of_these_weights_alone(
-    drawn: list[AttentionRecord], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    drawn: list[Prediction], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures: list[Mapping[str, float] | None] = []
     monkeypatch.setattr(attention_maps, "write_page", lambda records, path, title, metrics: figures.append(metrics))

@@ -1,0 +1,205 @@
+"""Data sets, tokenizer and loaders of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from multimodal_attn.data.loading.batching import BucketBatchSampler
+from multimodal_attn.data.loading.collate import Collate, ReadOrSkip, Source
+from multimodal_attn.data.loading.features import CachedFeatures
+from multimodal_attn.data.loading.mirroring import Mirrored
+from multimodal_attn.data.loading.selection import Selection, outside
+from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.types import UnreadableError
+
+SPLITS = ("train", "val", "test")
+
+
+class DataModule(pl.LightningDataModule):
+    """Makes data sets when they are first asked for, and loaders from them.
+
+    Args:
+        dataset: makes the data set of a split when called with ``split``.
+        tokenizer: fitted on the training texts, unless it already is (from a checkpoint).
+        source_tokenizer: the same for sources that are texts, None for others.
+        batch_size: sources in a training batch; not looked at with ``batch_seconds``.
+        eval_batch_size: sources in a validation batch.
+        texts_per_source: how many of a source's texts a training batch holds; None for all.
+        num_workers: processes that read examples; 0 reads in the training process.
+        min_seconds, max_seconds: shorter and longer recordings are left out of training, and listed; None for no limit.
+            Validation and test leave nothing out.
+        batch_seconds, quadratic_seconds, short_first_epochs: of the training batches; see ``BucketBatchSampler``.
+        mirror: train on the mirror images of photos, too; an epoch is then twice as long.
+        seed: of shuffling and drawing.
+    """
+
+    def __init__(
+        self,
+        dataset: Callable[..., Source],
+        tokenizer: Tokenizer,
+        source_tokenizer: Tokenizer | None = None,
+        batch_size: int = 32,
+        eval_batch_size: int = 64,
+        texts_per_source: int | None = None,
+        num_workers: int = 0,
+        min_seconds: float | None = None,
+        max_seconds: float | None = None,
+        batch_seconds: float | None = None,
+        quadratic_seconds: float = 0.0,
+        short_first_epochs: int = 0,
+        mirror: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.min_seconds, self.max_seconds = min_seconds, max_seconds
+        self.batch_seconds, self.quadratic_seconds = batch_seconds, quadratic_seconds
+        self.short_first_epochs, self.mirror = short_first_epochs, mirror
+        self.make_dataset, self.tokenizer, self.source_tokenizer = dataset, tokenizer, source_tokenizer
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.texts_per_source, self.num_workers, self.seed = texts_per_source, num_workers, seed
+        self._sources: dict[str, Source] = {}
+        self._cached: dict[str, CachedFeatures] = {}
+        self._skip_batches = 0
+
+    def source(self, split: str) -> Source:
+        """The data set of a split, with pictures and waveforms as they are.
+
+        Raises:
+            ValueError: for another split, or if the split holds no example.
+        """
+        if split not in SPLITS:
+            raise ValueError(f"split: {split!r}; expected one of {', '.join(SPLITS)}")
+        if split not in self._sources:
+            source: Source = self.make_dataset(split=split)
+            if len(source) == 0:
+                reasons = "".join(f"\n  {error}" for error in source.skipped[:5])
+                raise ValueError(f"data: the {split} split holds no usable example{reasons}")
+            if self.mirror and split == "train":
+                source = Mirrored(source)
+            self._sources[split] = source
+            if hasattr(source, "source_texts"):
+                self._refuse_seconds()
+            if split == "train":
+                self.leave_out(split, outside(source.lengths(), self.min_seconds, self.max_seconds))
+        return self._sources[split]
+
+    def _refuse_seconds(self) -> None:
+        for name in ("min_seconds", "max_seconds", "batch_seconds"):
+            if (value := getattr(self, name)) is not None:
+                raise ValueError(f"data.{name}: {value:g}; expected null, as texts have no seconds")
+
+    def leave_out(self, split: str, reasons: dict[int, str]) -> None:
+        """Goes on without the examples of these indices; ``skipped`` lists them with their reasons.
+
+        Raises:
+            ValueError: if nothing remains.
+        """
+        if reasons:
+            self._sources[split] = Selection(self.source(split), reasons)  # type: ignore[arg-type]
+
+    def fit_tokenizers(self) -> None:
+        """Builds the vocabularies from the training texts, never from others.
+
+        Raises:
+            ValueError: if there is a tokenizer for source texts, and no such texts.
+        """
+        source = self.source("train")
+        self.tokenizer.fit(source.texts())
+        if self.source_tokenizer is not None:
+            if not hasattr(source, "source_texts"):
+                raise ValueError(
+                    "source_tokenizer: these data have pictures or recordings for sources; expected none of"
+                    " it, or data=parallel_text"
+                )
+            self.source_tokenizer.fit(source.source_texts())
+
+    def documents(self) -> list[list[str]]:
+        """The training texts, those of one source together, without reading a picture or recording."""
+        source = self.source("train")
+        if hasattr(source, "targets"):
+            return [[target.text for target in source.targets(index)] for index in range(len(source))]
+        return [[text] for text in source.texts()]  # sources with more than one text have ``targets``
+
+    def cache_features(self, split: str, extract: Callable, fingerprint: str, cache_dir: Path) -> None:
+        """Lets the loaders of a split give a frozen encoder's output in place of pictures."""
+        self._cached[split] = CachedFeatures(self.source(split), extract, fingerprint, cache_dir)
+
+    def skipped(self, split: str) -> list[UnreadableError]:
+        """What a split's data set, and its feature cache if there is one, had to leave out."""
+        return self._cached[split].skipped if split in self._cached else self.source(split).skipped
+
+    def loader(
+        self,
+        split: str,
+        train: bool = False,
+        batch_size: int | None = None,
+        share: tuple[int, int] | None = None,
+    ) -> DataLoader:
+        """Batches of a split: shuffled in buckets for training, else in the order of the data set.
+
+        Args:
+            split: whose.
+            train: shuffled, as the training takes them.
+            batch_size: in place of the data module's.
+            share: rank and number of the processes that share the batches; None for those of the trainer, if any.
+        """
+        if share is None:
+            share = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        cached = self._cached.get(split)
+        source = self.source(split) if cached is None else cached
+        sampler = BucketBatchSampler(
+            source.lengths(),
+            batch_size or (self.batch_size if train else self.eval_batch_size),
+            shuffle=train,
+            seed=self.seed,
+            batch_seconds=self.batch_seconds if train else None,
+            quadratic_seconds=self.quadratic_seconds,
+            short_first_epochs=self.short_first_epochs,
+            rank=share[0],
+            world_size=share[1],
+        )
+        if train:
+            sampler.skip, self._skip_batches = self._skip_batches, 0
+        # Reading cached features costs less than handing them from one process to another.
+        workers = 0 if cached is not None else self.num_workers
+        return DataLoader(
+            ReadOrSkip(source, self.texts_per_source if train else None, self.seed),
+            batch_sampler=sampler,
+            collate_fn=Collate(self.tokenizer, self.source_tokenizer, encoded=cached is not None),
+            num_workers=workers,
+            persistent_workers=workers > 0 and train,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def train_dataloader(self) -> DataLoader:
+        return self.loader("train", train=True)
+
+    def val_dataloader(self) -> DataLoader:
+        """Raises ValueError if there are fewer batches than processes: one without a batch would not validate."""
+        loader = self.loader("val")
+        examples, processes = len(self.source("val")), 1 if self.trainer is None else self.trainer.world_size
+        if -(-examples // self.eval_batch_size) < processes:
+            raise ValueError(
+                f"data.eval_batch_size: batches of {self.eval_batch_size} of {examples} validation examples do not go"
+                f" round {processes} processes (trainer.devices); expected smaller batches"
+            )
+        return loader
+
+    def test_dataloader(self) -> DataLoader:
+        return self.loader("test")
+
+    # Where a checkpoint was written in the middle of an epoch, the resumed run goes on with the next batch.
+
+    def state_dict(self) -> dict[str, Any]:
+        assert self.trainer is not None
+        progress = self.trainer.fit_loop.epoch_loop.batch_progress
+        return {"batches_done": 0 if progress.is_last_batch else progress.current.completed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._skip_batches = int(state_dict["batches_done"])

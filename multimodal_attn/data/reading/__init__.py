@@ -1,0 +1,1 @@
+"""Files to pictures, waveforms and lines of text."""

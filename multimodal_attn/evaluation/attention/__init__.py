@@ -1,0 +1,1 @@
+"""Scores of where a model looked, beside their baselines."""

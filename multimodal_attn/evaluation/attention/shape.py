@@ -1,0 +1,81 @@
+"""What the maps of a text look like, with no truth needed: sharp or flat, spread or stuck, in order or not."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from multimodal_attn.evaluation.attention.grounding import peaks
+
+
+def relative_entropy(weights: np.ndarray) -> np.ndarray:
+    """Entropy over the last axis as a fraction of the largest possible: 1 = uniform, 0 = a single position.
+
+    Shapes:
+        weights: (..., S), each row summing to 1. Returns (...).
+    """
+    size = weights.shape[-1]
+    if size < 2:
+        return np.ones(weights.shape[:-1])
+    return _entropy(weights) / np.log(size)
+
+
+def effective_cells(weights: np.ndarray) -> np.ndarray:
+    """How many equally weighted cells have the same entropy: exp(entropy), from 1 to S.
+
+    Shapes:
+        weights: (..., S), each row summing to 1. Returns (...).
+    """
+    return np.exp(_entropy(weights))
+
+
+def _entropy(weights: np.ndarray) -> np.ndarray:
+    weights = np.nan_to_num(weights).astype(np.float64)
+    logs = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
+    return -(weights * logs).sum(-1)
+
+
+def text_shape(weights: np.ndarray, ordered: bool) -> dict[str, float]:
+    """Measures of all maps of one text together.
+
+    A cell is *attended* in a step if it has more than the uniform share, 1 / S.
+
+    - ``coverage``: share of the cells that are attended in any step.
+    - ``top_cell``: share of the text's whole weight that lies on the cell that has the most of it.
+
+    And where cells have an order:
+
+    - ``monotonicity``: share of steps, but for the first, whose peak does not lie before the peak of the step before.
+      A peak of equal cells lies in the middle of them.
+    - ``diagonality``: correlation of a token's number and the mean position of its weight; 0 where either is constant.
+    - ``repeats``: of the cells that are attended at all, the share that attention left and came back to.
+    - ``skips``: of the cells between the first and the last that are attended, the share that never is.
+
+    Args:
+        weights: of the tokens of one text, without padding.
+        ordered: whether positions lie along time or a text, and not in a picture.
+
+    Shapes:
+        weights: (T, S), T and S at least 1.
+    """
+    weights = np.nan_to_num(weights).astype(np.float64)
+    num_tokens, size = weights.shape
+    attended = weights > (1 + 1e-5) / size
+    visited = attended.any(axis=0)
+    shape = {"coverage": float(visited.mean()), "top_cell": float(weights.mean(axis=0).max())}
+    if not ordered:
+        return shape
+    if num_tokens > 1:
+        positions = np.arange(size)
+        tops = peaks(weights)
+        places = (tops * positions).sum(axis=1) / tops.sum(axis=1)
+        shape["monotonicity"] = float((np.diff(places) >= 0).mean())
+        means = weights @ positions / np.maximum(weights.sum(axis=1), 1e-12)
+        # The mean of a uniform map is constant but for rounding, which correlates with anything.
+        moves = means.std() > 1e-6 * size
+        shape["diagonality"] = float(np.corrcoef(np.arange(num_tokens), means)[0, 1]) if moves else 0.0
+    if visited.any():
+        arrivals = attended & ~np.concatenate([np.zeros((1, size), dtype=bool), attended[:-1]])
+        shape["repeats"] = float((arrivals.sum(axis=0)[visited] > 1).mean())
+        first, last = np.flatnonzero(visited)[[0, -1]]
+        shape["skips"] = float((~visited[first : last + 1]).mean())
+    return shape

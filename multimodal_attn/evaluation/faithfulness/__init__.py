@@ -1,0 +1,1 @@
+"""Whether a word depends on what it attended to."""

@@ -1,0 +1,303 @@
+"""Whether a word depends on the cells that it attends to: deletion and insertion against random cells.
+
+Cells are taken away, or put in, in the order of their weight (Petsiuk et al. 2018; DeYoung et al. 2020,
+comprehensiveness and sufficiency), and the log probability of the model's own word is followed.
+
+In the memory, a cell is deleted through ``Memory.mask``: neither attention nor the mean that a decoder starts from can
+read it, nothing is invented in its place, and every mechanism must honour the mask anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from multimodal_attn.evaluation.attention.rollout import input_rollout, memory_rollout
+from multimodal_attn.evaluation.faithfulness.attribution import (
+    Words,
+    gradient_times_attention,
+    integrated_gradients,
+    word_log_probs,
+)
+from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.types import UNK, Batch, Grid, Hypothesis, Memory, TokenAxis
+
+SHARES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
+KINDS = ("deletion", "insertion")
+RANDOM = "random"
+
+Curve = Callable[[Tensor, str], Tensor]
+
+
+class FaithfulnessScores:
+    """Collects examples, then computes how much more the chosen cells matter than random ones.
+
+    ``compute`` gives ``faithfulness_deletion`` and ``faithfulness_insertion``: the mean height of the area between
+    the curve of the attended cells and that of random cells, in nats a word, positive where attention is right; with
+    ``_low`` and ``_high``, a 95 % interval from resampling examples. ``faithfulness_gradient_attention_...`` and
+    ``faithfulness_integrated_gradients_...`` are the same for cells in their order, ``faithfulness_rollout_...`` for
+    that of attention rollout where the model has layers of self-attention, ``faithfulness_input_...`` for cells whose
+    part of the source is taken away before encoding.
+
+    Args:
+        num_draws: random orders that make the control.
+        max_words: words of an example, spread evenly over its text.
+        rows: words in one pass through the decoder, each with a memory of its own.
+        sample_rate: of recordings, in Hz.
+        seed: of the random orders and of the resampling.
+    """
+
+    def __init__(
+        self, num_draws: int = 5, max_words: int = 8, rows: int = 64, sample_rate: int = 16_000, seed: int = 0
+    ) -> None:
+        if num_draws < 1:
+            raise ValueError(f"faithfulness: {num_draws} random draws; expected at least 1")
+        self.num_draws, self.max_words, self.rows, self.sample_rate = num_draws, max_words, rows, sample_rate
+        self.seed = seed
+        self._random = torch.Generator().manual_seed(seed)
+        self._num_examples = 0
+        self._examples: dict[str, list[int]] = {"memory": [], "input": []}  # the example of each row of the curves
+        self._curves: dict[tuple[str, str, str], list[Tensor]] = {}  # (place, kind, method) -> (rows, shares)
+
+    @torch.no_grad()
+    def update(
+        self,
+        model: Seq2Seq,
+        batch: Batch,
+        memory: Memory,
+        hypotheses: Sequence[Hypothesis],
+        spans: Sequence[list[tuple[int, int]]],
+    ) -> None:
+        """Adds a batch.
+
+        Args:
+            model: in evaluation mode.
+            batch: of pictures, waveforms or texts as they are, not encoded.
+            memory: of the batch.
+            hypotheses: the best text of each example, with its attention.
+            spans: token range of each of its words.
+        """
+        texts = [
+            (source, hypothesis.tokens, first, stop)
+            for source, (hypothesis, found) in enumerate(zip(hypotheses, spans, strict=True))
+            for first, stop in _spread(found, self.max_words)
+        ]
+        if not texts:
+            return
+        device = memory.mask.device
+        words = Words.of_texts(texts, device)
+        maps = torch.stack(
+            [hypotheses[source].weights[first:stop].float().mean((0, 1)) for source, _, first, stop in texts]
+        ).to(device)
+        scores = {"attention": maps} | self._explanations(model, memory, words)
+        self._examples["memory"] += (words.sources + self._num_examples).tolist()
+        self._follow("memory", scores, memory.mask[words.sources], self._memory_curve(model, memory, words))
+
+        written = [index for index, found in enumerate(spans) if found]
+        whole = [(index, hypotheses[index].tokens, 0, spans[index][-1][1]) for index in written]
+        text_maps = torch.stack([hypotheses[i].weights.float().mean((0, 1)) for i in written]).to(device)
+        sources = torch.tensor(written, device=device)
+        self._examples["input"] += (sources + self._num_examples).tolist()
+        if not batch.encoded:
+            chosen = replace(batch, source=batch.source[sources], source_lengths=batch.source_lengths[sources])
+            num_words = torch.tensor([float(len(spans[index])) for index in written], device=device)
+            read = Words.of_texts(whole, device)
+            scores = {"attention": text_maps}
+            by_rollout = input_rollout(model, chosen, memory.select(sources), read, text_maps)
+            if by_rollout is not None:
+                scores["rollout"] = by_rollout
+            curve = self._input_curve(model, chosen, memory, read, num_words)
+            self._follow("input", scores, memory.mask[sources], curve)
+        self._num_examples += len(hypotheses)
+
+    def _explanations(self, model: Seq2Seq, memory: Memory, words: Words) -> dict[str, Tensor]:
+        """What attention is compared with, as far as this model allows it."""
+        found: dict[str, list[Tensor]] = {"gradient_attention": [], "integrated_gradients": [], "rollout": []}
+        for start in range(0, len(words), self.rows):
+            part = words.select(slice(start, start + self.rows))
+            source = memory.select(part.sources)
+            by_weight = gradient_times_attention(model.decoder, source, part)
+            if by_weight is not None:
+                found["gradient_attention"].append(by_weight)
+            found["integrated_gradients"].append(integrated_gradients(model.decoder, source, part))
+            by_rollout = memory_rollout(model.decoder, source, part)
+            if by_rollout is not None:
+                found["rollout"].append(by_rollout)
+        return {method: torch.cat(parts) for method, parts in found.items() if parts}
+
+    def _follow(self, place: str, scores: dict[str, Tensor], mask: Tensor, curve: Curve) -> None:
+        """Notes the curves of each order of cells and the mean of random ones."""
+        for kind in KINDS:
+            for method, values in scores.items():
+                found = curve(cell_ranks(values, mask, self._random), kind)
+                self._curves.setdefault((place, kind, method), []).append(found.cpu())
+            draws = [
+                curve(cell_ranks(torch.zeros_like(mask, dtype=torch.float32), mask, self._random), kind)
+                for _ in range(self.num_draws)
+            ]
+            self._curves.setdefault((place, kind, RANDOM), []).append(torch.stack(draws).mean(0).cpu())
+
+    def _memory_curve(self, model: Seq2Seq, memory: Memory, words: Words) -> Curve:
+        def curve(ranks: Tensor, kind: str) -> Tensor:
+            parts = []
+            for start in range(0, len(words), self.rows):
+                rows = slice(start, start + self.rows)
+                part = words.select(rows)
+                source = memory.select(part.sources)
+                values = [
+                    word_log_probs(model.decoder, replace(source, mask=kept), part)
+                    for kept in kept_cells(ranks[rows], source.mask, kind)
+                ]
+                parts.append(torch.stack(values, dim=1))
+            return torch.cat(parts)
+
+        return curve
+
+    def _input_curve(self, model: Seq2Seq, batch: Batch, memory: Memory, texts: Words, num_words: Tensor) -> Curve:
+        def curve(ranks: Tensor, kind: str) -> Tensor:
+            mask = memory.mask[texts.sources]
+            values = []
+            for kept in kept_cells(ranks, mask, kind):
+                source = remove_from_source(batch.source, mask & ~kept, memory, self.sample_rate)
+                encoded = model.encode(replace(batch, source=source))
+                values.append(word_log_probs(model.decoder, encoded, texts) / num_words)
+            return torch.stack(values, dim=1)
+
+        return curve
+
+    def curves(self) -> dict[str, dict[str, dict[str, list[float]]]]:
+        """The mean log probability of a word at each of ``SHARES``, by place, kind and method."""
+        found: dict[str, dict[str, dict[str, list[float]]]] = {}
+        for (place, kind, method), parts in self._curves.items():
+            means = torch.cat(parts).mean(0).tolist()
+            found.setdefault(place, {}).setdefault(kind, {})[method] = means
+        return found
+
+    def left_out(self) -> list[str]:
+        """A plain sentence if attention rollout could not be measured, or not everywhere."""
+        places = {place for place, _, method in self._curves if method == "rollout"}
+        if not self._curves or "memory" in places:
+            return []
+        if "input" in places:
+            return ["rollout in the memory is left out: the decoder has no layers of self-attention to go through"]
+        return ["rollout is left out: the model has no layers of self-attention to go through"]
+
+    def compute(self) -> dict[str, float]:
+        """The measures named above, as a flat dictionary; empty before the first word."""
+        scores: dict[str, float] = {}
+        for place, kind, method in self._curves:
+            if method == RANDOM:
+                continue
+            own = torch.cat(self._curves[place, kind, method])
+            control = torch.cat(self._curves[place, kind, RANDOM])
+            gap = (control - own if kind == "deletion" else own - control).double().numpy()
+            area = np.trapezoid(gap, SHARES, axis=1) / (SHARES[-1] - SHARES[0])
+            name = "_".join(
+                ["faithfulness", *(["input"] if place == "input" else []), *([method] if method != "attention" else [])]
+            )
+            low, high = bootstrap_interval(area, np.array(self._examples[place]), self.seed)
+            scores |= {
+                f"{name}_{kind}": float(area.mean()),
+                f"{name}_{kind}_low": low,
+                f"{name}_{kind}_high": high,
+            }
+        if scores:
+            scores["faithfulness_num_words"] = float(len(self._examples["memory"]))
+        return scores
+
+
+def verdicts(scores: dict[str, float]) -> list[str]:
+    """A plain sentence for each measure of attention that does not beat random cells; empty if all do."""
+    sentences = []
+    for name, action in (
+        ("faithfulness_deletion", "deleting the most attended cells of a word harms it no more than deleting"),
+        ("faithfulness_insertion", "the most attended cells of a word bring it back no sooner than"),
+        ("faithfulness_input_deletion", "hiding the source at the most attended cells harms no more than at"),
+        ("faithfulness_input_insertion", "showing the source at the most attended cells alone helps no more than at"),
+    ):
+        if name in scores and scores[f"{name}_low"] <= 0:
+            interval = f"{scores[f'{name}_low']:.3f} to {scores[f'{name}_high']:.3f}"
+            sentences.append(
+                f"{name}: attention does not beat chance: {action} random cells"
+                f" ({scores[name]:.3f} nats a word, 95 % interval {interval}). Do not read these maps as reasons."
+            )
+    return sentences
+
+
+def cell_ranks(scores: Tensor, mask: Tensor, random: torch.Generator) -> Tensor:
+    """The place of each cell when real cells are ordered from the highest score down; padding comes last.
+
+    Equal scores, but for rounding, are in random order: a uniform map must not be better than chance by counting from
+    the top left.
+
+    Shapes:
+        scores: (R, S). mask: (R, S). Returns (R, S) int64.
+    """
+    largest = scores.abs().amax(1, keepdim=True).clamp(min=1e-30)
+    levels = (scores / largest * 1e5).round().masked_fill(~mask, -torch.inf)
+    shuffled = torch.rand(scores.shape, generator=random).to(scores.device).argsort(1)
+    best_first = levels.gather(1, shuffled).argsort(dim=1, descending=True, stable=True)
+    return shuffled.gather(1, best_first).argsort(1)
+
+
+def kept_cells(ranks: Tensor, mask: Tensor, kind: str) -> list[Tensor]:
+    """The real cells that are left (deletion) or there already (insertion) at each of ``SHARES``.
+
+    Shapes:
+        ranks, mask: (R, S). Returns (R, S) bool, one for each share.
+    """
+    counts = [(share * mask.sum(1, keepdim=True)).round() for share in SHARES]
+    if kind == "deletion":
+        return [mask & (ranks >= count) for count in counts]
+    return [mask & (ranks < count) for count in counts]
+
+
+def remove_from_source(source: Tensor, removed: Tensor, memory: Memory, sample_rate: int) -> Tensor:
+    """Pictures with the removed cells in the picture's mean colour, recordings with silence, texts with <unk> there.
+
+    Cells of the memory also saw what lies around them: what is removed here is only their own region.
+
+    Shapes:
+        source: (B, 3, height, width), (B, L) or (B, S). removed: (B, S) bool. Returns the same as source.
+    """
+    if isinstance(memory.layout, Grid):
+        height, width = source.shape[-2:]
+        rows, columns = memory.layout.rows, memory.layout.columns
+        down = (torch.arange(height, device=source.device) + 0.5) * rows / height
+        across = (torch.arange(width, device=source.device) + 0.5) * columns / width
+        pixels = removed.unflatten(1, (rows, columns))[:, down.long()][:, :, across.long()]
+        colour = source.float().mean((2, 3), keepdim=True).to(source.dtype)
+        return torch.where(pixels[:, None], colour, source)
+    if isinstance(memory.layout, TokenAxis):
+        return source.masked_fill(removed, UNK)
+    seconds = torch.arange(source.shape[1], device=source.device) / sample_rate
+    steps = torch.floor((seconds - memory.layout.offset_seconds) / memory.layout.step_seconds).long()
+    covered = (steps >= 0) & (steps < removed.shape[1])
+    samples = removed[:, steps.clamp(0, removed.shape[1] - 1)] & covered
+    return source.masked_fill(samples, 0.0)
+
+
+def bootstrap_interval(
+    values: np.ndarray, groups: np.ndarray, seed: int = 0, num_resamples: int = 2000
+) -> tuple[float, float]:
+    """A 95 % interval of the mean, from resampling whole groups: the words of an example are not independent.
+
+    Shapes:
+        values: (R,). groups: (R,) int.
+    """
+    _, index = np.unique(groups, return_inverse=True)
+    sums, counts = np.bincount(index, weights=values), np.bincount(index)
+    drawn = np.random.default_rng(seed).integers(len(sums), size=(num_resamples, len(sums)))
+    means = sums[drawn].sum(1) / counts[drawn].sum(1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _spread(spans: list[tuple[int, int]], number: int) -> list[tuple[int, int]]:
+    """At most ``number`` of them, evenly spread."""
+    number = min(number, len(spans))
+    return [spans[index * len(spans) // number] for index in range(number)]

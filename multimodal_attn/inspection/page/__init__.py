@@ -1,0 +1,1 @@
+"""Predictions as one page that needs no server."""

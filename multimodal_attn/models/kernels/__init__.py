@@ -1,0 +1,1 @@
+"""Forms of the same mathematics that exist only to be fast."""

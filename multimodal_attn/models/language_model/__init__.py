@@ -1,7 +1,0 @@
-"""Causal language models: they know texts alone, and help a beam search to choose among them."""
-
-from multimodal_attn.models.language_model.base import LanguageModel, LanguageState
-from multimodal_attn.models.language_model.recurrent import RecurrentLanguageModel
-from multimodal_attn.models.language_model.transformer import TransformerLanguageModel
-
-__all__ = ["LanguageModel", "LanguageState", "RecurrentLanguageModel", "TransformerLanguageModel"]

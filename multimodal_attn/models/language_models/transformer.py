@@ -1,0 +1,97 @@
+"""A language model of causal self-attention (Vaswani et al. 2017), normalised first as in Radford et al. 2019."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.models.language_models.base import LanguageModel, LanguageState
+from multimodal_attn.models.layers.sinusoids import sinusoids
+from multimodal_attn.types import PAD
+
+
+class TransformerLanguageModel(LanguageModel):
+    """Sinusoidal positions (section 3.5), so that no text is too long.
+
+    Args:
+        vocab_size: V.
+        dim: width of embeddings and layers.
+        num_layers: blocks of self-attention and feed-forward layers.
+        num_heads: must divide ``dim``.
+        dropout: on embeddings and before each residual sum.
+
+    Raises:
+        ValueError: if ``num_layers`` is below 1, ``dim`` is odd, or ``num_heads`` does not divide ``dim``.
+    """
+
+    def __init__(
+        self, vocab_size: int, dim: int = 256, num_layers: int = 4, num_heads: int = 4, dropout: float = 0.1
+    ) -> None:
+        super().__init__()
+        if num_layers < 1:
+            raise ValueError(f"language_model.num_layers: {num_layers}; expected at least 1")
+        if dim % 2 or num_heads < 1 or dim % num_heads:
+            raise ValueError(f"language_model.num_heads: {num_heads}; expected a divisor of dim, {dim}, which is even")
+        self.embedding = nn.Embedding(vocab_size, dim, padding_idx=PAD)
+        self.blocks = nn.ModuleList(_Block(dim, num_heads, dropout) for _ in range(num_layers))
+        self.norm = nn.LayerNorm(dim)
+        self.dropout = Dropout(dropout)
+        self.vocabulary = nn.Linear(dim, vocab_size)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        hidden = self._embed(tokens, first=0)
+        for block in self.blocks:
+            hidden, _ = block(hidden, None)
+        return self.vocabulary(self.norm(hidden))
+
+    def start(self, batch: int, rows: int) -> LanguageState:
+        """Keys and values of no token yet: (B, K, 0, 2 * dim) for each block."""
+        empty = self.vocabulary.weight.new_zeros(batch, rows, 0, 2 * self.embedding.embedding_dim)
+        return LanguageState([empty] * len(self.blocks))
+
+    def step(self, token: Tensor, state: LanguageState) -> tuple[Tensor, LanguageState]:
+        hidden = self._embed(token.flatten()[:, None], first=state.tensors[0].shape[2])  # (B * K, 1, dim)
+        seen = []
+        for block, before in zip(self.blocks, state.tensors, strict=True):
+            hidden, after = block(hidden, before.flatten(0, 1))
+            seen.append(after.unflatten(0, token.shape))
+        return self.vocabulary(self.norm(hidden[:, 0])).unflatten(0, token.shape), LanguageState(seen)
+
+    def _embed(self, tokens: Tensor, first: int) -> Tensor:
+        """Embeddings (R, T, dim) with the sines and cosines of the positions from ``first`` on."""
+        dim = self.embedding.embedding_dim
+        positions = torch.arange(first, first + tokens.shape[1], device=tokens.device)
+        return self.dropout(self.embedding(tokens) * math.sqrt(dim) + sinusoids(positions, dim))
+
+
+class _Block(nn.Module):
+    def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.norm_attention, self.norm_forward = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.query, self.key_value, self.output = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim), nn.Linear(dim, dim)
+        self.feed_forward = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+        self.dropout = Dropout(dropout)
+
+    def forward(self, hidden: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
+        """One block over a whole text, or over its next token where ``seen`` holds the earlier ones.
+
+        Shapes:
+            hidden: (R, T, dim). seen: (R, t, 2 * dim) keys and values. Returns hidden and what is seen now.
+        """
+        normed = self.norm_attention(hidden)
+        now = self.key_value(normed)
+        seen_now = now if seen is None else torch.cat([seen, now], dim=1)
+        query, key, value = (self._heads(part) for part in (self.query(normed), *seen_now.chunk(2, dim=-1)))
+        # A single next token may look at everything: all of it came before.
+        attended = functional.scaled_dot_product_attention(query, key, value, is_causal=seen is None)
+        hidden = hidden + self.dropout(self.output(attended.transpose(1, 2).flatten(2)))
+        return hidden + self.dropout(self.feed_forward(self.norm_forward(hidden))), seen_now
+
+    def _heads(self, tensor: Tensor) -> Tensor:
+        """(R, T, dim) to (R, heads, T, dim / heads)."""
+        return tensor.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)

@@ -1,0 +1,238 @@
+"""Parts by name: from a node of a configuration to an object of the kind that its slot wants.
+
+A node is a plain dictionary: ``_target_`` names a class, everything else is an argument of its constructor. A slot
+wants one kind of part: where ``encoder`` stands, only subclasses of ``Encoder`` are built, and never a function. Names
+outside of this package are refused unless the caller trusts their package: what the user's own command line or
+configuration folder names is trusted, what a checkpoint names is not.
+
+Constructors say the types and ranges of their arguments in annotations (``ranges.py``); every value is checked against
+them before anything is built.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import logging
+import typing
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Generic, TypeVar
+
+import pydantic
+
+log = logging.getLogger(__name__)
+
+Kind = TypeVar("Kind")
+
+EVERYTHING: tuple[str, ...] = ("",)
+"""Trusts every package: of what the user's own command line or configuration folder names."""
+OWN_PACKAGE = "multimodal_attn"
+
+_NEAR = 0.8  # likeness from which an unknown setting is taken for a misspelt one
+
+
+@dataclass(frozen=True)
+class Part(Generic[Kind]):
+    """A class with its settings, checked, that waits for what only its user knows, such as the width of a memory.
+
+    Attributes:
+        key: of the node in the configuration; names it in errors.
+        make: the class.
+        settings: arguments of its constructor.
+    """
+
+    key: str
+    make: Callable[..., Kind]
+    settings: Mapping[str, Any]
+
+    def takes(self, name: str) -> bool:
+        """Whether the constructor has an argument of this name."""
+        return name in parameters(self.make)
+
+    def __call__(self, **given: Any) -> Kind:
+        """Builds it.
+
+        Raises:
+            ValueError: if an argument is missing, or the constructor refuses a value.
+        """
+        required = (name for name, p in parameters(self.make).items() if p.default is inspect.Parameter.empty)
+        if missing := [name for name in required if name not in self.settings and name not in given]:
+            raise ValueError(f"{self.key}.{missing[0]}: missing; {_name(self.make)} needs a value for it")
+        return self.make(**{**self.settings, **given})
+
+
+def part(
+    key: str,
+    node: Any,
+    kind: type[Kind] | Callable[..., Kind],
+    trust: Collection[str] = (),
+    given: Collection[str] = (),
+) -> Part[Kind]:
+    """The part that a node describes, with every value checked.
+
+    Args:
+        key: of the node in the configuration.
+        node: plain containers.
+        kind: base class of what the slot takes. A function instead of a class admits the functions of its module.
+        trust: packages whose classes are allowed beside this one's; ``EVERYTHING`` for all.
+        given: arguments that its user passes later; a node may not set them.
+
+    Raises:
+        ValueError: names the key and what was expected.
+    """
+    if not isinstance(node, Mapping) or not isinstance(node.get("_target_"), str):
+        raise ValueError(f"{key}: {_shown(node)}; expected settings with a _target_, the name of a class")
+    make = find(key, node["_target_"], kind, trust)
+    known = parameters(make)
+    settings: dict[str, Any] = {}
+    for name, value in node.items():
+        if name in ("_target_", "_partial_"):
+            continue
+        if name in given:
+            raise ValueError(f"{key}.{name}: {_shown(value)}; expected no value, as it follows from other parts")
+        if name in known:
+            settings[name] = checked(f"{key}.{name}", value, known[name].annotation, trust)
+        elif near := difflib.get_close_matches(str(name), known, 1, _NEAR):
+            raise ValueError(f"{key}.{name}: {_name(make)} has no such setting; did you mean {key}.{near[0]}?")
+        else:
+            log.warning("%s.%s: %s has no such setting, so it is left out", key, name, _name(make))
+    return Part(key, make, settings)
+
+
+def find(key: str, target: str, kind: Any, trust: Collection[str] = ()) -> Callable[..., Any]:
+    """The class that a node names.
+
+    Raises:
+        ValueError: if it does not exist, is of another kind, or its package is not trusted.
+    """
+    module_name, _, name = target.rpartition(".")
+    if not _trusted(module_name, trust):
+        raise ValueError(
+            f"{key}: {target!r} is not of this package; say trust=[{target.partition('.')[0]}] if you know where it"
+            " comes from, as it can do whatever you can"
+        )
+    try:
+        found = getattr(importlib.import_module(module_name), name)
+    except ModuleNotFoundError as error:
+        if error.name and not f"{module_name}.".startswith(f"{error.name}."):
+            raise ValueError(f"{key}: {target!r} needs {error.name}, which is not installed") from None
+        raise ValueError(f"{key}: {target!r} does not exist; expected the name of {_wanted(kind)}") from None
+    except (AttributeError, ImportError, ValueError, TypeError) as error:
+        raise ValueError(f"{key}: {target!r} does not exist ({error}); expected {_wanted(kind)}") from None
+    # By where it is defined, not by a name that some module happens to import.
+    right_kind = (
+        isinstance(found, type) and issubclass(found, kind)
+        if isinstance(kind, type)
+        else (inspect.isfunction(found) and inspect.isfunction(kind) and found.__module__ == kind.__module__)
+    )
+    if not right_kind or inspect.isabstract(found) or not _trusted(found.__module__, trust):
+        raise ValueError(f"{key}: {target!r} is not {_wanted(kind)}")
+    return typing.cast(Callable[..., Any], found)
+
+
+def checked(key: str, value: Any, annotation: Any, trust: Collection[str] = ()) -> Any:
+    """A value as an argument's annotation wants it: numbers in their range, nodes with a ``_target_`` as parts.
+
+    Raises:
+        ValueError: names the key, the value and what was expected.
+    """
+    kinds = _classes_in(annotation)
+    if isinstance(value, Mapping) and "_target_" in value:
+        if not kinds:
+            raise ValueError(f"{key}: expected a plain value, not a part of its own")
+        return part(key, value, kinds[0], trust)()
+    if isinstance(value, Mapping) and kinds:
+        return {name: checked(f"{key}.{name}", item, kinds[0], trust) for name, item in value.items() if item}
+    if isinstance(value, list) and kinds and any(isinstance(item, Mapping) for item in value):
+        return [checked(f"{key}[{number}]", item, kinds[0], trust) for number, item in enumerate(value)]
+    if annotation is inspect.Parameter.empty:
+        return value
+    try:
+        result = _adapter(annotation).validate_python(value)
+    except pydantic.ValidationError as error:
+        problem = error.errors()[0]
+        place = "".join(
+            f"[{step}]" if isinstance(step, int) else f".{step}"
+            for step in problem["loc"]
+            if isinstance(step, int) or step in (value if isinstance(value, Mapping) else ())
+        )
+        reasons = list(dict.fromkeys(_reason(each["msg"]) for each in error.errors()))
+        raise ValueError(f"{key}{place}: {_shown(problem['input'])}; expected {' or '.join(reasons)}") from None
+    if not _same_scalars(value, result):
+        raise ValueError(f"{key}: {_shown(value)}; expected {_described(annotation)}")
+    return result
+
+
+def parameters(make: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The named arguments of a constructor or function, with their annotations evaluated."""
+    return dict(_parameters(make))
+
+
+@cache
+def _parameters(make: Callable[..., Any]) -> tuple[tuple[str, inspect.Parameter], ...]:
+    function = make.__init__ if isinstance(make, type) else make  # type: ignore[misc]
+    try:
+        hints = typing.get_type_hints(function, include_extras=True)
+    except Exception:  # a class from elsewhere may name types that exist for a type checker only
+        hints = {}
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return tuple(
+        (name, parameter.replace(annotation=hints.get(name, inspect.Parameter.empty)))
+        for name, parameter in inspect.signature(make).parameters.items()
+        if parameter.kind in named
+    )
+
+
+@cache
+def _adapter(annotation: Any) -> pydantic.TypeAdapter[Any]:
+    return pydantic.TypeAdapter(annotation, config=pydantic.ConfigDict(arbitrary_types_allowed=True))
+
+
+def _classes_in(annotation: Any) -> list[type]:
+    """Classes of parts that an annotation names, also inside of containers, ``| None`` and ``Callable[..., X]``."""
+    if isinstance(annotation, type) and not typing.get_args(annotation):
+        builtin = annotation.__module__ in ("builtins", "pathlib", "collections", "collections.abc", "typing")
+        return [] if builtin else [annotation]
+    return [found for argument in typing.get_args(annotation) for found in _classes_in(argument)]
+
+
+def _trusted(module_name: str, trust: Collection[str]) -> bool:
+    return any(not package or f"{module_name}.".startswith(f"{package}.") for package in (OWN_PACKAGE, *trust))
+
+
+def _same_scalars(value: Any, result: Any) -> bool:
+    """Whether no text became a number and no truth value a count: pydantic would let both pass."""
+    if isinstance(value, list | tuple) and isinstance(result, list | tuple):
+        return all(_same_scalars(one, other) for one, other in zip(value, result, strict=True))
+    if isinstance(value, bool) or isinstance(result, bool):
+        return isinstance(value, bool) and isinstance(result, bool)
+    return not (isinstance(value, str) and isinstance(result, int | float))
+
+
+def _name(make: Any) -> str:
+    return getattr(make, "__name__", str(make))
+
+
+def _wanted(kind: Any) -> str:
+    return f"a class of the kind {kind.__name__}" if isinstance(kind, type) else f"a function of {kind.__module__}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _described(annotation: Any) -> str:
+    return getattr(annotation, "__name__", str(annotation)).replace("typing.", "")
+
+
+def _reason(message: str) -> str:
+    """pydantic's message as the end of "expected ..."."""
+    for start in ("Input should be ", "Value error, "):
+        message = message.removeprefix(start)
+    return message.removesuffix(", unable to parse string as an integer").removesuffix(
+        ", unable to parse string as a number"
+    )

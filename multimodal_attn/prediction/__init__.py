@@ -1,0 +1,1 @@
+"""What a checkpoint rebuilds, and what it writes."""

@@ -1,0 +1,203 @@
+"""What figures and page draw of one example: plain arrays, the hypothesis, and the truth where it is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from torch import Tensor
+
+from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.evaluation.attention.shape import relative_entropy
+from multimodal_attn.prediction.word_alignment import align_words
+from multimodal_attn.types import EOS, Box, Example, Hypothesis, Layout, Span, Target
+
+
+@dataclass
+class Prediction:
+    """One decoded example.
+
+    Attributes:
+        key: of the example.
+        source: picture (H, W, 3) uint8, waveform (L,) float32, or the tokens (S,) of a source text as they are shown.
+        layout: where the memory positions lie in the source.
+        tokens: what to display for each token of the hypothesis, T of them.
+        word_tokens: each word of the hypothesis with its first token and one past its last token, W of them.
+        weights: (T, N, S) float32, S without padding.
+        text: the hypothesis.
+        references: the true texts.
+        score: what the search maximised.
+        flags: what looks wrong with the hypothesis (see ``Hypothesis.flags``).
+        boxes: index of a hypothesis word -> its true boxes, where known.
+        times: index of a hypothesis word -> when it is truly heard, where known.
+        links: index of a hypothesis word -> ranges of the source tokens that it truly comes from, where known.
+        sample_rate: of a waveform, in Hz.
+        gate: for each token how far the decoder let attention through, in [0, 1]; empty if it has no such gate.
+        gate_name: what this gate is called.
+        others: what else the search found for the same source, best first.
+    """
+
+    key: str
+    source: np.ndarray
+    layout: Layout
+    tokens: list[str]
+    word_tokens: list[tuple[str, int, int]]
+    weights: np.ndarray
+    text: str
+    references: list[str]
+    score: float
+    flags: list[str]
+    boxes: dict[int, tuple[Box, ...]] = field(default_factory=dict)
+    times: dict[int, Span] = field(default_factory=dict)
+    links: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    sample_rate: int = 16_000
+    gate: list[float] = field(default_factory=list)
+    gate_name: str = ""
+    others: list[Prediction] = field(default_factory=list)
+
+    @classmethod
+    def from_hypothesis(
+        cls,
+        example: Example,
+        hypothesis: Hypothesis,
+        tokenizer: Tokenizer,
+        layout: Layout,
+        positions: int,
+        sample_rate: int = 16_000,
+        source_tokenizer: Tokenizer | None = None,
+    ) -> Prediction:
+        """The record of an example and what a model wrote for it.
+
+        Args:
+            example: with a picture, a waveform or a text, not with cached features.
+            hypothesis: one that the search returned.
+            tokenizer: that its tokens belong to.
+            layout: of the memory that it was decoded from.
+            positions: how many memory positions are real; the weights on padding after them are dropped.
+            sample_rate: of a waveform, in Hz.
+            source_tokenizer: of a text.
+        """
+        text = tokenizer.decode(hypothesis.tokens)
+        words = text.split()
+        return cls(
+            key=example.key,
+            source=_as_shown(example.source, source_tokenizer),
+            layout=layout,
+            tokens=tokenizer.pieces(hypothesis.tokens),
+            word_tokens=[
+                (word, first, stop)
+                for word, (first, stop) in zip(words, tokenizer.word_spans(hypothesis.tokens), strict=True)
+            ],
+            weights=hypothesis.weights[..., :positions].float().cpu().numpy(),
+            text=text,
+            references=[target.text for target in example.targets],
+            score=float(hypothesis.score),
+            flags=hypothesis.flags,
+            boxes=_true_boxes(words, example.targets),
+            times=_true_times(words, example.targets),
+            links=_true_links(words, example, source_tokenizer),
+            sample_rate=sample_rate,
+            gate=hypothesis.gate or [],
+            gate_name=hypothesis.gate_name,
+        )
+
+    @cached_property
+    def word_weights(self) -> np.ndarray:
+        """The mean over a word's tokens and over heads.
+
+        Shapes:
+            Returns (W, S).
+        """
+        tokens = self.weights.mean(axis=1)
+        rows = [tokens[first:stop].mean(axis=0) for _, first, stop in self.word_tokens]
+        return np.stack(rows) if rows else np.zeros((0, self.weights.shape[-1]), dtype=np.float32)
+
+    @property
+    def word_gate(self) -> list[float]:
+        """The mean of the gate over each word's tokens; empty if there is no gate."""
+        return [float(np.mean(self.gate[first:stop])) for _, first, stop in self.word_tokens] if self.gate else []
+
+    @property
+    def entropy(self) -> np.ndarray:
+        """Of each word's weights, relative to log S: 1 = uniform.
+
+        Shapes:
+            Returns (W,).
+        """
+        return relative_entropy(self.word_weights)
+
+    @property
+    def peak(self) -> np.ndarray:
+        """The largest of each word's weights.
+
+        Shapes:
+            Returns (W,).
+        """
+        return self.word_weights.max(axis=-1, initial=0.0)
+
+
+def _as_shown(source: Tensor | str, tokenizer: Tokenizer | None) -> np.ndarray:
+    if isinstance(source, str):
+        assert tokenizer is not None, "a source text is shown token by token"
+        return np.array(tokenizer.pieces([*tokenizer.encode(source), EOS]))
+    array = source.cpu().numpy()
+    return np.ascontiguousarray(array.transpose(1, 2, 0)) if array.ndim == 3 else array
+
+
+def _true_boxes(words: list[str], targets: tuple[Target, ...]) -> dict[int, tuple[Box, ...]]:
+    """Boxes of the same word in a reference.
+
+    The second "dog" of a hypothesis gets the boxes of the second "dog" of a reference, not those of the first in the
+    next reference: that is likely the same dog again.
+    """
+    mentions: dict[str, list[list[tuple[Box, ...]]]] = {}  # word -> for each reference, the boxes of each mention
+    for target in targets:
+        spoken = target.text.split()
+        here: dict[str, list[tuple[Box, ...]]] = {}
+        for index in sorted(target.boxes):
+            if target.boxes[index]:
+                here.setdefault(spoken[index], []).append(target.boxes[index])
+        for word, boxes in here.items():
+            mentions.setdefault(word, []).append(boxes)
+    found: dict[int, tuple[Box, ...]] = {}
+    seen: dict[str, int] = {}
+    for index, word in enumerate(words):
+        number = seen.get(word, 0)
+        seen[word] = number + 1
+        for mentioned in mentions.get(word, []):
+            if number < len(mentioned):
+                found[index] = mentioned[number]
+                break
+    return found
+
+
+def _true_times(words: list[str], targets: tuple[Target, ...]) -> dict[int, Span]:
+    """Times of the correctly recognised words, from the first reference."""
+    if not targets or not targets[0].times:
+        return {}
+    return {index: targets[0].times[true] for index, true in _right_words(words, targets[0])}
+
+
+def _true_links(
+    words: list[str], example: Example, tokenizer: Tokenizer | None
+) -> dict[int, tuple[tuple[int, int], ...]]:
+    """Source tokens of the correctly translated words, from the first reference."""
+    if tokenizer is None or not isinstance(example.source, str) or not example.targets:
+        return {}
+    target, spans = example.targets[0], tokenizer.word_spans(tokenizer.encode(example.source))
+    return {
+        index: tuple(spans[place] for place in target.read_from[true])
+        for index, true in _right_words(words, target)
+        if target.read_from.get(true)
+    }
+
+
+def _right_words(words: list[str], target: Target) -> list[tuple[int, int]]:
+    """The words that a reference has as well: place in the hypothesis, place in the reference."""
+    reference = target.text.split()
+    return [
+        (index, true)
+        for index, true in align_words(words, reference)
+        if index is not None and true is not None and words[index] == reference[true]
+    ]

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from multimodal_attn.data.datasets.manifest import Manifest
+from multimodal_attn.data.loading.features import CachedFeatures, FeatureCache
+from multimodal_attn.types import Example, Target, UnreadableError
+
+
+class Pictures:
+    """Constant pictures of value ``index + offset``, drawn, without files; some cannot be read."""
+
+    def __init__(self, count: int, offset: int = 0, unreadable: tuple[int, ...] = ()) -> None:
+        self.count, self.offset, self.unreadable = count, offset, unreadable
+        self.skipped: list[UnreadableError] = [UnreadableError("gone.jpg", "no such file")]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Example:
+        if index in self.unreadable:
+            raise UnreadableError(f"{index}.jpg", "cut off")
+        source = torch.full((3, 4, 4), index + self.offset, dtype=torch.uint8)
+        return Example(f"picture-{index}", source, (Target(f"number {index}"),))
+
+    def texts(self) -> list[str]:
+        return [f"number {index}" for index in range(self.count)]
+
+    def lengths(self) -> list[float]:
+        return [1.0] * self.count
+
+
+class Extract:
+    """A stand-in for an encoder: (B, 3, 4, 4) to (B, 2, 3); counts, and fails after some pictures."""
+
+    def __init__(self, fail_after: int | None = None) -> None:
+        self.seen: list[int] = []
+        self.fail_after = fail_after
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        if self.fail_after is not None and len(self.seen) >= self.fail_after:
+            raise RuntimeError("interrupted")
+        self.seen += pictures[:, 0, 0, 0].tolist()
+        return pictures.float().mean(dim=(2, 3))[:, None, :] + torch.tensor([0.0, 0.5])[:, None]
+
+
+def expected(value: int) -> Tensor:
+    return torch.tensor([[value] * 3, [value + 0.5] * 3], dtype=torch.float16)
+
+
+def check(dataset: CachedFeatures, values: list[int]) -> None:
+    assert len(dataset) == len(values)
+    for index, value in enumerate(values):
+        assert torch.equal(dataset[index].source, expected(value))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A manifest of 6 photos of different grey."""
+    lines = ["image,caption"]
+    for index in range(6):
+        Image.new("L", (8, 8), 10 * index).save(tmp_path / f"{index}.png")
+        lines.append(f"{index}.png,number {index}")
+    (tmp_path / "train.csv").write_text("\n".join(lines))
+    return tmp_path
+
+
+def read(photos: Path) -> Manifest:
+    return Manifest("train", train=photos / "train.csv", val=photos / "train.csv", image_size=4)
+
+
+def test_sources_become_features_and_all_else_stays(tmp_path: Path) -> None:
+    pictures, extract = Pictures(5), Extract()
+    dataset = CachedFeatures(pictures, extract, "encoder", tmp_path, batch_size=2)
+    check(dataset, [0, 1, 2, 3, 4])
+    assert sorted(extract.seen) == [0, 1, 2, 3, 4]
+    assert dataset[3].source.dtype == torch.float16
+    assert dataset[3].key == "picture-3"
+    assert dataset[3].targets == pictures[3].targets
+    assert dataset.texts() == pictures.texts()
+    assert dataset.lengths() == [1.0] * 5
+    assert torch.equal(dataset.pictures[3].source, pictures[3].source)
+    assert [error.path for error in dataset.skipped] == ["gone.jpg"]
+
+
+def test_second_run_computes_nothing(tmp_path: Path) -> None:
+    CachedFeatures(Pictures(5), Extract(), "encoder", tmp_path)
+    check(CachedFeatures(Pictures(5), Extract(fail_after=0), "encoder", tmp_path), [0, 1, 2, 3, 4])
+
+
+def test_another_encoder_has_its_own_features(tmp_path: Path) -> None:
+    CachedFeatures(Pictures(3), Extract(), "encoder", tmp_path)
+    other = Extract()
+    dataset = CachedFeatures(Pictures(3), lambda pictures: -other(pictures), "other", tmp_path)
+    assert sorted(other.seen) == [0, 1, 2]
+    assert torch.equal(dataset[2].source, -expected(2))
+
+
+def test_generated_pictures_are_told_apart_by_their_pixels(tmp_path: Path) -> None:
+    CachedFeatures(Pictures(5), Extract(), "encoder", tmp_path)
+    extract = Extract()  # the same keys, other pictures
+    check(CachedFeatures(Pictures(5, offset=2), extract, "encoder", tmp_path), [2, 3, 4, 5, 6])
+    assert sorted(extract.seen) == [5, 6]
+
+
+def test_unreadable_pictures_are_left_out_and_listed(tmp_path: Path) -> None:
+    dataset = CachedFeatures(Pictures(6, unreadable=(1, 4)), Extract(), "encoder", tmp_path, batch_size=2)
+    check(dataset, [0, 2, 3, 5])
+    assert [error.path for error in dataset.skipped] == ["gone.jpg", "1.jpg", "4.jpg"]
+    assert dataset.pictures[3].key == dataset[3].key == "picture-5"
+    assert dataset.texts() == ["number 0", "number 2", "number 3", "number 5"]
+    with pytest.raises(ValueError, match=r"no picture can be read: .*0\.jpg: cut off"):
+        CachedFeatures(Pictures(2, unreadable=(0, 1)), Extract(), "encoder", tmp_path)
+
+
+def test_cut_off_and_cmyk_files(photos: Path, tmp_path: Path) -> None:
+    (photos / "1.png").write_bytes((photos / "1.png").read_bytes()[:50])
+    Image.new("CMYK", (8, 8), (0, 0, 0, 255 - 20)).save(photos / "2.png", format="TIFF")
+    dataset = CachedFeatures(read(photos), Extract(), "encoder", tmp_path / "cache")
+    check(dataset, [0, 20, 30, 40, 50])
+    assert [Path(error.path).name for error in dataset.skipped] == ["1.png"]
+
+
+def test_changed_file_is_computed_again_and_no_other(photos: Path, tmp_path: Path) -> None:
+    CachedFeatures(read(photos), Extract(), "encoder", tmp_path / "cache")
+    Image.new("L", (9, 9), 77).save(photos / "3.png")
+    extract = Extract()
+    dataset = CachedFeatures(read(photos), extract, "encoder", tmp_path / "cache")
+    assert extract.seen == [77]
+    check(dataset, [0, 10, 20, 77, 40, 50])
+
+
+def test_cached_files_are_not_decoded(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    CachedFeatures(read(photos), Extract(), "encoder", tmp_path / "cache")
+    monkeypatch.setattr(Manifest, "__getitem__", lambda self, index: pytest.fail("decoded a picture"))
+    check(CachedFeatures(read(photos), Extract(), "encoder", tmp_path / "cache"), [0, 10, 20, 30, 40, 50])
+
+
+def test_interrupted_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    first = Extract(fail_after=4)
+    with pytest.raises(RuntimeError, match="interrupted"):
+        CachedFeatures(Pictures(10), first, "encoder", tmp_path, batch_size=2)
+    second = Extract()
+    check(CachedFeatures(Pictures(10), second, "encoder", tmp_path, batch_size=2), list(range(10)))
+    assert len(first.seen) == 4
+    assert sorted(first.seen + second.seen) == list(range(10))
+
+
+@pytest.mark.parametrize("file", ["features.f16", "index"])
+def test_torn_tail_of_a_killed_writer_is_overwritten(tmp_path: Path, file: str) -> None:
+    cache = FeatureCache(tmp_path, "encoder")
+    cache.append(["a", "b"], torch.stack([expected(1), expected(2)]))
+    with (cache.folder / file).open("ab") as torn:
+        torn.write(b"\xff" * 7)
+    again = FeatureCache(tmp_path, "encoder")
+    again.append(["c"], expected(3)[None])
+    assert again.find(["c", "a", "z", "b"]).tolist() == [2, 0, -1, 1]
+    assert [again[row][0, 0].item() for row in range(3)] == [1, 2, 3]
+    assert (cache.folder / "features.f16").stat().st_size == 3 * again.row_bytes
+
+
+def test_rows_whose_data_was_lost_are_computed_again(tmp_path: Path) -> None:
+    dataset = CachedFeatures(Pictures(5), Extract(), "encoder", tmp_path)
+    (data,) = tmp_path.rglob("features.f16")
+    os.truncate(data, 3 * 2 * expected(0).numel() + 1)
+    extract = Extract()
+    check(CachedFeatures(Pictures(5), extract, "encoder", tmp_path), [0, 1, 2, 3, 4])
+    assert len(extract.seen) == 2
+    del dataset
+
+
+def test_repeated_keys_take_one_row(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path, "encoder")
+    cache.append(["a", "b", "a"], torch.stack([expected(1), expected(2), expected(1)]))
+    cache.append(["b", "c"], torch.stack([expected(2), expected(3)]))
+    assert cache.find(["a", "b", "c"]).tolist() == [0, 1, 2]
+    assert torch.equal(cache[2], expected(3))
+
+
+def test_says_what_it_is(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path, "encoder, weights 123")
+    cache.append(["a"], expected(1)[None])
+    info = json.loads((cache.folder / "info.json").read_text())
+    assert info == {"fingerprint": "encoder, weights 123", "shape": [2, 3], "dtype": "float16"}
+
+
+def test_refuses_what_it_cannot_keep(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path, "encoder")
+    cache.append(["a"], torch.ones(1, 2, 3))
+    with pytest.raises(ValueError, match="float16 cannot hold"):
+        cache.append(["b"], torch.full((1, 2, 3), 1e6))
+    with pytest.raises(ValueError, match=r"shape \(4, 3\) .* holds \(2, 3\): its fingerprint"):
+        cache.append(["b"], torch.ones(1, 4, 3))
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"data\.cache_dir: cannot write"):
+        FeatureCache(tmp_path / "file", "encoder").append(["a"], torch.ones(1, 2, 3))
+    assert cache.find(["a", "b"]).tolist() == [0, -1]
+
+
+def test_refuses_to_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type("Usage", (), {"free": 30})
+    monkeypatch.setattr("multimodal_attn.data.loading.features.shutil.disk_usage", lambda path: usage)
+    with pytest.raises(ValueError, match=r"data\.cache_dir: .* needs .* GB more"):
+        CachedFeatures(Pictures(8), Extract(), "encoder", tmp_path, batch_size=2)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_works_in_a_loaders_worker(tmp_path: Path, num_workers: int) -> None:
+    dataset = CachedFeatures(Pictures(6, unreadable=(2,)), Extract(), "encoder", tmp_path, 2, num_workers)
+    check(pickle.loads(pickle.dumps(dataset)), [0, 1, 3, 4, 5])
+    loader = DataLoader(dataset, batch_size=5, num_workers=num_workers, collate_fn=list)
+    (batch,) = loader
+    assert [example.source[0, 0].item() for example in batch] == [0, 1, 3, 4, 5]
+
+
+def _fill(cache_dir: Path, start: multiprocessing.Barrier, results: multiprocessing.Queue) -> None:
+    torch.set_num_threads(1)  # the threads of the parent are not here
+    extract = Extract()
+    start.wait()
+    dataset = CachedFeatures(Pictures(200), extract, "encoder", cache_dir, batch_size=4)
+    results.put((extract.seen, [dataset[index].source[0, 0].item() for index in range(200)]))
+
+
+def test_two_processes_fill_one_cache(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    start, results = context.Barrier(2), context.Queue()
+    processes = [context.Process(target=_fill, args=(tmp_path, start, results)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    (first, seen_by_first), (second, seen_by_second) = (results.get(timeout=60) for _ in processes)
+    for process in processes:
+        process.join()
+    assert seen_by_first == seen_by_second == list(range(200))
+    assert set(first) | set(second) == set(range(200))
+    (data,) = tmp_path.rglob("features.f16")
+    assert data.stat().st_size == 200 * 2 * expected(0).numel()
+    check(CachedFeatures(Pictures(200), Extract(fail_after=0), "encoder", tmp_path), list(range(200)))

@@ -1,0 +1,145 @@
+"""Photos and recordings of every kind through a run, from the file to the page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hydra
+import numpy as np
+import pytest
+import soundfile
+import torch
+from omegaconf import OmegaConf
+from PIL import Image
+
+from multimodal_attn.__main__ import main
+from multimodal_attn.data.tokenizers.word import WordTokenizer
+from multimodal_attn.prediction import predictor as module
+from multimodal_attn.prediction.checkpoint import Run
+from multimodal_attn.prediction.prediction import Prediction
+from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.runs.build import build_module
+from multimodal_attn.types import UnreadableError
+
+CONF = str(Path(__file__).parents[2] / "conf")
+LEFT, RIGHT = (200, 40, 40), (40, 40, 200)
+
+
+def predictor(*overrides: str) -> Predictor:
+    """A small run that has learnt nothing."""
+    with hydra.initialize_config_dir(CONF, version_base="1.3"):
+        config = hydra.compose("train", [*overrides, "run_dir=x", "cache_dir=x", "decoder.hidden_dim=16"])
+    OmegaConf.resolve(config.search)
+    config.search.max_length = 5
+    torch.manual_seed(0)
+    untrained = build_module(config, WordTokenizer().fit(["a red dog runs"])).eval()
+    return Predictor(Run(Path("run"), config, untrained, None), width=2)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def captioner() -> Predictor:
+    return predictor("data.image_size=32", "encoder.channels=[4,4]", "encoder.strides=[4,2]", "encoder.dim=8")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """One scene, red to the left and blue to the right, 60 x 30, in every form in which a photo comes."""
+    pixels = np.empty((30, 60, 3), np.uint8)
+    pixels[:, :30], pixels[:, 30:] = LEFT, RIGHT
+    scene = Image.fromarray(pixels)
+    folder = tmp_path / "photos"
+    (folder / "below").mkdir(parents=True)
+    scene.save(folder / "plain.png")
+    scene.save(folder / "small.WEBP", lossless=True)
+    scene.resize((1500, 900), Image.Resampling.NEAREST).save(folder / "below" / "large.jpg", quality=95)
+    scene.quantize(8).save(folder / "palette.gif")
+    scene.convert("CMYK").save(folder / "cmyk.tif")
+    exif = Image.Exif()
+    exif[0x0112] = 8  # to be turned by 90 degrees anticlockwise
+    scene.transpose(Image.Transpose.ROTATE_270).save(folder / "turned.png", exif=exif)
+    clear = scene.convert("RGBA")
+    clear.putalpha(Image.fromarray(np.where(np.arange(60) < 30, 255, 0).astype(np.uint8)[None].repeat(30, 0)))
+    clear.save(folder / "alpha.png")
+    scene.convert("L").save(folder / "grey.png")
+    Image.fromarray(np.asarray(scene.convert("L")).astype(np.uint16) * 257).save(folder / "deep.png")
+    (folder / "torn.png").write_bytes((folder / "plain.png").read_bytes()[:60])
+    (folder / "notes.txt").write_text("no photo")
+    return folder
+
+
+def test_the_right_pixels_arrive_from_every_kind_of_file(captioner: Predictor, photos: Path) -> None:
+    grey = [(87, 87, 87), (58, 58, 58)]  # 0.299 r + 0.587 g + 0.114 b
+    expected = {name: [LEFT, RIGHT] for name in ("plain.png", "small.WEBP", "large.jpg", "palette.gif", "cmyk.tif")}
+    expected |= {"turned.png": [LEFT, RIGHT], "alpha.png": [LEFT, (255,) * 3], "grey.png": grey, "deep.png": grey}
+    paths = [path for path in photos.rglob("*") if path.name in expected]
+    assert len(paths) == len(expected)
+    for record in captioner.predict(paths):
+        assert isinstance(record, Prediction)
+        assert record.source.shape == (32, 32, 3)
+        halves = [record.source[:, columns].mean((0, 1)).tolist() for columns in (slice(2, 13), slice(19, 30))]
+        for found, colour in zip(halves, expected[Path(record.key).name], strict=True):
+            assert found == pytest.approx(colour, abs=4), record.key
+
+
+def test_photos_are_decoded_together_and_come_in_order(
+    captioner: Predictor, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["plain.png", "torn.png", "grey.png", "missing.png", "deep.png", "turned.png"]
+    alone = {name: captioner.inspect(photos / name) for name in ("plain.png", "grey.png", "deep.png", "turned.png")}
+    monkeypatch.setitem(module.SOURCES_AT_ONCE, "pictures", 4)
+    found = list(captioner.predict(photos / name for name in names))
+    assert [Path(item.path if isinstance(item, UnreadableError) else item.key).name for item in found] == names
+    for name, item in zip(names, found, strict=True):
+        if isinstance(item, Prediction):
+            assert item.text == alone[name].text
+            np.testing.assert_allclose(item.weights, alone[name].weights, atol=1e-5)
+        else:
+            assert item.reason.endswith("(this run expects a picture)")
+
+
+def test_folder_gives_captions_a_count_of_what_is_skipped_and_one_page(
+    captioner: Predictor, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "load", lambda *_: captioner)
+    page = photos.parent / "page.html"
+    assert main(["predict", "run", str(photos), "--page", "--page-path", str(page)]) == 0
+    printed = capsys.readouterr()
+    captioned = [line.split("\t")[0] for line in printed.out.splitlines()[:-1]]
+    assert [Path(name).name for name in captioned[:3]] == ["alpha.png", "large.jpg", "cmyk.tif"]
+    assert len(captioned) == 9
+    assert f"skipped {photos / 'notes.txt'}: ends in none of jpg, jpeg" in printed.err
+    assert f"skipped {photos / 'torn.png'}: not a readable picture" in printed.err
+    assert "9 pictures read, 2 skipped" in printed.err
+    assert page.read_text(encoding="utf-8").count('id="example-') == 9
+    assert main(["predict", "run", str(photos / "torn.png")]) == 1
+
+
+def test_cropping_run_crops(photos: Path) -> None:
+    cropper = predictor(
+        "data=manifest",
+        "data.train=x",
+        "data.fit=crop",
+        "data.image_size=30",
+        "encoder.channels=[4]",
+        "encoder.strides=[5]",
+    )
+    assert cropper.inspect(photos / "plain.png").source[5, [14, 15]].tolist() == [list(LEFT), list(RIGHT)]
+    assert cropper.inspect(photos / "plain.png").source[5, 0].tolist() == list(LEFT)
+
+
+def test_folder_of_recordings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At any rate, mono or stereo; what is a picture is skipped by its name, what is torn by its content."""
+    listener = predictor("experiment=listen_attend_spell_grid", "data.root=x", "encoder.hidden_dim=8")
+    for name, rate, shape in (("a.wav", 8000, (8000,)), ("b.flac", 44100, (30000, 2)), ("c.ogg", 16000, (12000,))):
+        soundfile.write(tmp_path / name, 0.1 * np.sin(np.arange(np.prod(shape)) / 9).reshape(shape), rate)
+    (tmp_path / "torn.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:30])
+    Image.new("RGB", (8, 8)).save(tmp_path / "photo.png")
+    monkeypatch.setattr(module, "load", lambda *_: listener)
+    assert main(["predict", "run", str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    assert [Path(line.split("\t")[0]).name for line in printed.out.splitlines()] == ["a.wav", "b.flac", "c.ogg"]
+    assert "photo.png: ends in none of wav" in printed.err
+    assert "torn.wav: not readable as audio" in printed.err
+    assert "3 recordings read, 2 skipped" in printed.err
