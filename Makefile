@@ -12,7 +12,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12)
 PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && echo $$python && exit; done; echo python3)
 
-.PHONY: help install demo test test-slow test-browser test-notebooks lint format clean
+.PHONY: help install demo test test-slow test-browser test-notebooks test-wheel lint format clean
 
 help:
 	@echo "make demo            train, evaluate and show both built-in tasks on the CPU (some seven minutes on 2 cores)"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-slow       the slow tests"
 	@echo "make test-browser    the tests of the attention page, in the Chromium that is installed"
 	@echo "make test-notebooks  runs every notebook"
+	@echo "make test-wheel      the wheel in an environment of its own"
 	@echo "make lint            ruff and mypy"
 	@echo "make format          let ruff put the code in its format"
 	@echo "make install         only make $(VENV)"
@@ -44,7 +45,7 @@ $(STAMP): pyproject.toml constraints.txt
 	echo "This includes espeakng-loader (espeak-ng, GPL-3.0): it speaks the built-in demo corpus and is used for nothing else."; \
 	if command -v uv >/dev/null; then pip="uv pip install --python $(BIN)/python"; \
 	else pip="$(BIN)/python -m pip install --disable-pip-version-check"; fi; \
-	$$pip -qq -c constraints.txt pip setuptools; \
+	$$pip -qq -c constraints.txt pip hatchling editables; \
 	$$pip -qq -c constraints.txt --no-build-isolation -e ".[$(EXTRAS)]"; \
 	touch $@
 
@@ -69,6 +70,9 @@ test-slow: $(STAMP)
 
 test-browser: $(STAMP)
 	$(BIN)/python -m pytest -m browser tests/inspection/browser
+
+test-wheel: $(STAMP)
+	$(BIN)/python -m pytest -m wheel tests/test_wheel.py
 
 test-notebooks: $(STAMP)
 	$(BIN)/python -m pytest -m notebook tests/test_notebooks.py

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 
 from multimodal_attn.distributed import gather
 from multimodal_attn.evaluation.attention.collapse import CollapseSigns, Sign, quiet_steps
+from multimodal_attn.ranges import Count, Share
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Batch, Timeline
 
@@ -26,18 +27,10 @@ class CollapseDetector(pl.Callback):
         quiet: share of weight on silent steps, and on the last one before padding, that is too much.
         repeats: share of texts with the same words three times in a row that is too much.
         patience: validations in a row before it warns.
-
-    Raises:
-        ValueError: if a share lies outside of (0, 1] or ``patience`` is below 1.
     """
 
-    def __init__(self, cell: float = 0.5, quiet: float = 0.5, repeats: float = 0.1, patience: int = 2) -> None:
+    def __init__(self, cell: Share = 0.5, quiet: Share = 0.5, repeats: Share = 0.1, patience: Count = 2) -> None:
         self.limits = {"cell": cell, "quiet": quiet, "repeats": repeats}
-        for name, value in self.limits.items():
-            if not 0 < value <= 1:
-                raise ValueError(f"callbacks.collapse.{name}: {value}; expected a share above 0 and at most 1")
-        if patience < 1:
-            raise ValueError(f"callbacks.collapse.patience: {patience}; expected at least 1")
         self.patience = patience
         self._in_a_row = dict.fromkeys(self.limits, 0)
         self._signs = CollapseSigns()
@@ -58,7 +51,7 @@ class CollapseDetector(pl.Callback):
         if not outputs:  # every file of the batch was unreadable
             return
         assert isinstance(pl_module, Seq2SeqModule)
-        memory, sample_rate = outputs["memory"], pl_module.config.get("data", {}).get("sample_rate", 16_000)
+        memory, sample_rate = outputs["memory"], pl_module.predictor.reader.sample_rate
         positions = memory.mask.sum(1).tolist()
         for index, hypothesis in enumerate(outputs["hypotheses"]):
             real, key = positions[index], batch.keys[index]
@@ -69,7 +62,7 @@ class CollapseDetector(pl.Callback):
                 quiet = quiet_steps(waveform, sample_rate, memory.layout, real, padded)
             self._signs.add_map(key, hypothesis.weights[..., :real].float().cpu().numpy(), quiet)
             references = [target.text for target in batch.targets[index]]
-            self._signs.add_text(key, pl_module.tokenizer.decode(hypothesis.tokens), references)
+            self._signs.add_text(key, pl_module.predictor.tokenizer.decode(hypothesis.tokens), references)
         self._is_recording = isinstance(memory.layout, Timeline)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -47,7 +47,7 @@ class TryLargestBatch(pl.Callback):
             with torch.random.fork_rng(devices=devices):
                 with trainer.precision_plugin.train_step_context():
                     output, memory = pl_module.model(batch)
-                    loss, _ = pl_module._losses(batch, memory, output)
+                    loss, _ = pl_module.losses(batch, memory, output)
                 loss.backward()
         except RuntimeError as error:
             if not _is_out_of_memory(error):

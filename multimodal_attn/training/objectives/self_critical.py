@@ -8,14 +8,11 @@ from torch import Tensor
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.decoders.base import Decoder
+from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.ranges import Count, Finite, Positive
 from multimodal_attn.search.draw import draw
-from multimodal_attn.training.objectives.whole_texts import (
-    WholeTextObjective,
-    ended,
-    evaluating,
-    text_log_probs,
-)
+from multimodal_attn.training.objectives.whole_texts import WholeTextObjective, ended, text_log_probs
 from multimodal_attn.training.rewards import CiderDReward
 from multimodal_attn.types import Batch, DecoderOutput, Memory
 
@@ -37,28 +34,24 @@ class SelfCritical(WholeTextObjective):
             little probability, which below 1 hardly any is drawn by. The best token of a step is the same at all.
 
     Raises:
-        ValueError: for another baseline, if ``num_samples`` is too small for it, or the temperature not above 0.
+        ValueError: if ``num_samples`` is too small for the baseline.
     """
 
     def __init__(
         self,
-        weight: float = 1.0,
-        num_samples: int = 5,
+        weight: Finite = 1.0,
+        num_samples: Count = 5,
         baseline: Literal["greedy", "samples"] = "samples",
-        max_length: int = 30,
-        temperature: float = 1.0,
+        max_length: Count = 30,
+        temperature: Positive = 1.0,
     ) -> None:
         super().__init__(weight)
-        if baseline not in ("greedy", "samples"):
-            raise ValueError(f"objective.self_critical.baseline: {baseline!r}; expected greedy or samples")
         fewest = 2 if baseline == "samples" else 1
         if num_samples < fewest:
             raise ValueError(
                 f"objective.self_critical.num_samples: {num_samples}; expected at least {fewest}, with"
                 f" baseline={baseline}"
             )
-        if not temperature > 0:
-            raise ValueError(f"objective.self_critical.temperature: {temperature}; expected above 0")
         self.baseline, self.temperature = baseline, temperature
         self.num_samples, self.max_length = num_samples, max_length
 

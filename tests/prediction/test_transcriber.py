@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from multimodal_attn.prediction.transcribe import Transcriber, join
-from multimodal_attn.prediction.transcript import Word
+from multimodal_attn.prediction.transcript import TimedWord
 
 RATE = 8000
 
@@ -24,7 +24,7 @@ def written(path: Path, bursts: list[tuple[float, int]], seconds: float) -> Path
     return path
 
 
-def listen(waveforms: list[torch.Tensor]) -> list[list[Word]]:
+def listen(waveforms: list[torch.Tensor]) -> list[list[TimedWord]]:
     """A recogniser of bursts; of one that is cut off it hears nonsense."""
     results = []
     for waveform in waveforms:
@@ -34,7 +34,7 @@ def listen(waveforms: list[torch.Tensor]) -> list[list[Word]]:
         for first, last in zip((edges == 1).nonzero()[:, 0], (edges == -1).nonzero()[:, 0], strict=True):
             spectrum = torch.fft.rfft(waveform[first * 80 : last * 80], n=RATE).abs()
             text = f"p{round(int(spectrum.argmax()) / 100)}" if last - first >= 19 else "nonsense"
-            words.append(Word(text, float(first) / 100, float(last) / 100))
+            words.append(TimedWord(text, float(first) / 100, float(last) / 100))
         results.append(words)
     return results
 
@@ -46,7 +46,7 @@ def test_parts_are_joined_to_the_whole(tmp_path: Path, gap: float) -> None:
     path = written(tmp_path / "long.wav", bursts, 100 * gap + 1)
     longest: list[float] = []
 
-    def decode(waveforms: list[torch.Tensor]) -> list[list[Word]]:
+    def decode(waveforms: list[torch.Tensor]) -> list[list[TimedWord]]:
         assert len(waveforms) <= 3
         longest.append(max(map(len, waveforms)) / RATE)
         return listen(waveforms)
@@ -63,7 +63,7 @@ def test_silence_is_not_decoded(tmp_path: Path) -> None:
     path = written(tmp_path / "a.wav", [(1.0, 5), (55.0, 7)], 60.0)
     decoded: list[int] = []
 
-    def decode(waveforms: list[torch.Tensor]) -> list[list[Word]]:
+    def decode(waveforms: list[torch.Tensor]) -> list[list[TimedWord]]:
         decoded.append(len(waveforms))
         return listen(waveforms)
 
@@ -72,8 +72,8 @@ def test_silence_is_not_decoded(tmp_path: Path) -> None:
     assert sum(decoded) <= 4
 
 
-def spoken(text: str, start: float) -> list[Word]:
-    return [Word(word, start + 0.4 * i, start + 0.4 * i + 0.3) for i, word in enumerate(text.split())]
+def spoken(text: str, start: float) -> list[TimedWord]:
+    return [TimedWord(word, start + 0.4 * i, start + 0.4 * i + 0.3) for i, word in enumerate(text.split())]
 
 
 def test_words_on_which_both_parts_agree_stand_once() -> None:

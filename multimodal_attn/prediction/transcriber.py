@@ -10,16 +10,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from multimodal_attn.data.loading.collate import Collate
 from multimodal_attn.data.reading.audio import read_audio
 from multimodal_attn.data.reading.segmentation import cuts, is_silent, levels, segments
-from multimodal_attn.prediction.checkpoint import Run
-from multimodal_attn.prediction.transcript import Transcript, Word
-from multimodal_attn.prediction.word_times import check_source, timed_words
-from multimodal_attn.search import BeamSearch
+from multimodal_attn.models.evaluating import evaluating
+from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.prediction.transcript import TimedWord, Transcript
+from multimodal_attn.prediction.word_times import check_time_source
 from multimodal_attn.types import Example, Span
 
-Decode = Callable[[list[Tensor]], list[list[Word]]]
+Decode = Callable[[list[Tensor]], list[list[TimedWord]]]
 """Waveforms to words, with times from the start of each waveform."""
 
 
@@ -66,19 +65,19 @@ class Transcriber:
         cut_at = cuts(level, self.max_seconds - self.overlap_seconds)
         parts = segments(level, cut_at, self.overlap_seconds)
         heard = [span for span in parts if not is_silent(level, span)]
-        decoded: dict[Span, list[Word]] = {}
+        decoded: dict[Span, list[TimedWord]] = {}
         for first in range(0, len(heard), self.batch_size):
             spans = heard[first : first + self.batch_size]
             waveforms = [read_audio(path, self.sample_rate, span.start, span.end - span.start) for span in spans]
             for span, words in zip(spans, self.decode(waveforms), strict=True):
-                decoded[span] = [Word(w.text, w.start + span.start, w.end + span.start) for w in words]
+                decoded[span] = [TimedWord(w.text, w.start + span.start, w.end + span.start) for w in words]
         joined = decoded.get(parts[0], [])
         for cut, span in zip(cut_at, parts[1:], strict=True):
             joined = join(joined, decoded.get(span, []), cut, self.overlap_seconds)
         return Transcript(joined, parts[-1].end)
 
 
-def join(left: list[Word], right: list[Word], cut: float, overlap_seconds: float) -> list[Word]:
+def join(left: list[TimedWord], right: list[TimedWord], cut: float, overlap_seconds: float) -> list[TimedWord]:
     """Words of two parts that overlap around ``cut``, those in the overlap once.
 
     Where both parts agree on a stretch of words there, the left one's lead up to its end and the right one's go on.
@@ -96,36 +95,34 @@ def join(left: list[Word], right: list[Word], cut: float, overlap_seconds: float
     ]
 
 
-def decoder_of(run: Run, width: int = 5, word_times: str = "attention") -> Decode:
-    """Decodes with a run's model and a beam, on a GPU if there is one.
+def decoder_of(predictor: Predictor, time_source: str = "attention") -> Decode:
+    """Decodes with a predictor.
 
     Args:
-        run: that was trained on recordings.
-        width: of the beam.
-        word_times: where the times of words come from, "attention" or "ctc". Where CTC has no path for a text, a
+        predictor: that was trained on recordings.
+        time_source: where the times of words come from, "attention" or "ctc". Where CTC has no path for a text, a
             warning says so and they come from attention.
 
     Raises:
-        ValueError: if the run was not trained on recordings, or not with CTC where that is asked for.
+        ValueError: if it was not trained on recordings, or not with CTC where that is asked for.
     """
-    if (reads := run.module.model.encoder.reads) != "recordings":
-        raise ValueError(f"run: '{run.folder}' was trained on {reads}; expected one that was trained on recordings")
-    check_source(word_times, run)
-    module = run.module.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    limits = run.config.search
-    search = BeamSearch(width, max_length=limits.max_length, max_length_ratio=limits.max_length_ratio)
-    collate = Collate(module.tokenizer)
+    if (reads := predictor.reader.modality) != "recordings":
+        raise ValueError(f"run: '{predictor.name}' was trained on {reads}; expected one that was trained on recordings")
+    check_time_source(time_source, predictor.model, predictor.name)
 
     @torch.no_grad()
-    def decode(waveforms: list[Tensor]) -> list[list[Word]]:
-        memory = module.model.encode(collate([Example("", waveform) for waveform in waveforms]).to(module.device))
+    def decode(waveforms: list[Tensor]) -> list[list[TimedWord]]:
+        with evaluating(predictor.model):
+            batch = predictor.collate([Example(str(number), waveform) for number, waveform in enumerate(waveforms)])
+            memory = predictor.model.encode(batch)
+            found = predictor.decode(memory, batch.keys)
+            timed = [predictor.word_times(memory, index, best[0], time_source) for index, best in enumerate(found)]
         results = []
-        for index, hypotheses in enumerate(module.decode(memory, search)):
-            timed = timed_words(run, memory, index, hypotheses[0], word_times)
-            if timed.source != word_times:
-                text = " ".join(word.text for word in timed.words)
+        for hypotheses, times in zip(found, timed, strict=True):
+            text = predictor.tokenizer.decode(hypotheses[0].tokens)
+            if times.source != time_source:
                 warnings.warn(f"times by attention, CTC has no path for: {text}", stacklevel=2)
-            results.append(timed.words)
+            results.append([TimedWord(word, *span) for word, span in zip(text.split(), times.spans, strict=True)])
         return results
 
     return decode
