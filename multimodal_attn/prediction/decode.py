@@ -28,7 +28,7 @@ def decode_examples(
     module.eval()
     batch = Collate(module.tokenizer, module.source_tokenizer)(list(examples)).to(module.device)
     memory = module.model.encode(batch)
-    hypotheses = module.decode(memory, search)
+    hypotheses = module.decode(memory, search, batch.keys)
     module.train(was_training)
     return [
         record_of(module, example, found, memory, index)

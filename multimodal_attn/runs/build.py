@@ -17,10 +17,8 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.models.encoders.text import TextEncoder
-from multimodal_attn.models.language_models.base import LanguageModel
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.search import BeamSearch, Search
-from multimodal_attn.search.words import whole_words
+from multimodal_attn.search.build import build_search
 from multimodal_attn.training.module import Seq2SeqModule
 
 # A checkpoint is data from somewhere: it may name parts of this package and of the libraries below, and nothing else.
@@ -136,7 +134,7 @@ def build_module(config: DictConfig, tokenizer: Tokenizer, source_tokenizer: Tok
         model,
         tokenizer,
         objectives,
-        search=build_search(config.search, model, tokenizer),
+        search=build_search(plain(config.search), model, tokenizer),
         scores=build(config.metrics),
         source_tokenizer=source_tokenizer,
         optimizer=build(config.optimizer),
@@ -163,45 +161,6 @@ def _build_encoder(node: DictConfig, source_tokenizer: Tokenizer | None) -> Enco
         return encoder(vocab_size=len(source_tokenizer))
     except TypeError as error:  # a partial got a key that its part does not take
         raise ValueError(f"encoder: {error}") from None
-
-
-def build_search(
-    node: DictConfig, model: Seq2Seq, tokenizer: Tokenizer, language_model: LanguageModel | None = None
-) -> Search:
-    """A search with its words as tokens, refused where the model lacks what it needs.
-
-    Args:
-        node: of ``conf/search``.
-        model: that it will decode with.
-        tokenizer: of the model.
-        language_model: what ``search.language_model`` names, loaded.
-
-    Raises:
-        ValueError: for a word that the tokenizer does not know, CTC without a CTC head, or a language model that is not
-            loaded.
-    """
-    if node.get("ctc_weight") and model.ctc_head is None:
-        raise ValueError(
-            f"search.ctc_weight: {node.ctc_weight}; this model was trained without CTC: expected 0, or a run of"
-            " objective=[cross_entropy,ctc]"
-        )
-    arguments: dict[str, Any] = {}
-    if node.get("forbidden"):
-        forbidden = whole_words(list(node.forbidden), tokenizer, "search.forbidden")
-        arguments["forbidden"] = [sequence for sequences in forbidden for sequence in sequences]
-    if node.get("forced_words"):
-        if node._target_ != f"{BeamSearch.__module__}.{BeamSearch.__name__}":
-            raise ValueError(f"search.forced_words: {list(node.forced_words)}; expected none, or search=beam")
-        if twice := sorted(set(node.forced_words) & set(node.get("forbidden", []))):
-            raise ValueError(f"search.forced_words: {', '.join(twice)} stands in search.forbidden as well")
-        arguments["forced_words"] = whole_words(list(node.forced_words), tokenizer, "search.forced_words")
-    if node.get("language_model") is not None:
-        if language_model is None:
-            # A checkpoint would otherwise need the folder of another run to be read.
-            raise ValueError("search.language_model: validation in training takes none; expected null, see evaluate.py")
-        arguments["language_model"] = language_model
-    search: Search = build(node, **arguments)
-    return search
 
 
 def cache_features(config: DictConfig, data: DataModule, model: Seq2Seq, splits: tuple[str, ...]) -> None:

@@ -21,6 +21,7 @@ from multimodal_attn.evaluation.texts.diversity import caption_diversity
 from multimodal_attn.evaluation.texts.java_scores import check_java_scores, java_scores
 from multimodal_attn.inspection.page.page import write_page
 from multimodal_attn.machine import set_up_machine
+from multimodal_attn.parts import EVERYTHING
 from multimodal_attn.prediction.checkpoint import Run
 from multimodal_attn.prediction.decode import record_of
 from multimodal_attn.prediction.ensemble import load_together
@@ -28,10 +29,11 @@ from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.transcript import ENDINGS, Transcript, render
 from multimodal_attn.prediction.word_times import check_source, ctc_spans, timed_words
 from multimodal_attn.processes import own_device
-from multimodal_attn.runs.build import build_search, cache_features
+from multimodal_attn.runs.build import cache_features, plain
 from multimodal_attn.runs.faithfulness import measure_faithfulness
 from multimodal_attn.runs.language_model import load_language_model
-from multimodal_attn.search import NucleusSampling, Search
+from multimodal_attn.search import Search
+from multimodal_attn.search.build import build_search
 from multimodal_attn.types import Batch, Example, Hypothesis, Memory, Timeline, UnreadableError
 
 log = logging.getLogger(__name__)
@@ -78,8 +80,6 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         return {}
     predictions, weights, records, skipped, attention_scores = _together(shares)
     skipped = run.data.skipped(config.split) + skipped
-    if isinstance(search, NucleusSampling):
-        search.sources_met = len(run.data.source(config.split))
     metrics = run.module.scores([p["text"] for p in predictions], [p["references"] for p in predictions])
     if isinstance(run.module.scores, CaptionScores):
         metrics |= caption_diversity([p["text"] for p in predictions], _training_texts(run))
@@ -122,11 +122,15 @@ def evaluate(config: DictConfig) -> dict[str, float]:
 def _search(run: Run, config: DictConfig, device: str) -> Search:
     """Length limits that the command line leaves open (null) are those that the run was validated with."""
     limits = {key: run.config.search[key] for key in ("max_length", "max_length_ratio") if config.search[key] is None}
-    node = cast(DictConfig, OmegaConf.merge(config.search, limits))
-    tokenizer, language_model = run.module.tokenizer, None
-    if node.get("language_model") is not None:
-        language_model = load_language_model(node.language_model, tokenizer).to(device)
-    return build_search(node, run.module.model, tokenizer, language_model)
+    node = plain(cast(DictConfig, OmegaConf.merge(config.search, limits)))
+    tokenizer = run.module.tokenizer
+    return build_search(
+        node,
+        run.module.model,
+        tokenizer,
+        trust=EVERYTHING,  # the command line's own
+        load_language_model=lambda folder: load_language_model(folder, tokenizer).to(device),
+    )
 
 
 def _training_texts(run: Run) -> list[str] | None:
@@ -173,12 +177,10 @@ def _decode_share(
         decoded.append(found)
         if len(batch) == 0:
             continue
-        if isinstance(search, NucleusSampling):
-            search.sources_met = found.number * config.batch_size
         run.module.attention_scores = found.attention_scores
         batch = batch.to(device)
         output, memory = run.module.model(batch)
-        for index, hypotheses in enumerate(run.module.decode(memory, search)):
+        for index, hypotheses in enumerate(run.module.decode(memory, search, batch.keys)):
             best = hypotheses[0]
             run.module.score_attention(batch, index, memory, output, best, ctc_spans(run, memory, index, best))
             real = int(memory.mask[index].sum())

@@ -43,7 +43,7 @@ def measure_faithfulness(
         batch = collate(list(examples[start : start + batch_size])).to(module.device)
         with torch.no_grad():
             memory = module.model.encode(batch)
-        best = [hypotheses[0] for hypotheses in module.decode(memory, search)]
+        best = [hypotheses[0] for hypotheses in module.decode(memory, search, batch.keys)]
         scores.update(module.model, batch, memory, best, [module.tokenizer.word_spans(h.tokens) for h in best])
     measures = scores.compute()
     sentences = verdicts(measures)

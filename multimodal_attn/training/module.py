@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,7 +14,7 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.distributed import gather
 from multimodal_attn.evaluation.attention.scores import AttentionScores
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.search import BeamSearch, Search
+from multimodal_attn.search import Search
 from multimodal_attn.training.objectives import BoxSupervision, WholeTextObjective
 from multimodal_attn.types import Batch, DecoderOutput, Grid, Hypothesis, Memory, Span, Timeline, TokenAxis
 
@@ -147,7 +147,7 @@ class Seq2SeqModule(pl.LightningModule):
         output, memory = self.model(batch)
         loss, parts = self._losses(batch, memory, output)
         self._val_losses.append((len(batch), {name: float(value) for name, value in {**parts, "loss": loss}.items()}))
-        best = [hypotheses[0] for hypotheses in self.decode(memory)]
+        best = [hypotheses[0] for hypotheses in self.decode(memory, keys=batch.keys)]
         for index, hypothesis in enumerate(best):
             references = [target.text for target in batch.targets[index]]
             self._written.append((batch_idx, index, self.tokenizer.decode(hypothesis.tokens), references))
@@ -174,12 +174,11 @@ class Seq2SeqModule(pl.LightningModule):
         for name, value in scores.items():
             self.log(f"val/{name}", value, prog_bar=name == monitor)
 
-    def decode(self, memory: Memory, search: Search | None = None) -> list[list[Hypothesis]]:
+    def decode(
+        self, memory: Memory, search: Search | None = None, keys: Sequence[str] | None = None
+    ) -> list[list[Hypothesis]]:
         """Hypotheses of every source, best first."""
-        search = search or self.search
-        if isinstance(search, BeamSearch) and search.ctc_weight:
-            return search(self.model.decoder, memory, self.model.ctc_logits(memory))
-        return search(self.model.decoder, memory)
+        return (search or self.search)(self.model, memory, keys)
 
     def score_attention(
         self,

@@ -9,7 +9,7 @@ from torch import Tensor
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.search.draw import draw
+from multimodal_attn.search.sample import sample
 from multimodal_attn.training.objectives.whole_texts import (
     WholeTextObjective,
     ended,
@@ -29,12 +29,12 @@ class SelfCritical(WholeTextObjective):
 
     Args:
         weight: of this objective in the sum.
-        num_samples: K, texts that are drawn of each source.
+        num_samples: K, texts that are sampled of each source.
         baseline: "greedy", the reward of the greedy text (Rennie et al., section 3.2), or "samples", the mean reward
             of the source's other samples (Luo 2020, section 3), which needs at least two of them.
         max_length: tokens after which a text is cut off.
-        temperature: of the distribution that texts are drawn from and that learns. Label smoothing gives every token a
-            little probability, which below 1 hardly any is drawn by. The best token of a step is the same at all.
+        temperature: of the distribution that texts are sampled from and that learns. Label smoothing gives every token
+            a little probability, which below 1 hardly any is sampled by. The best token of a step is the same at all.
 
     Raises:
         ValueError: for another baseline, if ``num_samples`` is too small for it, or the temperature not above 0.
@@ -71,11 +71,11 @@ class SelfCritical(WholeTextObjective):
         decoder: Decoder = model.decoder
         with evaluating(decoder):
             if not self.training:
-                greedy = draw(decoder, memory, 0, self.max_length, greedy_row=True)
+                greedy = sample(model, memory, 0, self.max_length, greedy_row=True)
                 return -self._rewards(greedy.tokens, batch).mean()
             greedy_row = self.baseline == "greedy"
-            drawn = draw(decoder, memory, self.num_samples, self.max_length, greedy_row, self.temperature)
-            tokens, mask = drawn.tokens, drawn.mask
+            samples = sample(model, memory, self.num_samples, self.max_length, greedy_row, self.temperature)
+            tokens, mask = samples.tokens, samples.mask
             rewards = self._rewards(tokens, batch)
             if self.baseline == "greedy":
                 baseline, rewards, tokens, mask = rewards[:, :1], rewards[:, 1:], tokens[:, 1:], mask[:, 1:]
