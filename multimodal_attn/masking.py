@@ -1,4 +1,4 @@
-"""Lengths to masks, and a softmax that stays finite where nothing is real."""
+"""Lengths to masks, a softmax that stays finite where nothing is real, and the choice of rows."""
 
 from __future__ import annotations
 
@@ -24,3 +24,12 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     # The finite minimum, not -inf: a row without real positions would turn into NaN, in the gradient too.
     weights = torch.softmax(scores.masked_fill(~mask, torch.finfo(scores.dtype).min), dim=-1)
     return weights.masked_fill(~mask, 0.0)
+
+
+def select_rows(tensor: Tensor, index: Tensor) -> Tensor:
+    """Row ``index[b, k]`` of source b, for each b and k.
+
+    Shapes:
+        tensor: (B, K, ...). index: (B, K') int64. Returns (B, K', ...).
+    """
+    return tensor[torch.arange(len(index), device=index.device)[:, None], index]

@@ -77,12 +77,13 @@ def test_attention_of_the_docs_is_one_file_and_one_yaml(tmp_path: Path) -> None:
     from multimodal_attn.models.decoders import RecurrentDecoder
     from multimodal_attn.search import BeamSearch
     from tests.contracts.parts import memory, texts
+    from tests.search.scripted import model_of
 
     decoder = RecurrentDecoder(namespace[name], memory_dim=20, vocab_size=11, embedding_dim=8, hidden_dim=16).eval()  # type: ignore[arg-type]
     tokens, mask = texts()
     weights = decoder(tokens, mask, memory()).weights[mask[..., 1:]]
     torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
-    assert BeamSearch(2, max_length=5)(decoder, memory())[0]
+    assert BeamSearch(2, max_length=5)(model_of(decoder), memory())[0]
 
 
 def test_help_is_quick_to_import_and_lists_the_groups() -> None:

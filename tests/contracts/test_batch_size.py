@@ -7,6 +7,7 @@ import torch
 
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search import BeamSearch, GreedySearch
+from multimodal_attn.search.scorers.ctc import CTCScorer
 from multimodal_attn.types import Batch
 from tests.contracts.parts import SAMPLE_RATE, part
 from tests.contracts.test_decoder import VOCAB
@@ -15,7 +16,7 @@ SECONDS = (0.7, 1.9, 0.3, 1.1, 2.3, 0.5, 1.6)  # the longest is neither first no
 SEARCHES = {
     "greedy": GreedySearch(max_length=15),
     "beam": BeamSearch(4, max_length=15),
-    "beam with CTC": BeamSearch(4, ctc_weight=0.4, ctc_candidates=8, max_length=15),
+    "beam with CTC": BeamSearch(4, max_length=15, scorers=[CTCScorer(0.4, 8)]),
 }
 
 
@@ -57,8 +58,7 @@ def test_recordings_are_decoded_alike_at_any_batch_size(encoder: str, decoder: s
         for first in range(0, len(recordings), size):
             memory = model.encode(batch_of(recordings[first : first + size]))
             memory.states *= 5  # random weights leave recordings hardly different
-            extra = (model.ctc_logits(memory),) if "CTC" in name else ()
-            found += [[h.tokens for h in hypotheses] for hypotheses in SEARCHES[name](model.decoder, memory, *extra)]
+            found += [[h.tokens for h in hypotheses] for hypotheses in SEARCHES[name](model, memory)]
         return found
 
     different = set()

@@ -12,8 +12,6 @@ from multimodal_attn.types import Batch, Example, Grid, Hypothesis, Memory
 class Picture(torch.nn.Module):
     """A model whose only part in use is an encoder that sees four cells, the last of them padding."""
 
-    decoder = None
-
     def encode(self, batch: Batch) -> Memory:
         assert not self.training
         mask = torch.tensor([[True, True, True, False]]).expand(len(batch), -1)
@@ -23,7 +21,9 @@ class Picture(torch.nn.Module):
 def test_everything_that_the_search_found_is_in_the_record() -> None:
     tokenizer = WordTokenizer().fit(["a dog runs"])
 
-    def search(decoder: None, memory: Memory) -> list[list[Hypothesis]]:
+    def search(model: Picture, memory: Memory, keys: list[str]) -> list[list[Hypothesis]]:
+        assert keys == ["x", "y"]
+
         def found(text: str, score: float) -> Hypothesis:
             tokens = tokenizer.encode(text)
             weights = torch.tensor([0.5, 0.3, 0.2, 0.0]).expand(len(tokens), 1, 4)

@@ -285,7 +285,7 @@ def test_texts_that_look_wrong_are_flagged_and_counted(speech_run: Path, monkeyp
     shapes = [([], False), ([4] * 40, False), ([4, 5] * 4, True), ([4, 5], True), ([4, 5], False)]
     expected = [["empty"], ["looped"], ["looped", "hit_max_length"], ["hit_max_length"], []]
 
-    def decode(self: Seq2SeqModule, memory: Memory, search: object) -> list[list[Hypothesis]]:
+    def decode(self: Seq2SeqModule, memory: Memory, search: object, keys: list[str]) -> list[list[Hypothesis]]:
         size = memory.mask.shape[1]
         made = [
             Hypothesis(tokens, -1.0, torch.zeros(len(tokens)), torch.full((len(tokens), 1, size), 1 / size), cut)

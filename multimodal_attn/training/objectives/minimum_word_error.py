@@ -44,7 +44,7 @@ class MinimumWordError(WholeTextObjective):
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput | None) -> Tensor:
         truth = [targets[0].text for targets in batch.targets]
         with evaluating(model.decoder):
-            found = self.beam(model.decoder, memory)
+            found = self.beam(model, memory)
             tokens, mask = (tensor.to(memory.mask.device) for tensor in _pad(found, self.beam.width))
             log_probs = text_log_probs(model.decoder, tokens, mask, memory)
         # A beam may find fewer texts than asked for: empty rows have no probability.

@@ -11,7 +11,7 @@ from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.ranges import Count, Finite, Positive
-from multimodal_attn.search.draw import draw
+from multimodal_attn.search.sample import sample
 from multimodal_attn.training.objectives.whole_texts import WholeTextObjective, ended, text_log_probs
 from multimodal_attn.training.rewards import CiderDReward
 from multimodal_attn.types import Batch, DecoderOutput, Memory
@@ -26,12 +26,12 @@ class SelfCritical(WholeTextObjective):
 
     Args:
         weight: of this objective in the sum.
-        num_samples: K, texts that are drawn of each source.
+        num_samples: K, texts that are sampled of each source.
         baseline: "greedy", the reward of the greedy text (Rennie et al., section 3.2), or "samples", the mean reward
             of the source's other samples (Luo 2020, section 3), which needs at least two of them.
         max_length: tokens after which a text is cut off.
-        temperature: of the distribution that texts are drawn from and that learns. Label smoothing gives every token a
-            little probability, which below 1 hardly any is drawn by. The best token of a step is the same at all.
+        temperature: of the distribution that texts are sampled from and that learns. Label smoothing gives every token
+            a little probability, which below 1 hardly any is sampled by. The best token of a step is the same at all.
 
     Raises:
         ValueError: if ``num_samples`` is too small for the baseline.
@@ -64,11 +64,11 @@ class SelfCritical(WholeTextObjective):
         decoder: Decoder = model.decoder
         with evaluating(decoder):
             if not self.training:
-                greedy = draw(decoder, memory, 0, self.max_length, greedy_row=True)
+                greedy = sample(model, memory, 0, self.max_length, greedy_row=True)
                 return -self._rewards(greedy.tokens, batch).mean()
             greedy_row = self.baseline == "greedy"
-            drawn = draw(decoder, memory, self.num_samples, self.max_length, greedy_row, self.temperature)
-            tokens, mask = drawn.tokens, drawn.mask
+            samples = sample(model, memory, self.num_samples, self.max_length, greedy_row, self.temperature)
+            tokens, mask = samples.tokens, samples.mask
             rewards = self._rewards(tokens, batch)
             if self.baseline == "greedy":
                 baseline, rewards, tokens, mask = rewards[:, :1], rewards[:, 1:], tokens[:, 1:], mask[:, 1:]
