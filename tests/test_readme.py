@@ -15,11 +15,9 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PAGES = [
     "README.md",
-    "docs/extending.md",
-    "docs/attention.md",
-    "docs/inspection.md",
-    "docs/shards.md",
-    *(f"conf/experiment/{p.name}" for p in (ROOT / "conf/experiment").glob("*")),
+    "CONTRIBUTING.md",
+    *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))),
+    *(f"conf/experiment/{page.name}" for page in sorted((ROOT / "conf/experiment").glob("*"))),
 ]
 
 
