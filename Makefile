@@ -80,7 +80,7 @@ lint: $(STAMP)
 	$(BIN)/python -m mypy
 
 docs: $(STAMP)
-	$(BIN)/python -m sphinx -q -W --keep-going -c docs . docs/_build/html
+	$(BIN)/python -m sphinx -q -E -W --keep-going -c docs . docs/_build/html
 	@echo "The site: $(CURDIR)/docs/_build/html/index.html"
 
 format: $(STAMP)
