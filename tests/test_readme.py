@@ -19,7 +19,6 @@ import yaml
 from PIL import Image
 
 from multimodal_attn.models.decoders import RecurrentDecoder
-from multimodal_attn.search import BeamSearch
 from multimodal_attn.types import DecoderOutput, Grid
 from tests.contracts.parts import memory, texts
 
@@ -107,14 +106,18 @@ def test_every_file_of_the_page_is_a_class_and_a_yaml(mine: Path) -> None:
     assert len(list(mine.glob("*.py"))) == len(list(mine.glob("conf/*/*.yaml"))) == 5
 
 
-def test_the_attention_of_the_docs_reads_a_memory_and_searches(mine: Path) -> None:
+def test_the_attention_of_the_docs_reads_real_positions_step_by_step(mine: Path) -> None:
     node = node_of(mine, "attention", "cosine")
     attention = partial(class_of(node), sharpness=node["sharpness"])
     decoder = RecurrentDecoder(attention, memory_dim=20, vocab_size=11, embedding_dim=8, hidden_dim=16).eval()
-    tokens, mask = texts()
-    weights = decoder(tokens, mask, memory()).weights[mask[..., 1:]]
-    torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
-    assert BeamSearch(2, max_length=5)(decoder, memory())[0]
+    (tokens, mask), read = texts(), memory()
+    weights = decoder(tokens, mask, read).weights
+    torch.testing.assert_close(weights.sum(-1)[mask[..., 1:]], torch.ones(int(mask[..., 1:].sum()), 1))
+    assert not weights.masked_select(~read.mask[:, None, None, None]).any()
+    source = decoder.prepare(read)
+    _, _, step = decoder.step(tokens[..., 0], decoder.start(source, tokens.shape[1]), source)
+    real = mask[..., 1]
+    torch.testing.assert_close(step.weights[real], weights[:, :, 0][real])
 
 
 def test_the_encoder_of_the_docs_fills_its_grid(mine: Path) -> None:
