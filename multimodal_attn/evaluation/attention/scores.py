@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from multimodal_attn.evaluation.attention.grounding import centre_prior, ground, hit_cells
+from multimodal_attn.evaluation.attention.grounding import center_prior, ground, hit_cells
 from multimodal_attn.evaluation.attention.shape import effective_cells, relative_entropy, text_shape
 from multimodal_attn.prediction.timing import onset_times
 from multimodal_attn.prediction.word_alignment import align_words
@@ -19,7 +19,7 @@ class AttentionScores:
     ``compute`` gives, where any example had the truth for it (docs/measures.md has the formulas):
 
     - grounding, over words with known boxes: ``pointing_accuracy``, ``box_mass_gain``, ``box_iou``; each again with
-      ``_next``, of the map of the token after the word, and with ``_uniform`` and ``_centre``, which need no model;
+      ``_next``, of the map of the token after the word, and with ``_uniform`` and ``_center``, which need no model;
       and ``pointing_num_words``.
     - timing, over the correctly recognised words, ``onset_num_words``: ``onset_error_ms`` (median), ``onset_bias_ms``
       (median with its sign, positive = late), ``onset_within_20_ms`` and so on, the same of ``offset``, and each again
@@ -37,7 +37,7 @@ class AttentionScores:
     def reset(self) -> None:
         """Forgets all examples."""
         # (3, words) of each text: the measures of Grounding.
-        self._grounded: dict[str, list[np.ndarray]] = {"": [], "_next": [], "_uniform": [], "_centre": []}
+        self._grounded: dict[str, list[np.ndarray]] = {"": [], "_next": [], "_uniform": [], "_center": []}
         self._aligned: list[np.ndarray] = []  # (3, words) of each text: hit, mass, and the mass of a uniform map
         self._late: dict[str, list[float]] = {}  # milliseconds of each word: onset, offset, onset_peak, ..., ctc_onset
         self._compared: list[np.ndarray] = []  # (2,) relative entropy and largest weight of each token
@@ -90,7 +90,7 @@ class AttentionScores:
         for kind, maps, right in (
             ("", own, cells),
             ("_uniform", uniform, cells),
-            ("_centre", centre_prior(grid), cells),
+            ("_center", center_prior(grid), cells),
             ("_next", following[[words[index][1] for index in followed]], cells[followed]),
         ):
             self._grounded[kind].append(np.stack(ground(maps, right)))
@@ -199,7 +199,7 @@ class AttentionScores:
             means: dict[str, list[float]] = {k: words.mean(1).tolist() for k, words in joined.items() if words.size}
             for kind, (hit, mass, iou) in means.items():
                 # The first of these had its name before there were others.
-                scores[f"pointing{kind}" if kind in ("_uniform", "_centre") else f"pointing_accuracy{kind}"] = hit
+                scores[f"pointing{kind}" if kind in ("_uniform", "_center") else f"pointing_accuracy{kind}"] = hit
                 if kind == "_uniform":
                     scores["box_mass_uniform"] = mass
                 else:

@@ -24,15 +24,15 @@ def test_pointing_scores() -> None:
     assert found["pointing_accuracy"] == pytest.approx(1 / 2)  # the dog is found, the cat is not
     assert found["pointing_num_words"] == 2
     assert found["pointing_uniform"] == pytest.approx((1 / 9 + 4 / 9) / 2)
-    assert found["pointing_centre"] == pytest.approx(1 / 2)
+    assert found["pointing_center"] == pytest.approx(1 / 2)
     scores.reset()
     assert scores.compute() == {}
 
 
-def test_centre_of_an_even_grid_is_four_cells() -> None:
+def test_center_of_an_even_grid_is_four_cells() -> None:
     scores = AttentionScores()
     scores.update_boxes(np.full((1, 1, 16), 1 / 16), [(0, 1)], Target("dog", {0: (Box(0, 0, 0.5, 0.5),)}), Grid(4, 4))
-    assert scores.compute()["pointing_centre"] == pytest.approx(1 / 4)
+    assert scores.compute()["pointing_center"] == pytest.approx(1 / 4)
 
 
 def test_a_cut_off_caption_counts_only_its_words() -> None:
@@ -99,7 +99,7 @@ def test_the_map_of_the_next_token() -> None:
     assert found["box_mass_gain_next"] == pytest.approx(3 / 4)
     assert found["box_iou_next"] == 1
     assert found["box_mass_uniform"] == found["box_iou_uniform"] == pytest.approx(1 / 4)
-    assert found["box_mass_gain_centre"] == pytest.approx(0)
+    assert found["box_mass_gain_center"] == pytest.approx(0)
     assert found["attention_peak"] == 1
 
 
