@@ -178,9 +178,12 @@ def _decode_share(
         run.module.attention_scores = found.attention_scores
         batch = batch.to(device)
         output, memory = run.module.model(batch)
-        for index, hypotheses in enumerate(run.module.decode(memory, search)):
+        written = run.module.decode(memory, search)
+        firsts = [hypotheses[0] for hypotheses in written]
+        by_ctc = [ctc_spans(run, memory, index, best) for index, best in enumerate(firsts)]
+        run.module.score_attention(batch, memory, output, firsts, by_ctc)
+        for index, hypotheses in enumerate(written):
             best = hypotheses[0]
-            run.module.score_attention(batch, index, memory, output, best, ctc_spans(run, memory, index, best))
             real = int(memory.mask[index].sum())
             found.weights.append(best.weights[..., :real].to(torch.float16).numpy())
             found.predictions.append(_prediction(run, config, batch, index, memory, hypotheses, words_folder))

@@ -36,7 +36,7 @@ def measure_faithfulness(
         What belongs into metrics.json, and a sentence for each measure that does not beat chance.
     """
     module = run.module
-    scores = FaithfulnessScores(sample_rate=run.config.data.get("sample_rate", 16_000))
+    scores = FaithfulnessScores()
     collate = Collate(module.tokenizer, module.source_tokenizer)
     starts = range(0, len(examples), batch_size)
     for start in track(starts, f"taking cells away from {len(examples)} examples"):
@@ -44,7 +44,8 @@ def measure_faithfulness(
         with torch.no_grad():
             memory = module.model.encode(batch)
         best = [hypotheses[0] for hypotheses in module.decode(memory, search)]
-        scores.update(module.model, batch, memory, best, [module.tokenizer.word_spans(h.tokens) for h in best])
+        spans = [module.tokenizer.word_spans(hypothesis.tokens) for hypothesis in best]
+        scores.update(module.model, batch, memory, best, spans, run.config.data.get("sample_rate", 16_000))
     measures = scores.compute()
     sentences = verdicts(measures)
     for sentence in scores.left_out():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,7 +16,7 @@ from multimodal_attn.evaluation.attention.scores import AttentionScores
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search import BeamSearch, Search
 from multimodal_attn.training.objectives import BoxSupervision, WholeTextObjective
-from multimodal_attn.types import Batch, DecoderOutput, Grid, Hypothesis, Memory, Span, Timeline, TokenAxis
+from multimodal_attn.types import Batch, DecoderOutput, Hypothesis, Memory, Span
 
 Scores = Callable[[list[str], list[list[str]]], dict[str, float]]
 
@@ -138,7 +138,7 @@ class Seq2SeqModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._written, self._val_losses = [], []
-        self.attention_scores.reset()
+        self.attention_scores = AttentionScores()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any] | None:
         """Scores a batch; gives callbacks its memory and the best hypotheses, so that none decodes again."""
@@ -151,7 +151,7 @@ class Seq2SeqModule(pl.LightningModule):
         for index, hypothesis in enumerate(best):
             references = [target.text for target in batch.targets[index]]
             self._written.append((batch_idx, index, self.tokenizer.decode(hypothesis.tokens), references))
-            self.score_attention(batch, index, memory, output, hypothesis)
+        self.score_attention(batch, memory, output, best)
         return {"memory": memory, "hypotheses": best}
 
     def on_validation_epoch_end(self) -> None:
@@ -184,37 +184,13 @@ class Seq2SeqModule(pl.LightningModule):
     def score_attention(
         self,
         batch: Batch,
-        index: int,
         memory: Memory,
         output: DecoderOutput,
-        hypothesis: Hypothesis,
-        ctc_times: list[Span] | None = None,
+        best: Sequence[Hypothesis],
+        ctc_times: Sequence[list[Span] | None] | None = None,
     ) -> None:
-        """Adds one source to ``attention_scores``; ``ctc_times`` say when CTC hears each word of the hypothesis.
-
-        Boxes and source words are compared along the references (teacher-forced: only their words have the truth), word
-        times and the shape of the maps along what the model wrote freely.
-        """
-        positions = int(memory.mask[index].sum())
-        targets = batch.targets[index]
-        written = hypothesis.weights[..., :positions].float().cpu().numpy()
-        self.attention_scores.update_shape(written, memory.layout)
-        for row, target in enumerate(targets[: batch.tokens.shape[1]]):
-            if not target.boxes and not target.read_from:
-                continue
-            tokens = batch.tokens[index, row][batch.token_mask[index, row]][1:-1].tolist()
-            spans = self.tokenizer.word_spans(tokens)
-            weights = output.weights[index, row, : len(tokens) + 1, :, :positions].float().cpu().numpy()
-            if isinstance(memory.layout, Grid):
-                self.attention_scores.update_boxes(weights[:-1], spans, target, memory.layout, ending=weights[-1])
-            elif isinstance(memory.layout, TokenAxis) and self.source_tokenizer is not None:
-                source_spans = self.source_tokenizer.word_spans(batch.source[index, :positions].tolist())
-                self.attention_scores.update_alignment(weights[:-1], spans, target, source_spans)
-        if isinstance(memory.layout, Timeline) and targets and targets[0].times:
-            words = self.tokenizer.decode(hypothesis.tokens).split()
-            self.attention_scores.update_times(
-                written, self.tokenizer.word_spans(hypothesis.tokens), words, targets[0], memory.layout, ctc_times
-            )
+        """Adds a batch to ``attention_scores``."""
+        self.attention_scores.update(batch, memory, output, best, self.tokenizer, self.source_tokenizer, ctc_times)
 
     # ------------------------------------------------------------------------------------------- checkpoint
 

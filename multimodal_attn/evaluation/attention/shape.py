@@ -28,6 +28,17 @@ def effective_cells(weights: np.ndarray) -> np.ndarray:
     return np.exp(_entropy(weights))
 
 
+def sharpness(maps: np.ndarray) -> np.ndarray:
+    """Relative entropy and largest weight of each map.
+
+    Shapes:
+        maps: (T, S). Returns (T, 2).
+    """
+    if not len(maps):
+        return np.zeros((0, 2))
+    return np.stack([relative_entropy(maps), np.nan_to_num(maps).max(-1)], axis=1)
+
+
 def _entropy(weights: np.ndarray) -> np.ndarray:
     weights = np.nan_to_num(weights).astype(np.float64)
     logs = np.log(weights, out=np.zeros_like(weights), where=weights > 0)
