@@ -2,8 +2,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from multimodal_attn.evaluation.attention.cells.base import Text
+from multimodal_attn.evaluation.attention.cells.pictures import PictureCells
+from multimodal_attn.evaluation.attention.cells.recordings import RecordingCells
+from multimodal_attn.evaluation.attention.cells.texts import TextCells
+from multimodal_attn.evaluation.attention.shape import text_shape
+from multimodal_attn.evaluation.texts.captions import CaptionScores
+from multimodal_attn.evaluation.texts.transcripts import TranscriptScores
+from multimodal_attn.evaluation.texts.translations import TranslationScores
 from multimodal_attn.measures import (
     GROUPS,
     MEASURES,
@@ -17,6 +26,8 @@ from multimodal_attn.measures import (
     measure,
     shown,
 )
+from multimodal_attn.types import Box, Grid, Span, Target, Timeline
+from tests.evaluation.faithfulness.test_scores import measure as faithfulness
 
 OWN = (Measure("rhymes", "Lines that rhyme", "share", "higher", headline=-1), Measure("wer", "Another rate", "number"))
 
@@ -84,6 +95,30 @@ def test_a_score_from_elsewhere_may_declare_its_own_figures_or_not() -> None:
     assert [found.name for found in headline({"bleu_4": 0.1, "rhymes": 0.2}, OWN)] == ["rhymes", "bleu_4"]
     assert groups({"rhymes": 0.2}, OWN) == {"Texts": [OWN[0]]}
     assert groups({"rhymes": 0.2}) == {"Other figures": [measure("rhymes")]}
+
+
+def test_every_figure_that_a_score_gives_is_in_the_table() -> None:
+    texts, references = ["a red kite", "a dog"], [["a red kite flies"], ["the dog"]]
+    given = set(TranscriptScores()(texts, references)) | set(TranslationScores()(texts, references))
+    captions = CaptionScores()
+    given |= set(captions(texts, references)) | set(captions.corpus_scores(texts, lambda: ["a dog"]))
+    given |= set(captions.extras)
+    box, span, words = (Box(0, 0, 1, 1),), Span(0.0, 0.2), [(0, 1)]
+    pictures, recordings, read = PictureCells(), RecordingCells(), TextCells()
+    pictures.compare(Text(np.eye(4)[:1], words, np.eye(4)[0]), Target("a", {0: box}), Grid(2, 2))
+    recordings.compare(Text(np.eye(4)[:1], words), ["a"], Target("a", times=(span,)), Timeline(0.1), [span])
+    read.compare(Text(np.eye(4)[:1], words), Target("a", read_from={0: (0,)}), words)
+    given |= {name for cells in (pictures, recordings, read) for name in cells.compute()}
+    shapes = text_shape(np.eye(4), ordered=True)
+    given |= {f"attention_{name}" for name in ("entropy", "peak", "effective_cells", *shapes)}
+    for methods in (faithfulness("true"), faithfulness("wrong", moved=10)):
+        given |= set(methods.compute())
+    # What this small model lacks: layers of self-attention in the decoder.
+    ends = ("", "_low", "_high")
+    given |= {f"faithfulness_rollout_{kind}{end}" for kind in ("deletion", "insertion") for end in ends}
+    assert given <= set(MEASURES)
+    others = {name for name in MEASURES if not name.startswith(("num_", "collapse_"))} - given
+    assert others == {"perplexity", "step_ms", "peak_memory_mb", "loss"}  # nor has it a name that nothing gives
 
 
 def test_the_documentation_holds_the_table(repository: Path) -> None:

@@ -16,9 +16,6 @@ from rich.table import Table
 
 from multimodal_attn.distributed import gather_to_first, process_share
 from multimodal_attn.evaluation.attention.scores import AttentionScores
-from multimodal_attn.evaluation.texts.captions import CaptionScores
-from multimodal_attn.evaluation.texts.diversity import caption_diversity
-from multimodal_attn.evaluation.texts.java_scores import check_java_scores, java_scores
 from multimodal_attn.inspection.page.page import write_page
 from multimodal_attn.machine import set_up_machine
 from multimodal_attn.prediction.checkpoint import Run
@@ -56,11 +53,9 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     """
     set_up_machine()
     torch.manual_seed(0)
-    check_java_scores(config.extra_scores)
     overrides = {f"data.{key}": value for key, value in config.data.items()}
     run = load_together(config.run, config.ensemble, config.checkpoint, overrides)
-    if config.extra_scores and not isinstance(run.module.scores, CaptionScores):
-        raise ValueError(f"extra_scores: {list(config.extra_scores)}; expected [] for a run that writes no captions")
+    run.module.scores.check_extras(config.extra_scores)
     if config.faithfulness and config.ensemble:
         raise ValueError("faithfulness: true; expected false for an ensemble, whose members read memories of their own")
     _check_word_times(run, config)
@@ -80,16 +75,13 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     skipped = run.data.skipped(config.split) + skipped
     if isinstance(search, NucleusSampling):
         search.sources_met = len(run.data.source(config.split))
-    metrics = run.module.scores([p["text"] for p in predictions], [p["references"] for p in predictions])
-    if isinstance(run.module.scores, CaptionScores):
-        metrics |= caption_diversity([p["text"] for p in predictions], _training_texts(run))
-        extra, missing = java_scores(
-            config.extra_scores, [p["text"] for p in predictions], [p["references"] for p in predictions]
-        )
-        metrics |= extra
-        for line in missing:
-            log.warning(line)
-    metrics |= attention_scores.compute()
+    scores = run.module.scores
+    texts, references = [p["text"] for p in predictions], [p["references"] for p in predictions]
+    metrics = scores(texts, references) | scores.corpus_scores(texts, lambda: _training_texts(run))
+    extra, missing = scores.extra_scores(config.extra_scores, texts, references)
+    for line in missing:
+        log.warning(line)
+    metrics |= extra | attention_scores.compute()
     metrics["num_parameters"] = sum(parameter.numel() for parameter in run.module.model.parameters())
     metrics |= {"num_examples": len(predictions), "num_skipped": len(skipped)}
     metrics |= {

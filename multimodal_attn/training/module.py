@@ -13,12 +13,11 @@ from torch.optim import Optimizer
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.distributed import gather
 from multimodal_attn.evaluation.attention.scores import AttentionScores
+from multimodal_attn.evaluation.texts.base import TextScores
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search import BeamSearch, Search
 from multimodal_attn.training.objectives import BoxSupervision, WholeTextObjective
 from multimodal_attn.types import Batch, DecoderOutput, Hypothesis, Memory, Span
-
-Scores = Callable[[list[str], list[list[str]]], dict[str, float]]
 
 
 class Seq2SeqModule(pl.LightningModule):
@@ -29,7 +28,7 @@ class Seq2SeqModule(pl.LightningModule):
         tokenizer: between its tokens and text.
         objectives: name -> objective; their weighted sum is the loss, and each is logged under its name.
         search: decodes the validation set, with the same code as at test.
-        scores: text metrics, called with hypotheses and references.
+        scores: of the texts.
         optimizer: makes the optimiser from the model.
         scheduler: makes the schedule from the optimiser and ``total_steps``, or None.
         source_tokenizer: of sources that are texts.
@@ -45,7 +44,7 @@ class Seq2SeqModule(pl.LightningModule):
         tokenizer: Tokenizer,
         objectives: Mapping[str, nn.Module],
         search: Search,
-        scores: Scores,
+        scores: TextScores,
         optimizer: Callable[[Seq2Seq], Optimizer],
         scheduler: Callable[..., Any] | None,
         source_tokenizer: Tokenizer | None = None,
@@ -170,9 +169,8 @@ class Seq2SeqModule(pl.LightningModule):
             self.log(f"val/{name}", sum(size * values[name] for size, values in losses) / total)
         *_, hypotheses, references = zip(*sorted(written), strict=True)
         scores = {**self.scores(list(hypotheses), list(references)), **attention_scores.compute()}
-        monitor = getattr(self.scores, "monitor", None)
         for name, value in scores.items():
-            self.log(f"val/{name}", value, prog_bar=name == monitor)
+            self.log(f"val/{name}", value, prog_bar=name == self.scores.monitor)
 
     def decode(self, memory: Memory, search: Search | None = None) -> list[list[Hypothesis]]:
         """Hypotheses of every source, best first."""
