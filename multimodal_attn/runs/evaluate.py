@@ -12,7 +12,6 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from multimodal_attn.distributed import gather_to_first, process_share
 from multimodal_attn.evaluation.attention.scores import AttentionScores
@@ -28,6 +27,7 @@ from multimodal_attn.processes import own_device
 from multimodal_attn.runs.build import build_search, cache_features
 from multimodal_attn.runs.faithfulness import measure_faithfulness
 from multimodal_attn.runs.language_model import load_language_model
+from multimodal_attn.runs.report import print_report
 from multimodal_attn.search import NucleusSampling, Search
 from multimodal_attn.types import Batch, Example, Hypothesis, Memory, Timeline, UnreadableError
 
@@ -107,7 +107,11 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         metrics,
         alarms,
     )
-    _print(metrics, alarms, page)
+    print_report(metrics, str(folder), scores.measures)
+    console = Console()
+    for alarm in alarms:
+        console.print(alarm, style="bold red", markup=False, highlight=False)
+    console.print(f"attention page: {page}", soft_wrap=True)
     return metrics
 
 
@@ -271,14 +275,3 @@ def _spread_examples(run: Run, split: str, number: int) -> list[Example]:
         except UnreadableError:
             continue  # counted and listed already
     return examples
-
-
-def _print(metrics: dict[str, float], alarms: list[str], page: Path) -> None:
-    table = Table("measure", "value", title=str(page.parent))
-    for name, value in metrics.items():
-        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
-    console = Console()
-    console.print(table)
-    for alarm in alarms:
-        console.print(alarm, style="bold red", markup=False, highlight=False)
-    console.print(f"attention page: {page}", soft_wrap=True)
