@@ -15,6 +15,7 @@ ORDER = (
     "ranges",
     "parts",
     "types",
+    "measures",
     "masking",
     "distributed",
     "machine",

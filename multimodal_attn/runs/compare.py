@@ -158,7 +158,7 @@ def measures(runs: Sequence[EvaluatedRun]) -> list[str]:
 
 def figure(runs: Sequence[EvaluatedRun]) -> Figure:
     """A panel for each of the main measures, baselines and intervals within them left out."""
-    secondary = ("_num_words", "_uniform", "_centre", "_even_ms", "_low", "_high", "_20_ms", "_50_ms", "_200_ms")
+    secondary = ("_num_words", "_uniform", "_center", "_even_ms", "_low", "_high", "_20_ms", "_50_ms", "_200_ms")
     names = [n for n in measures(runs) if not n.endswith(secondary) and "_peak_" not in n and "_gradient" not in n]
     return draw_comparison(labels(runs), {name: [run.metrics.get(name) for run in runs] for name in names})
 

@@ -10,14 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from rich.console import Console
 from rich.progress import track
 
 from multimodal_attn.data.loading.datamodule import spread_examples
 from multimodal_attn.distributed import gather_to_first, process_share
 from multimodal_attn.evaluation.attention.scores import AttentionScores
+from multimodal_attn.evaluation.texts.base import TextScores
 from multimodal_attn.inspection.page.page import write_page
 from multimodal_attn.machine import set_up_machine
-from multimodal_attn.parts import EVERYTHING
+from multimodal_attn.parts import EVERYTHING, part
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.transcript import ENDINGS, TimedWord, Transcript, render
@@ -65,7 +67,8 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     if settings["ensemble"]:
         overrides["data.cache_dir"] = None  # one encoder's features are not another's
     run = load_run(settings["run"], settings["ensemble"], settings["checkpoint"], overrides, settings["trust"])
-    scores = build_scores(run.config, settings["extra_scores"], settings["trust"])
+    scores = part("metrics", run.config["metrics"], TextScores, settings["trust"])()
+    scores.check_extras(settings["extra_scores"])
     if settings["faithfulness"] and settings["ensemble"]:
         raise ValueError("faithfulness: true; expected false for an ensemble, whose members read memories of their own")
     _check_word_times(run, settings)
@@ -83,8 +86,11 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     found = _together(shares)
     skipped = run.data.skipped(settings["split"]) + found.skipped
     texts, references = [p["text"] for p in found.predictions], [p["references"] for p in found.predictions]
-    metrics = scores(texts, references) | scores.of_corpus(texts, references, _training_texts(run))
-    metrics |= found.attention_scores.compute()
+    metrics = scores(texts, references) | scores.corpus_scores(texts, lambda: _training_texts(run))
+    extra, missing = scores.extra_scores(settings["extra_scores"], texts, references)
+    for line in missing:
+        log.warning(line)
+    metrics |= extra | found.attention_scores.compute()
     metrics["num_parameters"] = sum(parameter.numel() for parameter in predictor.model.parameters())
     metrics |= {"num_examples": len(texts), "num_skipped": len(skipped)}
     metrics |= {
@@ -106,7 +112,11 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     (folder / "skipped.txt").write_text("".join(f"{error.path}\t{error.reason}\n" for error in skipped))
     records = [found.records[key] for key in shown if key in found.records]
     page = write_page(records, folder / "index.html", f"{run.config['name']}: {settings['split']}", metrics, alarms)
-    print_report(metrics, alarms, page, settings["verbose"])
+    print_report(metrics, str(folder), scores.measures, settings["verbose"])
+    console = Console()
+    for alarm in alarms:
+        console.print(alarm, style="bold red", markup=False, highlight=False)
+    console.print(f"attention page: {page}", soft_wrap=True)
     return metrics
 
 

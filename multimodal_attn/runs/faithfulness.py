@@ -33,14 +33,14 @@ def measure_faithfulness(
         What belongs into metrics.json, and a sentence for each measure that does not beat chance.
     """
     model, tokenizer = predictor.model, predictor.tokenizer
-    scores = FaithfulnessScores(sample_rate=predictor.reader.sample_rate)
+    scores = FaithfulnessScores()
     starts = range(0, len(examples), batch_size)
     for start in track(starts, f"taking cells away from {len(examples)} examples"):
         batch = predictor.collate(examples[start : start + batch_size])
         with torch.no_grad():
             memory = model.encode(batch)
         best = [hypotheses[0] for hypotheses in predictor.decode(memory, batch.keys)]
-        scores.update(model, batch, memory, best, [tokenizer.word_spans(h.tokens) for h in best])
+        scores.update(model, batch, memory, best, [tokenizer.word_spans(h.tokens) for h in best], predictor.reader.sample_rate)
     measures = scores.compute()
     sentences = verdicts(measures)
     for sentence in scores.left_out():

@@ -128,7 +128,7 @@ class Seq2SeqModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._written, self._val_losses = [], []
-        self.attention_scores.reset()
+        self.attention_scores = AttentionScores()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any] | None:
         """Scores a batch; gives callbacks its memory and the best hypotheses, so that none decodes again."""

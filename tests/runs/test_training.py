@@ -14,6 +14,7 @@ import torch
 from omegaconf import DictConfig
 
 from multimodal_attn.__main__ import main
+from multimodal_attn.measures import MEASURES
 from multimodal_attn.prediction.checkpoint import find_checkpoint, load
 from multimodal_attn.prediction.predictor import load as load_predictor
 from multimodal_attn.prediction.transcribe import Transcriber, decoder_of
@@ -173,6 +174,7 @@ def test_evaluation_writes_everything(picture_run: Path, search: str) -> None:
     folder = picture_run / "evaluation" / "val"
     assert json.loads((folder / "metrics.json").read_text()) == metrics
     assert metrics["num_examples"] == 8
+    assert set(metrics) <= set(MEASURES)
     assert {"bleu_1", "bleu_4", "rouge_l", "cider_d", "pointing_accuracy", "num_skipped"} <= set(metrics)
     assert {"distinct_captions", "vocabulary_used", "training_captions", "training_vocabulary_used"} <= set(metrics)
     predictions = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
@@ -234,7 +236,7 @@ def test_scores_that_need_java_never_fail_an_evaluation(
 
 
 def test_extra_scores_are_of_captions(speech_run: Path) -> None:
-    with pytest.raises(ValueError, match=r"extra_scores: \['spice'\]; expected \[\] for a run that writes no captions"):
+    with pytest.raises(ValueError, match=r"extra_scores: spice; expected \[\] with TranscriptScores"):
         evaluate(compose("evaluate", f"run={speech_run}", "extra_scores=[spice]", "device=cpu"))
 
 
@@ -254,6 +256,7 @@ def test_words_have_times_by_ctc_when_asked_for(speech_run: Path) -> None:
 
     by_attention = predictions()
     metrics = evaluate(compose("evaluate", *overrides, "word_times=ctc", "transcripts=[ctm,textgrid]"))
+    assert set(metrics) <= set(MEASURES)
     by_ctc = predictions()
     assert metrics["num_without_ctc_path"] == 0
     differ = 0

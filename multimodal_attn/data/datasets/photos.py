@@ -30,8 +30,7 @@ class CaptionedPhotos:
 
     Attributes:
         skipped: also photos without a file or without a caption.
-        num_grounded: captions that were found among the Entities sentences.
-        num_ungrounded: captions that were not; 0 without Entities.
+        num_ungrounded: captions that were not found among the Entities sentences; 0 without Entities.
 
     Raises:
         ValueError: if no photo is left, or ``fit`` is not allowed.
@@ -50,7 +49,7 @@ class CaptionedPhotos:
         check_fit(fit)
         self.folder, self.image_size, self.fit = folder, image_size, fit
         self.skipped: list[UnreadableError] = list(skipped)
-        self.num_grounded = self.num_ungrounded = 0
+        self.num_ungrounded = 0
         self._examples: list[tuple[str, tuple[Target, ...]]] = []
         files = Listing(folder)
         for name, written in captions.items():
@@ -110,7 +109,6 @@ class CaptionedPhotos:
             self.skipped.append(UnreadableError(name, f"used without boxes: {error}"))
             sentences = {}
         found = sum(text in sentences for text in captions)
-        self.num_grounded += found
         self.num_ungrounded += len(captions) - found
         return tuple(Target(text, sentences.get(text, {})) for text in captions)
 

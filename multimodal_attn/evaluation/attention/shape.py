@@ -8,6 +8,17 @@ from multimodal_attn.evaluation.attention.grounding import peaks
 from multimodal_attn.prediction.entropy import effective_cells, relative_entropy
 
 
+def sharpness(maps: np.ndarray) -> np.ndarray:
+    """Relative entropy and largest weight of each map.
+
+    Shapes:
+        maps: (T, S). Returns (T, 2).
+    """
+    if not len(maps):
+        return np.zeros((0, 2))
+    return np.stack([relative_entropy(maps), np.nan_to_num(maps).max(-1)], axis=1)
+
+
 def text_shape(weights: np.ndarray, ordered: bool) -> dict[str, float]:
     """Measures of all maps of one text together.
 

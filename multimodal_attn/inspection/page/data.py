@@ -20,6 +20,7 @@ from multimodal_attn.evaluation.texts.rouge import RougeL
 from multimodal_attn.evaluation.texts.transcripts import TranscriptScores
 from multimodal_attn.inspection.figures.colors import drawn_weights
 from multimodal_attn.inspection.figures.timeline import HOP_SECONDS, log_mel
+from multimodal_attn.measures import measure
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.timing import onset_times
 from multimodal_attn.types import Grid, Timeline, TokenAxis
@@ -33,15 +34,15 @@ WAVE_COLUMNS = 600
 MEL_COLUMNS = 900  # at most: the page has no more pixels for it
 
 MEASURES = {
-    "score": "score of the search",
-    "wer": "word error rate",
-    "rouge_l": "ROUGE-L",
-    "entropy": "mean entropy",
-    "peak": "mean peak",
-    "hits": "boxes pointed at",
-    "late": "onset error in ms",
-    "gate": "mean gate",
-    "words": "number of words",
+    "score": "Score of the search",
+    "wer": measure("wer").title,
+    "rouge_l": measure("rouge_l").title,
+    "entropy": measure("attention_entropy").title,
+    "peak": measure("attention_peak").title,
+    "hits": measure("pointing_accuracy").title,
+    "late": f"{measure('onset_error_ms').title}, ms",
+    "gate": "Mean gate",
+    "words": "Number of words",
 }
 """What examples can be sorted and filtered by: name in ``summarise`` -> name on the page."""
 

@@ -24,6 +24,7 @@ from multimodal_attn.inspection.page.data import (
     rounded_number,
     summarise,
 )
+from multimodal_attn.measures import headline
 from multimodal_attn.prediction.prediction import Prediction
 
 SCRIPTS = (
@@ -35,24 +36,6 @@ SCRIPTS = (
     "example.js",
     "order.js",
     "page.js",
-)
-# What a run is judged by, the most telling first: its texts, then its attention, each beside its baseline.
-HEADLINE = (
-    "wer",
-    "cer",
-    "cider_d",
-    "bleu_4",
-    "bleu",
-    "chrf",
-    "onset_error_ms",
-    "onset_even_ms",
-    "pointing_accuracy",
-    "pointing_centre",
-    "alignment_accuracy",
-    "alignment_uniform",
-    "faithfulness_deletion",
-    "attention_entropy",
-    "attention_peak",
 )
 NUM_HEADLINE = 6
 
@@ -89,7 +72,7 @@ def write_page(
         "examples": [summarise(record, example) for record, example in zip(records, examples, strict=True)],
         "measures": list(MEASURES.items()),
         "metrics": [[str(name), rounded_number(value, 4)] for name, value in figures.items()],
-        "headline": [name for name in HEADLINE if name in figures][:NUM_HEADLINE],
+        "headline": _headline(figures),
         "alarms": list(alarms),
         "heads": max((record.weights.shape[1] for record in records), default=1),
         "limits": [rounded_number(heat_limit(drawn), 5), rounded_number(largest_head_weight(drawn), 5)],
@@ -107,6 +90,12 @@ def write_page(
     unfinished.write_text(text, encoding="utf-8")
     os.replace(unfinished, path)
     return path
+
+
+def _headline(figures: Mapping[str, Any]) -> list[str]:
+    """What the run is judged by, each beside its baseline."""
+    names = [name for found in headline(figures) for name in (found.name, found.baseline) if name in figures]
+    return [str(name) for name in names[:NUM_HEADLINE]]
 
 
 # ------------------------------------------------------------------------------------------------ HTML, JSON

@@ -329,7 +329,7 @@ def test_few_figures_stand_at_the_top_and_all_can_be_unfolded(open_page: OpenPag
         "bleu_4",
         "cider_d",
         "pointing_accuracy",
-        "pointing_centre",
+        "pointing_center",
         "attention_entropy",
         "attention_peak",
     ]

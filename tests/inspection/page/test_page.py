@@ -214,14 +214,14 @@ def test_a_gate_is_there_where_the_record_has_one(tmp_path: Path):
 
 
 def test_the_headline_is_short_and_texts_come_first(tmp_path: Path):
-    names = ["attention_entropy", "num_examples", "attention_peak", "pointing_centre", "pointing_accuracy", "box_iou"]
+    names = ["attention_entropy", "num_examples", "attention_peak", "pointing_center", "pointing_accuracy", "box_iou"]
     figures = dict.fromkeys([*names, "bleu_4", "cider_d", "faithfulness_deletion"], 0.5)
     overview = read(write_page([], tmp_path / "index.html", "x", figures)).json("overview")
     assert overview["headline"] == [
         "cider_d",
         "bleu_4",
         "pointing_accuracy",
-        "pointing_centre",
+        "pointing_center",
         "faithfulness_deletion",
         "attention_entropy",
     ]

@@ -59,10 +59,10 @@ def prepared(objective: WholeTextObjective) -> WholeTextObjective:
 def test_reward_is_cider_d_with_the_end_as_a_word() -> None:
     references = [[f"{text} <eos>" for text in texts] for texts in TEXTS]
     written = ["red cat", "one blue dog dog", "green"]
-    _, expected = CiderD(references)([f"{text} <eos>" for text in written])
+    expected = CiderD(references)([f"{text} <eos>" for text in written])
     rewards = CiderDReward(TEXTS)([[(text, True), (text, False)] for text in written], TEXTS)
     torch.testing.assert_close(rewards[:, 0], torch.tensor(expected, dtype=torch.float32))
-    _, cut = CiderD(references)(written)
+    cut = CiderD(references)(written)
     torch.testing.assert_close(rewards[:, 1], torch.tensor(cut, dtype=torch.float32))
     assert (rewards[:2, 0] > rewards[:2, 1]).all()
 
