@@ -109,7 +109,7 @@ def _shards(options: argparse.Namespace) -> int:
 def _predict(options: argparse.Namespace, page: Path | None) -> int:
     from multimodal_attn.data.reading.files import find_files
     from multimodal_attn.distributed import process_share
-    from multimodal_attn.inspection.page.page import write_page
+    from multimodal_attn.inspection.page.page import page_title, write_page
     from multimodal_attn.prediction.predictor import load  # here, so that --help does not wait for torch
     from multimodal_attn.types import UnreadableError
 
@@ -133,7 +133,7 @@ def _predict(options: argparse.Namespace, page: Path | None) -> int:
     if num_skipped:
         print(f"{done} {predictor.reads} read, {num_skipped} skipped", file=sys.stderr)
     if records and page is not None:
-        print(f"attention page: {write_page(records, page, f'predictions of {options.run.name}', None)}")
+        print(f"attention page: {write_page(records, page, page_title(options.run.name, None))}")
     return 0 if done else 1
 
 

@@ -19,7 +19,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from multimodal_attn.inspection.figures.table import Sound
+from multimodal_attn.inspection.views.base import Sound
 
 log = logging.getLogger(__name__)
 _without_media: set[type[Logger]] = set()  # kinds of loggers that have been told of

@@ -19,7 +19,7 @@ from multimodal_attn.evaluation.attention.scores import AttentionScores
 from multimodal_attn.evaluation.texts.captions import CaptionScores
 from multimodal_attn.evaluation.texts.diversity import caption_diversity
 from multimodal_attn.evaluation.texts.java_scores import check_java_scores, java_scores
-from multimodal_attn.inspection.page.page import write_page
+from multimodal_attn.inspection.page.page import page_title, write_page
 from multimodal_attn.machine import set_up_machine
 from multimodal_attn.prediction.checkpoint import Run
 from multimodal_attn.prediction.decode import record_of
@@ -111,9 +111,10 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     page = write_page(
         [records[key] for key in shown if key in records],
         folder / "index.html",
-        f"{run.config.name}: {config.split}",
+        page_title(run.config.name, config.split),
         metrics,
         alarms,
+        total=len(predictions),
     )
     _print(metrics, alarms, page)
     return metrics

@@ -33,8 +33,8 @@ def draw_curves(curves: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]
         axes = figure.add_subplot(1, len(panels), number + 1, sharey=first)
         first = first or axes
         for method, values in lines.items():
-            label, colour, style = _STYLES[method]
-            axes.plot([100 * share for share in shares], values, style, color=colour, marker="o", ms=3, label=label)
+            label, color, style = _STYLES[method]
+            axes.plot([100 * share for share in shares], values, style, color=color, marker="o", ms=3, label=label)
         axes.set_title(f"{kind} {_PLACES[place]}", fontsize=10)
         axes.set_xlabel(f"% of cells {'deleted' if kind == 'deletion' else 'inserted'}", fontsize=9)
         axes.grid(alpha=0.25)
