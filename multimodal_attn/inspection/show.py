@@ -14,7 +14,7 @@ from multimodal_attn.inspection.page.page import render_page
 from multimodal_attn.inspection.views import view_of
 from multimodal_attn.prediction.prediction import Prediction
 
-ONE_PIXELS, SEVERAL_PIXELS = 720, 860
+PIXELS = 860
 
 
 class Show:
@@ -51,7 +51,7 @@ def figure_of(prediction: Prediction, limit: float | None = None) -> Figure:
     return figure
 
 
-def html_of(predictions: Sequence[Prediction], title: str = "", height: int | None = None) -> str:
+def html_of(predictions: Sequence[Prediction], title: str = "", height: int = PIXELS) -> str:
     """The interactive page in a frame of its own, which needs nothing from outside.
 
     The frame's page may run its script and nothing else: it cannot reach the notebook around it.
@@ -65,6 +65,5 @@ def html_of(predictions: Sequence[Prediction], title: str = "", height: int | No
         ValueError: if nothing shows a prediction's layout.
     """
     page = html.escape(render_page(predictions, title))
-    height = height or (ONE_PIXELS if len(predictions) == 1 else SEVERAL_PIXELS)
     style = f"width:100%;height:{height}px;border:1px solid #ddd;border-radius:8px;resize:vertical"
     return f'<iframe title="attention" sandbox="allow-scripts" style="{style}" srcdoc="{page}"></iframe>'

@@ -62,7 +62,7 @@ def translation_run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def test_translation_learns(translation_run: Path) -> None:
     assert values(translation_run, "val/bleu")[-1] > 0.9
     assert len(list((translation_run / "media" / "attention").rglob("*.png"))) == 24
-    assert read(translation_run / "attention.html").json("example-0")["kind"] == "text"
+    assert read(translation_run / "attention.html").json("overview")["examples"][0]["view"] == "text"
 
 
 def test_attention_goes_to_the_word_that_is_translated(translation_run: Path, corpus: Path) -> None:

@@ -56,7 +56,7 @@ function paint(canvas, gray, values, width, height, limit) {
   for (let i = 0, p = 0; i < values.length; i++, p += 4) {
     const level = scaled(values[i], limit);
     const code = 3 * Math.round(255 * level);
-    const alpha = gray ? floor + range * level : 1;
+    const alpha = gray ? floor + range * level ** 1.5 : 1;
     for (let c = 0; c < 3; c++) image.data[p + c] = alpha * heat[code + c] + (gray ? (1 - alpha) * gray[p + c] : 0);
     image.data[p + 3] = 255;
   }

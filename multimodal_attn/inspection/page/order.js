@@ -49,6 +49,7 @@ function filter() {
   const all = overview.total ?? length;
   const some = shown === length ? "" : `${shown} of `;
   $("count").textContent = `${some}${length}${all > length ? ` of ${all}` : ""} example${all === 1 ? "" : "s"}`;
+  $("count").hidden = all < 2;
   $("count").title = all > length ? `This page holds ${length} of the ${all} examples, spread evenly over them.` : "";
 }
 

@@ -119,6 +119,7 @@ function figures() {
   $("figures-name").textContent = `all ${overview.figures.flatMap(([, members]) => members).length} figures`;
   $("alarms").append(...overview.alarms.map((text) => make("p", {}, text)));
   $("alarms").hidden = !overview.alarms.length;
+  $("top").hidden = !document.title && !overview.figures.length && !overview.alarms.length; // in a notebook
 }
 
 const switches = {}; // key -> what it switches

@@ -155,9 +155,10 @@ def _mark_peak(canvas: Canvas, area: Area, weights: np.ndarray, layout: Grid) ->
 
 def _measures(prediction: Prediction, index: int) -> str:
     entropy = prediction.entropy[index]
-    spread = "nearly uniform" if entropy >= NEARLY_UNIFORM else f"entropy {entropy:.2f}"
+    flat = entropy >= NEARLY_UNIFORM
+    spread = "nearly uniform" if flat else f"entropy {entropy:.2f} · peak {prediction.peak[index]:.2g}"
     gate = f" · {prediction.gate_name} {prediction.word_gate[index]:.2f}" if prediction.gate else ""
-    return f"{spread} · peak {prediction.peak[index]:.2g}{gate}"
+    return f"{spread}{gate}"
 
 
 def _label(canvas: Canvas, area: Area, title: str, detail: str, bold: bool = True) -> None:

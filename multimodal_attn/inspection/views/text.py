@@ -69,7 +69,7 @@ class TextView(SourceView[TokenAxis]):
             rows.height - 0.28,
             "attention weight of a source token, one scale for all (white line: a uniform map)\n"
             "entropy: 1 = uniform, 0 = a single token · peak: largest weight"
-            f"{' · frames: where the words truly come from' if prediction.links else ''}",
+            + ("\nframes: where the words truly come from" if prediction.links else ""),
             7.5,
             GRAY,
             anchor="lm",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from multimodal_attn.inspection.page.data import describe_example
+from multimodal_attn.inspection.show import html_of
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.types import Span
 from tests.inspection.browser.conftest import OpenPage
@@ -413,7 +415,7 @@ def test_the_page_says_how_many_examples_it_holds_of_how_many(open_page: OpenPag
 
 def test_one_example_needs_no_finding(open_page: OpenPage) -> None:
     page = open_page([photo_record()])
-    expect(page.locator("#count")).to_have_text("1 example")
+    expect(page.locator("#count")).to_be_hidden()
     expect(page.get_by_label("Find")).to_be_hidden()
 
 
@@ -466,6 +468,19 @@ def test_a_phone_needs_no_scrolling_sideways(open_page: OpenPage, record: Any) -
     page = open_page([record()], {"cider_d": 0.5, "attention_entropy": 0.5}, width=360)
     expect(words(page).first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_the_page_works_in_a_frame_of_a_notebook(browser: Any, tmp_path: Path) -> None:
+    (tmp_path / "cell.html").write_text(f"<!doctype html><p>out</p>{html_of([photo_record(key='<b>')])}")
+    page = browser.new_page()
+    page.goto((tmp_path / "cell.html").as_uri())
+    frame = page.frame_locator("iframe")
+    expect(frame.locator(".view canvas")).to_be_visible()
+    expect(frame.locator("header")).to_be_hidden()  # no title, no figures
+    frame.locator(".word").nth(0).hover()
+    expect(frame.locator(".said")).to_contain_text("nearly uniform")
+    assert page.locator("iframe").get_attribute("sandbox") == "allow-scripts"
+    page.close()
 
 
 def test_dark_and_light_follow_the_reader(open_page: OpenPage) -> None:

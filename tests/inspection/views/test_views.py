@@ -76,7 +76,7 @@ def test_overlay_says_word_entropy_peak_hypothesis_and_reference(drawn: Drawn):
     text = drawn.text()
     assert "a red dog" in text
     assert "reference: a dog (+1)" in text
-    assert "nearly uniform · peak 0.042" in text  # a uniform map of 24 cells
+    assert "nearly uniform" in text  # a uniform map of 24 cells
     assert "peak 0.77" in text
 
 
@@ -86,7 +86,7 @@ def test_overlay_says_the_gate_of_each_word_where_there_is_one(drawn: Drawn):
     assert "beta" not in drawn.text()
     view_of(replace(record, gate=[0.1, 0.25, 1.0], gate_name="beta")).draw()
     text = drawn.text()
-    assert "peak 0.042 · beta 0.25" in text
+    assert "nearly uniform · beta 0.25" in text
     assert "beta: share of the context that was let through" in text
 
 
@@ -121,19 +121,19 @@ def test_a_uniform_map_leaves_the_photo_without_color_and_is_called_so(drawn: Dr
     assert np.ptp(uniform.reshape(-1, 3), axis=0).max() < 0.01
     assert np.ptp(uniform, axis=2).max() < 0.01  # gray
     assert np.ptp(sharp, axis=2).max() > 0.5
-    assert drawn.text().count("nearly uniform · peak") == 2  # of three words
+    assert drawn.text().count("nearly uniform") == 2  # of three words
 
 
 def test_the_limit_of_the_scale_can_be_shared(drawn: Drawn):
     record, other = photo_record(words="a"), photo_record()
     assert heat_limit([record]) == pytest.approx(0.77 - 1 / 24)
-    record.weights[0, 0, 8] = 0.1
+    record.source[:], record.weights[0, 0, 8] = 128, 0.1
     record = replace(record)  # the cached maps belong to the old weights
     assert heat_limit([record, other]) == pytest.approx(0.77 - 1 / 24)
     view_of(record).draw()
     view_of(record).draw(0.73)
-    alone, shared = drawn.pictures[1][0], drawn.pictures[4][0]
-    assert alone.max() > shared.max() + 0.1
+    alone, shared = (np.ptp(drawn.pictures[number][0], axis=2).max() for number in (1, 4))
+    assert alone > shared + 0.3  # the same weight is the top of the one scale, and has little color on the other
 
 
 def test_single_heads_are_sharper_than_their_mean():
