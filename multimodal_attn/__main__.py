@@ -37,9 +37,7 @@ def _run(arguments: list[str]) -> int:
         if options.page_path and not options.page:
             raise ValueError("--page-path: given without --page; expected both, or neither")
         page = Path(options.page_path or "predictions.html") if options.page else None
-        return predict(
-            options.run, options.files, options.width, options.ensemble, options.trust, page, options.json
-        )
+        return predict(options.run, options.files, options.width, options.ensemble, options.trust, page, options.json)
     if options.command == "transcribe":
         from multimodal_attn.runs.transcribe import transcribe
 

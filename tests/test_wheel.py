@@ -34,7 +34,12 @@ class CosineAttention(Attention):
         weights = scores.masked_fill(~memory.mask[:, None], -torch.inf).softmax(-1)
         return AttentionStep(weights @ memory.states, weights[:, :, None], None)
 '''
-TINY = ["data.num_examples={train:64,val:8,test:8}", "data.batch_size=8", "trainer.max_steps=20", "decoder.hidden_dim=32"]
+TINY = [
+    "data.num_examples={train:64,val:8,test:8}",
+    "data.batch_size=8",
+    "trainer.max_steps=20",
+    "decoder.hidden_dim=32",
+]
 
 
 @pytest.fixture(scope="module")

@@ -64,6 +64,7 @@ class Prediction:
         flags: what looks wrong with the hypothesis (see ``Hypothesis.flags``).
         boxes: index of a hypothesis word -> its true boxes, where known.
         times: index of a hypothesis word -> when it is truly heard, where known.
+        true_words: the words of the first reference and when each is heard, where known.
         links: index of a hypothesis word -> ranges of the source tokens that it truly comes from, where known.
         sample_rate: of a waveform, in Hz.
         gate: for each token how far the decoder let attention through, in [0, 1]; empty if it has no such gate.
@@ -87,6 +88,7 @@ class Prediction:
     flags: list[str]
     boxes: dict[int, tuple[Box, ...]] = field(default_factory=dict)
     times: dict[int, Span] = field(default_factory=dict)
+    true_words: list[tuple[str, Span]] = field(default_factory=list)
     links: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     sample_rate: int = 16_000
     gate: list[float] = field(default_factory=list)
@@ -141,6 +143,12 @@ class Prediction:
             flags=hypothesis.flags,
             boxes=_true_boxes(words, example.targets),
             times=_true_times(words, example.targets),
+            true_words=[
+                pair
+                for target in example.targets[:1]
+                if target.times
+                for pair in zip(target.text.split(), target.times, strict=True)
+            ],
             links=_true_links(words, example, source_tokenizer),
             sample_rate=sample_rate,
             gate=hypothesis.gate or [],

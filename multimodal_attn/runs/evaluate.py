@@ -17,7 +17,7 @@ from multimodal_attn.data.loading.datamodule import spread_examples
 from multimodal_attn.distributed import gather_to_first, process_share
 from multimodal_attn.evaluation.attention.scores import AttentionScores
 from multimodal_attn.evaluation.texts.base import TextScores
-from multimodal_attn.inspection.page.page import write_page
+from multimodal_attn.inspection.page.page import page_title, write_page
 from multimodal_attn.machine import set_up_machine
 from multimodal_attn.parts import EVERYTHING, part
 from multimodal_attn.prediction.prediction import Prediction
@@ -111,7 +111,8 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     np.savez_compressed(folder / "attention.npz", **found.weights)  # type: ignore[arg-type]
     (folder / "skipped.txt").write_text("".join(f"{error.path}\t{error.reason}\n" for error in skipped))
     records = [found.records[key] for key in shown if key in found.records]
-    page = write_page(records, folder / "index.html", f"{run.config['name']}: {settings['split']}", metrics, alarms)
+    title = page_title(str(run.config["name"]), settings["split"])
+    page = write_page(records, folder / "index.html", title, metrics, alarms, total=len(texts))
     print_report(metrics, str(folder), scores.measures, settings["verbose"])
     console = Console()
     for alarm in alarms:

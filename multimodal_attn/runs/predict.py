@@ -11,7 +11,7 @@ from typing import Any
 
 from multimodal_attn.data.reading.files import find_files
 from multimodal_attn.distributed import gather_to_first, process_share
-from multimodal_attn.inspection.page.page import write_page
+from multimodal_attn.inspection.page.page import page_title, write_page
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.processes import joined
@@ -66,7 +66,7 @@ def predict(
         if num_skipped:
             print(f"{done} {predictor.reader.modality} read, {num_skipped} skipped", file=sys.stderr)
         if shown and page is not None:
-            written = write_page(shown, page, f"predictions of {run.name}", None)
+            written = write_page(shown, page, page_title(run.name, None))
             print(f"attention page: {written}", file=sys.stderr if as_json else sys.stdout)
         return 0 if done else 1
 

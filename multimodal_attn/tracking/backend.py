@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from pytorch_lightning.loggers import Logger
 
-from multimodal_attn.inspection.figures.table import Sound
+from multimodal_attn.inspection.views.base import Sound
 
 Kind = TypeVar("Kind", bound=Logger)
 

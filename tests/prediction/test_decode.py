@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from multimodal_attn.prediction.decode import decode_examples
 
 from multimodal_attn.data.tokenizers.word import WordTokenizer
-from multimodal_attn.prediction.decode import decode_examples
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Batch, Example, Grid, Hypothesis, Memory
 

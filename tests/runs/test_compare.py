@@ -84,9 +84,9 @@ def test_the_figure_has_a_bar_for_each_run_that_was_measured(sweep: Path) -> Non
     panels = {
         axes.get_title(): [bar.get_width() for bar in axes.patches] for axes in figure(find_runs([sweep], "val")).axes
     }
-    assert panels["bleu_4"] == [0.5, 0.75]
-    assert panels["pointing_accuracy"] == [0.25]
-    assert panels["step_ms"] == [500]
+    assert panels["BLEU-4 ↑"] == [0.75, 0.5]  # the best first
+    assert panels["Pointing accuracy ↑"] == [0.25]
+    assert panels["Training step ↓"] == [500]
 
 
 def test_files(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from multimodal_attn.prediction.transcribe import decoder_of
 
 from multimodal_attn.__main__ import main
 from multimodal_attn.prediction.checkpoint import load
 from multimodal_attn.prediction.predictor import load as load_predictor
-from multimodal_attn.prediction.transcribe import decoder_of
 from multimodal_attn.runs.evaluate import evaluate
 from multimodal_attn.types import TokenAxis
 from tests.inspection.page.test_page import read
@@ -62,7 +62,7 @@ def translation_run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def test_translation_learns(translation_run: Path) -> None:
     assert values(translation_run, "val/bleu")[-1] > 0.9
     assert len(list((translation_run / "media" / "attention").rglob("*.png"))) == 24
-    assert read(translation_run / "attention.html").json("example-0")["kind"] == "text"
+    assert read(translation_run / "attention.html").json("overview")["examples"][0]["view"] == "text"
 
 
 def test_attention_goes_to_the_word_that_is_translated(translation_run: Path, corpus: Path) -> None:

@@ -14,7 +14,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 from pytorch_lightning.loggers.logger import DummyLogger
 
 from multimodal_attn import tracking
-from multimodal_attn.inspection.figures.table import Sound
+from multimodal_attn.inspection.views.base import Sound
 from multimodal_attn.tracking.files import FileLogger
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 100, 3), dtype=np.uint8))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from multimodal_attn.evaluation.attention.grounding import peaks
-from multimodal_attn.prediction.entropy import effective_cells, relative_entropy
+from multimodal_attn.prediction.entropy import relative_entropy
 
 
 def sharpness(maps: np.ndarray) -> np.ndarray:

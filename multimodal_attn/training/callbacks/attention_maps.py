@@ -10,10 +10,9 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from multimodal_attn import tracking
 from multimodal_attn.data.loading.datamodule import DataModule, spread_examples
-from multimodal_attn.inspection.figures.colors import heat_limit
-from multimodal_attn.inspection.figures.figure import draw
-from multimodal_attn.inspection.figures.table import example_table
-from multimodal_attn.inspection.page.page import write_page
+from multimodal_attn.inspection.page.page import page_title, write_page
+from multimodal_attn.inspection.table import example_table
+from multimodal_attn.inspection.views import heat_limit, view_of
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.ranges import Count, WholeNumber
 from multimodal_attn.training.module import Seq2SeqModule
@@ -78,9 +77,10 @@ class AttentionMaps(pl.Callback):
         if missed:
             self._records |= {record.key: record for record in pl_module.predictor.predict(missed)}
         records = [self._records[example.key] for example in examples]
-        limit = heat_limit(records)  # one colour scale, so that the pictures can be compared
+        limit = heat_limit(records)  # one color scale, so that the pictures can be compared
         for number, record in enumerate(records):
-            tracking.log_picture(trainer.loggers, f"attention/{number}", draw(record, limit), trainer.global_step)
+            picture = view_of(record).draw(limit)
+            tracking.log_picture(trainer.loggers, f"attention/{number}", picture, trainer.global_step)
 
     def _draws_now(self, trainer: pl.Trainer) -> bool:
         return not trainer.sanity_checking and trainer.current_epoch % self.every_n_epochs == 0
@@ -92,7 +92,8 @@ class AttentionMaps(pl.Callback):
     @rank_zero_only
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, Seq2SeqModule)
-        examples = self.examples(trainer.datamodule)  # type: ignore[attr-defined]
+        data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
+        examples = self.examples(data)
         if not examples:
             return
         figures = None
@@ -100,7 +101,8 @@ class AttentionMaps(pl.Callback):
             found = trainer.callback_metrics.items()
             figures = {name.removeprefix("val/"): float(value) for name, value in found if name.startswith("val/")}
         records = pl_module.predictor.predict(examples)
-        path = write_page(records, self.run_dir / "attention.html", f"{self.run_dir.name}: val", figures)
+        title = page_title(pl_module.predictor.name, "val")
+        path = write_page(records, self.run_dir / "attention.html", title, figures, total=len(data.source("val")))
         tracking.log_page(trainer.loggers, "attention", path, trainer.global_step)
         columns, rows = example_table(records, heat_limit(records))
         tracking.log_table(trainer.loggers, "examples", columns, rows, trainer.global_step)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import Count, Finite, NotNegative, Positive, Share
+from multimodal_attn.ranges import Count, Finite
 from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import PAD, Batch, DecoderOutput, Layout, Memory, Timeline
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import Count, Finite, NotNegative, Positive, Share
+from multimodal_attn.ranges import Finite
 from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import Batch, DecoderOutput, Memory
 

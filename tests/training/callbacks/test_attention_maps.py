@@ -52,7 +52,8 @@ def validate(maps: AttentionMaps, trainer: Any, keys: str) -> None:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Prediction]:
     """The records that are drawn; ``decode_examples`` writes nothing for any example."""
     found: list[Prediction] = []
-    monkeypatch.setattr(attention_maps, "draw", lambda record, limit: found.append(record))
+    view_of = lambda record: SimpleNamespace(draw=lambda limit: found.append(record))  # noqa: E731
+    monkeypatch.setattr(attention_maps, "view_of", view_of)
     monkeypatch.setattr(attention_maps.tracking, "log_picture", lambda *arguments: None)
     monkeypatch.setattr(attention_maps, "decode_examples", decode)
     return found
@@ -93,7 +94,7 @@ def test_page_has_the_figures_of_these_weights_alone(
     drawn: list[Prediction], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures: list[Mapping[str, float] | None] = []
-    monkeypatch.setattr(attention_maps, "write_page", lambda records, path, title, metrics: figures.append(metrics))
+    monkeypatch.setattr(attention_maps, "write_page", lambda *arguments, total: figures.append(arguments[3]))
     monkeypatch.setattr(attention_maps.tracking, "log_page", lambda *arguments: None)
     monkeypatch.setattr(attention_maps, "example_table", lambda records, limit: (["key"], [[r.key] for r in records]))
     maps = AttentionMaps(str(tmp_path))

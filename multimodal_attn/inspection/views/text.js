@@ -1,9 +1,13 @@
 /** A source text, each target token's weights on it as a matrix, and links between the words of both. */
-class SourceText {
+views.text = class {
+  static gamma = 1;
+  static legend = "weight of a source token";
+  static controls = [];
+
   constructor(example) {
     Object.assign(this, { example, hint: "Choose a word of either text to see what it is linked to." });
     const { data, hypothesis, maps } = example;
-    this.buttons = hypothesis.words.map((_, i) => example.button(i, null));
+    this.buttons = hypothesis.words.map((_, i) => example.button(i));
     // One stop for Tab, arrows within: else a long source would stand between two words of the target.
     this.sources = data.source.map((token, s) =>
       make(
@@ -35,7 +39,7 @@ class SourceText {
       ...Object.entries(hypothesis.links).flatMap(([i, ranges]) => ranges.map((range) => this.truth(i, range))),
     );
     const names = (kind, tokens) =>
-      make("div", { class: kind, "aria-hidden": "true" }, ...tokens.map((token) => make("span", {}, token)));
+      make("div", { class: kind, "aria-hidden": "true" }, ...tokens.map((token) => make("span", { class: token.length > 2 && "long" }, token)));
     const table = make(
       "div",
       { class: "table" },
@@ -73,6 +77,10 @@ class SourceText {
     paintMatrix(this.canvas, this.example.maps);
   }
 
+  first() {
+    return this.example.sharpest();
+  }
+
   /** Which source tokens a word reads. */
   select(index) {
     this.row.hidden = index === null;
@@ -87,8 +95,7 @@ class SourceText {
       height: percent((stop - first) / maps.tokens),
     });
     const map = maps.word(index);
-    const limit = settings.perWord ? largest(map) || 1 : pageLimit();
-    this.sources.forEach((source, s) => shade(source, map[s], limit));
+    this.sources.forEach((source, s) => shade(source, map[s], limitOf(map)));
   }
 
   /** Which words read a source token. */
@@ -96,9 +103,7 @@ class SourceText {
     const { data, maps, hypothesis } = this.example;
     this.example.choose(null);
     const weights = maps.words.map((_, i) => maps.word(i));
-    this.buttons.forEach((button, i) =>
-      shade(button, weights[i][s], settings.perWord ? largest(weights[i]) || 1 : pageLimit()),
-    );
+    this.buttons.forEach((button, i) => shade(button, weights[i][s], limitOf(weights[i])));
     this.column.hidden = false;
     Object.assign(this.column.style, { left: percent(s / maps.size), width: percent(1 / maps.size) });
     const most = weights.reduce((best, map, i) => (map[s] > (weights[best]?.[s] ?? -1) ? i : best), -1);
@@ -127,4 +132,4 @@ class SourceText {
   press(index) {
     this.example.choose(index);
   }
-}
+};

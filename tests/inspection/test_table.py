@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from multimodal_attn.inspection.figures.table import Sound, example_table
+from multimodal_attn.inspection.table import example_table
+from multimodal_attn.inspection.views.base import Sound
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.types import Grid, Timeline
 

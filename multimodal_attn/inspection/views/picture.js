@@ -1,5 +1,22 @@
+Object.assign(settings, { smooth: true, overlay: true });
+
 /** The photo with the chosen word's map, and a strip of all words. */
-class Photo {
+views.picture = class {
+  static gamma = 0.5; // few cells are strong, and a linear scale would hide all others
+  static overGray = true;
+  static legend = "weight of a cell above that of a uniform map; where a map has no more than that, the photo stays as it is. Circle: the map's peak";
+  static controls = [
+    {
+      label: "Map",
+      options: [
+        ["smooth", "smooth"],
+        ["cells", "true cells"],
+      ],
+      set: (value) => (settings.smooth = value === "smooth"),
+    },
+    { label: "Overlay", key: "m", set: (value) => (settings.overlay = value) },
+  ];
+
   constructor(example) {
     Object.assign(this, { example, hint: "The photo without a map: choose a word." });
     const { data, hypothesis } = example;
@@ -12,7 +29,9 @@ class Photo {
     this.canvas = make("canvas", { role: "img" });
     this.marks = make("div");
     this.thumbs = hypothesis.words.map(() => make("canvas", { "aria-hidden": "true" }));
-    this.buttons = hypothesis.words.map((_, i) => example.button(i, this.thumbs[i]));
+    this.buttons = hypothesis.words.map((_, i) =>
+      example.button(i, this.thumbs[i], hypothesis.boxes[i] && make("i", { title: "true box known" }, " ▢")),
+    );
     this.node = make(
       "div",
       { class: "photo" },
@@ -23,28 +42,34 @@ class Photo {
     this.size = [Math.round(data.width * scale), Math.round(data.height * scale)];
     this.small = this.size.map((side) => Math.round(side / 4));
     this.ready = this.image.decode().then(() => {
-      this.grey = greyed(this.image, ...this.size);
-      this.smallGrey = greyed(this.image, ...this.small);
+      this.gray = grayed(this.image, ...this.size);
+      this.smallGray = grayed(this.image, ...this.small);
     });
   }
 
-  paint(canvas, grey, size, map) {
+  paint(canvas, gray, size, map) {
     const { rows, columns } = this.example.data;
-    const values = enlarge(map, rows, columns, ...size, settings.smooth);
-    paint(canvas, grey, values, ...size, settings.perWord ? largest(map) || 1 : pageLimit());
+    const above = map.map((weight) => Math.max(weight - 1 / map.length, 0));
+    const values = enlarge(above, rows, columns, ...size, settings.smooth);
+    paint(canvas, gray, values, ...size, limitOf(above));
+  }
+
+  /** One with a true box, if there is one. */
+  first() {
+    return this.example.sharpest(Object.keys(this.example.hypothesis.boxes).map(Number));
   }
 
   draw() {
-    this.thumbs.forEach((thumb, i) => this.paint(thumb, this.smallGrey, this.small, this.example.maps.word(i)));
+    this.thumbs.forEach((thumb, i) => this.paint(thumb, this.smallGray, this.small, this.example.maps.word(i)));
   }
 
   select(index) {
-    this.canvas.hidden = index === null;
+    this.canvas.hidden = index === null || !settings.overlay;
     this.marks.replaceChildren();
-    if (index === null || !this.grey) return;
+    if (index === null || !this.gray) return;
     const { data, hypothesis, maps } = this.example;
     const map = maps.word(index);
-    this.paint(this.canvas, this.grey, this.size, map);
+    this.paint(this.canvas, this.gray, this.size, map);
     for (const [left, top, right, bottom] of hypothesis.boxes[index] ?? [])
       this.marks.append(
         make("div", {
@@ -57,6 +82,7 @@ class Photo {
           },
         }),
       );
+    if (!settings.overlay) return;
     const at = map.indexOf(largest(map));
     const [row, column] = [Math.floor(at / data.columns), at % data.columns];
     this.marks.append(
@@ -76,12 +102,12 @@ class Photo {
     if (hit === undefined) return ["no true box known"];
     const verdict =
       hit >= 0.5
-        ? make("span", { class: "yes" }, "peak points at the true box")
-        : make("span", { class: "no" }, "peak misses the true box");
+        ? make("span", { class: "yes" }, "✓ its peak points at the true box")
+        : make("span", { class: "no" }, "✗ its peak misses the true box");
     return settings.head ? [verdict, " (mean of heads)"] : [verdict];
   }
 
   press(index) {
     this.example.choose(index);
   }
-}
+};

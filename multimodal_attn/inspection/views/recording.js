@@ -1,5 +1,23 @@
+Object.assign(settings, { trueTimes: false });
+
+const missing = (written) => (written === null ? "missed" : `written as ${written}`);
+
 /** Waveform, log-mel and the tokens-by-time matrix on one axis in seconds; the recording and its words can be heard. */
-class Speech {
+views.recording = class {
+  static gamma = 1;
+  static legend = "weight of a time step";
+  static controls = [
+    {
+      label: "Times",
+      needs: "late",
+      options: [
+        ["heard", "from attention"],
+        ["true", "true, where known"],
+      ],
+      set: (value) => (settings.trueTimes = value === "true"),
+    },
+  ];
+
   constructor(example) {
     const { data, hypothesis, maps } = example;
     Object.assign(this, { example, playing: false, until: null, hint: "Press play, or a word to hear it." });
@@ -15,7 +33,7 @@ class Speech {
       this.playName,
       this.clock,
     );
-    this.buttons = hypothesis.words.map((_, i) => example.button(i, null));
+    this.buttons = hypothesis.words.map((_, i) => example.button(i));
     this.row = clamp(Math.floor(520 / Math.max(maps.tokens, 1)), 4, 19); // pixels
     this.node = make(
       "div",
@@ -45,7 +63,15 @@ class Speech {
         span.map((second) => make("div", { class: "line", style: { left: percent(this.place(second)) } })),
       );
     const parts = [];
-    if (times.length)
+    const missed = hypothesis.missed.map(([word, start, end, written]) =>
+      make(
+        "span",
+        { class: "missed", style: this.stretch([start, end]), title: `${word}: ${missing(written)}` },
+        make("del", {}, word),
+        make("span", { class: "unseen" }, ` (${missing(written)})`),
+      ),
+    );
+    if (times.length || missed.length)
       parts.push(
         make("div", { class: "side" }, "truth"),
         track(
@@ -53,6 +79,7 @@ class Speech {
           ...times.map(([i, span]) =>
             make("span", { style: this.stretch(span), title: hypothesis.words[i][0] }, hypothesis.words[i][0]),
           ),
+          ...missed,
         ),
       );
     this.wave = make("canvas", { role: "img", "aria-label": `waveform of ${about.key}` });
@@ -141,7 +168,7 @@ class Speech {
 
   span(index) {
     const { times, heard } = this.example.hypothesis;
-    return (settings.truth && times[index]) || heard[index];
+    return (settings.trueTimes && times[index]) || heard[index];
   }
 
   select(index) {
@@ -245,4 +272,4 @@ class Speech {
     this.play.setAttribute("aria-label", `${this.playing ? "pause" : "play"} the recording`);
     this.clock.textContent = `${this.audio.currentTime.toFixed(1)} / ${this.example.data.seconds.toFixed(1)} s`;
   }
-}
+};

@@ -1,9 +1,9 @@
-/** How far the decoder let attention through at each token: a bar each, where the model has such a gate. */
-class Gate {
-  constructor(example) {
-    const { gate, gate_name: name, tokens } = example.hypothesis;
+/** A bar for each token. */
+charts.bars = class {
+  constructor(example, { title, about, data }) {
+    const { tokens } = example.hypothesis;
     this.example = example;
-    this.bars = gate.map((value, token) =>
+    this.bars = data.map((value, token) =>
       make(
         "div",
         { class: "bar-of", title: `${tokens[token]}: ${value.toFixed(2)}`, onmouseenter: () => this.point(token) },
@@ -11,13 +11,12 @@ class Gate {
         make("span", {}, tokens[token]),
       ),
     );
-    const values = gate.map((value, token) => `${tokens[token]} ${value.toFixed(2)}`).join(", ");
-    const said = `${name || "gate"} of each token: ${values}`;
+    const values = data.map((value, token) => `${tokens[token]} ${value.toFixed(2)}`).join(", ");
     this.node = make(
       "div",
-      { class: "gate" },
-      make("p", {}, `${name || "gate"}, from 0 to 1`),
-      make("div", { class: "bars", role: "img", "aria-label": said }, ...this.bars),
+      { class: "chart" },
+      make("p", {}, make("b", {}, title), `: ${about}`),
+      make("div", { class: "bars", role: "img", "aria-label": `${title} of each token: ${values}` }, ...this.bars),
     );
   }
 
@@ -30,4 +29,4 @@ class Gate {
     const { maps } = this.example;
     this.bars.forEach((bar, token) => bar.classList.toggle("chosen", index !== null && maps.wordOf(token) === index));
   }
-}
+};

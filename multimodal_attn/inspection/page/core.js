@@ -22,17 +22,32 @@ function make(tag, attributes = {}, ...children) {
 
 const overview = read("overview");
 const heat = bytes(overview.heat); // 256 RGB triples
-const settings = { head: 0, smooth: true, perWord: false, truth: false, gamma: 1 };
+const settings = { head: 0, perWord: false, gamma: 1 }; // views add their own
+const examples = [];
 
-// --------------------------------------------------------------------------------------------- colours
+/**
+ * What draws a kind of source: a script in views/ puts a class here under the view's name.
+ *
+ * constructor(example); node: an element; buttons: one a word; ready: a promise; hint: said while no word is chosen;
+ * draw(): paint all; select(index or null): paint the chosen word; compare(index): parts of a sentence about its truth;
+ * press(index): a word was clicked; optional: toggle(), stop(), playing for what can be played; first(): the word that
+ * is chosen at first.
+ * static: gamma and overGray of its maps; legend: what a color means; controls: see `addControls`.
+ */
+const views = {};
+
+/** What draws a chart under the maps: constructor(example, data), node and select(index or null). */
+const charts = {};
+
+// --------------------------------------------------------------------------------------------- colors
 
 const pageLimit = () => overview.limits[settings.head ? 1 : 0];
 
-/** Where a weight lies on the colour scale, from 0 to 1. */
+/** Where a weight lies on the color scale, from 0 to 1. */
 const scaled = (weight, limit) => clamp(weight / limit, 0, 1) ** settings.gamma;
 
 /** Heat over a photo, or alone where there is none: the same sums as in colors.py. */
-function paint(canvas, grey, values, width, height, limit) {
+function paint(canvas, gray, values, width, height, limit) {
   canvas.width = width;
   canvas.height = height;
   const context = canvas.getContext("2d");
@@ -41,21 +56,21 @@ function paint(canvas, grey, values, width, height, limit) {
   for (let i = 0, p = 0; i < values.length; i++, p += 4) {
     const level = scaled(values[i], limit);
     const code = 3 * Math.round(255 * level);
-    const alpha = grey ? floor + range * level : 1;
-    for (let c = 0; c < 3; c++) image.data[p + c] = alpha * heat[code + c] + (grey ? (1 - alpha) * grey[p + c] : 0);
+    const alpha = gray ? floor + range * level ** 1.5 : 1;
+    for (let c = 0; c < 3; c++) image.data[p + c] = alpha * heat[code + c] + (gray ? (1 - alpha) * gray[p + c] : 0);
     image.data[p + 3] = 255;
   }
   context.putImageData(image, 0, 0);
 }
 
-/** A weight's colour behind a text, and an ink that can be read on it. */
+/** A weight's color behind a text, and an ink that can be read on it. */
 function shade(node, weight, limit) {
   const rgb = heat.subarray(3 * Math.round(255 * scaled(weight, limit))).subarray(0, 3);
   const light = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
   Object.assign(node.style, { background: `rgb(${rgb.join()})`, color: light > 130 ? "#000" : "#fff" });
 }
 
-/** A grid's cells at width x height: bilinear between their centres, or as they are. */
+/** A grid's cells at width x height: bilinear between their centers, or as they are. */
 function enlarge(values, rows, columns, width, height, smooth) {
   const result = new Float32Array(width * height);
   const places = (size, cells) =>
@@ -77,8 +92,8 @@ function enlarge(values, rows, columns, width, height, smooth) {
   return result;
 }
 
-/** The photo with most of its colour taken out, as RGBA. */
-function greyed(image, width, height) {
+/** The photo with most of its color taken out, as RGBA. */
+function grayed(image, width, height) {
   const canvas = make("canvas", { width, height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
@@ -138,6 +153,9 @@ class Maps {
 }
 
 const largest = (map) => map.reduce((a, b) => Math.max(a, b), 0);
+
+/** Where the color scale of a map ends. */
+const limitOf = (map) => (settings.perWord ? largest(map) || 1 : pageLimit());
 
 /** The tokens-by-positions matrix, a pixel a weight; where each word is stretched by itself, all its tokens alike. */
 function paintMatrix(canvas, maps) {
