@@ -19,7 +19,7 @@ WholeNumber = Annotated[int, Ge(0)]
 Share = Annotated[float, Ge(0), Le(1)]
 """A share or a probability."""
 
-Dropout = Annotated[float, Ge(0), Lt(1)]
+DropoutRate = Annotated[float, Ge(0), Lt(1)]
 """The share that dropout takes away; never all."""
 
 Positive = Annotated[float, Gt(0), Lt(math.inf)]

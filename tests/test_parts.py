@@ -13,7 +13,7 @@ from torch import nn
 from multimodal_attn.models.attention.base import Attention
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.parts import EVERYTHING, checked, part
-from multimodal_attn.ranges import Count, Dropout, Finite, NotNegative, Positive, Share, WholeNumber
+from multimodal_attn.ranges import Count, DropoutRate, Finite, NotNegative, Positive, Share, WholeNumber
 from multimodal_attn.training.optimizers import adamw
 
 ADDITIVE = {"_target_": "multimodal_attn.models.attention.additive.AdditiveAttention"}
@@ -48,7 +48,7 @@ def test_a_value_in_its_range_passes(value: Any, annotation: Any, expected: Any)
     [
         *[(value, Count) for value in (0, -1, 2.5, NAN, INFINITY, "3", "many", True, None, [3], {})],
         *[(value, Share) for value in (-0.1, 1.1, NAN, INFINITY, "0.5", True, None)],
-        *[(value, Dropout) for value in (1, 1.0, -0.1, NAN)],
+        *[(value, DropoutRate) for value in (1, 1.0, -0.1, NAN)],
         *[(value, Positive) for value in (0, -1, NAN, INFINITY, "1")],
         *[(value, NotNegative) for value in (-1e-9, NAN, INFINITY)],
         *[(value, Finite) for value in (NAN, INFINITY, -INFINITY, "x", None)],
@@ -143,7 +143,7 @@ def test_a_part_of_another_package_wants_trust(tmp_path: Path, monkeypatch: pyte
         part("attention", node, Attention)
     for trust in (("elsewhere_parts",), EVERYTHING):
         assert part("attention", node, Attention, trust)(query_dim=2, memory_dim=2).key.in_features == 2
-    with pytest.raises(ValueError, match="encoder: 'elsewhere_parts.Own' is not a class of the kind Encoder"):
+    with pytest.raises(ValueError, match=r"encoder: 'elsewhere_parts.Own' is not a class of the kind Encoder"):
         part("encoder", node, Encoder, EVERYTHING)
 
 
@@ -176,5 +176,5 @@ def test_functions_are_taken_from_one_module_only() -> None:
     home = "multimodal_attn.training.optimizers"
     assert part("optimizer", {"_target_": f"{home}.adamw", "lr": 0.1}, adamw, given=("model",)).takes("lr")
     for target in (f"{home}.math", f"{home}.torch", "multimodal_attn.parts.find", "multimodal_attn.__main__.main"):
-        with pytest.raises(ValueError, match="optimizer: .* is not a function of"):
+        with pytest.raises(ValueError, match=r"optimizer: .* is not a function of"):
             part("optimizer", {"_target_": target}, adamw)

@@ -12,7 +12,7 @@ from torch import Tensor
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.prediction.entropy import relative_entropy
 from multimodal_attn.prediction.word_alignment import align_words
-from multimodal_attn.prediction.word_times import WordTimes
+from multimodal_attn.prediction.word_times import NO_TIMES, WordTimes
 from multimodal_attn.types import EOS, Box, Example, Grid, Hypothesis, Layout, Span, Target
 
 
@@ -109,7 +109,7 @@ class Prediction:
         positions: int,
         sample_rate: int = 16_000,
         source_tokenizer: Tokenizer | None = None,
-        times: WordTimes = WordTimes((), "attention"),
+        times: WordTimes = NO_TIMES,
         view: View | None = None,
     ) -> Prediction:
         """The record of an example and what a model wrote for it.

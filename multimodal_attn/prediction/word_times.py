@@ -25,6 +25,10 @@ class WordTimes(NamedTuple):
     source: str
 
 
+NO_TIMES = WordTimes((), "attention")
+"""Of sources that are no recordings."""
+
+
 def check_time_source(source: str, model: Seq2Seq, name: str) -> None:
     """Refuses a source of word times that a model does not have; ``name`` is that of its run.
 

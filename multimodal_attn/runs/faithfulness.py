@@ -40,9 +40,8 @@ def measure_faithfulness(
         with torch.no_grad():
             memory = model.encode(batch)
         best = [hypotheses[0] for hypotheses in predictor.decode(memory, batch.keys)]
-        scores.update(
-            model, batch, memory, best, [tokenizer.word_spans(h.tokens) for h in best], predictor.reader.sample_rate
-        )
+        spans = [tokenizer.word_spans(hypothesis.tokens) for hypothesis in best]
+        scores.update(model, batch, memory, best, spans, predictor.reader.sample_rate)
     measures = scores.compute()
     sentences = verdicts(measures)
     for sentence in scores.left_out():
