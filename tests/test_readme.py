@@ -160,6 +160,14 @@ def test_the_score_of_the_docs_compares_with_the_nearest_reference(mine: Path) -
     assert config["monitor"] == {"name": f"val/{scores.monitor}", "mode": scores.mode}
 
 
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "benchmarks", "docs"])
+def test_prose_has_short_lines(page: str) -> None:
+    """Lines to 120 characters; rows of a table are as wide as they must be."""
+    pages = sorted((ROOT / page).glob("*.md")) if (ROOT / page).is_dir() else [ROOT / page]
+    lines = [(file.name, line) for file in pages for line in file.read_text(encoding="utf-8").splitlines()]
+    assert not [(name, line) for name, line in lines if len(line) > 120 and not line.startswith("|")]
+
+
 def test_help_is_quick_to_import_and_lists_the_groups() -> None:
     shown = subprocess.run(
         [sys.executable, "-X", "importtime", str(ROOT / "train.py"), "--help"],
