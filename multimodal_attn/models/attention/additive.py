@@ -8,6 +8,7 @@ from multimodal_attn.models.attention.base import Attention, AttentionStep, weig
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.models.kernels.fast_loop import LoopAttention
 from multimodal_attn.types import Memory
 
 
@@ -43,9 +44,15 @@ class AdditiveAttention(Attention):
         """See ``additive_keys``."""
         return additive_keys(self.key(memory.states))
 
+    def loop_attention(self) -> LoopAttention | None:
+        """See ``Attention``: with a plain softmax and without dropout."""
+        if not self.normalizer.plain or self.dropout.drops:
+            return None
+        return LoopAttention(self.query.weight, self.score.weight[0])
+
     def forward(
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
-        scores = additive_scores(projected, 2 * self.query(query), self.score.weight[0], mask=memory.mask)
+        scores = additive_scores(projected, self.query(query), self.score.weight[0], mask=memory.mask)
         weights = self.normalizer(scores, memory.mask[:, None])
         return AttentionStep(weighted_sum(self.dropout(weights), memory), weights[:, :, None], None)

@@ -45,7 +45,7 @@ class CoverageAttention(Attention):
 
     def project(self, memory: Memory) -> tuple[Tensor, ...]:
         """See ``additive_keys``."""
-        return additive_keys(self.key(memory.states), features=True)
+        return additive_keys(self.key(memory.states), exponentials=False)
 
     def start(self, memory: Memory, rows: int) -> Tensor:
         """Nothing read yet: zeros (B, rows, S)."""
@@ -57,10 +57,10 @@ class CoverageAttention(Attention):
         assert state is not None, "coverage attention needs the state that start() gives"
         scores = additive_scores(
             projected,
-            2 * self.query(query),
+            self.query(query),
             self.score.weight[0],
             state[..., None],
-            2 * self.coverage.weight.T,
+            self.coverage.weight,
             memory.mask,
         )
         weights = self.normalizer(scores, memory.mask[:, None])

@@ -82,7 +82,7 @@ class HardAttention(Attention):
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
         mask = memory.mask[:, None]
-        scores = additive_scores(projected, 2 * self.query(query), self.score.weight[0], mask=memory.mask)
+        scores = additive_scores(projected, self.query(query), self.score.weight[0], mask=memory.mask)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         weights = masked_softmax(scores, mask)
         choice = None

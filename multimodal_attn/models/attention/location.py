@@ -8,6 +8,7 @@ from multimodal_attn.models.attention.base import Attention, AttentionStep, unif
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.models.kernels.fast_loop import LoopAttention
 from multimodal_attn.models.kernels.windows import windows
 from multimodal_attn.types import Memory
 
@@ -56,11 +57,19 @@ class LocationAttention(Attention):
 
     def project(self, memory: Memory) -> tuple[Tensor, ...]:
         """See ``additive_keys``."""
-        return additive_keys(self.key(memory.states), features=True)
+        return additive_keys(self.key(memory.states), exponentials=False)
 
     def start(self, memory: Memory, rows: int) -> Tensor:
         """Uniform weights over real positions, (B, rows, S)."""
         return uniform_weights(memory)[:, None].expand(-1, rows, -1)
+
+    def loop_attention(self) -> LoopAttention | None:
+        """See ``Attention``: with a plain softmax and without dropout."""
+        if not self.normalizer.plain or self.dropout.drops:
+            return None
+        return LoopAttention(
+            self.query.weight, self.score.weight[0], self.location.weight, self.location_filters.weight
+        )
 
     def forward(
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
@@ -70,7 +79,7 @@ class LocationAttention(Attention):
         half = self.location_filters.in_features // 2
         seen = self.location_filters(windows(state, half, half))  # (B, K, S, filters)
         scores = additive_scores(
-            projected, 2 * self.query(query), self.score.weight[0], seen, 2 * self.location.weight.T, memory.mask
+            projected, self.query(query), self.score.weight[0], seen, self.location.weight, memory.mask
         )
         weights = self.normalizer(scores, memory.mask[:, None])
         return AttentionStep(weighted_sum(self.dropout(weights), memory), weights[:, :, None], weights)

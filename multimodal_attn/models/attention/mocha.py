@@ -57,7 +57,7 @@ class MochaAttention(MonotonicAttention):
         assert state is not None, "monotonic attention needs the state that start() gives"
         keys, chunk_keys = projected[: len(projected) // 2], projected[len(projected) // 2 :]
         alignment = self.align(query, keys, memory, state)
-        scores = additive_scores(chunk_keys, 2 * self.chunk_query(query), self.chunk_score.weight[0], mask=memory.mask)
+        scores = additive_scores(chunk_keys, self.chunk_query(query), self.chunk_score.weight[0], mask=memory.mask)
         weights = spread_over_chunks(alignment, scores, memory.mask, self.chunk_size)
         return AttentionStep(weighted_sum(weights, memory), weights[:, :, None], alignment)
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from multimodal_attn.models.attention.base import Attention, AttentionStep, uniform_weights
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
+from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores_of_heads
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.types import Memory
 
@@ -68,10 +69,10 @@ class MultiHeadLocationAttention(Attention):
         self.normalizer = Normalizer(normalizer, temperature)
         self.dropout = Dropout(dropout)
 
-    def project(self, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Keys (B, S, A), doubled as in ``additive_scores``, and values (B, N, S, head)."""
+    def project(self, memory: Memory) -> tuple[Tensor, ...]:
+        """Values (B, N, S, head), then what ``additive_keys`` makes."""
         values = self.value(memory.states).unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2)
-        return 2 * self.key(memory.states), values.contiguous()
+        return values.contiguous(), *additive_keys(self.key(memory.states), exponentials=False)
 
     def start(self, memory: Memory, rows: int) -> Tensor:
         """Uniform weights over real positions, (B, rows, N, S)."""
@@ -81,13 +82,10 @@ class MultiHeadLocationAttention(Attention):
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
         assert state is not None, "location attention needs the state that start() gives"
-        keys, values = projected
+        values, *keys = projected
         located = self.location(self.location_filters(state.flatten(0, 1))).transpose(1, 2)  # (B * K, S, A)
-        located = (2 * located).unflatten(0, state.shape[:2])
-        hidden = (keys[:, None] + located + 2 * self.query(query)[:, :, None]).sigmoid_()
-        hidden = hidden.unflatten(-1, (self.num_heads, self.head_dim))  # (B, K, S, N, head)
-        # As in ``additive_scores``: tanh(x) = 2 sigmoid(2x) - 1.
-        scores = torch.einsum("bksnh,nh->bnks", hidden, 2 * self.score) - self.score.sum(-1)[:, None, None]
+        located = located.unflatten(0, state.shape[:2])
+        scores = additive_scores_of_heads(tuple(keys), self.query(query), self.score, located)
         weights = self.normalizer(scores, memory.mask[:, None, None])  # (B, N, K, S)
         heads = (self.dropout(weights) @ values).transpose(1, 2).flatten(2)  # (B, K, A)
         each = weights.transpose(1, 2)

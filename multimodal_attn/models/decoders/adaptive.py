@@ -116,11 +116,11 @@ class AdaptiveDecoder(Decoder):
         """
         _, states, *keys = source.projected
         mask = source.memory.mask[:, None]
-        query, score = 2 * self.query(hidden), self.score.weight[0]
+        query, score = self.query(hidden), self.score.weight[0]
         scores = additive_scores(tuple(keys), query, score, mask=source.memory.mask)  # (B, K, S)
         # Each row has a key of its own: as B K sources of one row and one position.
-        sentinel_keys, sentinel_query = (x.flatten(0, 1)[:, None] for x in (2 * self.sentinel_key(sentinel), query))
-        sentinel_score = additive_scores((sentinel_keys,), sentinel_query, score).view(*query.shape[:2], 1)
+        sentinel_keys = additive_keys(self.sentinel_key(sentinel).flatten(0, 1)[:, None], exponentials=False)
+        sentinel_score = additive_scores(sentinel_keys, query.flatten(0, 1)[:, None], score).view(*query.shape[:2], 1)
         weights = masked_softmax(scores, mask)
         joint = torch.cat([scores, sentinel_score], dim=-1)
         beta = masked_softmax(joint, nn.functional.pad(mask, (0, 1), value=True))[..., -1:]

@@ -25,17 +25,14 @@ class PreparedMemory:
     Attributes:
         memory: of B sources.
         projected: tensors of any shape whose first axis is B.
-        words: (V, ...) what the decoder made of every token beforehand, or None.
     """
 
     memory: Memory
     projected: tuple[Tensor, ...]
-    words: Tensor | None = None
 
     def first(self, sources: int) -> PreparedMemory:
         """The first ``sources`` sources, as views."""
-        projected = tuple(p[:sources] for p in self.projected)
-        return PreparedMemory(self.memory.select(slice(sources)), projected, self.words)
+        return PreparedMemory(self.memory.select(slice(sources)), tuple(p[:sources] for p in self.projected))
 
 
 class LayerWeights(NamedTuple):
