@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 import torch
@@ -13,7 +13,9 @@ from torch import nn
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
-from multimodal_attn.runs.build import build_data, build_module, check_target
+from multimodal_attn.models.encoders.base import Encoder
+from multimodal_attn.parts import find
+from multimodal_attn.runs.build import build_data, build_module, check_target, plain
 from multimodal_attn.training.module import Seq2SeqModule
 
 _MISSING = object()
@@ -101,10 +103,8 @@ def load(run: str | Path, checkpoint: str = "best", overrides: dict[str, Any] | 
         OmegaConf.update(config, key, value)
     tokenizer, source_tokenizer = tokenizer_of(config, content), source_tokenizer_of(config, content)
     # The checkpoint holds the weights: nothing is to be downloaded for a model that has learnt already.
-    if "pretrained" in config.encoder:
-        config.encoder.pretrained = False
-    if "weights" in config.encoder:
-        config.encoder.weights = None
+    encoder = find("encoder", config.encoder._target_, Encoder)
+    config.encoder = cast(type[Encoder], encoder).without_download(plain(config.encoder, resolve=False))
     module = build_module(config, tokenizer, source_tokenizer)
     rows = content["state_dict"]["model.decoder.vocabulary.weight"].shape[0]
     if rows != len(tokenizer):

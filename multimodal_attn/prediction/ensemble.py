@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.models.ensemble import Ensemble
 from multimodal_attn.prediction.checkpoint import Run, load
-from multimodal_attn.runs.build import body_fingerprint
 
 # Of the data: what a source looks like when an encoder gets it.
 _SOURCE_KEYS = ("image_size", "fit", "sample_rate", "source_language", "target_language")
@@ -40,7 +38,7 @@ def load_together(
         member = load(path, checkpoint)
         _check(first, member, path)
         members.append(member)
-    if len({_body(member) for member in members}) > 1:
+    if len({member.module.model.encoder.cache_fingerprint() for member in members}) > 1:
         first.config.data.cache_dir = None  # one encoder's features are not another's
     first.module.model = Ensemble([member.module.model for member in members])
     return first
@@ -65,10 +63,3 @@ def _check(first: Run, other: Run, path: str | Path) -> None:
                 f"ensemble: '{path}' has data.{key}={their_value}, '{first.folder}' {own_value}; expected runs that"
                 " read the same sources"
             )
-
-
-def _body(run: Run) -> str | None:
-    encoder = run.module.model.encoder
-    if not isinstance(encoder, PictureEncoder) or not encoder.frozen:
-        return None
-    return body_fingerprint(run.config.encoder, encoder)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -14,11 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.models.attention.base import Attention
+from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.models.encoders.picture import PictureEncoder
-from multimodal_attn.models.encoders.text import TextEncoder
 from multimodal_attn.models.language_models.base import LanguageModel
 from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.parts import Part, part
 from multimodal_attn.search import BeamSearch, Search
 from multimodal_attn.search.words import whole_words
 from multimodal_attn.training.module import Seq2SeqModule
@@ -34,9 +34,6 @@ _ALLOWED_TARGETS = (
     "pytorch_lightning.callbacks.",
     "pytorch_lightning.loggers.",
 )
-
-# Settings of picture encoders that say where the body's weights come from, or what follows it.
-_NOT_OF_THE_BODY = ("pretrained", "weights", "trainable_from", "dim", "dropout")
 
 _PICTURES_AT_ONCE = 8
 """That a frozen network encodes together on a CPU: their feature maps stay near its caches, which halves the time."""
@@ -116,17 +113,13 @@ def build_module(config: DictConfig, tokenizer: Tokenizer, source_tokenizer: Tok
     objectives = {name: build(node) for name, node in config.objective.items() if "_target_" in node}
     if not objectives:
         raise ValueError("objective: none chosen; expected one or more, such as objective=[cross_entropy,ctc]")
-    encoder = _build_encoder(config.encoder, source_tokenizer)
-    try:
-        model = Seq2Seq(
-            encoder,
-            build(config.decoder, attention=build(config.attention)),
-            vocab_size=len(tokenizer),
-            ctc_head=any(objective.needs_ctc_head for objective in objectives.values()),
-        )
-    except TypeError as error:  # a partial got a key that its part does not take
-        raise ValueError(f"decoder or attention: {error}") from None
-    wanted = getattr(getattr(model.decoder, "attention", None), "objective", None)
+    model = Seq2Seq(
+        _build_encoder(config.encoder, source_tokenizer),
+        build_decoder(config),
+        vocab_size=len(tokenizer),
+        ctc_head=any(objective.needs_ctc_head for objective in objectives.values()),
+    )
+    wanted = model.decoder.objective
     if wanted is not None and wanted not in objectives:
         raise ValueError(
             f"objective: {', '.join(objectives)}; this attention learns where to look through {wanted} alone:"
@@ -149,20 +142,26 @@ def build_module(config: DictConfig, tokenizer: Tokenizer, source_tokenizer: Tok
     )
 
 
+def build_decoder(config: DictConfig) -> Callable[..., Decoder]:
+    """Makes the decoder when called with the widths; with the mechanism of ``attention`` unless it brings its own."""
+    decoder = part("decoder", plain(config.decoder), Decoder, given=("memory_dim", "vocab_size", "attention"))
+    if cast(type[Decoder], decoder.make).own_attention:
+        return decoder
+    mechanism = part("attention", plain(config.attention), Attention, given=("query_dim", "memory_dim"))
+    return partial(decoder, attention=mechanism)
+
+
 def _build_encoder(node: DictConfig, source_tokenizer: Tokenizer | None) -> Encoder:
-    """Encoders of texts are partial: their width at the bottom is the size of a vocabulary."""
-    encoder: Encoder | partial[TextEncoder] = build(node)
-    if not isinstance(encoder, partial):
-        return encoder
+    """The width of an encoder of texts is, at the bottom, the size of a vocabulary."""
+    encoder: Part[Encoder] = part("encoder", plain(node), Encoder, given=("vocab_size",))
+    if not encoder.takes("vocab_size"):
+        return encoder()
     if source_tokenizer is None:
         raise ValueError(
-            f"encoder: {encoder.func.__name__} reads texts, and there is no tokenizer for them; expected another"
-            " encoder=, or tokenizer@source_tokenizer=word and data=parallel_text"
+            f"encoder: {node._target_.rpartition('.')[2]} reads texts, and there is no tokenizer for them; expected"
+            " another encoder=, or tokenizer@source_tokenizer=word and data=parallel_text"
         )
-    try:
-        return encoder(vocab_size=len(source_tokenizer))
-    except TypeError as error:  # a partial got a key that its part does not take
-        raise ValueError(f"encoder: {error}") from None
+    return encoder(vocab_size=len(source_tokenizer))
 
 
 def build_search(
@@ -205,28 +204,17 @@ def build_search(
 
 
 def cache_features(config: DictConfig, data: DataModule, model: Seq2Seq, splits: tuple[str, ...]) -> None:
-    """Encodes every picture once, if the encoder is frozen and ``data.cache_dir`` is set."""
-    encoder = model.encoder
-    if not isinstance(encoder, PictureEncoder) or not encoder.frozen or config.data.cache_dir is None:
+    """Encodes every source once, if the encoder is frozen and ``data.cache_dir`` is set."""
+    encoder, fingerprint = model.encoder, model.encoder.cache_fingerprint()
+    if fingerprint is None or config.data.cache_dir is None:
         return
 
     @torch.no_grad()
     def extract(pictures: torch.Tensor) -> torch.Tensor:
-        device = encoder.mean.device
+        device = model.decoder.vocabulary.weight.device
         at_once = len(pictures) if device.type == "cuda" else _PICTURES_AT_ONCE
-        return torch.cat([encoder.extract(part.to(device)) for part in pictures.split(at_once)])
+        ones = torch.ones(at_once, dtype=torch.long, device=device)
+        return torch.cat([encoder.extract(p.to(device), ones[: len(p)])[0] for p in pictures.split(at_once)])
 
     for split in splits:
-        data.cache_features(split, extract, body_fingerprint(config.encoder, encoder), Path(config.data.cache_dir))
-
-
-def body_fingerprint(node: DictConfig, encoder: PictureEncoder) -> str:
-    """Changes with everything that the output of a frozen encoder's body depends on, except the picture."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(encoder.body.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.cpu().numpy().tobytes())
-    # The weights do not tell where a network is cut, nor what it does between them.
-    settings = {key: value for key, value in plain(node).items() if key not in _NOT_OF_THE_BODY}
-    digest.update(json.dumps([settings, encoder.mean.tolist(), encoder.std.tolist()], sort_keys=True).encode())
-    return digest.hexdigest()[:16]
+        data.cache_features(split, extract, fingerprint, Path(config.data.cache_dir))

@@ -9,6 +9,7 @@ from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerN
 from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.kernels.fast_loop import LoopAttention
+from multimodal_attn.ranges import Count, DropoutRate, Positive
 from multimodal_attn.types import Memory
 
 
@@ -28,10 +29,10 @@ class AdditiveAttention(Attention):
         self,
         query_dim: int,
         memory_dim: int,
-        attention_dim: int = 256,
+        attention_dim: Count = 256,
         normalizer: NormalizerName = "softmax",
-        temperature: float = 1.0,
-        dropout: float = 0.0,
+        temperature: Positive = 1.0,
+        dropout: DropoutRate = 0.0,
     ) -> None:
         super().__init__()
         self.key = nn.Linear(memory_dim, attention_dim)

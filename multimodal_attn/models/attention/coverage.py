@@ -8,6 +8,7 @@ from multimodal_attn.models.attention.base import Attention, AttentionStep, weig
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.ranges import Count, DropoutRate, Positive
 from multimodal_attn.types import Memory
 
 
@@ -30,10 +31,10 @@ class CoverageAttention(Attention):
         self,
         query_dim: int,
         memory_dim: int,
-        attention_dim: int = 256,
+        attention_dim: Count = 256,
         normalizer: NormalizerName = "softmax",
-        temperature: float = 1.0,
-        dropout: float = 0.0,
+        temperature: Positive = 1.0,
+        dropout: DropoutRate = 0.0,
     ) -> None:
         super().__init__()
         self.key = nn.Linear(memory_dim, attention_dim)

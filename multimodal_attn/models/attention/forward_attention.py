@@ -11,6 +11,7 @@ from multimodal_attn.models.kernels.additive_scores import additive_keys, additi
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.kernels.fast_loop import LoopAttention
 from multimodal_attn.models.kernels.windows import windows
+from multimodal_attn.ranges import Count, DropoutRate, Positive
 from multimodal_attn.types import Memory
 
 
@@ -33,25 +34,20 @@ class ForwardAttention(Attention):
         normalizer: from the scores plus ``log moved`` to weights, see ``Normalizer``.
         temperature: divides the scores, not ``log moved``.
         dropout: on the weights that make the context, not on those that are reported and carried on.
-
-    Raises:
-        ValueError: if ``reach`` is below 1.
     """
 
     def __init__(
         self,
         query_dim: int,
         memory_dim: int,
-        attention_dim: int = 256,
-        reach: int = 1,
+        attention_dim: Count = 256,
+        reach: Count = 1,
         agent: bool = True,
         normalizer: NormalizerName = "softmax",
-        temperature: float = 1.0,
-        dropout: float = 0.0,
+        temperature: Positive = 1.0,
+        dropout: DropoutRate = 0.0,
     ) -> None:
         super().__init__()
-        if reach < 1:
-            raise ValueError(f"attention.reach: {reach}; expected at least 1")
         self.reach = reach
         self.key = nn.Linear(memory_dim, attention_dim)
         self.query = nn.Linear(query_dim, attention_dim, bias=False)

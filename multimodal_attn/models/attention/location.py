@@ -10,6 +10,7 @@ from multimodal_attn.models.kernels.additive_scores import additive_keys, additi
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.kernels.fast_loop import LoopAttention
 from multimodal_attn.models.kernels.windows import windows
+from multimodal_attn.ranges import Count, DropoutRate, OddCount, Positive
 from multimodal_attn.types import Memory
 
 
@@ -24,29 +25,24 @@ class LocationAttention(Attention):
         memory_dim: width D of the memory.
         attention_dim: width A of the hidden layer.
         num_filters: channels of the convolution F over the previous weights.
-        kernel_size: its width in memory steps; must be odd, so that a filter has a centre.
+        kernel_size: its width in memory steps; odd, so that a filter has a center.
         normalizer: from scores to weights, see ``Normalizer``.
         temperature: divides the scores.
         dropout: on the weights that make the context, not on those that are reported.
-
-    Raises:
-        ValueError: if ``kernel_size`` is even.
     """
 
     def __init__(
         self,
         query_dim: int,
         memory_dim: int,
-        attention_dim: int = 256,
-        num_filters: int = 16,
-        kernel_size: int = 31,
+        attention_dim: Count = 256,
+        num_filters: Count = 16,
+        kernel_size: OddCount = 31,
         normalizer: NormalizerName = "softmax",
-        temperature: float = 1.0,
-        dropout: float = 0.0,
+        temperature: Positive = 1.0,
+        dropout: DropoutRate = 0.0,
     ) -> None:
         super().__init__()
-        if kernel_size % 2 == 0:
-            raise ValueError(f"attention.kernel_size: {kernel_size} is even; expected an odd number")
         self.key = nn.Linear(memory_dim, attention_dim)
         self.query = nn.Linear(query_dim, attention_dim, bias=False)
         self.location_filters = nn.Linear(kernel_size, num_filters, bias=False)

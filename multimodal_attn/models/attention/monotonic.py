@@ -9,6 +9,7 @@ from torch.nn import functional
 from multimodal_attn.models.attention.base import Attention, AttentionStep, first_position, weighted_sum
 from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.kernels.recurrence import recurrence
+from multimodal_attn.ranges import Count, Finite, NotNegative
 from multimodal_attn.types import Memory
 
 
@@ -30,22 +31,17 @@ class MonotonicAttention(Attention):
         noise: standard deviation of what is added to the scores in training.
         initial_offset: of the scores. Walks begin with steps of about ``exp(-initial_offset)`` positions: the more
             positions a token spans, the lower it should be.
-
-    Raises:
-        ValueError: if ``noise`` is below 0.
     """
 
     def __init__(
         self,
         query_dim: int,
         memory_dim: int,
-        attention_dim: int = 256,
-        noise: float = 1.0,
-        initial_offset: float = -1.0,
+        attention_dim: Count = 256,
+        noise: NotNegative = 1.0,
+        initial_offset: Finite = -1.0,
     ) -> None:
         super().__init__()
-        if noise < 0:
-            raise ValueError(f"attention.noise: {noise}; expected 0 or above")
         self.noise = noise
         self.key = nn.Linear(memory_dim, attention_dim)
         self.query = nn.Linear(query_dim, attention_dim, bias=False)

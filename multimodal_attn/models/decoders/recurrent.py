@@ -7,18 +7,22 @@ embedding's part of the gates before the loop, the readout and the vocabulary af
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from multimodal_attn.masking import masked_mean
 from multimodal_attn.models import kernels
 from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
+from multimodal_attn.models.decoders.state import DecoderState
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.kernels.fast_loop import LoopAttention, run_loop
 from multimodal_attn.models.kernels.picking import real_steps
+from multimodal_attn.models.layers.lstm import lstm_step, open_forget_gate
+from multimodal_attn.models.layers.scheduled_sampling import own_tokens
+from multimodal_attn.ranges import Count, DropoutRate
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 _LEAVE_TOGETHER = 4
@@ -27,42 +31,6 @@ than the steps saved by going alone."""
 
 _SMALL_VOCABULARY = 256
 """Tokens of which a search reads most again and again: their part of the gates is made once for all steps."""
-
-
-@dataclass
-class DecoderState:
-    """What one step leaves for the next.
-
-    Attributes:
-        hidden: of each layer (B, K, H).
-        cell: of each layer (B, K, H).
-        context: (B, K, D) what attention last gave.
-        attention: the mechanism's own state (B, K, ...), or None.
-    """
-
-    hidden: list[Tensor]
-    cell: list[Tensor]
-    context: Tensor
-    attention: Tensor | None
-
-    def _map(self, function: Callable[[Tensor], Tensor]) -> DecoderState:
-        attention = None if self.attention is None else function(self.attention)
-        return DecoderState(
-            [function(h) for h in self.hidden], [function(c) for c in self.cell], function(self.context), attention
-        )
-
-    def select(self, index: Tensor) -> DecoderState:
-        """Reorders the rows of every source: row k becomes what row ``index[b, k]`` was.
-
-        Shapes:
-            index: (B, K') int64.
-        """
-        sources = torch.arange(len(index), device=index.device)[:, None]
-        return self._map(lambda tensor: tensor[sources, index])
-
-    def first(self, sources: int) -> DecoderState:
-        """The first ``sources`` sources, as views."""
-        return self._map(lambda tensor: tensor[:sources])
 
 
 class RecurrentDecoder(Decoder):
@@ -91,26 +59,19 @@ class RecurrentDecoder(Decoder):
         attention: Callable[..., Attention],
         memory_dim: int,
         vocab_size: int,
-        embedding_dim: int = 256,
-        hidden_dim: int = 512,
-        num_layers: int = 1,
+        embedding_dim: Count = 256,
+        hidden_dim: Count = 512,
+        num_layers: Count = 1,
         attend: Literal["before", "after"] = "before",
         initial_state: Literal["mean", "zeros"] = "mean",
         gate: bool = True,
         deep_output: bool = True,
-        dropout: float = 0.3,
+        dropout: DropoutRate = 0.3,
     ) -> None:
         super().__init__()
-        for name, value, allowed in (
-            ("attend", attend, ("before", "after")),
-            ("initial_state", initial_state, ("mean", "zeros")),
-        ):
-            if value not in allowed:
-                raise ValueError(f"decoder.{name}: {value!r}; expected one of {', '.join(allowed)}")
-        if num_layers < 1:
-            raise ValueError(f"decoder.num_layers: {num_layers}; expected at least 1")
         self.attend, self.initial_state, self.memory_dim = attend, initial_state, memory_dim
         self.attention = attention(query_dim=hidden_dim, memory_dim=memory_dim)
+        self.objective = self.attention.objective
         self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=PAD)
         # One product a step and layer: [context or lower layer, own hidden state] -> gates i, f, o, g.
         self.embedding_gates = nn.Linear(embedding_dim, 4 * hidden_dim)
@@ -127,13 +88,8 @@ class RecurrentDecoder(Decoder):
         self.deep_output = deep_output
         self.dropout = Dropout(dropout)
         self.vocabulary = nn.Linear(embedding_dim, vocab_size)
-        self._open_forget_gates(hidden_dim)
-
-    def _open_forget_gates(self, hidden_dim: int) -> None:
-        # A forget bias of 1 lets gradients through long outputs from the start (Jozefowicz et al. 2015).
-        for linear in (self.embedding_gates, *self.recurrent_gates[1:]):
-            nn.init.zeros_(linear.bias)
-            nn.init.ones_(linear.bias[hidden_dim : 2 * hidden_dim])
+        for gates in (self.embedding_gates, *self.recurrent_gates[1:]):
+            open_forget_gate(gates, hidden_dim)
 
     # ------------------------------------------------------------------------------------------- one step
 
@@ -151,9 +107,8 @@ class RecurrentDecoder(Decoder):
         memory = source.memory
         batch, layers = len(memory.states), len(self.recurrent_gates)
         if self.initial_state == "mean":
-            real = memory.mask[..., None].to(memory.states.dtype)
-            mean = (memory.states * real).sum(1) / real.sum(1).clamp(min=1)
-            parts = torch.tanh(self.initial(mean))[:, None].expand(-1, rows, -1).chunk(2 * layers, dim=-1)
+            initial = torch.tanh(self.initial(masked_mean(memory.states, memory.mask)))
+            parts = initial.expand(-1, rows, -1).chunk(2 * layers, dim=-1)
         else:
             width = self.readout_hidden.in_features
             parts = (memory.states.new_zeros(batch, rows, width),) * (2 * layers)
@@ -182,16 +137,13 @@ class RecurrentDecoder(Decoder):
     def _recur(
         self, embedding_gates: Tensor, context: Tensor, state: DecoderState
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """The LSTM layers (Hochreiter & Schmidhuber 1997, with forget gates)."""
+        """The new states and cells of the LSTM layers."""
         hiddens, cells, below = [], [], context
         for layer, recurrent in enumerate(self.recurrent_gates):
             gates = recurrent(torch.cat([below, state.hidden[layer]], dim=-1))
             if layer == 0:
                 gates = gates + embedding_gates
-            width = gates.shape[-1] // 4
-            input_gate, forget_gate, output_gate = gates[..., : 3 * width].sigmoid().chunk(3, dim=-1)
-            cell = forget_gate * state.cell[layer] + input_gate * gates[..., 3 * width :].tanh()
-            below = output_gate * cell.tanh()
+            below, cell = lstm_step(gates, state.cell[layer])
             hiddens.append(below)
             cells.append(cell)
         return hiddens, cells
@@ -330,8 +282,7 @@ class RecurrentDecoder(Decoder):
         sources = len(gate)
         with torch.no_grad():
             logits = self._readout(state.hidden[-1], state.context, last_embedded[:sources])
-            drawn = torch.distributions.Categorical(logits=logits.float()).sample()
-            replaced = torch.rand(drawn.shape, device=drawn.device) < probability
+            drawn, replaced = own_tokens(logits, probability)
         own = self.dropout(self.embedding(drawn))
         mixed = torch.where(replaced[..., None], own, embedded[:sources])
         return (
