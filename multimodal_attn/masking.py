@@ -1,4 +1,4 @@
-"""Lengths to masks, a softmax that stays finite where nothing is real, and the choice of rows."""
+"""Masks over positions: made of lengths, and what stays finite where nothing is real. And rows of the K axis."""
 
 from __future__ import annotations
 
@@ -26,8 +26,18 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     return weights.masked_fill(~mask, 0.0)
 
 
+def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
+    """The mean over real positions; 0 where none is real.
+
+    Shapes:
+        states: (B, S, D). mask: (B, S). Returns (B, 1, D).
+    """
+    real = mask[..., None].to(states.dtype)
+    return (states * real).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp(min=1)
+
+
 def select_rows(tensor: Tensor, index: Tensor) -> Tensor:
-    """Row ``index[b, k]`` of source b, for each b and k.
+    """Row ``index[b, k]`` of source b, for each b and k: row k becomes what that row was.
 
     Shapes:
         tensor: (B, K, ...). index: (B, K') int64. Returns (B, K', ...).

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.loggers import Logger
 
 from multimodal_attn.data.loading.datamodule import DataModule
@@ -18,6 +19,10 @@ from multimodal_attn.prediction.build import build_predictor
 from multimodal_attn.training.module import ScheduledSampling, Seq2SeqModule
 from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.training.optimizers import adamw, cosine
+
+_AT_ONCE = 8
+"""Sources that a frozen network encodes together on a CPU: their feature maps stay near its caches, which halves the
+time."""
 
 
 def build_module(
@@ -91,12 +96,20 @@ def build_loggers(config: Mapping[str, Any]) -> list[Logger]:
 
 
 def cache_features(data: DataModule, model: Seq2Seq, splits: tuple[str, ...], cache_dir: str | None) -> None:
-    """Passes every source through a frozen encoder once, if there is a folder to keep the result in."""
-    fingerprint = model.encoder.cache_fingerprint()
+    """Passes every source once through a frozen encoder, if there is a folder to keep the result in."""
+    encoder, fingerprint = model.encoder, model.encoder.cache_fingerprint()
     if fingerprint is None or cache_dir is None:
         return
+
+    @torch.no_grad()
+    def extract(sources: torch.Tensor) -> torch.Tensor:
+        device = model.decoder.vocabulary.weight.device
+        at_once = len(sources) if device.type == "cuda" else _AT_ONCE
+        ones = torch.ones(at_once, dtype=torch.long, device=device)
+        return torch.cat([encoder.extract(s.to(device), ones[: len(s)])[0] for s in sources.split(at_once)])
+
     for split in splits:
-        data.cache_features(split, model.encoder.extract, fingerprint, Path(cache_dir))
+        data.cache_features(split, extract, fingerprint, Path(cache_dir))
 
 
 def _name(kind: type) -> str:

@@ -9,7 +9,7 @@ from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search import BeamSearch, GreedySearch
 from multimodal_attn.search.scorers.ctc import CTCScorer
 from multimodal_attn.types import Batch
-from tests.contracts.parts import SAMPLE_RATE, part
+from tests.contracts.parts import SAMPLE_RATE, decoder_of, encoder_of
 from tests.contracts.test_decoder import VOCAB
 
 SECONDS = (0.7, 1.9, 0.3, 1.1, 2.3, 0.5, 1.6)  # the longest is neither first nor last
@@ -23,8 +23,8 @@ SEARCHES = {
 def model_of(encoder: str, decoder: str) -> Seq2Seq:
     torch.manual_seed(3)
     made = Seq2Seq(
-        part("encoder", encoder),  # type: ignore[arg-type]
-        part("decoder", decoder, attention=part("attention", "location")),  # type: ignore[arg-type]
+        encoder_of(encoder),
+        lambda memory_dim, vocab_size: decoder_of(decoder, "location", vocab_size, memory_dim),
         vocab_size=VOCAB,
         ctc_head=True,
     )

@@ -7,22 +7,20 @@ import torch
 
 from multimodal_attn.search import BeamSearch, GreedySearch
 from multimodal_attn.types import BOS, EOS, PAD, UNK
-from tests.contracts.parts import choices, memory, pad_memory, part, texts
+from tests.contracts.parts import choices, decoder_of, memory, pad_memory, part, texts
 from tests.search.scripted import model_of
 
 VOCAB = 11
-OWN_ATTENTION = {"adaptive", "transformer"}  # decoders to which conf/attention means nothing
 PAIRS = [
     (decoder, attention)
     for decoder in choices("decoder")
-    for attention in (["additive"] if decoder in OWN_ATTENTION else choices("attention"))
+    for attention in (["additive"] if part("decoder", decoder).make.own_attention else choices("attention"))
 ]
 
 
 def make(decoder: str, attention: str, **settings: object):
     torch.manual_seed(1)
-    mechanism = part("attention", attention, **settings)
-    made = part("decoder", decoder, attention=mechanism)(memory_dim=20, vocab_size=VOCAB)
+    made = decoder_of(decoder, attention, VOCAB, **settings)
     with torch.no_grad():  # larger weights, or every distribution would be nearly uniform and every test nearly blind
         for name, parameter in made.named_parameters():
             if not isinstance(made.get_submodule(name.rpartition(".")[0]), torch.nn.LayerNorm):
@@ -36,7 +34,7 @@ SETTINGS = [(decoder, attention, {}) for decoder, attention in PAIRS] + [
     for attention, settings in (
         ("additive", {"normalizer": "sparsemax"}),
         ("location", {"temperature": 0.3}),
-        ("local", {"centre": "previous", "window": 2}),
+        ("local", {"center": "previous", "window": 2}),
         ("monotonic", {"initial_offset": 0.2}),
         ("mocha", {"initial_offset": 0.2}),
     )

@@ -141,8 +141,8 @@ def test_what_a_text_run_cannot_do_is_refused(translation_run: Path, corpus: Pat
         run(tmp_path / "deaf", *arguments(corpus, "encoder=pyramid_lstm"))
     with pytest.raises(ValueError, match=r"objective: ctc reads recordings .* not a TokenAxis"):
         run(tmp_path / "time", *arguments(corpus, "objective=[cross_entropy,ctc]"))
-    with pytest.raises(ValueError, match=r"encoder: .*unexpected keyword argument 'layers'"):
-        run(tmp_path / "keys", *arguments(corpus, "+encoder.layers=3"))
+    with pytest.raises(ValueError, match=r"encoder.num_layer: TextLSTM has no such setting; did you mean .*num_layers"):
+        run(tmp_path / "keys", *arguments(corpus, "+encoder.num_layer=3"))
 
 
 def test_new_run_starts_with_both_vocabularies_of_another(translation_run: Path, corpus: Path, tmp_path: Path) -> None:
