@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -14,6 +15,9 @@ from multimodal_attn.parts import part
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.sources import SourceReader
 from multimodal_attn.search.build import build_search
+
+
+log = logging.getLogger(__name__)
 
 
 def build_predictor(
@@ -59,7 +63,11 @@ def build_encoder(node: Mapping[str, Any], source_tokenizer: Tokenizer | None, t
 def build_decoder(config: Mapping[str, Any], trust: Collection[str]) -> Any:
     """The decoder, to be called with its widths, with its attention if it takes one."""
     decoder = part("decoder", config["decoder"], Decoder, trust, given=("attention", "memory_dim", "vocab_size"))
-    if not decoder.takes("attention"):
+    attention = config.get("attention")
+    if decoder.make.own_attention:
+        if attention:
+            name = str(attention.get("_target_")).rpartition(".")[2]
+            log.warning("attention: %s is not used, as this decoder brings its own; ~attention says so", name)
         return decoder
     attention = part("attention", config["attention"], Attention, trust, given=("query_dim", "memory_dim"))
     return decoder.with_settings(attention=attention)

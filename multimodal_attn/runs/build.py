@@ -49,7 +49,7 @@ def build_module(
         raise ValueError("objective: none chosen; expected one or more, such as objective=[cross_entropy,ctc]")
     needs_ctc = any(objective.needs_ctc_head for objective in objectives.values())
     predictor = build_predictor(config, tokenizer, source_tokenizer, needs_ctc, trust)
-    wanted = predictor.model.decoder.needs_objective
+    wanted = predictor.model.decoder.objective
     if wanted is not None and wanted not in objectives:
         raise ValueError(
             f"objective: {', '.join(objectives)}; this attention learns where to look through {wanted} alone:"

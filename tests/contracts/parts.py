@@ -20,7 +20,6 @@ from multimodal_attn.models.attention.base import Attention
 from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.language_models.base import LanguageModel
-from multimodal_attn.runs.build import build
 from multimodal_attn.types import BOS, PAD, Memory, TokenAxis
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -54,14 +53,12 @@ def takes(group: str, name: str, key: str) -> bool:
 
 
 def part(group: str, name: str, **settings: object) -> Any:
-    """What ``conf/<group>/<name>.yaml`` describes, which waits for its widths; a search needs none."""
+    """What ``conf/<group>/<name>.yaml`` describes, which waits for its widths."""
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         others = ",".join(f"file://{folder}" for folder in OTHERS)
         composed = hydra.compose(overrides=[f"hydra.searchpath=[{others}]", f"+{group}={name}"])
     data = {"sample_rate": SAMPLE_RATE, "image_size": IMAGE_SIZE}
     node = OmegaConf.create({"data": data, group: composed[group]})[group]
-    if group not in KINDS:
-        return build(node, **settings)
     plain = OmegaConf.to_container(node, resolve=True)
     assert isinstance(plain, dict)
     small = {key: value for key, value in SMALL.items() if key in plain}

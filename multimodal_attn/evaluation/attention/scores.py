@@ -10,7 +10,8 @@ import numpy as np
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.evaluation.attention.cells import cells_of
 from multimodal_attn.evaluation.attention.cells.base import Cells, Reading
-from multimodal_attn.evaluation.attention.shape import effective_cells, sharpness, text_shape
+from multimodal_attn.evaluation.attention.shape import sharpness, text_shape
+from multimodal_attn.prediction.entropy import effective_cells
 from multimodal_attn.types import Batch, DecoderOutput, Hypothesis, Memory, Span
 
 

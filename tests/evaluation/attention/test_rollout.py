@@ -91,7 +91,7 @@ def test_a_decoder_is_an_encoder_of_its_tokens_and_a_memory_that_stays() -> None
 
 def tiny_decoder() -> TransformerDecoder:
     torch.manual_seed(0)
-    decoder = TransformerDecoder(None, memory_dim=16, vocab_size=9, hidden_dim=16, num_layers=2, feed_forward_dim=16)
+    decoder = TransformerDecoder(memory_dim=16, vocab_size=9, hidden_dim=16, num_layers=2, feed_forward_dim=16)
     for parameter in decoder.parameters():
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.5)
