@@ -6,6 +6,7 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from multimodal_attn.data.modalities import reader_of
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.attention.base import Attention
 from multimodal_attn.models.decoders.base import Decoder
@@ -13,9 +14,7 @@ from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.parts import part
 from multimodal_attn.prediction.predictor import Predictor
-from multimodal_attn.prediction.sources import SourceReader
 from multimodal_attn.search.build import build_search
-
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +42,18 @@ def build_predictor(
         ctc_head=ctc_head,
     )
     search = build_search(config["search"], model, tokenizer, trust)
-    reader = SourceReader.of(model.encoder.reads, config["data"])
-    return Predictor(model, tokenizer, search, reader, source_tokenizer, str(config["name"]))
+    data = config["data"]
+    reader, language = reader_of(model.encoder.reads, data), data.get("source_language")
+    return Predictor(
+        model,
+        tokenizer,
+        search,
+        reader,
+        source_tokenizer,
+        str(config["name"]),
+        data.get("max_seconds"),
+        (*reader.suffixes, language) if language else reader.suffixes,  # lines in files of that name are texts, too
+    )
 
 
 def build_encoder(node: Mapping[str, Any], source_tokenizer: Tokenizer | None, trust: Collection[str]) -> Encoder:

@@ -35,8 +35,9 @@ def _check(first: Predictor, other: Predictor) -> None:
                 f"ensemble: '{other.name}' has another {key} ({sizes[1]}) than '{first.name}' ({sizes[0]}); expected"
                 " runs trained on the same texts"
             )
-    if first.reader != other.reader:
+    own, theirs = ((type(predictor.reader), vars(predictor.reader)) for predictor in (first, other))
+    if own != theirs:
         raise ValueError(
-            f"ensemble: '{other.name}' reads sources as {other.reader}, '{first.name}' as {first.reader}; expected runs"
-            " that read the same sources"
+            f"ensemble: '{other.name}' reads a {other.reader.modality} with {theirs[1]}, '{first.name}' a"
+            f" {first.reader.modality} with {own[1]}; expected runs that read the same sources"
         )

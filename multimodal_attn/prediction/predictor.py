@@ -10,17 +10,15 @@ from typing import Any, overload
 import torch
 
 from multimodal_attn.data.loading.collate import Collate
+from multimodal_attn.data.modalities.base import Reader
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.prediction.prediction import Prediction, View
-from multimodal_attn.prediction.sources import SourceReader
+from multimodal_attn.prediction.sources import example_of
 from multimodal_attn.prediction.word_times import WordTimes, word_times
 from multimodal_attn.search import Search
 from multimodal_attn.types import Batch, Example, Hypothesis, Memory
-
-AT_ONCE = {"pictures": 16, "recordings": 1, "texts": 32}
-"""Sources that are decoded together: a batch of recordings would take the memory of the longest for each."""
 
 
 @dataclass
@@ -31,18 +29,22 @@ class Predictor:
         model: encoder, decoder and their attention.
         tokenizer: between the model's tokens and text.
         search: from a memory to texts.
-        reader: makes of a source what the encoder reads.
+        reader: of the sources, with the settings that the model was trained with.
         source_tokenizer: of sources that are texts.
         name: of the run.
+        max_seconds: of the recordings that it was trained on; None for no limit.
+        suffixes: of the files in a folder that it can be asked about.
         view: what predictions are shown with.
     """
 
     model: Seq2Seq
     tokenizer: Tokenizer
     search: Search
-    reader: SourceReader
+    reader: Reader
     source_tokenizer: Tokenizer | None = None
     name: str = ""
+    max_seconds: float | None = None
+    suffixes: tuple[str, ...] = ()
     view: View | None = None
 
     @overload
@@ -67,17 +69,12 @@ class Predictor:
             UnreadableError: if a source cannot be read as what the model was trained on.
         """
         if not isinstance(source, list):
-            return self.predict([self.reader.example(source, sample_rate)])[0]
+            return self.predict([example_of(self.reader, source, sample_rate)])[0]
         found: list[Prediction] = []
         remaining = iter(source)
-        while some := list(islice(remaining, self.at_once)):
-            found += self.predict([self.reader.example(one, sample_rate) for one in some])
+        while some := list(islice(remaining, self.reader.at_once)):
+            found += self.predict([example_of(self.reader, one, sample_rate) for one in some])
         return found
-
-    @property
-    def at_once(self) -> int:
-        """Sources that are decoded together."""
-        return AT_ONCE[self.reader.modality]
 
     @property
     def device(self) -> torch.device:

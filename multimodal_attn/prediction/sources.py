@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,103 +13,63 @@ import torchaudio.functional
 from PIL import Image
 from torch import Tensor
 
-from multimodal_attn.data.reading import audio, images
-from multimodal_attn.data.reading.text import read_lines, single_spaces
+from multimodal_attn.data.modalities.base import Reader
+from multimodal_attn.data.reading.audio import MIN_SECONDS
+from multimodal_attn.data.reading.text import single_spaces
 from multimodal_attn.types import Example, UnreadableError
 
-_PHRASES = {"pictures": "a picture", "recordings": "a recording", "texts": "a text file"}
 
+def example_of(reader: Reader, source: Any, sample_rate: int | None = None) -> Example:
+    """One source as an example; see ``Predictor.__call__``.
 
-@dataclass(frozen=True)
-class SourceReader:
-    """Makes examples of sources, as the data that a model was trained on were read.
-
-    Attributes:
-        modality: what the model reads.
-        image_size: side of a picture in pixels.
-        fit: how a picture becomes square.
-        sample_rate: of a waveform, in Hz.
-        source_language: suffix of files with texts, beside txt.
-        max_seconds: of the recordings that the model was trained on; None if there was no limit.
+    Raises:
+        UnreadableError: if it cannot be read as what the model was trained on.
     """
+    if not reader.in_files:
+        if not isinstance(source, str):
+            raise _unreadable(reader, type(source).__name__, "is no text")
+        return Example("text", single_spaces(source))
+    if isinstance(source, str | Path):
+        return examples_of(reader, source)[0]
+    name = type(source).__name__
+    try:
+        if isinstance(source, bytes):
+            source = io.BytesIO(source)
+        elif reader.modality == "picture":
+            source = _encoded(source if isinstance(source, Image.Image) else _picture(source))
+        else:
+            waveform = _waveform(source, sample_rate or reader.sample_rate, reader.sample_rate)
+            return Example(name, waveform, sample_rate=reader.sample_rate)
+        return Example(name, reader.read(source), sample_rate=reader.sample_rate)
+    except UnreadableError as error:
+        raise _unreadable(reader, name, error.reason) from None
+    except (TypeError, ValueError) as error:
+        raise _unreadable(reader, name, str(error)) from None
 
-    modality: str
-    image_size: int = 224
-    fit: str = "squash"
-    sample_rate: int = 16_000
-    source_language: str = ""
-    max_seconds: float | None = None
 
-    @classmethod
-    def of(cls, modality: str, data: Mapping[str, Any]) -> SourceReader:
-        """The reader that the configuration of a data set describes."""
-        names = ("image_size", "fit", "sample_rate", "source_language", "max_seconds")
-        return cls(modality, **{name: data[name] for name in names if data.get(name) is not None})
+def examples_of(reader: Reader, path: str | Path) -> list[Example]:
+    """What a file holds: one picture or recording, or a text a line.
 
-    @property
-    def suffixes(self) -> tuple[str, ...]:
-        """Of the files in a folder that the model can be asked about; of texts, also that of the language it reads."""
-        texts = ("txt", self.source_language) if self.source_language else ("txt",)
-        return {"pictures": images.SUFFIXES, "recordings": audio.SUFFIXES, "texts": texts}[self.modality]
+    Raises:
+        UnreadableError: if it cannot be read, or holds nothing.
+    """
+    try:
+        return reader.examples(str(path))
+    except UnreadableError as error:
+        raise _unreadable(reader, error.path, error.reason) from None
 
-    def example(self, source: Any, sample_rate: int | None = None) -> Example:
-        """One source as an example; see ``Predictor.__call__``.
 
-        Raises:
-            UnreadableError: if it cannot be read as what the model was trained on.
-        """
-        if self.modality == "texts":
-            if not isinstance(source, str):
-                raise self._unreadable(type(source).__name__, "is no text")
-            return Example("text", single_spaces(source))
-        if isinstance(source, str | Path):
-            return self.examples(source)[0]
-        name = type(source).__name__
+def read_all(reader: Reader, paths: Iterable[str | Path]) -> Iterator[Example | UnreadableError]:
+    """What files hold, in order; an error for each that cannot be read."""
+    for path in paths:
         try:
-            if isinstance(source, bytes):
-                source = io.BytesIO(source)
-            elif self.modality == "pictures":
-                source = _encoded(source if isinstance(source, Image.Image) else _picture(source))
-            else:
-                return Example(name, _waveform(source, sample_rate or self.sample_rate, self.sample_rate))
-            return Example(name, self._read(source))
+            yield from examples_of(reader, path)
         except UnreadableError as error:
-            raise self._unreadable(name, error.reason) from None
-        except (TypeError, ValueError) as error:
-            raise self._unreadable(name, str(error)) from None
+            yield error
 
-    def examples(self, path: str | Path) -> list[Example]:
-        """What a file holds: one picture or recording, or a text a line.
 
-        Raises:
-            UnreadableError: if it cannot be read, or holds nothing.
-        """
-        try:
-            if self.modality != "texts":
-                return [Example(str(path), self._read(path))]
-            lines = enumerate(read_lines(path), start=1)
-            examples = [Example(f"{path}:{number}", line) for number, line in lines if line]
-            if not examples:
-                raise UnreadableError(str(path), "holds no text")
-            return examples
-        except UnreadableError as error:
-            raise self._unreadable(error.path, error.reason) from None
-
-    def read_all(self, paths: Iterable[str | Path]) -> Iterator[Example | UnreadableError]:
-        """What files hold, in order; an error for each that cannot be read."""
-        for path in paths:
-            try:
-                yield from self.examples(path)
-            except UnreadableError as error:
-                yield error
-
-    def _read(self, source: Any) -> Tensor:
-        if self.modality == "pictures":
-            return images.read_image(source, self.image_size, self.fit)
-        return audio.read_audio(source, self.sample_rate)
-
-    def _unreadable(self, name: str, reason: str) -> UnreadableError:
-        return UnreadableError(name, f"{reason} (this run expects {_PHRASES[self.modality]})")
+def _unreadable(reader: Reader, name: str, reason: str) -> UnreadableError:
+    return UnreadableError(name, f"{reason} (this run expects {reader.phrase})")
 
 
 def _encoded(picture: Image.Image) -> io.BytesIO:
@@ -149,8 +108,8 @@ def _waveform(values: Any, rate: int, wanted: int) -> Tensor:
     if array.dtype.kind != "f" or array.ndim not in (1, 2):
         raise ValueError(f"has the shape {tuple(array.shape)} of {array.dtype}; expected (samples,) floats in [-1, 1]")
     mono = array if array.ndim == 1 else array.mean(0)
-    if len(mono) < audio.MIN_SECONDS * rate:
-        raise ValueError(f"{len(mono) / rate:.4f} s of audio: at least {audio.MIN_SECONDS} s are needed")
+    if len(mono) < MIN_SECONDS * rate:
+        raise ValueError(f"{len(mono) / rate:.4f} s of audio: at least {MIN_SECONDS} s are needed")
     if not np.isfinite(mono).all():
         raise ValueError("has samples that are NaN or infinite")
     return torchaudio.functional.resample(torch.from_numpy(np.ascontiguousarray(mono, np.float32)), rate, wanted)

@@ -106,8 +106,10 @@ def decoder_of(predictor: Predictor, time_source: str = "attention") -> Decode:
     Raises:
         ValueError: if it was not trained on recordings, or not with CTC where that is asked for.
     """
-    if (reads := predictor.reader.modality) != "recordings":
-        raise ValueError(f"run: '{predictor.name}' was trained on {reads}; expected one that was trained on recordings")
+    if (reads := predictor.reader.modality) != "recording":
+        raise ValueError(
+            f"run: '{predictor.name}' was trained on {reads}s; expected one that was trained on recordings"
+        )
     check_time_source(time_source, predictor.model, predictor.name)
 
     @torch.no_grad()

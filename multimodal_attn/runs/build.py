@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
 
+from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.evaluation.texts.base import TextScores
@@ -95,10 +95,10 @@ def build_loggers(config: Mapping[str, Any]) -> list[Logger]:
     return [part(f"logger.{name}", node, Logger, EVERYTHING)() for name, node in config["logger"].items() if node]  # type: ignore[type-abstract]
 
 
-def cache_features(data: DataModule, model: Seq2Seq, splits: tuple[str, ...], cache_dir: str | None) -> None:
+def cache_features(data: DataModule, model: Seq2Seq, splits: tuple[Split, ...]) -> None:
     """Passes every source once through a frozen encoder, if there is a folder to keep the result in."""
     encoder, fingerprint = model.encoder, model.encoder.cache_fingerprint()
-    if fingerprint is None or cache_dir is None:
+    if fingerprint is None or data.cache_dir is None:
         return
 
     @torch.no_grad()
@@ -109,7 +109,7 @@ def cache_features(data: DataModule, model: Seq2Seq, splits: tuple[str, ...], ca
         return torch.cat([encoder.extract(s.to(device), ones[: len(s)])[0] for s in sources.split(at_once)])
 
     for split in splits:
-        data.cache_features(split, extract, fingerprint, Path(cache_dir))
+        data.cache_features(split, extract, fingerprint)
 
 
 def _name(kind: type) -> str:

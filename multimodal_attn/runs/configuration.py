@@ -96,7 +96,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 def wrong_kind(given: str, taken: str) -> ValueError:
     """Says that the data are of another modality than the encoder reads."""
-    return ValueError(f"encoder: the data are {given}, but the encoder takes {taken}; {_RIGHT_KIND}")
+    return ValueError(f"encoder: the data are {given}s, but the encoder takes {taken}s; {_RIGHT_KIND}")
 
 
 def refuse_unknown(config: Mapping[str, Any], known: Collection[str]) -> None:

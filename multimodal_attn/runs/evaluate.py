@@ -13,7 +13,6 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from multimodal_attn.data.loading.datamodule import spread_examples
 from multimodal_attn.distributed import gather_to_first, process_share
 from multimodal_attn.evaluation.attention.scores import AttentionScores
 from multimodal_attn.evaluation.texts.base import TextScores
@@ -74,12 +73,12 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     _check_word_times(run, settings)
     device = settings["device"] if settings["device"] != "auto" else own_device()
     predictor = run.predictor.with_search(_search(run, settings, device)).to(device)
-    cache_features(run.data, predictor.model, (settings["split"],), run.config["data"].get("cache_dir"))
+    cache_features(run.data, predictor.model, (settings["split"],))
     source = run.data.source(settings["split"])  # a missing split or folder is an error before anything is written
     folder = run.folder / "evaluation" / (settings["split"] + ("_ensemble" if settings["ensemble"] else ""))
     folder.mkdir(parents=True, exist_ok=True)
 
-    shown = {example.key: example for example in spread_examples(source, settings["page_examples"])}
+    shown = {example.key: example for example in source.spread(settings["page_examples"])}
     shares = gather_to_first(_decode_share(run, predictor, settings, folder / "words", shown))
     if shares is None:
         return {}
@@ -101,7 +100,7 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
         metrics["num_without_ctc_path"] = sum(p["word_times"] != "ctc" for p in found.predictions)
     alarms: list[str] = []
     if settings["faithfulness"]:
-        examples = spread_examples(source, settings["faithfulness_examples"])
+        examples = source.spread(settings["faithfulness_examples"])
         measures, alarms = measure_faithfulness(predictor, examples, folder, settings["batch_size"])
         metrics |= measures
 

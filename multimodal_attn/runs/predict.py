@@ -14,6 +14,7 @@ from multimodal_attn.distributed import gather_to_first, process_share
 from multimodal_attn.inspection.page.page import page_title, write_page
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.prediction.sources import read_all
 from multimodal_attn.processes import joined
 from multimodal_attn.runs.loading import load
 from multimodal_attn.types import Example, UnreadableError
@@ -47,7 +48,7 @@ def predict(
     """
     with joined():
         predictor = load(run, width, ensemble, trust=trust)
-        paths, others = find_files(files, predictor.reader.suffixes)
+        paths, others = find_files(files, predictor.suffixes)
         done, num_skipped, shown = 0, len(others), []
         rank, _ = process_share()
         for error in others if rank == 0 else []:
@@ -64,7 +65,7 @@ def predict(
         if rank > 0:  # the first process tells
             return 0
         if num_skipped:
-            print(f"{done} {predictor.reader.modality} read, {num_skipped} skipped", file=sys.stderr)
+            print(f"{done} {predictor.reader.modality}s read, {num_skipped} skipped", file=sys.stderr)
         if shown and page is not None:
             written = write_page(shown, page, page_title(run.name, None))
             print(f"attention page: {written}", file=sys.stderr if as_json else sys.stdout)
@@ -75,7 +76,7 @@ def predict_files(
     predictor: Predictor, sources: Iterator[Example | UnreadableError]
 ) -> Iterator[Prediction | UnreadableError]:
     """The prediction of each source, or why it cannot be read; in order, as soon as it is known."""
-    while read := list(islice(sources, predictor.at_once)):
+    while read := list(islice(sources, predictor.reader.at_once)):
         examples = [found for found in read if isinstance(found, Example)]
         predictions = iter(predictor.predict(examples))
         for found in read:
@@ -89,14 +90,14 @@ def predict_together(predictor: Predictor, paths: Sequence[Path]) -> Iterator[Pr
     """
     rank, number = process_share()
     if number == 1:
-        yield from predict_files(predictor, predictor.reader.read_all(paths))
+        yield from predict_files(predictor, read_all(predictor.reader, paths))
         return
     # A text file is quick to read and holds any number of sources: its lines are handed out, of others the files.
-    by_line = predictor.reader.modality == "texts"
-    remaining: Iterator[Any] = predictor.reader.read_all(paths) if by_line else iter(paths)
+    by_line = not predictor.reader.in_files
+    remaining: Iterator[Any] = read_all(predictor.reader, paths) if by_line else iter(paths)
     while batch := list(islice(remaining, number * AT_ONCE)):
         own = batch[rank * AT_ONCE : (rank + 1) * AT_ONCE]
-        found = predict_files(predictor, iter(own) if by_line else predictor.reader.read_all(own))
+        found = predict_files(predictor, iter(own) if by_line else read_all(predictor.reader, own))
         for share in gather_to_first(list(found)) or []:
             yield from share
 

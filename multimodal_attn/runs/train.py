@@ -30,7 +30,6 @@ from multimodal_attn.runs.initialization import initialize
 from multimodal_attn.runs.language_model import build_language_model, build_text_data
 from multimodal_attn.training.language_model import LanguageModelModule
 from multimodal_attn.training.module import Seq2SeqModule
-from multimodal_attn.types import UnreadableError
 
 SECTIONS = (
     *("data", "encoder", "attention", "decoder", "language_model", "tokenizer", "source_tokenizer", "objective"),
@@ -169,7 +168,7 @@ def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataMo
     _check_modality(data, module)
     for objective in module.objectives.values():
         data.leave_out("train", objective.unusable(data, module.model.encoder.layout))
-    cache_features(data, module.model, ("train", "val"), config["data"].get("cache_dir"))
+    cache_features(data, module.model, ("train", "val"))
     return data, module
 
 
@@ -181,15 +180,9 @@ def _language_model(config: dict[str, Any], content: Checkpoint | None) -> tuple
 def _check_modality(data: DataModule, module: Seq2SeqModule) -> None:
     """Refuses pictures for an encoder of speech and the like, before torch stumbles over them."""
     source = data.source("train")
-    for index in range(len(source)):
-        try:
-            given = source[index].kind
-        except UnreadableError:
-            continue
-        if given != (taken := module.model.encoder.reads):
-            raise wrong_kind(given, taken)
-        return
-    raise ValueError("data: no training example can be read")
+    if (given := source.reader.modality) != (taken := module.model.encoder.reads):
+        raise wrong_kind(given, taken)
+    source.check_readable()
 
 
 def _quieten_lightning() -> None:

@@ -64,7 +64,7 @@ def transcribe(
     transcriber = Transcriber(
         decoder_of(predictor, word_times),
         predictor.reader.sample_rate,
-        max_seconds or predictor.reader.max_seconds or 20.0,
+        max_seconds or predictor.max_seconds or 20.0,
         overlap_seconds,
         batch_size,
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from multimodal_attn.types import Kind, Layout, Memory
+from multimodal_attn.types import Layout, Memory, Modality
 
 
 class Encoder(nn.Module, ABC):
@@ -30,7 +30,7 @@ class Encoder(nn.Module, ABC):
         held: the body does not train for now.
     """
 
-    reads: Kind = "recordings"
+    reads: Modality = "recording"
     dim: int
     layout: Layout
     pretrained: bool = False

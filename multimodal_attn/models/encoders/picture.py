@@ -41,7 +41,7 @@ class PictureEncoder(Encoder):
         ValueError: if ``trainable_from`` names no part of the body.
     """
 
-    reads = "pictures"
+    reads = "picture"
     layout: Grid
     body: nn.Module
     mean: Tensor

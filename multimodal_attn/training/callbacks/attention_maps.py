@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only
 
 from multimodal_attn import tracking
-from multimodal_attn.data.loading.datamodule import DataModule, spread_examples
+from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.inspection.page.page import page_title, write_page
 from multimodal_attn.inspection.table import example_table
 from multimodal_attn.inspection.views import heat_limit, view_of
@@ -40,7 +40,7 @@ class AttentionMaps(pl.Callback):
     def examples(self, data: DataModule) -> list[Example]:
         """The same examples every time; unreadable ones are left out (the loader lists them)."""
         if self._examples is None:
-            self._examples = spread_examples(data.source("val"), self.num_examples)
+            self._examples = data.source("val").spread(self.num_examples)
         return self._examples
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

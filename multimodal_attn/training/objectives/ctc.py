@@ -60,8 +60,7 @@ class CTC(Objective):
         if not isinstance(layout, Timeline):
             return {}
         source, tokenizer, reasons = data.source("train"), data.tokenizer, {}
-        for index, seconds in enumerate(source.lengths()):
-            targets = source.targets(index)
+        for index, (_, targets, seconds) in enumerate(source.entries):
             if targets:
                 tokens = tokenizer.encode(targets[0].text)
                 needed = len(tokens) + sum(one == other for one, other in pairwise(tokens))
