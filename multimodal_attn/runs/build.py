@@ -95,10 +95,10 @@ def build_loggers(config: Mapping[str, Any]) -> list[Logger]:
     return [part(f"logger.{name}", node, Logger, EVERYTHING)() for name, node in config["logger"].items() if node]  # type: ignore[type-abstract]
 
 
-def cache_features(data: DataModule, model: Seq2Seq, splits: tuple[Split, ...]) -> None:
+def cache_features(data: DataModule, model: Seq2Seq, splits: tuple[Split, ...], cache_dir: str | None) -> None:
     """Passes every source once through a frozen encoder, if there is a folder to keep the result in."""
     encoder, fingerprint = model.encoder, model.encoder.cache_fingerprint()
-    if fingerprint is None or data.cache_dir is None:
+    if fingerprint is None or cache_dir is None:
         return
 
     @torch.no_grad()
@@ -109,7 +109,7 @@ def cache_features(data: DataModule, model: Seq2Seq, splits: tuple[Split, ...]) 
         return torch.cat([encoder.extract(s.to(device), ones[: len(s)])[0] for s in sources.split(at_once)])
 
     for split in splits:
-        data.cache_features(split, extract, fingerprint)
+        data.cache_features(split, extract, fingerprint, cache_dir)
 
 
 def _name(kind: type) -> str:

@@ -73,7 +73,7 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     _check_word_times(run, settings)
     device = settings["device"] if settings["device"] != "auto" else own_device()
     predictor = run.predictor.with_search(_search(run, settings, device)).to(device)
-    cache_features(run.data, predictor.model, (settings["split"],))
+    cache_features(run.data, predictor.model, (settings["split"],), run.config["data"].get("cache_dir"))
     source = run.data.source(settings["split"])  # a missing split or folder is an error before anything is written
     folder = run.folder / "evaluation" / (settings["split"] + ("_ensemble" if settings["ensemble"] else ""))
     folder.mkdir(parents=True, exist_ok=True)

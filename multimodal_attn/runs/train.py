@@ -168,7 +168,7 @@ def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataMo
     _check_modality(data, module)
     for objective in module.objectives.values():
         data.leave_out("train", objective.unusable(data, module.model.encoder.layout))
-    cache_features(data, module.model, ("train", "val"))
+    cache_features(data, module.model, ("train", "val"), config["data"].get("cache_dir"))
     return data, module
 
 

@@ -13,8 +13,9 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.parts import Part, checked, parameters, part
 
 _GIVEN = ("dataset", "tokenizer", "source_tokenizer", "seed")
-LOADING = tuple(name for name in parameters(DataModule) if name not in _GIVEN)
-"""Keys of a data node that say how any data are loaded; the others are arguments of the data set."""
+LOADING = (*(name for name in parameters(DataModule) if name not in _GIVEN), "cache_dir")
+"""Keys of a data node that say how any data are loaded, and where what is made of them is kept; the others are
+arguments of the data set."""
 
 
 def build_data(
@@ -33,21 +34,21 @@ def build_data(
         source_tokenizer: of sources that are texts.
         seed: of shuffling and drawing.
         trust: packages whose data sets are allowed beside this one's.
-        only_texts: leave the sources out, for a language model.
+        only_texts: leave out what there is to read, for a language model.
 
     Raises:
         ValueError: names the key and what was expected.
     """
+    arguments = parameters(DataModule)
+    given = [key for key in LOADING if key in arguments and key in node]
+    loading = {key: checked(f"data.{key}", node[key], arguments[key].annotation) for key in given}
     dataset = dataset_part(node, trust)
 
-    def texts_of(split: Split) -> Dataset:
-        whole = dataset(split=split)
-        return Texts(whole.texts(), whole.skipped)
+    def texts_of(split: Split) -> Texts:
+        source = dataset(split=split)
+        return Texts(source.texts(), source.skipped)
 
-    arguments = parameters(DataModule)
-    loading = {key: checked(f"data.{key}", node[key], arguments[key].annotation) for key in LOADING if key in node}
-    made = texts_of if only_texts else dataset
-    return DataModule(made, tokenizer, source_tokenizer, seed=seed, **loading)
+    return DataModule(texts_of if only_texts else dataset, tokenizer, source_tokenizer, seed=seed, **loading)
 
 
 def dataset_part(node: Mapping[str, Any], trust: Collection[str] = ()) -> Part[Dataset]:
