@@ -19,10 +19,11 @@ from typing import Any
 import torch
 
 from multimodal_attn.data.datasets.digits import ConnectedDigits
+from multimodal_attn.data.loading.build import dataset_part
 from multimodal_attn.prediction.checkpoint import Run, load
 from multimodal_attn.prediction.decode import decode_examples
 from multimodal_attn.prediction.prediction import Prediction
-from multimodal_attn.runs.build import build
+from multimodal_attn.runs.build import plain
 from multimodal_attn.search import BeamSearch
 
 DIGITS = [3, 5, 7, 10, 15, 20, 30, 40, 50, 70]
@@ -36,7 +37,7 @@ def load_digits_run(path: Path, root: Path | None) -> Run:
         ValueError: if it is another run, or none.
     """
     run = load(path, overrides={} if root is None else {"data.root": str(root)})
-    dataset = run.config.data.module.dataset._target_
+    dataset = run.config.data._target_
     if dataset != f"{ConnectedDigits.__module__}.{ConnectedDigits.__name__}":
         raise ValueError(f"run: '{path}' was trained on {dataset.rpartition('.')[2]}; expected a run of data=digits")
     run.module.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -47,8 +48,9 @@ def measure(
     run: Run, split: str, digits: int, strings: int, width: int, ctc_weight: float, batch_size: int
 ) -> dict[str, float]:
     """Error rates of ``strings`` strings of so many digits, and how many texts look wrong."""
-    make = build(run.config.data.module.dataset)
-    source = make(split=split, min_digits=digits, max_digits=digits, num_examples=strings)
+    source = dataset_part(plain(run.config.data))(
+        split=split, min_digits=digits, max_digits=digits, num_examples=strings
+    )
     limits = run.config.search
     # A limit that was meant for the training's lengths would be what is measured.
     search = BeamSearch(

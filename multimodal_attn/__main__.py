@@ -131,7 +131,7 @@ def _predict(options: argparse.Namespace, page: Path | None) -> int:
     if rank > 0:  # the first process tells
         return 0
     if num_skipped:
-        print(f"{done} {predictor.reads} read, {num_skipped} skipped", file=sys.stderr)
+        print(f"{done} {predictor.reader.modality}s read, {num_skipped} skipped", file=sys.stderr)
     if records and page is not None:
         print(f"attention page: {write_page(records, page, f'predictions of {options.run.name}', None)}")
     return 0 if done else 1

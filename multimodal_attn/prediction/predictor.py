@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from multimodal_attn.data.reading import audio, images
-from multimodal_attn.data.reading.text import read_lines, single_spaces
+from multimodal_attn.data.modalities import reader_of
+from multimodal_attn.data.reading.text import single_spaces
 from multimodal_attn.distributed import gather_to_first, process_share
 from multimodal_attn.prediction.checkpoint import Run
 from multimodal_attn.prediction.decode import decode_examples
@@ -18,11 +18,8 @@ from multimodal_attn.processes import own_device
 from multimodal_attn.search import BeamSearch
 from multimodal_attn.types import Example, UnreadableError
 
-SOURCES_AT_ONCE = {"pictures": 16, "recordings": 1, "texts": 32}
-"""Photos have one size; a batch of recordings would take the memory of the longest for each."""
 AT_ONCE = 32
 """Of each of several processes; whole batches of photos, so that they are those of a single process."""
-_READS = {"pictures": "a picture", "recordings": "a recording", "texts": "a text file"}
 
 
 class Predictor:
@@ -37,7 +34,7 @@ class Predictor:
         self.run = run
         limits = run.config.search
         self.search = BeamSearch(width, max_length=limits.max_length, max_length_ratio=limits.max_length_ratio)
-        self.reads = run.module.model.encoder.reads
+        self.reader = reader_of(run.module.model.encoder.reads, run.config.data)
 
     def caption(self, photo: str | Path) -> str:
         """The caption of a photo file.
@@ -57,8 +54,8 @@ class Predictor:
         Raises:
             ValueError: if the run was not trained on texts.
         """
-        if self.reads != "texts":
-            raise ValueError(f"run: '{self.run.folder}' was trained on {self.reads}; expected one trained on texts")
+        if (modality := self.reader.modality) != "text":
+            raise ValueError(f"run: '{self.run.folder}' was trained on {modality}s; expected one trained on texts")
         return decode_examples(self.run.module, [Example("text", single_spaces(text))], self.search)[0].text
 
     def inspect(self, path: str | Path) -> Prediction:
@@ -69,8 +66,7 @@ class Predictor:
     def suffixes(self) -> tuple[str, ...]:
         """Of the files in a folder that this run can be asked about; of texts, also that of the language it reads."""
         language = self.run.config.data.get("source_language")
-        texts = ("txt", language) if language else ("txt",)
-        return {"pictures": images.SUFFIXES, "recordings": audio.SUFFIXES, "texts": texts}[self.reads]
+        return (*self.reader.suffixes, language) if language else self.reader.suffixes
 
     def predict(self, paths: Iterable[str | Path]) -> Iterator[Prediction | UnreadableError]:
         """What ``inspect`` gives for each file, or why it cannot be read; in order, as soon as it is known.
@@ -80,7 +76,7 @@ class Predictor:
         yield from self._decode(self._read_all(paths))
 
     def _decode(self, remaining: Iterator[Example | UnreadableError]) -> Iterator[Prediction | UnreadableError]:
-        while read := list(islice(remaining, SOURCES_AT_ONCE[self.reads])):
+        while read := list(islice(remaining, self.reader.at_once)):
             examples = [found for found in read if isinstance(found, Example)]
             records = iter(decode_examples(self.run.module, examples, self.search) if examples else [])
             for found in read:
@@ -96,7 +92,7 @@ class Predictor:
             yield from self.predict(paths)
             return
         # A text file is quick to read and holds any number of sources: its lines are handed out, of others the files.
-        by_line = self.reads == "texts"
+        by_line = not self.reader.in_files
         remaining: Iterator[Any] = self._read_all(paths) if by_line else iter(paths)
         while batch := list(islice(remaining, number * AT_ONCE)):
             own = batch[rank * AT_ONCE : (rank + 1) * AT_ONCE]
@@ -113,20 +109,10 @@ class Predictor:
 
     def _read(self, path: str | Path) -> list[Example]:
         """What a file holds, one example at least."""
-        data = self.run.config.data
         try:
-            if self.reads == "texts":
-                lines = enumerate(read_lines(path), start=1)
-                examples = [Example(f"{path}:{number}", line) for number, line in lines if line]
-                if not examples:
-                    raise UnreadableError(str(path), "holds no text")
-                return examples
-            if self.reads == "pictures":
-                fit = data.get("fit", "squash")  # the built-in scenes are square and have no such key
-                return [Example(str(path), images.read_image(path, data.image_size, fit))]
-            return [Example(str(path), audio.read_audio(path, data.sample_rate))]
+            return self.reader.examples(str(path))
         except UnreadableError as error:
-            raise UnreadableError(error.path, f"{error.reason} (this run expects {_READS[self.reads]})") from None
+            raise UnreadableError(error.path, f"{error.reason} (this run expects {self.reader.phrase})") from None
 
 
 def load(run: str | Path, width: int = 5, ensemble: Sequence[str | Path] = ()) -> Predictor:

@@ -108,8 +108,8 @@ def decoder_of(run: Run, width: int = 5, word_times: str = "attention") -> Decod
     Raises:
         ValueError: if the run was not trained on recordings, or not with CTC where that is asked for.
     """
-    if (reads := run.module.model.encoder.reads) != "recordings":
-        raise ValueError(f"run: '{run.folder}' was trained on {reads}; expected one that was trained on recordings")
+    if (reads := run.module.model.encoder.reads) != "recording":
+        raise ValueError(f"run: '{run.folder}' was trained on {reads}s; expected one that was trained on recordings")
     check_source(word_times, run)
     module = run.module.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     limits = run.config.search

@@ -33,7 +33,7 @@ def check_source(source: str, run: Run) -> None:
     """
     if source not in SOURCES:
         raise ValueError(f"word_times: {source!r}; expected {' or '.join(SOURCES)}")
-    if source == "ctc" and (run.module.model.ctc_head is None or run.module.model.encoder.reads != "recordings"):
+    if source == "ctc" and (run.module.model.ctc_head is None or run.module.model.encoder.reads != "recording"):
         raise ValueError(
             f"word_times: ctc; '{run.folder}' was trained without CTC: expected attention, or a run of speech with"
             " objective=[cross_entropy,ctc]"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import hydra
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from multimodal_attn.data.datasets.base import Split
+from multimodal_attn.data.loading import build as loading
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.encoders.base import Encoder
@@ -96,9 +97,8 @@ def build_data(
     if not fitted:
         tokenizer = build(config.tokenizer)
         source_tokenizer = build(config.source_tokenizer) if "source_tokenizer" in config else None
-    data: DataModule = build(
-        config.data.module, tokenizer=tokenizer, source_tokenizer=source_tokenizer, seed=config.seed
-    )
+    assert tokenizer is not None
+    data = loading.build_data(plain(config.data), tokenizer, source_tokenizer, config.seed)
     if not fitted:
         data.fit_tokenizers()
     return data
@@ -204,10 +204,10 @@ def build_search(
     return search
 
 
-def cache_features(config: DictConfig, data: DataModule, model: Seq2Seq, splits: tuple[str, ...]) -> None:
+def cache_features(config: DictConfig, data: DataModule, model: Seq2Seq, splits: tuple[Split, ...]) -> None:
     """Encodes every picture once, if the encoder is frozen and ``data.cache_dir`` is set."""
     encoder = model.encoder
-    if not isinstance(encoder, PictureEncoder) or not encoder.frozen or config.data.cache_dir is None:
+    if not isinstance(encoder, PictureEncoder) or not encoder.frozen or data.cache_dir is None:
         return
 
     @torch.no_grad()
@@ -217,7 +217,7 @@ def cache_features(config: DictConfig, data: DataModule, model: Seq2Seq, splits:
         return torch.cat([encoder.extract(part.to(device)) for part in pictures.split(at_once)])
 
     for split in splits:
-        data.cache_features(split, extract, body_fingerprint(config.encoder, encoder), Path(config.data.cache_dir))
+        data.cache_features(split, extract, body_fingerprint(config.encoder, encoder))
 
 
 def body_fingerprint(node: DictConfig, encoder: PictureEncoder) -> str:

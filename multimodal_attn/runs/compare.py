@@ -113,10 +113,7 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
 def differing_keys(runs: Sequence[EvaluatedRun]) -> list[str]:
     """What is not the same in all configurations; a missing key is a difference too."""
     keys = dict.fromkeys(key for run in runs for key in run.config)
-    # Below data.module stands once more what the keys of data say, but for the class of the data set.
-    chosen = [
-        key for key in keys if not key.startswith((*_INCIDENTAL, "data.module.")) or key.endswith("dataset._target_")
-    ]
+    chosen = [key for key in keys if not key.startswith(_INCIDENTAL)]
     return [key for key in chosen if len({json.dumps(run.config.get(key)) for run in runs}) > 1]
 
 

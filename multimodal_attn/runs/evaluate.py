@@ -72,7 +72,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
     folder = run.folder / "evaluation" / (config.split + ("_ensemble" if config.ensemble else ""))
     folder.mkdir(parents=True, exist_ok=True)
 
-    shown = {example.key: example for example in _spread_examples(run, config.split, config.page_examples)}
+    shown = {example.key: example for example in run.data.source(config.split).spread(config.page_examples)}
     shares = gather_to_first(_decode_share(run, config, search, device, folder / "words", shown))
     if shares is None:
         return {}
@@ -99,7 +99,7 @@ def evaluate(config: DictConfig) -> dict[str, float]:
         metrics["num_without_ctc_path"] = sum(p["word_times"] != "ctc" for p in predictions)
     alarms: list[str] = []
     if config.faithfulness:
-        examples = _spread_examples(run, config.split, config.faithfulness_examples)
+        examples = run.data.source(config.split).spread(config.faithfulness_examples)
         measures, alarms = measure_faithfulness(run, examples, search, folder, config.batch_size)
         metrics |= measures
 
@@ -140,7 +140,7 @@ def _training_texts(run: Run) -> list[str] | None:
 def _check_word_times(run: Run, config: DictConfig) -> None:
     check_source(config.word_times, run)
     unknown = [kind for kind in config.transcripts if kind not in ENDINGS]
-    if unknown or (config.transcripts and run.module.model.encoder.reads != "recordings"):
+    if unknown or (config.transcripts and run.module.model.encoder.reads != "recording"):
         raise ValueError(
             f"transcripts: {list(config.transcripts)}; expected some of {', '.join(ENDINGS)}, for a run of recordings"
         )
@@ -263,19 +263,6 @@ def _timed(
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.{ENDINGS[kind]}").write_text(render(transcript, name, kind), encoding="utf-8")
     return {"word_times": timed.source, "words": [word.as_dict() for word in timed.words]}
-
-
-def _spread_examples(run: Run, split: str, number: int) -> list[Example]:
-    """At most ``number`` examples spread evenly over the split, with their pictures, waveforms or texts at hand."""
-    source = run.data.source(split)
-    number = min(number, len(source))
-    examples = []
-    for index in range(number):
-        try:
-            examples.append(source[index * len(source) // number])
-        except UnreadableError:
-            continue  # counted and listed already
-    return examples
 
 
 def _print(metrics: dict[str, float], alarms: list[str], page: Path) -> None:

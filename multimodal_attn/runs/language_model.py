@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.text import Texts
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
@@ -33,7 +34,7 @@ def build_text_data(config: DictConfig, tokenizer: Tokenizer | None = None) -> D
     data = build_data(config, tokenizer or build(config.tokenizer))
     make_dataset = data.make_dataset
 
-    def only_texts(split: str) -> Texts:
+    def only_texts(split: Split) -> Texts:
         source = make_dataset(split=split)
         return Texts(source.texts(), source.skipped)
 

@@ -11,16 +11,18 @@ import hydra
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
+from multimodal_attn.data.datasets.base import SPLITS, Dataset, Split
 from multimodal_attn.data.datasets.shards import INDEX, VERSION, Shards, check_file, read_index
-from multimodal_attn.data.loading.sharding import check_writer, modality_of, write_split
-from multimodal_attn.runs.build import build
+from multimodal_attn.data.loading.build import dataset_part
+from multimodal_attn.data.loading.sharding import check_source, check_writer, write_split
+from multimodal_attn.runs.build import plain
 from multimodal_attn.types import UnreadableError
 
 CONF = Path(__file__).parents[2] / "conf"
 
 
 def write_shards(
-    overrides: list[str], out: Path, splits: Iterable[str] = ("train", "val", "test"), shard_megabytes: float = 256
+    overrides: list[str], out: Path, splits: Iterable[Split] = SPLITS, shard_megabytes: float = 256
 ) -> tuple[dict[str, Any], list[UnreadableError]]:
     """Writes splits of a data set into a folder of shards.
 
@@ -46,14 +48,15 @@ def write_shards(
     index: dict[str, Any] = {"version": VERSION, "modality": "", "data": overrides, "splits": {}}
     skipped: list[UnreadableError] = []
     sources = {split: _source(overrides, split) for split in splits}  # a wrong one before anything is written
-    modalities = {split: modality_of(source) for split, source in sources.items()}
+    for source in sources.values():
+        check_source(source)
     out.mkdir(parents=True, exist_ok=True)
     for split, source in sources.items():
-        modality = modalities[split]
+        modality = source.reader.modality
         if index["modality"] not in ("", modality):
             raise ValueError(f"data: the {split} split is of {modality}, the others are of {index['modality']}")
         index["modality"] = modality
-        content, unreadable = write_split(source, split, out, modality, round(shard_megabytes * 1e6))
+        content, unreadable = write_split(source, split, out, round(shard_megabytes * 1e6))
         index["splits"][split] = content
         skipped += source.skipped + unreadable
     (out / "skipped.txt").write_text("".join(f"{error.path}\t{error.reason}\n" for error in skipped))
@@ -73,20 +76,20 @@ def verify_shards(root: Path) -> int:
     return len(files)
 
 
-def _source(overrides: list[str], split: str) -> Any:
+def _source(overrides: list[str], split: Split) -> Dataset:
     try:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
             config = hydra.compose("train", overrides)
-        source = build(config.data.module.dataset)(split=split)
+        found = dataset_part(plain(config.data))
+        if found.make is Shards:
+            raise ValueError("data: shards; expected the data set that they were written from")
+        if (fit := found.settings.get("fit", "squash")) != "squash":
+            raise ValueError(
+                f"data.fit: '{fit}'; expected squash: shards hold whole photos, and data.fit says what is made of them"
+                " when they are read"
+            )
+        return found(split=split)
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(str(error).strip()) from None
     except ValueError as error:
         raise ValueError(f"{error} (of the {split} split; --splits names those to write)") from None
-    if isinstance(source, Shards):
-        raise ValueError("data: shards; expected the data set that they were written from")
-    if getattr(source, "fit", "squash") != "squash":
-        raise ValueError(
-            f"data.fit: '{source.fit}'; expected squash: shards hold whole photos, and data.fit says what is made of"
-            " them when they are read"
-        )
-    return source

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
@@ -14,7 +14,6 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 
 from multimodal_attn.data.loading.datamodule import DataModule
-from multimodal_attn.data.loading.selection import Listed
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.machine import set_up_machine
 from multimodal_attn.prediction.checkpoint import find_checkpoint, initialise, read_checkpoint, tokenizer_of
@@ -24,7 +23,7 @@ from multimodal_attn.training.language_model import LanguageModelModule
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.training.objectives import WholeTextObjective
 from multimodal_attn.training.objectives.ctc import CTC, without_path
-from multimodal_attn.types import Timeline, UnreadableError
+from multimodal_attn.types import Timeline
 
 # What a resumed run may change: nothing that a checkpoint restores, such as the optimiser's state, nor the model.
 _RIGHT_KIND = (
@@ -155,24 +154,17 @@ def _language_model(config: DictConfig, content: dict[str, Any] | None) -> tuple
 def _check_modality(data: DataModule, module: Seq2SeqModule) -> None:
     """Refuses pictures for an encoder of speech and the like, before torch stumbles over them."""
     source = data.source("train")
-    for index in range(len(source)):
-        try:
-            given = source[index].kind
-        except UnreadableError:
-            continue
-        if given != (taken := module.model.encoder.reads):
-            raise ValueError(f"encoder: the data are {given}, but the encoder takes {taken}; {_RIGHT_KIND}")
-        return
-    raise ValueError("data: no training example can be read")
+    given, taken = source.reader.modality, module.model.encoder.reads
+    if given != taken:
+        raise ValueError(f"encoder: the data are {given}s, but the encoder takes {taken}s; {_RIGHT_KIND}")
+    source.check_readable()
 
 
 def _leave_out_without_path(data: DataModule, module: Seq2SeqModule) -> None:
     """Trains without the recordings whose text CTC could not align."""
     layout = module.model.encoder.layout
     if isinstance(layout, Timeline) and any(isinstance(objective, CTC) for objective in module.objectives.values()):
-        source = cast(Listed, data.source("train"))
-        if hasattr(source, "targets"):  # what only reading every recording would tell is left to the objective
-            data.leave_out("train", without_path(source, data.tokenizer, layout))
+        data.leave_out("train", without_path(data.source("train"), data.tokenizer, layout))
 
 
 def _quieten_lightning() -> None:

@@ -59,9 +59,9 @@ def encoder_of(name: str, **settings: object) -> Encoder:
 
 def sources(encoder: Encoder, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Random sources of unlike lengths that fit an encoder."""
-    if encoder.reads == "pictures":
+    if encoder.reads == "picture":
         return torch.randint(0, 256, (batch, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8), torch.ones(batch).long()
-    if encoder.reads == "texts":
+    if encoder.reads == "text":
         lengths = torch.tensor([5 + 2 * i for i in range(batch)])
         tokens = torch.randint(4, SOURCE_VOCAB, (batch, int(lengths.max())))
         return tokens.masked_fill(torch.arange(tokens.shape[1]) >= lengths[:, None], PAD), lengths

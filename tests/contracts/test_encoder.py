@@ -44,7 +44,7 @@ def test_longer_batch_mate_changes_nothing(name: str) -> None:
     together = encoder(source, lengths)
     for index in range(3):
         alone = source[index : index + 1]
-        if encoder.reads != "pictures":
+        if encoder.reads != "picture":
             alone = alone[:, : lengths[index]]
         single = encoder(alone, lengths[index : index + 1])
         real = int(together.mask[index].sum())
@@ -64,9 +64,9 @@ def test_weights_of_layers_are_those_between_real_positions(name: str) -> None:
         torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:2]))
         cells = weights[:, extra:, extra:]
         assert cells[~mask[:, None].expand_as(cells)].abs().sum() == 0
-        shortest = 0 if encoder.reads == "pictures" else int(lengths.argmin())
+        shortest = 0 if encoder.reads == "picture" else int(lengths.argmin())
         alone = source[shortest : shortest + 1]
-        if encoder.reads != "pictures":
+        if encoder.reads != "picture":
             alone = alone[:, : lengths[shortest]]
         single = encoder.layer_weights(alone, lengths[shortest : shortest + 1])[number][0]
         real = extra + int(mask[shortest].sum())

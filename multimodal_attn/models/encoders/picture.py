@@ -38,7 +38,7 @@ class PictureEncoder(Encoder):
         ValueError: if ``trainable_from`` names no part of the body.
     """
 
-    reads = "pictures"
+    reads = "picture"
     layout: Grid
     mean: Tensor
     std: Tensor

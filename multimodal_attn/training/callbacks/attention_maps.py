@@ -17,7 +17,7 @@ from multimodal_attn.inspection.page.page import write_page
 from multimodal_attn.prediction.decode import decode_examples, record_of
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.training.module import Seq2SeqModule
-from multimodal_attn.types import Batch, Example, UnreadableError
+from multimodal_attn.types import Batch, Example
 
 
 class AttentionMaps(pl.Callback):
@@ -43,14 +43,7 @@ class AttentionMaps(pl.Callback):
     def examples(self, data: DataModule) -> list[Example]:
         """The same examples every time; unreadable ones are left out (the loader lists them)."""
         if self._examples is None:
-            source = data.source("val")
-            self._examples = []
-            total = min(self.num_examples, len(source))
-            for number in range(total):
-                try:
-                    self._examples.append(source[number * len(source) // total])
-                except UnreadableError:
-                    continue
+            self._examples = data.source("val").spread(self.num_examples)
         return self._examples
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

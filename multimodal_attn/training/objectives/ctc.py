@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multimodal_attn.data.loading.selection import Listed
+from multimodal_attn.data.datasets.base import Dataset
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.types import PAD, Batch, DecoderOutput, Memory, Timeline
@@ -54,14 +54,13 @@ class CTC(nn.Module):
         return torch.mean(losses / lengths.clamp(min=1))
 
 
-def without_path(source: Listed, tokenizer: Tokenizer, layout: Timeline) -> dict[int, str]:
+def without_path(source: Dataset, tokenizer: Tokenizer, layout: Timeline) -> dict[int, str]:
     """Reasons to leave out the examples whose first text needs more memory positions than their recording has.
 
     Each token takes a position, and a blank must part two equal ones that follow each other.
     """
     reasons = {}
-    for index, seconds in enumerate(source.lengths()):
-        targets = source.targets(index)
+    for index, (_, targets, seconds) in enumerate(source.entries):
         if targets:
             tokens = tokenizer.encode(targets[0].text)
             needed = len(tokens) + sum(one == other for one, other in pairwise(tokens))
