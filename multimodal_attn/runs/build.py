@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import hydra
@@ -90,7 +91,10 @@ def _targets(node: Any) -> list[str]:
 
 
 def build_data(
-    config: DictConfig, tokenizer: Tokenizer | None = None, source_tokenizer: Tokenizer | None = None
+    config: DictConfig,
+    tokenizer: Tokenizer | None = None,
+    source_tokenizer: Tokenizer | None = None,
+    only_texts: bool = False,
 ) -> DataModule:
     """The data module; with the tokenizers of a checkpoint, the training texts are not read."""
     fitted = tokenizer is not None
@@ -98,7 +102,7 @@ def build_data(
         tokenizer = build(config.tokenizer)
         source_tokenizer = build(config.source_tokenizer) if "source_tokenizer" in config else None
     assert tokenizer is not None
-    data = loading.build_data(plain(config.data), tokenizer, source_tokenizer, config.seed)
+    data = loading.build_data(plain(config.data), tokenizer, source_tokenizer, config.seed, only_texts=only_texts)
     if not fitted:
         data.fit_tokenizers()
     return data
@@ -207,7 +211,7 @@ def build_search(
 def cache_features(config: DictConfig, data: DataModule, model: Seq2Seq, splits: tuple[Split, ...]) -> None:
     """Encodes every picture once, if the encoder is frozen and ``data.cache_dir`` is set."""
     encoder = model.encoder
-    if not isinstance(encoder, PictureEncoder) or not encoder.frozen or data.cache_dir is None:
+    if not isinstance(encoder, PictureEncoder) or not encoder.frozen or config.data.cache_dir is None:
         return
 
     @torch.no_grad()
@@ -217,7 +221,7 @@ def cache_features(config: DictConfig, data: DataModule, model: Seq2Seq, splits:
         return torch.cat([encoder.extract(part.to(device)) for part in pictures.split(at_once)])
 
     for split in splits:
-        data.cache_features(split, extract, body_fingerprint(config.encoder, encoder))
+        data.cache_features(split, extract, body_fingerprint(config.encoder, encoder), Path(config.data.cache_dir))
 
 
 def body_fingerprint(node: DictConfig, encoder: PictureEncoder) -> str:

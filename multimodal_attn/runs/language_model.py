@@ -7,8 +7,6 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from multimodal_attn.data.datasets.base import Split
-from multimodal_attn.data.datasets.text import Texts
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.language_models.base import LanguageModel
@@ -31,14 +29,7 @@ def build_text_data(config: DictConfig, tokenizer: Tokenizer | None = None) -> D
         tokenizer = tokenizer_of(theirs, content)
         config.tokenizer = theirs.tokenizer
     fitted = tokenizer is not None
-    data = build_data(config, tokenizer or build(config.tokenizer))
-    make_dataset = data.make_dataset
-
-    def only_texts(split: Split) -> Texts:
-        source = make_dataset(split=split)
-        return Texts(source.texts(), source.skipped)
-
-    data.make_dataset = only_texts
+    data = build_data(config, tokenizer or build(config.tokenizer), only_texts=True)
     if not fitted:
         data.fit_tokenizers()
     return data

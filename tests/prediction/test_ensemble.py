@@ -57,10 +57,10 @@ def test_a_photo_is_captioned_by_both(runs: list[Path], tmp_path: Path, capsys: 
 def test_runs_that_do_not_go_together_are_refused(runs: list[Path], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="faithfulness: true; expected false for an ensemble"):
         evaluated(f"run={runs[0]}", f"ensemble=[{runs[1]}]", "faithfulness=true")
-    for key, change in (("tokenizer", "words"), ("data.image_size", "size")):
+    for key, change in (("tokenizer", "words"), ("data.fit", "size")):
         content = torch.load(runs[1] / "checkpoints" / "last.ckpt", weights_only=True)
         if change == "size":
-            content["hyper_parameters"]["config"]["data"]["image_size"] = 52
+            content["hyper_parameters"]["config"]["data"]["fit"] = "crop"
         else:
             words = content["hyper_parameters"]["tokenizer"]["words"]
             words[0], words[1] = words[1], words[0]

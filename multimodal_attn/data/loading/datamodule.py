@@ -37,7 +37,6 @@ class DataModule(pl.LightningDataModule):
             Validation and test leave nothing out.
         batch_seconds, quadratic_seconds, short_first_epochs: of the training batches; see ``BucketBatchSampler``.
         mirror: train on the mirror images of photos, too; an epoch is then twice as long.
-        cache_dir: of the output of frozen encoders; None for no cache.
         seed: of shuffling and drawing.
     """
 
@@ -56,13 +55,12 @@ class DataModule(pl.LightningDataModule):
         quadratic_seconds: NotNegative = 0.0,
         short_first_epochs: WholeNumber = 0,
         mirror: bool = False,
-        cache_dir: str | Path | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.min_seconds, self.max_seconds = min_seconds, max_seconds
         self.batch_seconds, self.quadratic_seconds = batch_seconds, quadratic_seconds
-        self.short_first_epochs, self.mirror, self.cache_dir = short_first_epochs, mirror, cache_dir
+        self.short_first_epochs, self.mirror = short_first_epochs, mirror
         self.make_dataset, self.tokenizer, self.source_tokenizer = dataset, tokenizer, source_tokenizer
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.texts_per_source, self.num_workers, self.seed = texts_per_source, num_workers, seed
@@ -122,10 +120,11 @@ class DataModule(pl.LightningDataModule):
         """The training texts, those of one source together, without reading a picture or recording."""
         return self.source("train").documents()
 
-    def cache_features(self, split: Split, extract: Callable[[Tensor], Tensor], fingerprint: str) -> None:
-        """Lets a split's loaders give a frozen encoder's output in place of pictures, if there is a ``cache_dir``."""
-        if self.cache_dir is not None:
-            self._cached[split] = CachedFeatures(self.source(split), extract, fingerprint, self.cache_dir)
+    def cache_features(
+        self, split: Split, extract: Callable[[Tensor], Tensor], fingerprint: str, cache_dir: str | Path
+    ) -> None:
+        """Lets the loaders of a split give a frozen encoder's output in place of pictures."""
+        self._cached[split] = CachedFeatures(self.source(split), extract, fingerprint, cache_dir)
 
     def skipped(self, split: Split) -> list[UnreadableError]:
         """What a split's data set, and its feature cache if there is one, had to leave out."""

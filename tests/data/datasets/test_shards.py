@@ -240,8 +240,8 @@ def test_long_recordings_and_cached_features_need_no_other_way(tmp_path: Path, s
         return pictures.float().mean((2, 3))[:, None] / 255
 
     for _ in range(2):
-        pictures = module_of(scenes, cache_dir=tmp_path / "cache")
-        pictures.cache_features("val", extract, "mean")
+        pictures = module_of(scenes)
+        pictures.cache_features("val", extract, "mean", tmp_path / "cache")
         (batch,) = pictures.val_dataloader()
         assert batch.encoded
         expected = [float(Shards("val", scenes, image_size=48)[i].source.float().mean() / 255) for i in range(5)]
