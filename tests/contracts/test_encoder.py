@@ -7,7 +7,7 @@ import torch
 
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.types import Grid, Timeline, TokenAxis
-from tests.contracts.parts import SAMPLE_RATE, choices, encoder_of, sources
+from tests.contracts.parts import SAMPLE_RATE, choices, encoder_of, part, sources
 
 SELF_ATTENTION = ("conformer", "conformer_medium", "image_vit", "text_transformer", "transformer")
 
@@ -121,3 +121,22 @@ def test_fine_tuning_starts_where_it_is_told(name: str, part_name: str) -> None:
 def test_unknown_part_is_named(name: str) -> None:
     with pytest.raises(ValueError, match=r"encoder.trainable_from: 'nowhere'"):
         make(name, trainable_from="nowhere")
+
+
+@pytest.mark.parametrize("name", choices("encoder"))
+def test_what_a_cache_keeps_gives_the_same_memory(name: str) -> None:
+    encoder = make(name).eval()
+    batch = sources(encoder, 3)
+    found, expected = encoder.assemble(*encoder.extract(*batch)), encoder(*batch)
+    torch.testing.assert_close(found.states, expected.states)
+    assert torch.equal(found.mask, expected.mask)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite", "image_cnn", "image_vit"])
+def test_a_checkpoint_fills_an_encoder_for_which_nothing_was_fetched(name: str) -> None:
+    fetching = {"pretrained": True} if name == "efficientnet_lite" else {"weights": "DEFAULT"}
+    waiting = part("encoder", name, **fetching)
+    torch.manual_seed(1)
+    empty = waiting.make(**waiting.make.without_download(waiting.settings))
+    assert not empty.pretrained
+    empty.load_state_dict(make(name).state_dict())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -25,6 +25,7 @@ class Encoder(nn.Module, ABC):
         dim: width D of the memory.
         layout: where each memory position lies in the source.
         body: the part that may have been trained before, and that freezing is about; None for encoders without.
+        unfetched: settings of the constructor with which it fetches no weights.
         pretrained: the body has learnt elsewhere, so that fine-tuning it wants a smaller learning rate.
         frozen: the body never trains.
         held: the body does not train for now.
@@ -33,6 +34,7 @@ class Encoder(nn.Module, ABC):
     reads: Modality = "recording"
     dim: int
     layout: Layout
+    unfetched: ClassVar[Mapping[str, Any]] = {}
     pretrained: bool = False
     frozen: bool = False
     held: bool = False
@@ -61,12 +63,8 @@ class Encoder(nn.Module, ABC):
 
     @classmethod
     def without_download(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings with which the same encoder is built to be filled from a checkpoint: no weights are fetched.
-
-        Args:
-            settings: arguments of the constructor.
-        """
-        return dict(settings)
+        """The same settings, for an encoder that is to be filled from a checkpoint: no weights are fetched."""
+        return {**settings, **cls.unfetched}
 
     def hold(self, held: bool) -> None:
         """Treats the whole body as frozen for a while, whatever the settings say."""

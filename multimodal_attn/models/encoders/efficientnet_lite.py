@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import OrderedDict
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
@@ -34,6 +33,8 @@ class EfficientNetLite(PictureEncoder):
         ValueError: if a package is missing.
     """
 
+    unfetched: ClassVar = {"pretrained": False}
+
     def __init__(
         self,
         image_size: Count,
@@ -56,10 +57,6 @@ class EfficientNetLite(PictureEncoder):
             trainable_from=trainable_from,
             pretrained=pretrained,
         )
-
-    @classmethod
-    def without_download(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
-        return {**settings, "pretrained": False}
 
 
 def _body(variant: int, stride: int, pretrained: bool) -> tuple[nn.Module, int]:

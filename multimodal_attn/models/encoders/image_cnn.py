@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +33,8 @@ class ImageCNN(PictureEncoder):
     Raises:
         ValueError: for an unknown backbone, layer or weights, or if the layer does not give a grid.
     """
+
+    unfetched: ClassVar = {"weights": None}
 
     def __init__(
         self,
@@ -66,10 +67,6 @@ class ImageCNN(PictureEncoder):
             trainable_from=trainable_from,
             pretrained=weights is not None,
         )
-
-    @classmethod
-    def without_download(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
-        return {**settings, "weights": None}
 
 
 class _GridOf(nn.Module):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import ClassVar, Literal, cast
 
 import torch
 import torchvision
@@ -38,6 +37,8 @@ class ImageViT(PictureEncoder):
     Raises:
         ValueError: for another backbone, unknown weights, or pictures that patches do not tile.
     """
+
+    unfetched: ClassVar = {"weights": None}
 
     def __init__(
         self,
@@ -75,10 +76,6 @@ class ImageViT(PictureEncoder):
             trainable_from=trainable_from,
             pretrained=weights is not None,
         )
-
-    @classmethod
-    def without_download(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
-        return {**settings, "weights": None}
 
     def layer_weights(self, pictures: Tensor, lengths: Tensor) -> list[Tensor]:
         """Shapes:
