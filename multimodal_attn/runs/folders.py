@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from multimodal_attn.types import UnreadableError
 
-_LARGEST = {"config.yaml": 2**20, "overrides.yaml": 2**20, "metrics.json": 2**20, "metrics.jsonl": 2**28}
-"""Bytes of each file that is read."""
-_MOST_KEYS = 10_000
-"""Of a configuration: a small yaml may name itself so often that it unfolds to millions."""
+Parsed = TypeVar("Parsed")
+
+_LARGEST = {".json": 2**20, ".yaml": 2**20, ".jsonl": 2**28}  # bytes of a file that is read
+_MOST_KEYS = 10_000  # of a configuration: a small yaml may name itself so often that it unfolds to millions
 
 
 def read_config(file: Path) -> dict[str, Any]:
@@ -24,21 +24,7 @@ def read_config(file: Path) -> dict[str, Any]:
     Raises:
         UnreadableError: if it cannot be read, or is no configuration.
     """
-    try:
-        node = yaml.safe_load(_text(file))
-        if not isinstance(node, dict):
-            raise UnreadableError(str(file), "holds no configuration")
-        flat: dict[str, Any] = {}
-        for key, value in _flat(node, ""):
-            flat[key] = value
-            if len(flat) > _MOST_KEYS:
-                raise UnreadableError(str(file), f"has more than {_MOST_KEYS} keys")
-        return flat
-    except yaml.YAMLError as error:
-        problem = getattr(error, "problem", None) or "its characters are not allowed"
-        raise UnreadableError(str(file), f"is no yaml: {problem}") from None
-    except (ValueError, RecursionError) as error:
-        raise _reason(file, error) from None
+    return _read(file, lambda text: _flat_config(yaml.safe_load(text)))
 
 
 def read_metrics(file: Path) -> dict[str, float]:
@@ -47,11 +33,7 @@ def read_metrics(file: Path) -> dict[str, float]:
     Raises:
         UnreadableError: if it cannot be read, or holds no figure.
     """
-    try:
-        content = json.loads(_text(file))
-    except (ValueError, RecursionError) as error:
-        raise _reason(file, error) from None
-    found = numbers(content)
+    found = numbers(_read(file, json.loads))
     if not found:
         raise UnreadableError(str(file), "holds no figures")
     return found
@@ -64,7 +46,7 @@ def read_log(file: Path) -> list[dict[str, float]]:
         UnreadableError: if it is there and cannot be read.
     """
     found = []
-    for line in _text(file).splitlines() if file.exists() else []:
+    for line in _read(file, str.splitlines) if file.exists() else []:
         try:
             found.append(numbers(json.loads(line)))
         except (ValueError, RecursionError):
@@ -78,10 +60,7 @@ def read_overrides(file: Path) -> list[str]:
     Raises:
         UnreadableError: if it cannot be read, or is no list of texts.
     """
-    try:
-        content = yaml.safe_load(_text(file))
-    except (ValueError, RecursionError, yaml.YAMLError):
-        content = None
+    content = _read(file, yaml.safe_load)
     if not isinstance(content, list) or not all(isinstance(item, str) for item in content):
         raise UnreadableError(str(file), "is no list of overrides")
     return content
@@ -89,22 +68,48 @@ def read_overrides(file: Path) -> list[str]:
 
 def numbers(content: Any) -> dict[str, float]:
     """The finite numbers of a mapping by name; empty for anything else."""
-    if not isinstance(content, Mapping):
-        return {}
-    found = {}
-    for name, value in content.items():
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            try:
-                if math.isfinite(value):
-                    found[str(name)] = value
-            except OverflowError:  # an integer that no float can hold
-                continue
-    return found
+    items = content.items() if isinstance(content, Mapping) else ()
+    # Not all integers fit into a float, and none is a truth value.
+    return {
+        str(name): value for name, value in items if type(value) in (int, float) and abs(value) <= sys.float_info.max
+    }
 
 
 def printable(text: str) -> str:
     """A text without what would move a terminal's cursor or end a line."""
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
+
+
+def _read(file: Path, parse: Callable[[str], Parsed]) -> Parsed:
+    try:
+        if not file.is_file():
+            reason = "is no file" if file.exists() else "no such file"
+        elif (size := file.stat().st_size) > _LARGEST[file.suffix]:
+            reason = f"is too large: {size} bytes; expected {_LARGEST[file.suffix]} at most"
+        else:
+            return parse(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+    except UnicodeDecodeError:
+        reason = "is not UTF-8"
+    except RecursionError:
+        reason = "is nested too deeply"
+    except yaml.MarkedYAMLError as error:
+        reason = f"is no yaml: {error.problem}"
+    except (yaml.YAMLError, ValueError) as error:
+        reason = f"is not as a run writes it: {next(iter(str(error).splitlines()), '')}"
+    raise UnreadableError(str(file), reason)
+
+
+def _flat_config(node: Any) -> dict[str, Any]:
+    if not isinstance(node, dict):
+        raise ValueError("it holds no configuration")
+    flat: dict[str, Any] = {}
+    for key, value in _flat(node, ""):
+        flat[key] = value
+        if len(flat) > _MOST_KEYS:
+            raise ValueError(f"it has more than {_MOST_KEYS} keys")
+    return flat
 
 
 def _flat(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
@@ -113,24 +118,3 @@ def _flat(node: Any, prefix: str) -> Iterator[tuple[str, Any]]:
         return
     for key, value in node.items():
         yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
-
-
-def _text(file: Path) -> str:
-    try:
-        size = file.stat().st_size
-        if not file.is_file():
-            raise UnreadableError(str(file), "is no file")
-        if size > _LARGEST[file.name]:
-            raise UnreadableError(str(file), f"is too large: {size} bytes; expected {_LARGEST[file.name]} at most")
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UnreadableError(str(file), (error.strerror or str(error)).lower()) from None
-    except UnicodeDecodeError:
-        raise UnreadableError(str(file), "is not UTF-8") from None
-
-
-def _reason(file: Path, error: Exception) -> UnreadableError:
-    if isinstance(error, UnreadableError):
-        return error
-    nested = isinstance(error, RecursionError)
-    return UnreadableError(str(file), "is nested too deeply" if nested else f"is not as a run writes it: {error}")

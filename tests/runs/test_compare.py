@@ -194,13 +194,13 @@ BOMB = "a: &a {p: x, q: x}\n" + "".join(
 @pytest.mark.parametrize(
     ("file", "content", "reason"),
     [
-        ("config.yaml", None, "no such file or directory"),
-        ("config.yaml", b"- a list", "holds no configuration"),
+        ("config.yaml", None, "no such file"),
+        ("config.yaml", b"- a list", "is not as a run writes it: it holds no configuration"),
         ("config.yaml", b"a: [1, 2", "is no yaml"),
-        ("config.yaml", b"a: \x00", "is no yaml"),
+        ("config.yaml", b"a: \x00", "is not as a run writes it"),
         ("config.yaml", b"\xff\xfe\x00", "is not UTF-8"),
         ("config.yaml", b"a: !!python/object/apply:os.system ['exit 1']", "is no yaml"),
-        ("config.yaml", BOMB.encode(), "has more than 10000 keys"),
+        ("config.yaml", BOMB.encode(), "is not as a run writes it: it has more than 10000 keys"),
         ("config.yaml", b"a: &a {b: *a}", "is nested too deeply"),
         ("config.yaml", b"a: '" + b"x" * 2**20 + b"'", "is too large"),
         ("evaluation/val/metrics.json", b"[1, 2]", "holds no figures"),
