@@ -31,6 +31,9 @@ from multimodal_attn.runs.build import build
 from multimodal_attn.types import Memory, Timeline
 
 CONF = Path(__file__).parents[1] / "conf" / "attention"
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#000000", "#cc79a7", "#8c564b", "#7f7f00")
+LINES = ("-", "--", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 SIZES = [2**power for power in range(6, 17)]
 
 
@@ -151,25 +154,35 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
 
     devices = list(dict.fromkeys(result["device"] for result in results))
     figure, axes = pyplot.subplots(len(devices), 2, figsize=(16, 5.5 * len(devices)), squeeze=False)
-    colors = pyplot.get_cmap("tab20").colors
+    # A mechanism looks the same in every panel: of those with the same color, each has a dash and a marker of its own.
+    names = sorted({result["mechanism"] for result in results})
+    styles = {
+        name: {
+            "color": COLORS[number % len(COLORS)],
+            "linestyle": LINES[number // len(COLORS) % len(LINES)],
+            "marker": MARKERS[number % len(MARKERS)],
+        }
+        for number, name in enumerate(names)
+    }
     for row, device in zip(axes, devices, strict=True):
         for axis, key, slope, label, unit in (
             (row[0], "milliseconds", "time_exponent", "milliseconds a step", 1),
             (row[1], "peak_bytes", "memory_exponent", "peak MiB of a step", 2**20),
         ):
-            for index, result in enumerate(r for r in results if r["device"] == device):
+            # The legend is in the order in which the lines end.
+            drawn = (result for result in results if result["device"] == device)
+            for result in sorted(drawn, key=lambda result: result[key][-1], reverse=True):
                 axis.loglog(
                     result["sizes"],
                     np.array(result[key]) / unit,
-                    marker="o",
-                    markersize=3,
-                    color=colors[index % len(colors)],
-                    linestyle="-" if index < len(colors) else "--",
+                    markersize=5,
+                    linewidth=1.4,
                     label=f"{result['mechanism']}  S^{result[slope]:.2f}",
+                    **styles[result["mechanism"]],
                 )
             axis.set(title=device, xlabel="S, memory positions", ylabel=label)
             axis.grid(True, which="major", alpha=0.3)
-            axis.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))  # beside the lines
+            axis.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))  # beside the lines
     figure.tight_layout()
     figure.savefig(path, dpi=150)
     pyplot.close(figure)

@@ -85,23 +85,27 @@ def table(results: dict[str, list[dict[str, float]]]) -> str:
 
 
 def draw(results: dict[str, list[dict[str, float]]], trained: tuple[int, int], path: Path) -> None:
-    """Word error rate over digits; the lengths of the training are shaded."""
+    """Word error rate over digits; the lengths of the training are shaded. Of a run, the lines with CTC are dashed."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axis = pyplot.subplots(figsize=(8, 5))
+    figure, axis = pyplot.subplots(figsize=(9.5, 5))
     axis.axvspan(*trained, color="0.9", label=f"trained on: {trained[0]} to {trained[1]} digits")
+    runs = list(dict.fromkeys(name.partition(", CTC ")[0] for name in results))
     for name, rows in results.items():
-        axis.plot([row["digits"] for row in rows], [100 * row["wer"] for row in rows], marker="o", label=name)
+        run, with_ctc, _ = name.partition(", CTC ")
+        color = pyplot.get_cmap("tab10")(runs.index(run) % 10)
+        look = {"linestyle": "--", "marker": "s", "markerfacecolor": "white"} if with_ctc else {"marker": "o"}
+        axis.plot([row["digits"] for row in rows], [100 * row["wer"] for row in rows], color=color, label=name, **look)
     axis.set(xscale="log", xlabel="digits in the string", ylabel="word error rate, %")
     ticks = [int(row["digits"]) for row in next(iter(results.values()))]
     axis.set_xticks(ticks, [str(tick) for tick in ticks])
     axis.minorticks_off()
     axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
-    axis.legend(fontsize="small")
+    axis.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))  # beside the lines
     figure.tight_layout()
     figure.savefig(path, dpi=150)
     pyplot.close(figure)

@@ -45,9 +45,7 @@ def print_report(
             texts = [f"{found.title} {shown(found.name, metrics[found.name], own)}" for found in plain]
             console.print(line.append(" · ".join(texts), style="not bold"))
     if hidden:
-        console.print(
-            f"{hidden} more: verbose=true shows them, and metrics.json has them", style="dim", highlight=False
-        )
+        console.print(f"{hidden} more in metrics.json; verbose=true prints them", style="dim", highlight=False)
 
 
 def _table(

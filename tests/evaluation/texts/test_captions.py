@@ -84,7 +84,7 @@ def test_cider_by_hand() -> None:
     np.testing.assert_allclose(CiderD([["kite"], ["teapot"]])(["kite", "robot"]), [10 / 4, 0])
 
 
-def test_both_sides_are_tokenised() -> None:
+def test_both_sides_are_tokenized() -> None:
     assert CaptionScores()(["A kite, on a roof!"], [["a kite on a roof ."]])["bleu_4"] == pytest.approx(1)
 
 

@@ -39,7 +39,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[loaded]
 
 
-def test_tokenised_texts_are_scored_and_a_failure_is_one_line(package: Path) -> None:
+def test_tokenized_texts_are_scored_and_a_failure_is_one_line(package: Path) -> None:
     scores, missing = java_scores(["meteor", "spice"], HYPOTHESES, REFERENCES)
     assert scores == {"meteor": 0.25}
     assert missing == ["extra_scores: spice is left out: out of memory"]
