@@ -17,6 +17,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -151,20 +152,24 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
 
     devices = list(dict.fromkeys(result["device"] for result in results))
     figure, axes = pyplot.subplots(len(devices), 2, figsize=(16, 5.5 * len(devices)), squeeze=False)
-    colors = pyplot.get_cmap("tab20").colors
+    # Seven colors that color-blind eyes can tell apart; when they are used up, another line and mark.
+    colors = ("#000000", "#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7")
+    looks = [
+        {"color": color, "linestyle": line, "marker": mark} for line, mark in ("-o", ":s", "-^") for color in colors
+    ]
+    look = dict(zip(dict.fromkeys(result["mechanism"] for result in results), cycle(looks), strict=False))
     for row, device in zip(axes, devices, strict=True):
         for axis, key, slope, label, unit in (
             (row[0], "milliseconds", "time_exponent", "milliseconds a step", 1),
             (row[1], "peak_bytes", "memory_exponent", "peak MiB of a step", 2**20),
         ):
-            for index, result in enumerate(r for r in results if r["device"] == device):
+            # The legend runs from top to bottom, as the lines end.
+            for result in sorted((r for r in results if r["device"] == device), key=lambda r: -r[key][-1]):
                 axis.loglog(
                     result["sizes"],
                     np.array(result[key]) / unit,
-                    marker="o",
-                    markersize=3,
-                    color=colors[index % len(colors)],
-                    linestyle="-" if index < len(colors) else "--",
+                    **look[result["mechanism"]],
+                    markersize=4,
                     label=f"{result['mechanism']}  S^{result[slope]:.2f}",
                 )
             axis.set(title=device, xlabel="S, memory positions", ylabel=label)

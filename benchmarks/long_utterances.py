@@ -89,7 +89,7 @@ def draw(results: dict[str, list[dict[str, float]]], trained: tuple[int, int], p
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axis = pyplot.subplots(figsize=(8, 5))
+    figure, axis = pyplot.subplots(figsize=(8, 5.5), layout="constrained")
     axis.axvspan(*trained, color="0.9", label=f"trained on: {trained[0]} to {trained[1]} digits")
     for name, rows in results.items():
         axis.plot([row["digits"] for row in rows], [100 * row["wer"] for row in rows], marker="o", label=name)
@@ -99,8 +99,7 @@ def draw(results: dict[str, list[dict[str, float]]], trained: tuple[int, int], p
     axis.minorticks_off()
     axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
-    axis.legend(fontsize="small")
-    figure.tight_layout()
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small", frameon=False)  # not over the lines
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
 
