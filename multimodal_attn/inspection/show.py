@@ -17,7 +17,7 @@ from multimodal_attn.prediction.prediction import Prediction
 PIXELS = 860
 
 
-class Show:
+class NotebookView:
     """What ``Prediction.plot`` and notebooks show a prediction with."""
 
     def figure(self, prediction: Prediction) -> Figure:

@@ -8,7 +8,7 @@ import pytest
 
 from multimodal_attn.inspection.figures.canvas import DPI
 from multimodal_attn.inspection.page.page import render_page
-from multimodal_attn.inspection.show import Show, figure_of, html_of
+from multimodal_attn.inspection.show import NotebookView, figure_of, html_of
 from multimodal_attn.inspection.views import view_of
 from multimodal_attn.prediction.prediction import Prediction
 from tests.inspection.records import photo_record, speech_record, text_record
@@ -35,5 +35,5 @@ def test_a_frame_holds_the_whole_page_and_nothing_of_it_leaks() -> None:
 
 
 def test_a_prediction_is_shown_by_itself() -> None:
-    assert Show().html(photo_record()) == html_of([photo_record()])
-    assert Show().figure(photo_record()).get_size_inches() == pytest.approx(figure_of(photo_record()).get_size_inches())
+    assert NotebookView().html(photo_record()) == html_of([photo_record()])
+    assert NotebookView().figure(photo_record()).get_size_inches() == pytest.approx(figure_of(photo_record()).get_size_inches())

@@ -45,15 +45,11 @@ def unpack_weights(packed: Mapping[str, Any]) -> np.ndarray:
     return (codes.reshape(packed["shape"]) * (scale[..., None] / 255)).astype(np.float32)
 
 
-def rounded_number(value: Any, digits: int) -> Any:
-    """Numbers with few digits; None for what JSON has no word for; anything else as text."""
-    if isinstance(value, bool | np.bool_ | str) or value is None:
-        return None if value is None else str(value)
-    if not isinstance(value, int | float | np.number):
-        return str(value)
-    value = float(value)
-    if not math.isfinite(value):
+def rounded_number(value: float | None, digits: int) -> float | int | None:
+    """A number with few digits; None for what JSON has no word for."""
+    if value is None or not math.isfinite(value):
         return None
+    value = float(value)
     return int(value) if value.is_integer() and abs(value) < 1e15 else float(f"{value:.{digits}g}")
 
 
@@ -63,10 +59,10 @@ def rounded_numbers(values: Any, digits: int) -> Any:
     return np.round(array, digits).tolist()
 
 
-def mean_number(values: Iterable[float]) -> Any:
+def mean_number(values: Iterable[float]) -> float | int | None:
     """The mean to three digits; None where there is nothing to average."""
     values = list(values)
-    return rounded_number(np.mean(values), 3) if values else None
+    return rounded_number(float(np.mean(values)), 3) if values else None
 
 
 def pack_picture(image: Image.Image) -> str:

@@ -86,10 +86,8 @@ class SourceView(ABC, Generic[LayoutOf]):
         prediction = self.prediction
         if prediction.weights.shape[1] < 2 or not prediction.word_tokens:
             return prediction.word_weights[None]
-        heads = [
-            prediction.weights[first:stop].mean(axis=0) for _, first, stop in prediction.word_tokens
-        ]  # (N, S) each
-        return np.concatenate([prediction.word_weights[None], np.stack(heads, axis=1)])
+        heads = [prediction.weights[first:stop].mean(axis=0) for _, first, stop in prediction.word_tokens]
+        return np.concatenate([prediction.word_weights[None], np.stack(heads, axis=1)])  # a word's are (N, S)
 
     def _rouge_l(self) -> float | None:
         if not self.prediction.references:
