@@ -26,7 +26,7 @@ _GRAY = "#555555"
 
 
 class PictureView(SourceView[Grid]):
-    """Maps over the photo, of their weight above uniform: a map that looks everywhere leaves the photo as it is."""
+    """Maps over the photo, of their weight above uniform: a map that looks everywhere leaves the photo gray."""
 
     name = "picture"
 
