@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.search.rules.specials import forbid_specials
+from multimodal_attn.search.rules.base import forbid_specials
 from multimodal_attn.types import EOS, Batch, DecoderOutput, Memory
 
 
