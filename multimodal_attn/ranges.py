@@ -51,3 +51,6 @@ NotNegative = Annotated[float, Ge(0), Lt(math.inf)]
 
 Finite = Annotated[float, Gt(-math.inf), Lt(math.inf)]
 """Any number but infinity and "not a number"."""
+
+AboveZero = Annotated[float, Gt(0), Le(1)]
+"""A share that is not 0."""
