@@ -17,7 +17,6 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,9 @@ from multimodal_attn.runs.build import build
 from multimodal_attn.types import Memory, Timeline
 
 CONF = Path(__file__).parents[1] / "conf" / "attention"
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#000000", "#cc79a7", "#8c564b", "#7f7f00")
+LINES = ("-", "--", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 SIZES = [2**power for power in range(6, 17)]
 
 
@@ -152,29 +154,35 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
 
     devices = list(dict.fromkeys(result["device"] for result in results))
     figure, axes = pyplot.subplots(len(devices), 2, figsize=(16, 5.5 * len(devices)), squeeze=False)
-    # Seven colors that color-blind eyes can tell apart; when they are used up, another line and mark.
-    colors = ("#000000", "#e69f00", "#56b4e9", "#009e73", "#0072b2", "#d55e00", "#cc79a7")
-    looks = [
-        {"color": color, "linestyle": line, "marker": mark} for line, mark in ("-o", ":s", "-^") for color in colors
-    ]
-    look = dict(zip(dict.fromkeys(result["mechanism"] for result in results), cycle(looks), strict=False))
+    # A mechanism looks the same in every panel: of those with the same color, each has a dash and a marker of its own.
+    names = sorted({result["mechanism"] for result in results})
+    styles = {
+        name: {
+            "color": COLORS[number % len(COLORS)],
+            "linestyle": LINES[number // len(COLORS) % len(LINES)],
+            "marker": MARKERS[number % len(MARKERS)],
+        }
+        for number, name in enumerate(names)
+    }
     for row, device in zip(axes, devices, strict=True):
         for axis, key, slope, label, unit in (
             (row[0], "milliseconds", "time_exponent", "milliseconds a step", 1),
             (row[1], "peak_bytes", "memory_exponent", "peak MiB of a step", 2**20),
         ):
-            # The legend runs from top to bottom, as the lines end.
-            for result in sorted((r for r in results if r["device"] == device), key=lambda r: -r[key][-1]):
+            # The legend is in the order in which the lines end.
+            drawn = (result for result in results if result["device"] == device)
+            for result in sorted(drawn, key=lambda result: result[key][-1], reverse=True):
                 axis.loglog(
                     result["sizes"],
                     np.array(result[key]) / unit,
-                    **look[result["mechanism"]],
-                    markersize=4,
+                    markersize=5,
+                    linewidth=1.4,
                     label=f"{result['mechanism']}  S^{result[slope]:.2f}",
+                    **styles[result["mechanism"]],
                 )
             axis.set(title=device, xlabel="S, memory positions", ylabel=label)
             axis.grid(True, which="major", alpha=0.3)
-            axis.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))  # beside the lines
+            axis.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))  # beside the lines
     figure.tight_layout()
     figure.savefig(path, dpi=150)
     pyplot.close(figure)

@@ -15,6 +15,7 @@ from timing import arguments, compose, interleave, report
 from torch import Tensor, nn
 from torch.nn import functional
 
+from multimodal_attn.models.kernels import use
 from multimodal_attn.runs.build import build
 from multimodal_attn.types import BOS, EOS, Grid, Memory
 
@@ -62,11 +63,11 @@ def main() -> None:
 
     def ours(fast: bool, autocast: bool = False) -> Callable[[], None]:
         attention = build(config.attention)
-        decoder = build(config.decoder, attention=attention, fast=fast)(memory_dim=dim, vocab_size=VOCABULARY)
+        decoder = build(config.decoder, attention=attention)(memory_dim=dim, vocab_size=VOCABULARY)
         decoder = decoder.to(device)
 
         def loss() -> Tensor:
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=autocast):
+            with use(fast), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=autocast):
                 output = decoder(tokens[:, None], mask[:, None], memory)
                 return functional.cross_entropy(output.logits.float(), output.labels)
 

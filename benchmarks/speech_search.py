@@ -8,6 +8,7 @@ the keys anew.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import torch
 from naive import NaiveSpeller
@@ -17,6 +18,7 @@ from timing import arguments, compose, interleave, report
 
 from multimodal_attn.runs.build import build
 from multimodal_attn.search import BeamSearch
+from multimodal_attn.search.rules.min_length import MinLength
 from multimodal_attn.types import Memory, Timeline
 
 RECORDINGS, STEPS, BEAM, LENGTH, FILTERS, KERNEL = 8, 96, 8, 150, 10, 31
@@ -39,15 +41,15 @@ def main() -> None:
     states = torch.randn(RECORDINGS, STEPS, dim, device=device)
     memory = Memory(states, torch.ones(RECORDINGS, STEPS, dtype=torch.bool, device=device), Timeline(0.08))
     decoder = build(config.decoder, attention=build(config.attention))(memory_dim=dim, vocab_size=CHARACTERS)
-    decoder = decoder.to(device).eval()
-    search = BeamSearch(BEAM, max_length=LENGTH, min_length=LENGTH)
+    model = SimpleNamespace(decoder=decoder.to(device).eval())
+    search = BeamSearch(BEAM, max_length=LENGTH, rules=[MinLength(LENGTH)])
     naive = NaiveSpeller(MELS, HIDDEN, WIDTH, CHARACTERS, filters=FILTERS, kernel=KERNEL).to(device)
     sizes = torch.full((RECORDINGS,), STEPS, device=device)
 
     def ours(autocast: bool) -> Callable[[], None]:
         def run() -> None:
             with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=autocast):
-                found = search(decoder, memory)
+                found = search(model, memory)
             assert all(len(hypotheses[0].tokens) >= LENGTH for hypotheses in found)
 
         return run

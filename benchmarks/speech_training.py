@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from multimodal_attn.masking import length_mask
+from multimodal_attn.models.kernels import use
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.runs.build import build
 from multimodal_attn.types import BOS, EOS, Batch
@@ -59,11 +60,11 @@ def main() -> None:
     data = batch(device)
 
     def ours(fast: bool, autocast: bool = False) -> Callable[[], None]:
-        decoder = build(config.decoder, attention=build(config.attention), fast=fast)
+        decoder = build(config.decoder, attention=build(config.attention))
         model = Seq2Seq(build(config.encoder), decoder, CHARACTERS).to(device)
 
         def loss() -> Tensor:
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=autocast):
+            with use(fast), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=autocast):
                 output, _ = model(data)
                 return functional.cross_entropy(output.logits.float(), output.labels)
 

@@ -51,9 +51,10 @@ def random_batch(config: DictConfig, module: Seq2SeqModule, workload: dict[str, 
     else:
         pictures = torch.randint(0, 256, (size, 3, config.data.image_size, config.data.image_size), dtype=torch.uint8)
         source, lengths = pictures, torch.ones(size, dtype=torch.long)
-    encoded = bool(getattr(module.model.encoder, "frozen", False))  # as training takes it: from the feature cache
+    encoded = module.model.encoder.frozen  # as training takes it: from the feature cache
     if encoded:
-        source = module.model.encoder.extract(source).half()
+        source, lengths = module.model.encoder.extract(source, lengths)
+        source = source.half()
     tokens = torch.randint(4, len(module.tokenizer), (size, rows, workload["length"] + 2))
     tokens[..., 0] = BOS
     mask = torch.ones_like(tokens, dtype=torch.bool)

@@ -6,12 +6,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
+from pydantic import AfterValidator
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError("an odd number")
+    return value
+
+
+def _some(values: Sequence[int]) -> Sequence[int]:
+    if not values:
+        raise ValueError("one or more numbers")
+    return values
+
 
 Count = Annotated[int, Ge(1)]
 """A number of things of which there is at least one."""
+
+OddCount = Annotated[int, Ge(1), AfterValidator(_odd)]
+"""The width of a kernel that has a center."""
+
+Counts = Annotated[Sequence[Count], AfterValidator(_some)]
+"""One count for each of one or more layers."""
 
 WholeNumber = Annotated[int, Ge(0)]
 """A number of things of which there may be none: 0 turns something off."""
@@ -19,7 +40,7 @@ WholeNumber = Annotated[int, Ge(0)]
 Share = Annotated[float, Ge(0), Le(1)]
 """A share or a probability."""
 
-Dropout = Annotated[float, Ge(0), Lt(1)]
+DropoutRate = Annotated[float, Ge(0), Lt(1)]
 """The share that dropout takes away; never all."""
 
 Positive = Annotated[float, Gt(0), Lt(math.inf)]

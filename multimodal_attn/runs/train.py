@@ -4,150 +4,175 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any
 
 import pytorch_lightning as pl
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError
-from pytorch_lightning.loggers import Logger, WandbLogger
+import yaml
+from annotated_types import Ge
+from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from multimodal_attn.data.loading.datamodule import DataModule
-from multimodal_attn.data.loading.selection import Listed
 from multimodal_attn.data.tokenizers import Tokenizer
-from multimodal_attn.machine import set_up_machine
-from multimodal_attn.prediction.checkpoint import find_checkpoint, initialise, read_checkpoint, tokenizer_of
-from multimodal_attn.runs.build import build, build_data, build_module, cache_features, plain
+from multimodal_attn.machine import set_up_machine, suitable_precision
+from multimodal_attn.parts import EVERYTHING, checked, part
+from multimodal_attn.prediction.checkpoint import Checkpoint, read_checkpoint, save_weights
+from multimodal_attn.prediction.location import find_checkpoint
+from multimodal_attn.ranges import Count, NotNegative
+from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features
+from multimodal_attn.runs.configuration import refuse_unknown, wrong_kind
+from multimodal_attn.runs.data import build_data
+from multimodal_attn.runs.exit import TERMINATED
+from multimodal_attn.runs.initialization import initialize
 from multimodal_attn.runs.language_model import build_language_model, build_text_data
 from multimodal_attn.training.language_model import LanguageModelModule
 from multimodal_attn.training.module import Seq2SeqModule
-from multimodal_attn.training.objectives import WholeTextObjective
-from multimodal_attn.training.objectives.ctc import CTC, without_path
-from multimodal_attn.types import Timeline, UnreadableError
 
-# What a resumed run may change: nothing that a checkpoint restores, such as the optimiser's state, nor the model.
-_RIGHT_KIND = (
-    "choose another encoder=, or start from an experiment of the right kind, such as"
-    " experiment=listen_attend_spell_grid data=manifest for speech"
+SECTIONS = (
+    *("data", "encoder", "attention", "decoder", "language_model", "tokenizer", "source_tokenizer", "objective"),
+    *("search", "metrics", "monitor", "optimizer", "scheduler", "scheduled_sampling", "trainer", "callbacks", "logger"),
+    *("name", "seed", "resume", "init_from", "run_dir", "cache_dir", "vocabulary_of", "choices"),
 )
+"""Of a run's configuration."""
 
-RESUMABLE = ("trainer.", "data.", "search.", "callbacks.attention_maps.", "run_dir", "cache_dir")
+# What Lightning's own annotations leave open.
+_TRAINER_RANGES: dict[str, Any] = {
+    "max_epochs": Annotated[int, Ge(-1)] | None,
+    "max_steps": Annotated[int, Ge(-1)],
+    "accumulate_grad_batches": Count,
+    "gradient_clip_val": NotNegative | None,
+    "log_every_n_steps": Count | None,
+    "check_val_every_n_epoch": Count | None,
+    "num_sanity_val_steps": Annotated[int, Ge(-1)] | None,
+    "limit_train_batches": NotNegative | None,
+    "limit_val_batches": NotNegative | None,
+}
 
 
-def train(config: DictConfig, run_dir: Path) -> float | None:
-    """Trains a run, or goes on with ``config.resume``.
+def train(settings: dict[str, Any], run_dir: Path) -> float | None:
+    """Trains a run, or goes on with the one that ``resume`` names.
 
     Args:
-        config: of the run, with ``resume`` taken into account already (``resumed_config``).
+        settings: of the run as plain containers, with ``resume`` taken into account already
+            (``resumption.resumed_settings``).
         run_dir: folder of the run.
 
     Returns:
-        The best value of the monitored metric: what a sweep optimises.
+        The best value of the monitored metric: what a sweep optimizes.
     """
-    checkpoint = find_checkpoint(Path(config.resume), prefer="last") if config.resume else None
-    if str(config.trainer.precision) in ("16", "16-mixed") and config.optimizer.get("fused"):
-        raise ValueError(
-            "optimizer.fused: true; trainer.precision=16-mixed scales the loss and needs optimizer.fused=false"
-        )
+    settings = {**settings, "run_dir": str(run_dir)}
+    refuse_unknown(settings, SECTIONS)
+    resumed = find_checkpoint(settings["resume"], prefer="last") if settings["resume"] else None
+    origin = resumed or (find_checkpoint(settings["init_from"]) if settings["init_from"] else None)
+    content = None if origin is None else read_checkpoint(origin)
     _quieten_lightning()
-    pl.seed_everything(config.seed, verbose=False)
+    pl.seed_everything(settings["seed"], verbose=False)
     set_up_machine()
+    trainer_settings = _trainer_settings(settings)
     run_dir.mkdir(parents=True, exist_ok=True)
-    # Everything else that the configuration refers to stays a reference; these two only Hydra and this machine know.
-    config.run_dir, config.cache_dir = str(run_dir), str(config.cache_dir)
-    resolved = _resolved(config)
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-        OmegaConf.save(resolved, run_dir / "config.yaml")
+        (run_dir / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), "utf-8")
     else:
         _write_no_log()
-    origin = checkpoint or (find_checkpoint(Path(config.init_from)) if config.init_from else None)
-    content = None if origin is None else read_checkpoint(origin)
-    data, module = _language_model(config, content) if "language_model" in config else _seq2seq(config, content)
-    if content is not None and checkpoint is None and isinstance(module, Seq2SeqModule):
-        initialise(module, config, content)
+    data, module = _language_model(settings, content) if "language_model" in settings else _seq2seq(settings, content)
+    if content is not None and resumed is None and isinstance(module, Seq2SeqModule):
+        initialize(module, settings, content)
     module.train()
-    callbacks = [build(node) for node in config.callbacks.values() if node]
-    loggers: list[Logger] = [build(node) for node in config.logger.values() if node]
-    try:
-        trainer = pl.Trainer(
-            **plain(config.trainer),
-            callbacks=callbacks,
-            logger=loggers,
-            default_root_dir=run_dir,
-            use_distributed_sampler=False,
-        )
-    except TypeError as error:
-        raise ValueError(f"trainer: {error}") from None
+    loggers = build_loggers(settings)
+    trainer = pl.Trainer(
+        **trainer_settings,
+        callbacks=build_callbacks(settings),
+        logger=loggers,
+        default_root_dir=run_dir,
+        use_distributed_sampler=False,
+    )
     for logger in loggers:
-        logger.log_hyperparams(module.config)
+        logger.log_hyperparams(settings)
     rank_zero_info(
-        f"{config.name}: {len(data.source('train'))} train, {len(data.source('val'))} val examples, vocabulary of"
+        f"{settings['name']}: {len(data.source('train'))} train, {len(data.source('val'))} val examples, vocabulary of"
         f" {len(data.tokenizer)}, {sum(p.numel() for p in module.parameters() if p.requires_grad):,} trainable"
         f" parameters; {run_dir}"
     )
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
+    except SIGTERMException:
+        raise SystemExit(TERMINATED) from None  # or whatever follows the training would go on
+    except SystemExit:  # how Lightning ends a training on Ctrl-C, after it has let the callbacks save it
+        raise KeyboardInterrupt from None
     finally:
         for logger in loggers:  # or the next run of a sweep would go on in this one's W&B run
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()
+    return _finish(trainer, settings, run_dir)
+
+
+def _finish(trainer: pl.Trainer, settings: Mapping[str, Any], run_dir: Path) -> float | None:
+    """Writes the weights that predict beside the checkpoints; says how the run ended and gives its best value."""
+    if trainer.is_global_zero and (run_dir / "checkpoints").is_dir():
+        save_weights(read_checkpoint(find_checkpoint(run_dir)), run_dir / "model.safetensors")
     best = trainer.checkpoint_callback.best_model_score if trainer.checkpoint_callback else None  # type: ignore[attr-defined]
-    if best is not None:
-        use = f"run=... search.language_model={run_dir}" if "language_model" in config else f"run={run_dir}"
-        rank_zero_info(f"best {config.monitor.name}: {float(best):.4f}; evaluate with: python evaluate.py {use}")
-    return None if best is None else float(best)
+    if best is None:
+        return None
+    use = f"run=... search.language_model={run_dir}" if "language_model" in settings else f"run={run_dir}"
+    rank_zero_info(f"best {settings['monitor']['name']}: {float(best):.4f}; evaluate with: python evaluate.py {use}")
+    return float(best)
 
 
-def _resolved(config: DictConfig) -> DictConfig:
-    """The configuration without references; names the encoder if it wants a value that the data do not have."""
-    resolved = config.copy()
-    try:
-        OmegaConf.resolve(resolved)
-    except InterpolationKeyError as error:
-        reason = next(iter(str(error).splitlines()))
-        if "'data." not in reason:
-            raise
+def _trainer_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of Lightning's Trainer, checked; ``precision=auto`` becomes what this machine is fast in."""
+    node = settings["trainer"]
+    for key, annotation in _TRAINER_RANGES.items():
+        if key in node:
+            checked(f"trainer.{key}", node[key], annotation)
+    if node.get("precision") == "auto":
+        node["precision"] = suitable_precision(str(node.get("accelerator", "auto")))
+    if str(node.get("precision")) in ("16", "16-mixed") and settings["optimizer"].get("fused"):
         raise ValueError(
-            f"encoder: {reason}: these data are of another kind than the encoder reads; {_RIGHT_KIND}"
-        ) from None
-    return resolved
+            "optimizer.fused: true; trainer.precision=16-mixed scales the loss and needs optimizer.fused=false"
+        )
+    return dict(part("trainer", {"_target_": "pytorch_lightning.Trainer", **node}, pl.Trainer, EVERYTHING).settings)
 
 
-def _tokenizer_from(config: DictConfig, content: dict[str, Any] | None, key: str = "tokenizer") -> Tokenizer | None:
+def _tokenizer_from(config: Mapping[str, Any], content: Checkpoint | None, key: str = "tokenizer") -> Tokenizer | None:
     """The tokenizer of the checkpoint that a run goes on with or starts from, if it is of the configured kind.
 
     None without a checkpoint, or where the run has none for ``key``.
     """
-    if content is None or key not in config:
+    if content is None or not config.get(key):
         return None
-    theirs = content["hyper_parameters"]["config"].get(key)
-    if theirs is None:
+    theirs = content.config.get(key)
+    if not theirs:
         raise ValueError("init_from: that run reads pictures or recordings; expected one that reads texts, as this one")
-    kind = theirs["_target_"]
-    if kind != config[key]._target_:
+    kind, own = theirs["_target_"], config[key]["_target_"]
+    if kind != own:
         raise ValueError(
-            f"{key}: init_from brings a {kind.rsplit('.', 1)[1]}; expected the same {key}= as that run had, not"
-            f" {config[key]._target_.rsplit('.', 1)[1]}"
+            f"{key}: init_from brings a {kind.rpartition('.')[2]}; expected the same {key}= as that run had, not"
+            f" {own.rpartition('.')[2]}"
         )
-    return tokenizer_of(config, content, key)
+    return content.tokenizer(key, EVERYTHING)
 
 
-def _seq2seq(config: DictConfig, content: dict[str, Any] | None) -> tuple[DataModule, Seq2SeqModule]:
-    data = build_data(config, _tokenizer_from(config, content), _tokenizer_from(config, content, "source_tokenizer"))
+def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataModule, Seq2SeqModule]:
+    data = build_data(
+        config, _tokenizer_from(config, content), _tokenizer_from(config, content, "source_tokenizer"), EVERYTHING
+    )
     module = build_module(config, data.tokenizer, data.source_tokenizer)
-    if content is None and all(isinstance(o, WholeTextObjective) for o in module.objectives.values()):
+    if content is None and not any(objective.needs_output for objective in module.objectives.values()):
         raise ValueError(
             f"objective: {', '.join(module.objectives)} alone cannot teach a model that has not learnt to write yet;"
             " start from a run with init_from=outputs/RUN, or add cross_entropy"
         )
     _check_modality(data, module)
-    _leave_out_without_path(data, module)
-    cache_features(config, data, module.model, ("train", "val"))
+    for objective in module.objectives.values():
+        data.leave_out("train", objective.unusable(data, module.model.encoder.layout))
+    cache_features(data, module.model, ("train", "val"), config["data"].get("cache_dir"))
     return data, module
 
 
-def _language_model(config: DictConfig, content: dict[str, Any] | None) -> tuple[DataModule, LanguageModelModule]:
+def _language_model(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataModule, LanguageModelModule]:
     data = build_text_data(config, _tokenizer_from(config, content))
     return data, build_language_model(config, data.tokenizer)
 
@@ -155,24 +180,9 @@ def _language_model(config: DictConfig, content: dict[str, Any] | None) -> tuple
 def _check_modality(data: DataModule, module: Seq2SeqModule) -> None:
     """Refuses pictures for an encoder of speech and the like, before torch stumbles over them."""
     source = data.source("train")
-    for index in range(len(source)):
-        try:
-            given = source[index].kind
-        except UnreadableError:
-            continue
-        if given != (taken := module.model.encoder.reads):
-            raise ValueError(f"encoder: the data are {given}, but the encoder takes {taken}; {_RIGHT_KIND}")
-        return
-    raise ValueError("data: no training example can be read")
-
-
-def _leave_out_without_path(data: DataModule, module: Seq2SeqModule) -> None:
-    """Trains without the recordings whose text CTC could not align."""
-    layout = module.model.encoder.layout
-    if isinstance(layout, Timeline) and any(isinstance(objective, CTC) for objective in module.objectives.values()):
-        source = cast(Listed, data.source("train"))
-        if hasattr(source, "targets"):  # what only reading every recording would tell is left to the objective
-            data.leave_out("train", without_path(source, data.tokenizer, layout))
+    if (given := source.reader.modality) != (taken := module.model.encoder.reads):
+        raise wrong_kind(given, taken)
+    source.check_readable()
 
 
 def _quieten_lightning() -> None:
@@ -191,31 +201,3 @@ def _write_no_log() -> None:
         path = Path(handler.baseFilename)
         if path.is_file() and path.stat().st_size == 0:
             path.unlink()
-
-
-def resumed_config(config: DictConfig, overrides: list[str]) -> DictConfig:
-    """The checkpoint's configuration with the command line's values on top.
-
-    Args:
-        config: composed from the command line, with ``resume``.
-        overrides: of the command line, such as ``trainer.max_epochs=20`` or ``+data.root=/elsewhere``.
-
-    Raises:
-        ValueError: if an override would exchange a part of the model, or change what the checkpoint itself restores.
-    """
-    saved = OmegaConf.create(
-        read_checkpoint(find_checkpoint(Path(config.resume), prefer="last"))["hyper_parameters"]["config"]
-    )
-    for override in overrides:
-        key = override.partition("=")[0].lstrip("+")
-        if key == "resume":
-            continue
-        old = OmegaConf.select(saved, key, default=None)
-        if not key.startswith(RESUMABLE) or OmegaConf.is_config(old):
-            raise ValueError(
-                f"{override}: a resumed run keeps its parts; only single values below {', '.join(RESUMABLE)} can change"
-            )
-        OmegaConf.update(saved, key, OmegaConf.select(config, key), force_add=True)
-    saved.resume = config.resume
-    saved.run_dir, saved.cache_dir = config.run_dir, config.cache_dir  # the run may have been moved since
-    return saved

@@ -33,7 +33,7 @@ class BucketBatchSampler(Sampler[list[tuple[int, int]]]):
             processes take at the same time are of like length; in order, batch n goes to process n % world_size.
 
     Raises:
-        ValueError: if an argument is out of range, or an example alone costs more than ``batch_seconds``.
+        ValueError: if an example alone costs more than ``batch_seconds``.
     """
 
     def __init__(
@@ -49,11 +49,6 @@ class BucketBatchSampler(Sampler[list[tuple[int, int]]]):
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"data.batch_size: {batch_size}; expected at least 1")
-        for key, value in (("quadratic_seconds", quadratic_seconds), ("short_first_epochs", short_first_epochs)):
-            if value < 0:
-                raise ValueError(f"data.{key}: {value}; expected at least 0")
         assert shuffle or batch_seconds is None, "sizes by cost are cut for sorted examples"
         self.lengths, self.batch_size = lengths, batch_size
         self.shuffle, self.bucket_batches, self.seed = shuffle, bucket_batches, seed

@@ -8,17 +8,18 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
+from multimodal_attn.data.datasets.base import SPLITS, Dataset, Split
 from multimodal_attn.data.loading.batching import BucketBatchSampler
-from multimodal_attn.data.loading.collate import Collate, ReadOrSkip, Source
+from multimodal_attn.data.loading.collate import Collate, ReadOrSkip
 from multimodal_attn.data.loading.features import CachedFeatures
 from multimodal_attn.data.loading.mirroring import Mirrored
 from multimodal_attn.data.loading.selection import Selection, outside
 from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.ranges import Count, NotNegative, Positive, WholeNumber
 from multimodal_attn.types import UnreadableError
-
-SPLITS = ("train", "val", "test")
 
 
 class DataModule(pl.LightningDataModule):
@@ -41,18 +42,18 @@ class DataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        dataset: Callable[..., Source],
+        dataset: Callable[..., Dataset],
         tokenizer: Tokenizer,
         source_tokenizer: Tokenizer | None = None,
-        batch_size: int = 32,
-        eval_batch_size: int = 64,
-        texts_per_source: int | None = None,
-        num_workers: int = 0,
-        min_seconds: float | None = None,
-        max_seconds: float | None = None,
-        batch_seconds: float | None = None,
-        quadratic_seconds: float = 0.0,
-        short_first_epochs: int = 0,
+        batch_size: Count = 32,
+        eval_batch_size: Count = 64,
+        texts_per_source: Count | None = None,
+        num_workers: WholeNumber = 0,
+        min_seconds: NotNegative | None = None,
+        max_seconds: Positive | None = None,
+        batch_seconds: Positive | None = None,
+        quadratic_seconds: NotNegative = 0.0,
+        short_first_epochs: WholeNumber = 0,
         mirror: bool = False,
         seed: int = 0,
     ) -> None:
@@ -63,45 +64,41 @@ class DataModule(pl.LightningDataModule):
         self.make_dataset, self.tokenizer, self.source_tokenizer = dataset, tokenizer, source_tokenizer
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.texts_per_source, self.num_workers, self.seed = texts_per_source, num_workers, seed
-        self._sources: dict[str, Source] = {}
-        self._cached: dict[str, CachedFeatures] = {}
+        self._sources: dict[Split, Dataset] = {}
+        self._cached: dict[Split, CachedFeatures] = {}
         self._skip_batches = 0
 
-    def source(self, split: str) -> Source:
+    def source(self, split: Split) -> Dataset:
         """The data set of a split, with pictures and waveforms as they are.
 
         Raises:
-            ValueError: for another split, or if the split holds no example.
+            ValueError: for another split, if the split holds no example, or for limits in seconds where there are none.
         """
         if split not in SPLITS:
             raise ValueError(f"split: {split!r}; expected one of {', '.join(SPLITS)}")
         if split not in self._sources:
-            source: Source = self.make_dataset(split=split)
+            source = self.make_dataset(split=split)
             if len(source) == 0:
                 reasons = "".join(f"\n  {error}" for error in source.skipped[:5])
                 raise ValueError(f"data: the {split} split holds no usable example{reasons}")
+            for name in ("min_seconds", "max_seconds", "batch_seconds"):
+                if (value := getattr(self, name)) is not None and source.reader.unit != "seconds":
+                    raise ValueError(f"data.{name}: {value:g}; expected null, as {source.reader.phrase} has no seconds")
             if self.mirror and split == "train":
                 source = Mirrored(source)
             self._sources[split] = source
-            if hasattr(source, "source_texts"):
-                self._refuse_seconds()
             if split == "train":
                 self.leave_out(split, outside(source.lengths(), self.min_seconds, self.max_seconds))
         return self._sources[split]
 
-    def _refuse_seconds(self) -> None:
-        for name in ("min_seconds", "max_seconds", "batch_seconds"):
-            if (value := getattr(self, name)) is not None:
-                raise ValueError(f"data.{name}: {value:g}; expected null, as texts have no seconds")
-
-    def leave_out(self, split: str, reasons: dict[int, str]) -> None:
+    def leave_out(self, split: Split, reasons: dict[int, str]) -> None:
         """Goes on without the examples of these indices; ``skipped`` lists them with their reasons.
 
         Raises:
             ValueError: if nothing remains.
         """
         if reasons:
-            self._sources[split] = Selection(self.source(split), reasons)  # type: ignore[arg-type]
+            self._sources[split] = Selection(self.source(split), reasons)
 
     def fit_tokenizers(self) -> None:
         """Builds the vocabularies from the training texts, never from others.
@@ -112,7 +109,7 @@ class DataModule(pl.LightningDataModule):
         source = self.source("train")
         self.tokenizer.fit(source.texts())
         if self.source_tokenizer is not None:
-            if not hasattr(source, "source_texts"):
+            if source.reader.modality != "text":
                 raise ValueError(
                     "source_tokenizer: these data have pictures or recordings for sources; expected none of"
                     " it, or data=parallel_text"
@@ -121,22 +118,21 @@ class DataModule(pl.LightningDataModule):
 
     def documents(self) -> list[list[str]]:
         """The training texts, those of one source together, without reading a picture or recording."""
-        source = self.source("train")
-        if hasattr(source, "targets"):
-            return [[target.text for target in source.targets(index)] for index in range(len(source))]
-        return [[text] for text in source.texts()]  # sources with more than one text have ``targets``
+        return self.source("train").documents()
 
-    def cache_features(self, split: str, extract: Callable, fingerprint: str, cache_dir: Path) -> None:
+    def cache_features(
+        self, split: Split, extract: Callable[[Tensor], Tensor], fingerprint: str, cache_dir: str | Path
+    ) -> None:
         """Lets the loaders of a split give a frozen encoder's output in place of pictures."""
         self._cached[split] = CachedFeatures(self.source(split), extract, fingerprint, cache_dir)
 
-    def skipped(self, split: str) -> list[UnreadableError]:
+    def skipped(self, split: Split) -> list[UnreadableError]:
         """What a split's data set, and its feature cache if there is one, had to leave out."""
         return self._cached[split].skipped if split in self._cached else self.source(split).skipped
 
     def loader(
         self,
-        split: str,
+        split: Split,
         train: bool = False,
         batch_size: int | None = None,
         share: tuple[int, int] | None = None,

@@ -7,15 +7,14 @@ import io
 from collections.abc import Iterable
 from typing import Any, Self
 
-from multimodal_attn.data.tokenizers import SPECIAL_PIECES
+from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
 from multimodal_attn.data.tokenizers.character import UNKNOWN_CHARACTER, VISIBLE_SPACE
-from multimodal_attn.types import BOS, EOS, PAD, UNK
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # how sentencepiece writes the space that a word begins with
 MODEL_TYPES = ("unigram", "bpe")
 
 
-class SentencePieceTokenizer:
+class SentencePieceTokenizer(Tokenizer):
     """Pieces by a unigram language model (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016).
 
     Needs the package sentencepiece: the extra ``subword``.
@@ -27,8 +26,6 @@ class SentencePieceTokenizer:
     Raises:
         ValueError: for another ``model_type``, or if ``vocab_size`` leaves no room beside the special ids.
     """
-
-    pad_id, bos_id, eos_id, unk_id = PAD, BOS, EOS, UNK
 
     def __init__(self, vocab_size: int = 500, model_type: str = "unigram") -> None:
         if model_type not in MODEL_TYPES:
@@ -70,7 +67,7 @@ class SentencePieceTokenizer:
                 eos_id=self.eos_id,
                 unk_id=self.unk_id,
                 character_coverage=1.0,
-                normalization_rule_name="identity",  # texts are normalised already
+                normalization_rule_name="identity",  # texts are normalized already
                 max_sentence_length=1_000_000,  # in bytes: longer ones would be left out without a word
                 num_threads=1,
                 minloglevel=2,

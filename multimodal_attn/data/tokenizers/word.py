@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Self
 
-from multimodal_attn.data.tokenizers import SPECIAL_PIECES
-from multimodal_attn.types import BOS, EOS, PAD, UNK
+from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
 
 
-class WordTokenizer:
+class WordTokenizer(Tokenizer):
     """Words that were frequent enough in training; the others are <unk>.
 
     Args:
@@ -20,8 +19,6 @@ class WordTokenizer:
     Raises:
         ValueError: if ``min_count`` or ``max_size`` is below 1.
     """
-
-    pad_id, bos_id, eos_id, unk_id = PAD, BOS, EOS, UNK
 
     def __init__(self, min_count: int = 1, max_size: int | None = None) -> None:
         if min_count < 1:

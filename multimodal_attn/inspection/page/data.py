@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from multimodal_attn.evaluation.attention.shape import relative_entropy
 from multimodal_attn.inspection.charts import CHARTS
 from multimodal_attn.inspection.page.packing import mean_number, pack_weights, rounded_number, rounded_numbers
 from multimodal_attn.inspection.views import view_of
 from multimodal_attn.measures import measure
+from multimodal_attn.prediction.entropy import relative_entropy
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.word_alignment import align_words
 

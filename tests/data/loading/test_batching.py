@@ -45,11 +45,6 @@ def test_without_shuffling_the_order_is_kept() -> None:
     assert [index for batch in batches for index in batch] == list(range(len(LENGTHS)))
 
 
-def test_batch_size_is_checked() -> None:
-    with pytest.raises(ValueError, match=r"data.batch_size: 0"):
-        BucketBatchSampler(LENGTHS, batch_size=0)
-
-
 # ------------------------------------------------------------------------------------------- by duration
 
 
@@ -137,5 +132,3 @@ def test_skipping_goes_on_in_a_share_by_duration() -> None:
 def test_an_example_beyond_the_limit_is_named() -> None:
     with pytest.raises(ValueError, match=r"data.batch_seconds: 40; the longest example has 50.0 s and costs 50.0"):
         by_seconds(batch_seconds=40.0)
-    with pytest.raises(ValueError, match=r"data.quadratic_seconds: -1; expected at least 0"):
-        by_seconds(quadratic_seconds=-1)

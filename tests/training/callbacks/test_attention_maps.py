@@ -14,10 +14,11 @@ from multimodal_attn.training.callbacks import attention_maps
 from multimodal_attn.training.callbacks.attention_maps import AttentionMaps
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Example, Grid, Hypothesis, Memory
+from tests.data.listed import Listed
 
 TOKENIZER = WordTokenizer().fit(["a dog runs"])
 MODULE: Any = Seq2SeqModule(torch.nn.Identity(), TOKENIZER, {}, None, None, None, None)  # type: ignore[arg-type]
-SOURCE = [Example(key, torch.zeros(3, 4, 4, dtype=torch.uint8)) for key in "abcdef"]
+SOURCE = Listed([Example(key, torch.zeros(3, 4, 4, dtype=torch.uint8)) for key in "abcdef"])
 
 
 def trainer_at(epoch: int, step: int = 0, **metrics: float) -> Any:

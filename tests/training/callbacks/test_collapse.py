@@ -6,8 +6,10 @@ import logging
 
 import pytest
 import torch
+from pytorch_lightning import Callback
 
 from multimodal_attn.data.tokenizers.word import WordTokenizer
+from multimodal_attn.parts import part
 from multimodal_attn.training.callbacks.collapse import CollapseDetector
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Batch, Grid, Hypothesis, Layout, Memory, Target, Timeline
@@ -93,5 +95,6 @@ def test_repeated_words(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("cell", 0.0), ("quiet", 1.5), ("patience", 0)])
 def test_values_out_of_range_name_their_key(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=rf"callbacks.collapse.{name}"):
-        CollapseDetector(**{name: value})  # type: ignore[arg-type]
+    node = {"_target_": f"{CollapseDetector.__module__}.CollapseDetector", name: value}
+    with pytest.raises(ValueError, match=rf"callbacks.collapse.{name}: {value}; expected "):
+        part("callbacks.collapse", node, Callback)
