@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from multimodal_attn.data.loading.datamodule import DataModule
-from multimodal_attn.inspection.show import Show
+from multimodal_attn.inspection.show import NotebookView
 from multimodal_attn.prediction.checkpoint import load_predictor, read_checkpoint
 from multimodal_attn.prediction.ensemble import together
 from multimodal_attn.prediction.location import find_checkpoint
@@ -67,7 +67,7 @@ def load(
         known = {key: value for key, value in limits.items() if value is not None}
         loaded.append(predictor.with_search(BeamSearch(width, **known)))
     predictor = together(loaded).to(device or own_device())
-    predictor.view = Show()
+    predictor.view = NotebookView()
     return predictor
 
 
