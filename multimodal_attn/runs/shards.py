@@ -104,7 +104,7 @@ def verify_shards(root: Path) -> int:
 
 def _source(overrides: list[str], split: Split) -> Dataset:
     try:
-        found = dataset_part(plain(compose("train", overrides))["data"], EVERYTHING)
+        found = dataset_part(plain(compose("train", overrides).data), EVERYTHING)
         if found.make is Shards:
             raise ValueError("data: shards; expected the data set that they were written from")
         if (fit := found.settings.get("fit", "squash")) != "squash":
