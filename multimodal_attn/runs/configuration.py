@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
@@ -62,6 +63,8 @@ def compose(name: str, overrides: Sequence[str]) -> DictConfig:
     Raises:
         ValueError: if Hydra refuses one.
     """
+    outer = GlobalHydra.instance().hydra  # a command that composes a second configuration stays in its own
+    GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
             config = hydra.compose(name, in_full(overrides))
@@ -70,6 +73,8 @@ def compose(name: str, overrides: Sequence[str]) -> DictConfig:
             return config
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(" ".join(str(error).split())) from None
+    finally:
+        GlobalHydra.instance().hydra = outer
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
