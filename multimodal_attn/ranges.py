@@ -34,6 +34,9 @@ OddCount = Annotated[int, Ge(1), AfterValidator(_odd)]
 Counts = Annotated[Sequence[Count], AfterValidator(_some)]
 """One count for each of one or more layers."""
 
+TextLength = Annotated[int, Ge(1), Le(100_000)]
+"""Tokens of a text. The limit is beyond any text that is written at once: without one, a search might never end."""
+
 WholeNumber = Annotated[int, Ge(0)]
 """A number of things of which there may be none: 0 turns something off."""
 
@@ -51,3 +54,6 @@ NotNegative = Annotated[float, Ge(0), Lt(math.inf)]
 
 Finite = Annotated[float, Gt(-math.inf), Lt(math.inf)]
 """Any number but infinity and "not a number"."""
+
+AboveZero = Annotated[float, Gt(0), Le(1)]
+"""A share that is not 0."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = "multimodal_attn"
-FOUNDATION = {"types", "masking"}
+FOUNDATION = {"types", "masking", "acoustics"}
 # From the bottom up: a room may import itself and every room above it in this list, but data and models do not know
 # each other. Lazy imports and those for type checking count as well.
 ORDER = (
@@ -17,6 +17,7 @@ ORDER = (
     "types",
     "measures",
     "masking",
+    "acoustics",
     "distributed",
     "machine",
     "processes",

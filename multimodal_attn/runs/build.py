@@ -42,7 +42,7 @@ def build_module(
     # A node without a target holds an experiment's settings for an objective that the command line exchanged.
     objectives: dict[str, Objective] = {
         name: part(f"objective.{name}", node, Objective, trust)()
-        for name, node in config["objective"].items()
+        for name, node in (config.get("objective") or {}).items()
         if "_target_" in node
     }
     if not objectives:

@@ -111,8 +111,8 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
 
 def _finish(trainer: pl.Trainer, settings: Mapping[str, Any], run_dir: Path) -> float | None:
     """Writes the weights that predict beside the checkpoints; says how the run ended and gives its best value."""
-    if trainer.is_global_zero and (run_dir / "checkpoints" / "best.ckpt").is_file():
-        save_weights(read_checkpoint(run_dir / "checkpoints" / "best.ckpt"), run_dir / "model.safetensors")
+    if trainer.is_global_zero and (run_dir / "checkpoints").is_dir():
+        save_weights(read_checkpoint(find_checkpoint(run_dir)), run_dir / "model.safetensors")
     best = trainer.checkpoint_callback.best_model_score if trainer.checkpoint_callback else None  # type: ignore[attr-defined]
     if best is None:
         return None

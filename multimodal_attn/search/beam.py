@@ -9,7 +9,7 @@ from torch import Tensor
 
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import Count, NotNegative, Positive
+from multimodal_attn.ranges import Count, NotNegative, Positive, TextLength
 from multimodal_attn.search.base import Search
 from multimodal_attn.search.follower import Step
 from multimodal_attn.search.ledger import Continuations, Ledger
@@ -56,7 +56,7 @@ class BeamSearch(Search):
         self,
         width: Count = 5,
         length_penalty: NotNegative = 0.7,
-        max_length: Count = 200,
+        max_length: TextLength = 200,
         max_length_ratio: Positive | None = None,
         scorers: Sequence[Scorer] = (),
         rules: Sequence[Rule] = (),
@@ -152,12 +152,11 @@ class _Beam:
             log_probs = logits.gather(-1, tokens) - own[..., None]
             parts = {"decoder": decoder_weight * log_probs, **parts}
         totals = ranks = step.totals[..., None] + gains
-        bonuses: dict[str, Tensor] = {}
-        for scorer in scorers:
-            if (bonus := scorer.bonus(step)) is not None:
-                bonuses[scorer.name] = bonus[..., None].expand_as(totals)
-                # All continuations have the same length, which alone does not change their order.
-                ranks = ranks + (step.number + 1) ** self.search.length_penalty * bonus[..., None]
+        earned = {scorer.name: bonus[..., None] for scorer in scorers if (bonus := scorer.bonus(step)) is not None}
+        if earned:
+            # All continuations have the same length, which alone does not change their order.
+            ranks = totals + (step.number + 1) ** self.search.length_penalty * sum(earned.values())
+        bonuses = {name: bonus.expand_as(totals) for name, bonus in earned.items()}
         shares = {name: self.shares[name][..., None] + part if self.shares else part for name, part in parts.items()}
         return Continuations(totals, tokens, self.origins.expand_as(tokens), log_probs, shares, bonuses), ranks
 

@@ -10,8 +10,7 @@ from torch import Tensor
 from multimodal_attn.masking import select_rows
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search.follower import Step
-from multimodal_attn.search.rules.base import Rule
-from multimodal_attn.search.rules.specials import forbid_specials
+from multimodal_attn.search.rules.base import Rule, forbid_specials
 from multimodal_attn.search.scorers.base import Scorer
 from multimodal_attn.types import BOS, Memory
 

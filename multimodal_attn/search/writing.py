@@ -79,10 +79,8 @@ def hypotheses(written: Written, limits: Tensor, gate_name: str = "") -> list[li
         limits: as there.
         gate_name: what the decoder calls its gate.
     """
-    tokens, log_probs, weights, gates = (None if field is None else field.cpu() for field in written)
-    assert tokens is not None
-    assert log_probs is not None
-    assert weights is not None
+    tokens, log_probs, weights = (tensor.cpu() for tensor in written[:3])
+    gates = None if written.gates is None else written.gates.cpu()
     found = []
     for b, limit in enumerate(limits.tolist()):
         texts = []

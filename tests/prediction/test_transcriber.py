@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from multimodal_attn.prediction.transcribe import Transcriber, join
 
+from multimodal_attn.prediction.transcriber import Transcriber, join
 from multimodal_attn.prediction.transcript import TimedWord
 
 RATE = 8000

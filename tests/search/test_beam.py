@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from multimodal_attn.search import BeamSearch, GreedySearch
 from multimodal_attn.search.rules.attention_jump import AttentionJump
+from multimodal_attn.search.rules.base import forbid_specials
 from multimodal_attn.search.rules.min_length import MinLength
-from multimodal_attn.search.rules.specials import forbid_specials
 from multimodal_attn.search.scorers.ctc import CTCScorer
 from multimodal_attn.types import BOS, EOS, PAD, Hypothesis, Memory, TokenAxis
 from tests.search.scripted import TableDecoder, TableLanguageModel, memory, model_of, search_of, table

@@ -11,8 +11,7 @@ from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.models.attention.base import AttentionStep
 from multimodal_attn.search import GreedySearch, Search
 from multimodal_attn.search.follower import Step
-from multimodal_attn.search.rules.base import apply_rules
-from multimodal_attn.search.rules.specials import forbid_specials
+from multimodal_attn.search.rules.base import apply_rules, forbid_specials
 from multimodal_attn.search.words import whole_words
 from multimodal_attn.types import BOS, EOS
 from tests.search.scripted import TableDecoder, memory, model_of, search_of, table

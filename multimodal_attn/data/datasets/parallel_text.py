@@ -63,6 +63,14 @@ class ParallelText(Dataset):
     def read(self, index: int) -> str:
         return self._pairs[index][1]
 
+    # Without an entry for each: a corpus may have millions of pairs.
+
+    def texts(self) -> list[str]:
+        return [target for _, _, target in self._pairs]
+
+    def lengths(self) -> list[float]:
+        return [float(len(source)) for _, source, _ in self._pairs]
+
 
 def _find(folder: Path, split: Split, source_language: str, target_language: str) -> tuple[Path, Path]:
     """The two files, both of one name."""

@@ -33,6 +33,9 @@ class Texts(Dataset):
     def texts(self) -> list[str]:
         return self._texts
 
+    def lengths(self) -> list[float]:
+        return [float(len(text)) for text in self._texts]
+
 
 class TextFile(Texts):
     """The lines of a UTF-8 file; blank lines, and lines of which normalizing leaves nothing, are left out.

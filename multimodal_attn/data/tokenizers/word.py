@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Self
 
 from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
+from multimodal_attn.ranges import Count
 
 
 class WordTokenizer(Tokenizer):
@@ -15,16 +16,9 @@ class WordTokenizer(Tokenizer):
     Args:
         min_count: a word must occur this often to be in the vocabulary.
         max_size: keep only the most frequent words, this many (special ids not counted); None keeps all.
-
-    Raises:
-        ValueError: if ``min_count`` or ``max_size`` is below 1.
     """
 
-    def __init__(self, min_count: int = 1, max_size: int | None = None) -> None:
-        if min_count < 1:
-            raise ValueError(f"tokenizer.min_count: {min_count}; expected at least 1")
-        if max_size is not None and max_size < 1:
-            raise ValueError(f"tokenizer.max_size: {max_size}; expected at least 1, or null for no limit")
+    def __init__(self, min_count: Count = 1, max_size: Count | None = None) -> None:
         self.min_count = min_count
         self.max_size = max_size
         self._set_words([])

@@ -27,7 +27,7 @@ def heat_colors(weights: np.ndarray, limit: float) -> np.ndarray:
 
 
 def above_uniform(weights: np.ndarray) -> np.ndarray:
-    """What a weight has more than a uniform map has: a map that looks everywhere leaves the photo as it is.
+    """What a weight has more than a uniform map has: a map that looks everywhere leaves a photo gray.
 
     Shapes:
         weights: (..., S). Returns the same, from 0 up.

@@ -4,7 +4,7 @@ Object.assign(settings, { smooth: true, overlay: true });
 views.picture = class {
   static gamma = 0.5; // few cells are strong, and a linear scale would hide all others
   static overGray = true;
-  static legend = "weight of a cell above that of a uniform map; where a map has no more than that, the photo stays as it is. Circle: the map's peak";
+  static legend = "weight of a cell above that of a uniform map; where a map has no more than that, the photo stays gray. Circle: the map's peak";
   static controls = [
     {
       label: "Map",

@@ -11,6 +11,7 @@ import torchaudio.functional
 from annotated_types import Gt, Lt
 from torch import Tensor, nn
 
+from multimodal_attn.acoustics import colored_noise, impulse_responses
 from multimodal_attn.masking import length_mask
 from multimodal_attn.ranges import Count, Finite, NotNegative, Share
 
@@ -67,7 +68,8 @@ class Noise(nn.Module):
     def _noise(self, number: int, samples: int) -> Tensor:
         """Shapes: returns (number, samples)."""
         if self.recordings is None or not len(self.recordings):
-            return colored_noise(_uniform(number, (0.0, 2.0)), samples)
+            exponents = _uniform(number, (0.0, 2.0))
+            return colored_noise(torch.randn(number, samples), exponents)
         rows = []
         for index, position in zip(_indices(self.recordings, number), torch.rand(number).tolist(), strict=True):
             part = self.recordings.excerpt(index, position, samples)
@@ -127,7 +129,7 @@ class Reverberation(nn.Module):
         if self.recordings is None or not len(self.recordings):
             decays = _uniform(number, self.decay_seconds)
             ratios = _uniform(number, self.reverberant_ratio)
-            return impulse_responses(decays, ratios, samples, self.sample_rate)
+            return impulse_responses(torch.randn(number, samples), decays, ratios, self.sample_rate)
         responses = torch.zeros(number, samples)
         for row, index in enumerate(_indices(self.recordings, number)):
             response = self.recordings.excerpt(index, 0.0, samples)
@@ -136,32 +138,6 @@ class Reverberation(nn.Module):
             responses[row, : len(response)] = response / response[0] if response[0] else response
             responses[row, 0] = 1.0
         return responses
-
-
-def colored_noise(exponents: Tensor, samples: int) -> Tensor:
-    """Noise whose power falls as 1 / f^exponent: 0 white, 1 pink, 2 brown.
-
-    Shapes:
-        exponents: (B,). Returns (B, samples).
-    """
-    spectrum = torch.fft.rfft(torch.randn(len(exponents), samples))
-    # Flat below 20 Hz at 16 kHz: else all is rumble.
-    frequency = torch.arange(spectrum.shape[1]).clamp(min=samples / 800)
-    return torch.fft.irfft(spectrum * frequency ** (-exponents[:, None] / 2), samples)
-
-
-def impulse_responses(decays: Tensor, ratios: Tensor, samples: int, sample_rate: int) -> Tensor:
-    """Rooms: the direct sound, 1 at sample 0, and an exponentially decaying tail of noise.
-
-    Shapes:
-        decays: (B,) seconds until the tail has fallen by 60 dB. ratios: (B,) energy of the tail. Returns (B, samples).
-    """
-    time = torch.arange(samples) / sample_rate
-    tail = torch.randn(len(decays), samples) * 10 ** (-3 * time / decays[:, None])
-    tail *= (time >= 0.003) & (time < decays[:, None])  # the first wall is about a metre away
-    tail *= (ratios / tail.square().sum(1)).sqrt()[:, None]
-    tail[:, 0] = 1.0
-    return tail
 
 
 # Draws are made on the CPU's generator, so that a seed gives the same rooms and noise on every machine.

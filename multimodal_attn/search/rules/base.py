@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from multimodal_attn.search.follower import Follower, Step
-from multimodal_attn.types import EOS
+from multimodal_attn.types import BOS, EOS, PAD, UNK
 
 
 class Rule(Follower):
@@ -21,8 +21,8 @@ class Rule(Follower):
     that says what must come, the three members below it instead.
 
     Attributes:
-        needs_beam: whether it decides between rows, so that searches whose rows do not compete refuse it. Its ``str``
-            is then "key: value", for the error.
+        needs_beam: whether it decides between rows and takes no token out, so that searches whose rows do not compete
+            refuse it. Its ``str`` is then "key: value", for the error.
     """
 
     needs_beam: ClassVar[bool] = False
@@ -59,10 +59,20 @@ def apply_rules(rules: Sequence[Rule], scores: Tensor, step: Step) -> None:
     Shapes:
         scores: (B, K, V).
     """
-    if not rules:
-        return
     ending = scores[..., EOS].clone()
     for rule in rules:
         rule.apply(scores, step)
+    if all(rule.needs_beam for rule in rules):  # or there are none: no token is out
+        return
     nothing_left = scores.amax(-1) == -torch.inf
     scores[..., EOS] = torch.where(nothing_left, ending, scores[..., EOS])
+
+
+def forbid_specials(logits: Tensor) -> Tensor:
+    """Logits in which no text can hold padding, a second start, or an unknown word: a rule that always holds.
+
+    Shapes:
+        logits: (..., V); changed in place and returned.
+    """
+    logits[..., [PAD, BOS, UNK]] = -torch.inf
+    return logits

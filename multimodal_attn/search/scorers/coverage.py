@@ -25,6 +25,7 @@ class CoverageScorer(Scorer):
     """
 
     name = "coverage"
+    _received: Tensor  # of one batch: (B, K, S) attention so far
 
     def __init__(self, coverage_weight: NotNegative = 0.0, coverage_threshold: Positive = 0.5) -> None:
         self.weight, self.threshold, self.active = coverage_weight, coverage_threshold, coverage_weight > 0
@@ -33,9 +34,6 @@ class CoverageScorer(Scorer):
         started = copy(self)
         started._received = memory.states.new_zeros(len(memory.mask), rows, memory.mask.shape[1])
         return started
-
-    _received: Tensor
-    """(B, K, S) attention so far."""
 
     def bonus(self, step: Step) -> Tensor:
         self._received = self._received + step.attention.weights.mean(2)

@@ -25,6 +25,7 @@ class CTCScorer(Scorer):
     """
 
     name = "ctc"
+    _prefix: CTCPrefix  # of one batch
 
     def __init__(
         self, ctc_weight: Annotated[float, Ge(0), Lt(1)] = 0.0, ctc_candidates: Annotated[int, Ge(2)] = 20
@@ -43,8 +44,6 @@ class CTCScorer(Scorer):
         started = copy(self)
         started._prefix = CTCPrefix(model.ctc_logits(memory), memory.mask, rows)
         return started
-
-    _prefix: CTCPrefix
 
     def of_candidates(self, tokens: Tensor, step: Step) -> Tensor:
         return self.weight * self._prefix.score(tokens)

@@ -11,7 +11,7 @@ from multimodal_attn.models.language_models.base import LanguageModel, LanguageS
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.ranges import NotNegative
 from multimodal_attn.search.follower import Step
-from multimodal_attn.search.rules.specials import forbid_specials
+from multimodal_attn.search.rules.base import forbid_specials
 from multimodal_attn.search.scorers.base import Scorer
 from multimodal_attn.types import Memory
 
@@ -28,6 +28,7 @@ class LanguageModelScorer(Scorer):
     """
 
     name = "language_model"
+    _state: LanguageState  # of one batch
 
     def __init__(self, language_model: LanguageModel | None = None, language_model_weight: NotNegative = 0.0) -> None:
         if (language_model is None) != (language_model_weight == 0):
@@ -43,8 +44,6 @@ class LanguageModelScorer(Scorer):
         started = copy(self)
         started._state = self.model.start(len(memory.mask), rows)
         return started
-
-    _state: LanguageState
 
     def of_vocabulary(self, step: Step) -> Tensor:
         assert self.model is not None

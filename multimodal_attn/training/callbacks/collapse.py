@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated, Any
+from typing import Any
 
 import pytorch_lightning as pl
-from annotated_types import Gt, Le
 
 from multimodal_attn.distributed import gather
 from multimodal_attn.evaluation.attention.collapse import CollapseSigns, Sign
-from multimodal_attn.ranges import Count
+from multimodal_attn.ranges import AboveZero, Count
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Batch
 
 log = logging.getLogger(__name__)
-
-AboveZero = Annotated[float, Gt(0), Le(1)]
-"""A share that is not 0."""
 
 
 class CollapseDetector(pl.Callback):

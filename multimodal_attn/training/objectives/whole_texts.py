@@ -6,7 +6,7 @@ from torch import Tensor
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.decoders.base import Decoder
-from multimodal_attn.search.rules.specials import forbid_specials
+from multimodal_attn.search.rules.base import forbid_specials
 from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import EOS, Memory
 
