@@ -64,6 +64,9 @@ def read_audio(
     samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
     if len(samples) > longest:
         raise UnreadableError(file.name, f"longer than {longest_seconds:g} s, the most that is read in one piece")
+    if file.integers:
+        _check_long_enough(samples, rate, file.name)
+        return resample(torch.from_numpy(samples), rate, sample_rate)
     return waveform_of(samples, rate, sample_rate, file.name)
 
 
@@ -82,8 +85,7 @@ def waveform_of(samples: np.ndarray, rate: int, sample_rate: int, name: str) -> 
     Raises:
         UnreadableError: shorter than 25 ms, or with samples that are not finite or so large that they are not of audio.
     """
-    if len(samples) < MIN_SECONDS * rate:
-        raise UnreadableError(name, f"{len(samples) / rate:.4f} s of audio: at least {MIN_SECONDS} s are needed")
+    _check_long_enough(samples, rate, name)
     # numpy on purpose: torch would wake its threads for so little, which on a busy machine takes longer than decoding.
     peak = max(float(samples.max()), -float(samples.min()))
     if not math.isfinite(peak):
@@ -99,6 +101,11 @@ def waveform_of(samples: np.ndarray, rate: int, sample_rate: int, name: str) -> 
     return resample(torch.from_numpy(samples), rate, sample_rate)
 
 
+def _check_long_enough(samples: np.ndarray, rate: int, name: str) -> None:
+    if len(samples) < MIN_SECONDS * rate:
+        raise UnreadableError(name, f"{len(samples) / rate:.4f} s of audio: at least {MIN_SECONDS} s are needed")
+
+
 def resample(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
     """A waveform at another rate.
 
@@ -108,6 +115,8 @@ def resample(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
     Shapes:
         waveform: (L,). Returns (L',).
     """
+    if rate == sample_rate:
+        return waveform
     ratio, largest = Fraction(rate, sample_rate), 2048
     while ratio.numerator * ratio.denominator > _LARGEST_KERNEL:
         ratio, largest = Fraction(rate, sample_rate).limit_denominator(largest), largest // 2

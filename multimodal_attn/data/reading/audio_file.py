@@ -11,7 +11,7 @@ from typing import BinaryIO, Self
 import numpy as np
 import soundfile
 
-from multimodal_attn.data.reading.containers import SLACK, Patched, Truncated, count_frames, look_at
+from multimodal_attn.data.reading.containers import SLACK, Patched, Truncated, count_frames, look_at, patched
 from multimodal_attn.types import UnreadableError
 
 SAMPLE_RATES = (2_000, 384_000)
@@ -32,6 +32,7 @@ class AudioFile:
         sample_rate: in Hz.
         frames: samples of each channel by the header, where the file bears it out; None where it says nothing.
         position: samples of each channel that have been passed.
+        integers: the samples are whole numbers in the file, so that none can lie beyond 1.
 
     Raises:
         UnreadableError: missing, not audio, cut off, or of a sample rate outside of ``SAMPLE_RATES``.
@@ -57,12 +58,13 @@ class AudioFile:
 
     def _open(self, file: BinaryIO) -> None:
         found = look_at(file)
+        counted = count_frames(file) if found.kind == "mp3" else None
         file.seek(0)
         # By its descriptor, a file is read without calls back into Python.
-        plain = file.fileno() if file is self._own and not found.patches else file
-        self._decoder = _Decoder(Patched(file, found.patches) if found.patches else plain, closefd=False)
+        plain = file.fileno() if file is self._own else file
+        self._decoder = _Decoder(patched(file, found.patches) if found.patches else plain, closefd=False)
         told = self._decoder.frames if found.told is None else found.told
-        if found.kind == "mp3" and (counted := count_frames(file)) is not None:
+        if counted is not None:
             slack = 3 * counted.in_frame  # of the delay that a decoder takes away
             if counted.tag is not None and counted.samples < (1 - SLACK) * told - slack:
                 raise Truncated(f"truncated: {counted.samples} of {told} samples are there")
@@ -74,6 +76,7 @@ class AudioFile:
                 told = counted.samples
         self.frames = told or (None if found.kind == "flac" else 0)
         self.sample_rate = self._decoder.samplerate
+        self.integers = self._decoder.subtype.startswith("PCM_")
 
     def skip(self, frames: int) -> bool:
         """Passes so many samples of each channel; whether any are left."""

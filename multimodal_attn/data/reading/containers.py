@@ -27,7 +27,7 @@ _BIT_RATES = {  # of MPEG audio, in kbit/s, by version 1 or 2 and layer
     (2, 3): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _RATES = (44100, 48000, 32000)
-_AT_ONCE, _LARGEST_FRAME, _ID3V1 = 1 << 20, 1 << 13, 128  # bytes
+_SMALL, _AT_ONCE, _LARGEST_FRAME, _ID3V1 = 1 << 20, 1 << 20, 1 << 13, 128  # bytes
 _TAGS = (b"Xing", b"Info", b"VBRI")  # the first frame of an MP3 may hold no sound but the number of frames
 
 
@@ -89,15 +89,26 @@ def look_at(file: BinaryIO) -> Findings:
     Raises:
         Truncated: if the file ends before its sound does.
     """
-    start = _behind_tags(file)
-    file.seek(start)
-    head = file.read(26)
+    end = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    buffered = io.BufferedReader(file, 4096)  # type: ignore[arg-type]  # a raw file, or one in memory
+    try:
+        return _look_at(buffered, end)
+    finally:
+        buffered.detach()
+
+
+def _look_at(file: BinaryIO, end: int) -> Findings:
+    head, start = file.read(26), 0
+    if head.startswith(b"ID3"):
+        start = file.seek(_behind_tags(file))
+        head = file.read(26)
     if head.startswith(b"fLaC"):
         return _look_at_flac(head, start)
     if head[:4] in _FORMS:
-        return Findings(patches=_look_at_chunks(file, _FORMS[head[:4]]))
+        return Findings(patches=_look_at_chunks(file, end, _FORMS[head[:4]]))
     if head.startswith(b"OggS"):
-        _look_at_ogg(file)
+        _look_at_ogg(file, end)
     return Findings("mp3" if _is_frame(head) else "")
 
 
@@ -107,9 +118,9 @@ def _look_at_flac(head: bytes, start: int) -> Findings:
     return Findings("flac", fields & (1 << 36) - 1, ((start + 21, bytes([head[21] & 0xF0, 0, 0, 0, 0])),))
 
 
-def _look_at_chunks(file: BinaryIO, form: _Form) -> tuple[tuple[int, bytes], ...]:
+def _look_at_chunks(file: BinaryIO, end: int, form: _Form) -> tuple[tuple[int, bytes], ...]:
     """WAV and its kin: the size of the chunk with the sound."""
-    end, large, width = file.seek(0, os.SEEK_END), None, struct.calcsize(form.size)
+    large, width = None, struct.calcsize(form.size)
     for position, name, size in _chunks(file, form, form.first, end):
         if name == b"ds64":  # sizes of 64 bits; those in the usual places are all ones then
             file.seek(position + 16)
@@ -152,8 +163,7 @@ def _is_chunk(file: BinaryIO, form: _Form, position: int, end: int) -> bool:
     return fits or name.startswith((b"TAG", b"ID3", b"APE"))
 
 
-def _look_at_ogg(file: BinaryIO) -> None:
-    end = file.seek(0, os.SEEK_END)
+def _look_at_ogg(file: BinaryIO, end: int) -> None:
     start = max(0, end - (1 << 17))  # two of the largest pages
     file.seek(start)
     tail = file.read(end - start)
@@ -249,6 +259,19 @@ def _behind_tags(file: BinaryIO) -> int:
             return position
         size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
         position += 10 + size + (10 if head[5] & 0x10 else 0)
+
+
+def patched(file: BinaryIO, patches: tuple[tuple[int, bytes], ...]) -> BinaryIO:
+    """A file with other bytes in some places; a small one in memory, where reading needs no Python."""
+    size = file.seek(0, os.SEEK_END)
+    if size > _SMALL:
+        return Patched(file, patches)  # type: ignore[return-value]
+    content = bytearray(size)
+    file.seek(0)
+    file.readinto(content)  # type: ignore[attr-defined]
+    for at, data in patches:
+        content[at : at + len(data)] = data
+    return io.BytesIO(content)
 
 
 class Patched(io.RawIOBase):
