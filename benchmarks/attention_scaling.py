@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import OmegaConf
+import yaml
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from multimodal_attn.models.attention.base import Attention
-from multimodal_attn.runs.build import build
+from multimodal_attn.parts import part
 from multimodal_attn.types import Memory, Timeline
 
 CONF = Path(__file__).parents[1] / "conf" / "attention"
@@ -52,7 +52,8 @@ def make_step(name: str, size: int, device: str, batch: int, rows: int, width: i
         batch: B. rows: K. width: D of the memory and H of the query.
     """
     torch.manual_seed(0)
-    attention: Attention = build(OmegaConf.load(CONF / f"{name}.yaml"))(query_dim=width, memory_dim=width)
+    node = yaml.safe_load((CONF / f"{name}.yaml").read_text())
+    attention = part("attention", node, Attention)(query_dim=width, memory_dim=width)
     attention.to(device).train()
     states = torch.randn(batch, size, width, device=device)
     memory = Memory(states, torch.ones(batch, size, dtype=torch.bool, device=device), Timeline(0.04))

@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 from caption_training import trainer
 from naive import NaiveDecoder
-from timing import arguments, compose, interleave
+from timing import arguments, configuration, interleave
 from torch import Tensor
 from train_step import WORKLOADS, random_batch
 
@@ -34,7 +34,7 @@ def step_of(module: Seq2SeqModule, batch: Batch, autocast: bool, fast: bool = Tr
     def loss() -> Tensor:
         with use(fast), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             output, memory = module.model(batch)
-            total: Tensor = module._losses(batch, memory, output)[0]
+            total: Tensor = module.losses(batch, memory, output)[0]
             return total
 
     return trainer(module, loss)
@@ -43,11 +43,12 @@ def step_of(module: Seq2SeqModule, batch: Batch, autocast: bool, fast: bool = Tr
 def main() -> None:
     options = arguments(__doc__).parse_args()
     torch.manual_seed(0)
-    config = compose(f"experiment={EXPERIMENT}")
+    config = configuration(f"experiment={EXPERIMENT}")
     tokenizer = WordTokenizer().fit([f"word{i}" for i in range(WORKLOADS[EXPERIMENT]["words"])])
     ours = build_module(config, tokenizer).train()
     batch = random_batch(config, ours, WORKLOADS[EXPERIMENT])
-    photos = torch.randint(0, 256, (CAPTIONS, 3, config.data.image_size, config.data.image_size), dtype=torch.uint8)
+    size = config["data"]["image_size"]
+    photos = torch.randint(0, 256, (CAPTIONS, 3, size, size), dtype=torch.uint8)
     single = replace(
         batch,
         keys=[str(i) for i in range(CAPTIONS)],
@@ -58,7 +59,7 @@ def main() -> None:
         targets=[()] * CAPTIONS,
         encoded=False,
     )
-    naive = NaiveDecoder(config.encoder.dim, len(tokenizer), config.decoder.hidden_dim)
+    naive = NaiveDecoder(ours.model.encoder.dim, len(tokenizer), config["decoder"]["hidden_dim"])
 
     def naive_loss() -> Tensor:
         states = ours.model.encode(single).states.detach()

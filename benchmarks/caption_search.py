@@ -14,9 +14,8 @@ import torch
 from caption_training import BATCH, VOCABULARY, WIDTH
 from naive import NaiveDecoder
 from peers import INSTALLED, SpeechBrainDecoder
-from timing import arguments, compose, interleave, report
+from timing import arguments, configuration, decoder_of, interleave, report
 
-from multimodal_attn.runs.build import build
 from multimodal_attn.search import BeamSearch
 from multimodal_attn.search.rules.min_length import MinLength
 from multimodal_attn.types import Grid, Memory
@@ -30,7 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     (cells, dim), device = options.memory, options.device
     torch.manual_seed(0)
-    config = compose(
+    config = configuration(
         "decoder=show_attend_tell",
         f"decoder.hidden_dim={WIDTH}",
         f"decoder.embedding_dim={WIDTH}",
@@ -38,8 +37,7 @@ def main() -> None:
     )
     states = torch.randn(BATCH, cells, dim, device=device)
     memory = Memory(states, torch.ones(BATCH, cells, dtype=torch.bool, device=device), Grid(cells, 1))
-    decoder = build(config.decoder, attention=build(config.attention))(memory_dim=dim, vocab_size=VOCABULARY)
-    model = SimpleNamespace(decoder=decoder.to(device).eval())
+    model = SimpleNamespace(decoder=decoder_of(config, dim, VOCABULARY).to(device).eval())
     search = BeamSearch(BEAM, max_length=WORDS, rules=[MinLength(WORDS)])
     naive = NaiveDecoder(dim, VOCABULARY, WIDTH).to(device)
 

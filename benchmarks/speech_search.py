@@ -14,9 +14,8 @@ import torch
 from naive import NaiveSpeller
 from peers import INSTALLED, SpeechBrainDecoder
 from speech_training import CHARACTERS, HIDDEN, MELS, WIDTH
-from timing import arguments, compose, interleave, report
+from timing import arguments, configuration, decoder_of, interleave, report
 
-from multimodal_attn.runs.build import build
 from multimodal_attn.search import BeamSearch
 from multimodal_attn.search.rules.min_length import MinLength
 from multimodal_attn.types import Memory, Timeline
@@ -28,7 +27,7 @@ def main() -> None:
     options = arguments(__doc__).parse_args()
     device = options.device
     torch.manual_seed(0)
-    config = compose(
+    config = configuration(
         "experiment=listen_attend_spell_spoken",
         "attention=location",
         f"decoder.hidden_dim={WIDTH}",
@@ -40,8 +39,7 @@ def main() -> None:
     dim = 2 * HIDDEN
     states = torch.randn(RECORDINGS, STEPS, dim, device=device)
     memory = Memory(states, torch.ones(RECORDINGS, STEPS, dtype=torch.bool, device=device), Timeline(0.08))
-    decoder = build(config.decoder, attention=build(config.attention))(memory_dim=dim, vocab_size=CHARACTERS)
-    model = SimpleNamespace(decoder=decoder.to(device).eval())
+    model = SimpleNamespace(decoder=decoder_of(config, dim, CHARACTERS).to(device).eval())
     search = BeamSearch(BEAM, max_length=LENGTH, rules=[MinLength(LENGTH)])
     naive = NaiveSpeller(MELS, HIDDEN, WIDTH, CHARACTERS, filters=FILTERS, kernel=KERNEL).to(device)
     sizes = torch.full((RECORDINGS,), STEPS, device=device)

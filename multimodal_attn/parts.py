@@ -95,7 +95,7 @@ def part(
     takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(make).parameters.values())
     settings: dict[str, Any] = {}
     for name, value in node.items():
-        if name in ("_target_", "_partial_"):
+        if name == "_target_":
             continue
         if name in given:
             raise ValueError(f"{key}.{name}: {_shown(value)}; expected no value, as it follows from other parts")

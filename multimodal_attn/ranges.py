@@ -34,6 +34,9 @@ OddCount = Annotated[int, Ge(1), AfterValidator(_odd)]
 Counts = Annotated[Sequence[Count], AfterValidator(_some)]
 """One count for each of one or more layers."""
 
+TextLength = Annotated[int, Ge(1), Le(100_000)]
+"""Tokens of a text. The limit is beyond any text that is written at once: without one, a search might never end."""
+
 WholeNumber = Annotated[int, Ge(0)]
 """A number of things of which there may be none: 0 turns something off."""
 

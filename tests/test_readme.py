@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import re
 import shlex
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import hydra
@@ -103,7 +105,8 @@ def class_of(node: dict[str, Any]) -> Any:
 
 
 def test_every_file_of_the_page_is_a_class_and_a_yaml(mine: Path) -> None:
-    assert len(list(mine.glob("*.py"))) == len(list(mine.glob("conf/*/*.yaml"))) == 5
+    assert len(list(mine.glob("*.py"))) == 6
+    assert len(list(mine.glob("conf/*/*.yaml"))) == 5  # a chart has none
 
 
 def test_the_attention_of_the_docs_reads_real_positions_step_by_step(mine: Path) -> None:
@@ -136,7 +139,7 @@ def test_the_data_set_of_the_docs_lists_what_it_cannot_use(mine: Path, tmp_path:
     Image.new("RGB", (9, 5), "red").save(tmp_path / "photos/a.png")
     lines = ("a.png\tA red field.", "a.png\tRed!", "gone.png\tNothing.")
     (tmp_path / "train.tsv").write_text("\n".join(lines), encoding="utf-8")
-    dataset = class_of(node_of(mine, "data", "tab_captions")["module"]["dataset"])("train", tmp_path, image_size=8)
+    dataset = class_of(node_of(mine, "data", "tab_captions"))("train", tmp_path, image_size=8)
     assert len(dataset) == 1
     assert dataset[0].source.shape == (3, 8, 8)
     assert dataset.texts() == ["a red field", "red"]
@@ -157,7 +160,15 @@ def test_the_score_of_the_docs_compares_with_the_nearest_reference(mine: Path) -
     config = node_of(mine, "metrics", "length_score")
     scores = class_of(config["metrics"])()
     assert scores(["a b c", "a"], [["a b", "a b c d e"], ["a"]]) == {"length_error": 0.5}
-    assert config["monitor"] == {"name": f"val/{scores.monitor}", "mode": scores.mode}
+    assert config["monitor"] == {"name": f"val/{scores.monitor}", "mode": "min"}
+    assert [(found.name, found.better) for found in scores.measures] == [(scores.monitor, "lower")]
+
+
+def test_the_chart_of_the_docs_has_a_bar_for_each_token(mine: Path) -> None:
+    chart = importlib.import_module("mine.confidence").confidence
+    found = chart(SimpleNamespace(log_probs=[0.0, math.log(0.5)]))
+    assert (found.script, found.data) == ("bars", [1.0, 0.5])
+    assert chart(SimpleNamespace(log_probs=[])) is None
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "benchmarks", "docs"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, cast
 
 from multimodal_attn.data.modalities import reader_of
 from multimodal_attn.data.tokenizers import Tokenizer
@@ -73,7 +73,7 @@ def build_decoder(config: Mapping[str, Any], trust: Collection[str]) -> Any:
     """The decoder, to be called with its widths, with its attention if it takes one."""
     decoder = part("decoder", config["decoder"], Decoder, trust, given=("attention", "memory_dim", "vocab_size"))
     attention = config.get("attention")
-    if decoder.make.own_attention:
+    if cast(type[Decoder], decoder.make).own_attention:
         if attention:
             name = str(attention.get("_target_")).rpartition(".")[2]
             log.warning("attention: %s is not used, as this decoder brings its own; ~attention says so", name)

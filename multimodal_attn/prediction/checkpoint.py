@@ -59,8 +59,9 @@ class Checkpoint:
         kind: type[Tokenizer] = find(key, str(_node(self, key).get("_target_")), Tokenizer, trust)  # type: ignore
         try:
             return kind.from_state(self.tokenizers[key])
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"{self.path}: its {key} cannot be restored ({error!r})") from None
+        except Exception as error:  # a library may raise what it likes of what is no state of its own
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ValueError(f"{self.path}: its {key} cannot be restored ({reason})") from None
 
     def source_tokenizer(self, trust: Collection[str] = ()) -> Tokenizer | None:
         """None for a run whose sources are no texts."""

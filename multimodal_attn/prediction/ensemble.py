@@ -35,9 +35,9 @@ def _check(first: Predictor, other: Predictor) -> None:
                 f"ensemble: '{other.name}' has another {key} ({sizes[1]}) than '{first.name}' ({sizes[0]}); expected"
                 " runs trained on the same texts"
             )
-    own, theirs = ((type(predictor.reader), vars(predictor.reader)) for predictor in (first, other))
-    if own != theirs:
+    own_reader, their_reader = ((type(predictor.reader), vars(predictor.reader)) for predictor in (first, other))
+    if own_reader != their_reader:
         raise ValueError(
-            f"ensemble: '{other.name}' reads a {other.reader.modality} with {theirs[1]}, '{first.name}' a"
-            f" {first.reader.modality} with {own[1]}; expected runs that read the same sources"
+            f"ensemble: '{other.name}' reads a {other.reader.modality} with {their_reader[1]}, '{first.name}' a"
+            f" {first.reader.modality} with {own_reader[1]}; expected runs that read the same sources"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
@@ -181,8 +182,8 @@ class Prediction:
         maps = self.word_weights
         if isinstance(self.layout, Grid):
             maps = maps.reshape(-1, self.layout.rows, self.layout.columns)
-        gates = self.word_gate or [None] * len(maps)
-        spans = self.word_spans or [(None, None)] * len(maps)
+        gates: Sequence[float | None] = self.word_gate or [None] * len(maps)
+        spans: Sequence[tuple[float | None, float | None]] = self.word_spans or [(None, None)] * len(maps)
         return [
             Word(text, maps[i], *spans[i], float(np.exp(sum(self.log_probs[first:stop]))), gates[i])
             for i, (text, first, stop) in enumerate(self.word_tokens)

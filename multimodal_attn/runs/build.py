@@ -41,8 +41,8 @@ def build_module(
     """
     # A node without a target holds an experiment's settings for an objective that the command line exchanged.
     objectives: dict[str, Objective] = {
-        name: part(f"objective.{name}", node, Objective, trust)()  # type: ignore[type-abstract]
-        for name, node in config["objective"].items()
+        name: part(f"objective.{name}", node, Objective, trust)()
+        for name, node in (config.get("objective") or {}).items()
         if "_target_" in node
     }
     if not objectives:
@@ -58,7 +58,7 @@ def build_module(
     return Seq2SeqModule(
         predictor,
         objectives,
-        part("metrics", config["metrics"], TextScores, trust)(),  # type: ignore[type-abstract]
+        part("metrics", config["metrics"], TextScores, trust)(),
         **build_optimization(config, trust),
         sampling=part(
             "scheduled_sampling",
@@ -92,7 +92,7 @@ def build_callbacks(config: Mapping[str, Any]) -> list[pl.Callback]:
 
 def build_loggers(config: Mapping[str, Any]) -> list[Logger]:
     """Those of the configuration that are not switched off with ``null``."""
-    return [part(f"logger.{name}", node, Logger, EVERYTHING)() for name, node in config["logger"].items() if node]  # type: ignore[type-abstract]
+    return [part(f"logger.{name}", node, Logger, EVERYTHING)() for name, node in config["logger"].items() if node]
 
 
 def cache_features(data: DataModule, model: Seq2Seq, splits: tuple[Split, ...], cache_dir: str | None) -> None:

@@ -94,11 +94,6 @@ def plain(config: DictConfig) -> dict[str, Any]:
         raise ValueError(f"config: {' '.join(str(error).split())}") from None
 
 
-def data_settings(config: DictConfig) -> dict[str, Any]:
-    """The node ``data`` alone as plain containers, whatever the other parts would want of it; raises as ``plain``."""
-    return plain(OmegaConf.masked_copy(config, ["data", "cache_dir", "seed"]))["data"]  # type: ignore[no-any-return]
-
-
 def wrong_kind(given: str, taken: str) -> ValueError:
     """Says that the data are of another modality than the encoder reads."""
     return ValueError(f"encoder: the data are {given}s, but the encoder takes {taken}s; {_RIGHT_KIND}")

@@ -13,7 +13,7 @@ from multimodal_attn.data.datasets.shards import INDEX, VERSION, Shards, check_f
 from multimodal_attn.data.loading.build import dataset_part
 from multimodal_attn.data.loading.sharding import check_source, check_writer, write_split
 from multimodal_attn.parts import EVERYTHING
-from multimodal_attn.runs.configuration import compose, data_settings
+from multimodal_attn.runs.configuration import compose, plain
 from multimodal_attn.types import UnreadableError
 
 
@@ -104,7 +104,7 @@ def verify_shards(root: Path) -> int:
 
 def _source(overrides: list[str], split: Split) -> Dataset:
     try:
-        found = dataset_part(data_settings(compose("train", overrides)), EVERYTHING)
+        found = dataset_part(plain(compose("train", overrides).data), EVERYTHING)
         if found.make is Shards:
             raise ValueError("data: shards; expected the data set that they were written from")
         if (fit := found.settings.get("fit", "squash")) != "squash":

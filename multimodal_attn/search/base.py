@@ -10,7 +10,7 @@ from torch import Tensor
 
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import Count, Positive
+from multimodal_attn.ranges import Positive, TextLength
 from multimodal_attn.search.rules.base import Rule
 from multimodal_attn.types import Hypothesis, Memory
 
@@ -32,7 +32,7 @@ class Search(ABC):
     """Whether rows of a source compete."""
 
     def __init__(
-        self, max_length: Count = 200, max_length_ratio: Positive | None = None, rules: Sequence[Rule] = ()
+        self, max_length: TextLength = 200, max_length_ratio: Positive | None = None, rules: Sequence[Rule] = ()
     ) -> None:
         self.max_length, self.max_length_ratio = max_length, max_length_ratio
         self.rules = [rule for rule in rules if rule.active]

@@ -103,8 +103,8 @@ def test_language_model_experiment_builds(choice: str) -> None:
     module = build_language_model(config, TOKENIZER)
     assert module.make_optimizer(module.model).param_groups
     assert config["monitor"]["name"] == "val/perplexity"
-    config["language_model"]["embeding_dim"] = 3
-    with pytest.raises(ValueError, match=r"language_model\.embeding_dim: .*did you mean|embeding_dim"):
+    config["language_model"]["num_layer"] = 3
+    with pytest.raises(ValueError, match=r"language_model\.num_layer: .*did you mean language_model\.num_layers"):
         build_language_model(config, TOKENIZER)
 
 
@@ -138,7 +138,7 @@ def test_values_out_of_range_name_their_key() -> None:
         ("decoder.attend=sometimes", r"decoder\.attend: 'sometimes'; expected 'before' or 'after'"),
         ("decoder.hidden_dim=0", r"decoder\.hidden_dim: 0; expected greater than or equal to 1"),
         ("scheduled_sampling.probability=2", r"scheduled_sampling\.probability: 2; expected less than or equal to 1"),
-        ("objective.cross_entropy.label_smoothing=.nan", r"objective\.cross_entropy\.label_smoothing: nan"),
+        ("objective.cross_entropy.label_smoothing=nan", r"objective\.cross_entropy\.label_smoothing: nan"),
         ("optimizer.lr=0", r"optimizer\.lr: 0; expected greater than 0"),
         ("seed=x", r"seed: 'x'; expected"),
     ):

@@ -73,7 +73,7 @@ class PictureView(SourceView[Grid]):
         left_out = len(prediction.word_tokens) - len(words)
         _scale(canvas, (margin, height - 0.43, margin + 2.6, height - 0.3), limit)
         canvas.text(
-            margin + 2.8,
+            margin + 2.95,
             height - 0.365,
             f"weight of a cell above a uniform map's ({1 / (layout.rows * layout.columns):.2g}),"
             f" one square-root scale for all words · {grid}\n"

@@ -16,7 +16,7 @@ class SpeechEncoder(Encoder):
         frames_per_step: how many frames become one memory position.
     """
 
-    reads = "recordings"
+    reads = "recording"
     layout: Timeline
 
     def __init__(self, front_end: LogMel, dim: int, frames_per_step: int) -> None:

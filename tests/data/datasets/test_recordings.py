@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
-import hydra
 import numpy as np
 import pytest
 import soundfile
@@ -14,9 +13,8 @@ from multimodal_attn.data.datasets.common_voice import CommonVoice
 from multimodal_attn.data.datasets.librispeech import LibriSpeech
 from multimodal_attn.data.datasets.ljspeech import LJSpeech
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
-from multimodal_attn.runs.build import build_data
-
-CONF = str(Path(__file__).parents[3] / "conf")
+from multimodal_attn.runs.configuration import compose, plain
+from multimodal_attn.runs.data import build_data
 
 
 def record(path: Path, seconds: float, rate: int) -> None:
@@ -181,9 +179,8 @@ def test_ljspeech_names_what_is_missing(ljspeech: Path) -> None:
 def test_their_yamls_make_batches(name: str, request: pytest.FixtureRequest) -> None:
     root = request.getfixturevalue(name)
     extra = ["data.num_val=2", "data.num_test=2"] if name == "ljspeech" else []
-    with hydra.initialize_config_dir(CONF, version_base="1.3"):
-        overrides = ["experiment=listen_attend_spell_grid", f"data={name}", f"data.root={root}", "cache_dir=x", *extra]
-        data = build_data(hydra.compose("train", overrides))
+    overrides = ["experiment=listen_attend_spell_grid", f"data={name}", f"data.root={root}", "cache_dir=x", *extra]
+    data = build_data(plain(compose("train", overrides)))
     batch = next(iter(data.loader("val", batch_size=2)))
     assert isinstance(data.tokenizer, CharacterTokenizer)
     assert len(batch) >= 1

@@ -7,7 +7,7 @@ from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.loading.selection import Selection, outside
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
 from multimodal_attn.data.tokenizers.word import WordTokenizer
-from multimodal_attn.training.objectives.ctc import without_path
+from multimodal_attn.training.objectives.ctc import CTC
 from multimodal_attn.types import Example, Target, Timeline, UnreadableError
 from tests.data.listed import Listed
 
@@ -62,12 +62,13 @@ def test_nothing_left_is_an_error_that_says_why() -> None:
 def test_ctc_counts_a_blank_between_equal_tokens() -> None:
     tokenizer = CharacterTokenizer().fit(TEXTS)
     # Steps of 0.2 s: 2, 3, 5 and 6 positions for texts that need 3, 3 + 1, 2 and 4.
-    reasons = without_path(source(), tokenizer, Timeline(0.2))
+    data, objective = DataModule(source, tokenizer), CTC()
+    reasons = objective.unusable(data, Timeline(0.2))
     assert reasons == {
         0: "its text is too long for CTC (needs 3 memory positions of 2)",
         1: "its text is too long for CTC (needs 4 memory positions of 3)",
     }
-    assert without_path(source(), tokenizer, Timeline(0.1)) == {}
+    assert objective.unusable(data, Timeline(0.1)) == {}
 
 
 def test_only_recordings_have_seconds() -> None:
