@@ -12,6 +12,7 @@ FOUNDATION = {"types", "masking", "acoustics"}
 # From the bottom up: a room may import itself and every room above it in this list, but data and models do not know
 # each other. Lazy imports and those for type checking count as well.
 ORDER = (
+    "writing",
     "ranges",
     "parts",
     "types",

@@ -7,6 +7,7 @@ that predict are built, each of the kind that its slot wants (``parts.py``).
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,11 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.parts import find
 from multimodal_attn.prediction.build import build_predictor
-from multimodal_attn.prediction.location import folder_of
+from multimodal_attn.prediction.location import checkpoints, folder_of
 from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.writing import write_file
+
+log = logging.getLogger(__name__)
 
 _PREFIX = "model."  # of the model's weights among those of the LightningModule
 _DEEPEST = 20  # levels of a configuration
@@ -62,6 +66,30 @@ class Checkpoint:
     def source_tokenizer(self, trust: Collection[str] = ()) -> Tokenizer | None:
         """None for a run whose sources are no texts."""
         return self.tokenizer("source_tokenizer", trust) if "source_tokenizer" in self.tokenizers else None
+
+
+def read_run(run: str | Path, prefer: str = "best") -> Checkpoint:
+    """The checkpoint of a run's folder, or the file ``run`` itself; another of the folder where it is damaged.
+
+    Args:
+        run: folder or file.
+        prefer: "best" or "last".
+
+    Raises:
+        ValueError: if there is none that is readable.
+    """
+    damaged = None
+    for path in checkpoints(run, prefer):
+        try:
+            found = read_checkpoint(path)
+        except ValueError as error:
+            damaged = damaged or error
+            continue
+        if damaged is not None:
+            log.warning("%s; %s is taken in its place", damaged, path)
+        return found
+    assert damaged is not None
+    raise damaged
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -148,7 +176,7 @@ def save_weights(checkpoint: Checkpoint, path: Path) -> None:
     """Writes what predicts, and nothing that trains, as one safetensors file that ``read_checkpoint`` reads."""
     content = {"config": checkpoint.config, **checkpoint.tokenizers}
     own = {name: w.contiguous() for name, w in checkpoint.weights.items() if name.startswith(_PREFIX)}
-    safetensors.torch.save_file(own, path, {_SECTION: json.dumps(content)})
+    write_file(path, safetensors.torch.save(own, {_SECTION: json.dumps(content)}))
 
 
 def _refuse_odd(node: Any, levels: int) -> None:

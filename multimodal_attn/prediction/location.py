@@ -15,13 +15,18 @@ def find_checkpoint(run: str | Path, prefer: str = "best") -> Path:
     Raises:
         ValueError: if there is none.
     """
+    return checkpoints(run, prefer)[0]
+
+
+def checkpoints(run: str | Path, prefer: str = "best") -> list[Path]:
+    """Those of a run's folder, the preferred one first; arguments and errors as of ``find_checkpoint``."""
     folder = Path(run)
     if folder.is_file():
-        return folder
+        return [folder]
     other = "last" if prefer == "best" else "best"
-    for name in (f"checkpoints/{prefer}.ckpt", f"checkpoints/{other}.ckpt", "model.safetensors"):
-        if (path := folder / name).is_file():
-            return path
+    names = (f"checkpoints/{prefer}.ckpt", f"checkpoints/{other}.ckpt", "model.safetensors")
+    if found := [folder / name for name in names if (folder / name).is_file()]:
+        return found
     raise ValueError(
         f"run: '{run}' has no checkpoints/best.ckpt, checkpoints/last.ckpt or model.safetensors; expected the folder of"
         " a trained run"

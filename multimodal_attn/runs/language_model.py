@@ -10,8 +10,7 @@ from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.language_models.base import LanguageModel
 from multimodal_attn.parts import EVERYTHING, checked, part
-from multimodal_attn.prediction.checkpoint import fill, read_checkpoint
-from multimodal_attn.prediction.location import find_checkpoint
+from multimodal_attn.prediction.checkpoint import fill, read_run
 from multimodal_attn.runs.build import build_optimization
 from multimodal_attn.runs.data import build_data
 from multimodal_attn.training.language_model import LanguageModelModule
@@ -26,7 +25,7 @@ def build_text_data(config: dict[str, Any], tokenizer: Tokenizer | None = None) 
         tokenizer: from a checkpoint, or None.
     """
     if tokenizer is None and config["vocabulary_of"] is not None:
-        content = read_checkpoint(find_checkpoint(config["vocabulary_of"]))
+        content = read_run(config["vocabulary_of"])
         tokenizer = content.tokenizer(trust=EVERYTHING)
         config["tokenizer"] = content.config["tokenizer"]
     return build_data({**config, "source_tokenizer": None}, tokenizer, trust=EVERYTHING, only_texts=True)
@@ -60,7 +59,7 @@ def load_language_model(run: str | Path, tokenizer: Tokenizer, trust: Collection
         ValueError: if there is no readable checkpoint of a language model, or its tokens are not ``tokenizer``'s.
     """
     try:
-        content = read_checkpoint(find_checkpoint(run))
+        content = read_run(run)
     except ValueError as error:
         raise ValueError(f"search.language_model: {str(error).removeprefix('run: ')}") from None
     if "language_model" not in content.config:

@@ -10,9 +10,8 @@ from typing import Any
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.inspection.show import NotebookView
-from multimodal_attn.prediction.checkpoint import load_predictor, read_checkpoint
+from multimodal_attn.prediction.checkpoint import load_predictor, read_run
 from multimodal_attn.prediction.ensemble import together
-from multimodal_attn.prediction.location import find_checkpoint
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.processes import own_device
 from multimodal_attn.runs.configuration import likely, select, update
@@ -61,7 +60,7 @@ def load(
     """
     loaded = []
     for path in (run, *ensemble):
-        content = read_checkpoint(find_checkpoint(path, checkpoint))
+        content = read_run(path, checkpoint)
         predictor = load_predictor(content, trust)
         limits = {key: content.config["search"].get(key) for key in ("max_length", "max_length_ratio")}
         known = {key: value for key, value in limits.items() if value is not None}
@@ -90,7 +89,7 @@ def load_run(
     Raises:
         ValueError: as ``load``, or for an override of a key that the run does not have.
     """
-    contents = [read_checkpoint(find_checkpoint(path, checkpoint)) for path in (run, *ensemble)]
+    contents = [read_run(path, checkpoint) for path in (run, *ensemble)]
     first, config = contents[0], deepcopy(contents[0].config)
     for key, value in (overrides or {}).items():
         try:

@@ -7,8 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from multimodal_attn.prediction.checkpoint import read_checkpoint
-from multimodal_attn.prediction.location import find_checkpoint
+from multimodal_attn.prediction.checkpoint import read_run
 from multimodal_attn.runs.configuration import CONF, compose, in_full, leaves, plain, select, update
 
 log = logging.getLogger(__name__)
@@ -35,7 +34,8 @@ def resumed_settings(given: Mapping[str, Any], overrides: Sequence[str]) -> dict
     Raises:
         ValueError: if an override would exchange a part of the model, or change what the checkpoint itself restores.
     """
-    saved = read_checkpoint(find_checkpoint(given["resume"], prefer="last")).config
+    checkpoint = read_run(given["resume"], prefer="last")
+    saved = checkpoint.config
     changes = [override for override in overrides if override.partition("=")[0] != "resume"]
     for override in changes:
         key = override.partition("=")[0].lstrip("+")
@@ -44,7 +44,7 @@ def resumed_settings(given: Mapping[str, Any], overrides: Sequence[str]) -> dict
                 f"{override}: a resumed run keeps its parts; only single values below {', '.join(RESUMABLE)} can change"
             )
     own = plain(compose("train", [*_choices(saved), *_monitor(saved), f"run_dir={given['run_dir']}"]))
-    own |= {key: given[key] for key in ("resume", "run_dir", "cache_dir")}
+    own |= {key: given[key] for key in ("run_dir", "cache_dir")} | {"resume": str(checkpoint.path)}
     resumed = {**{key: value for key, value in saved.items() if key not in LOCAL}}
     resumed |= {key: own[key] for key in LOCAL if key in own}
     if _value(saved, "data.cache_dir") is not None:

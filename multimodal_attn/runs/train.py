@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,8 +20,7 @@ from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.machine import set_up_machine, suitable_precision
 from multimodal_attn.parts import EVERYTHING, checked, part
-from multimodal_attn.prediction.checkpoint import Checkpoint, read_checkpoint, save_weights
-from multimodal_attn.prediction.location import find_checkpoint
+from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights
 from multimodal_attn.ranges import Count, NotNegative
 from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features
 from multimodal_attn.runs.configuration import refuse_unknown, wrong_kind
@@ -28,8 +28,13 @@ from multimodal_attn.runs.data import build_data
 from multimodal_attn.runs.exit import TERMINATED
 from multimodal_attn.runs.initialization import initialize
 from multimodal_attn.runs.language_model import build_language_model, build_text_data
+from multimodal_attn.tracking.wandb import with_run_id
+from multimodal_attn.training.callbacks.save_on_exception import SaveOnException
+from multimodal_attn.training.callbacks.whole_steps import WholeSteps
+from multimodal_attn.training.checkpoint_files import CheckpointFiles
 from multimodal_attn.training.language_model import LanguageModelModule
 from multimodal_attn.training.module import Seq2SeqModule
+from multimodal_attn.writing import remove_unfinished, write_file
 
 SECTIONS = (
     *("data", "encoder", "attention", "decoder", "language_model", "tokenizer", "source_tokenizer", "objective"),
@@ -65,26 +70,30 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     """
     settings = {**settings, "run_dir": str(run_dir)}
     refuse_unknown(settings, SECTIONS)
-    resumed = find_checkpoint(settings["resume"], prefer="last") if settings["resume"] else None
-    origin = resumed or (find_checkpoint(settings["init_from"]) if settings["init_from"] else None)
-    content = None if origin is None else read_checkpoint(origin)
+    origin = settings["resume"] or settings["init_from"]
+    content = read_run(origin, prefer="last" if settings["resume"] else "best") if origin else None
+    resumed = _resumable(content) if settings["resume"] else None
     _quieten_lightning()
     pl.seed_everything(settings["seed"], verbose=False)
     set_up_machine()
     trainer_settings = _trainer_settings(settings)
     run_dir.mkdir(parents=True, exist_ok=True)
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-        (run_dir / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), "utf-8")
+        for folder in (run_dir, run_dir / "checkpoints"):
+            remove_unfinished(folder)
+        write_file(run_dir / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
     else:
         _write_no_log()
     data, module = _language_model(settings, content) if "language_model" in settings else _seq2seq(settings, content)
     if content is not None and resumed is None and isinstance(module, Seq2SeqModule):
         initialize(module, settings, content)
     module.train()
-    loggers = build_loggers(settings)
+    loggers = build_loggers({"logger": with_run_id(settings["logger"], run_dir)})
+    callbacks = [*build_callbacks(settings), WholeSteps()]  # the last, see there
     trainer = pl.Trainer(
         **trainer_settings,
-        callbacks=build_callbacks(settings),
+        callbacks=callbacks,
+        plugins=[CheckpointFiles()],
         logger=loggers,
         default_root_dir=run_dir,
         use_distributed_sampler=False,
@@ -99,20 +108,41 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     try:
         trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
     except SIGTERMException:
-        raise SystemExit(TERMINATED) from None  # or whatever follows the training would go on
-    except SystemExit:  # how Lightning ends a training on Ctrl-C, after it has let the callbacks save it
+        _stop(callbacks, signal.SIGTERM)
+    except SystemExit:  # how Lightning ends a training on a second Ctrl-C, after the callbacks have saved it
         raise KeyboardInterrupt from None
     finally:
         for logger in loggers:  # or the next run of a sweep would go on in this one's W&B run
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()
-    return _finish(trainer, settings, run_dir)
+    best = _finish(trainer, settings, run_dir)
+    _stop(callbacks)  # a signal in the last batch
+    return best
+
+
+def _resumable(content: Checkpoint | None) -> Path:
+    if content is None or content.path.suffix == ".safetensors":
+        raise ValueError(
+            f"resume: '{content and content.path}' holds the weights alone; expected a run with checkpoints/last.ckpt or"
+            " checkpoints/best.ckpt"
+        )
+    return content.path
+
+
+def _stop(callbacks: Sequence[pl.Callback], otherwise: signal.Signals | None = None) -> None:
+    """Ends a training as the signal that it has received asks, or whatever follows it would go on."""
+    received = [callback.received for callback in callbacks if isinstance(callback, SaveOnException)]
+    number = next((one for one in received if one is not None), otherwise)
+    if number is signal.SIGINT:
+        raise KeyboardInterrupt
+    if number is not None:
+        raise SystemExit(TERMINATED)
 
 
 def _finish(trainer: pl.Trainer, settings: Mapping[str, Any], run_dir: Path) -> float | None:
     """Writes the weights that predict beside the checkpoints; says how the run ended and gives its best value."""
     if trainer.is_global_zero and (run_dir / "checkpoints").is_dir():
-        save_weights(read_checkpoint(find_checkpoint(run_dir)), run_dir / "model.safetensors")
+        save_weights(read_run(run_dir), run_dir / "model.safetensors")
     best = trainer.checkpoint_callback.best_model_score if trainer.checkpoint_callback else None  # type: ignore[attr-defined]
     if best is None:
         return None

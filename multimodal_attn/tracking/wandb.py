@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
 
 from multimodal_attn.inspection.views.base import Sound
 from multimodal_attn.tracking.backend import Backend, write_png
+from multimodal_attn.writing import write_file
 
 
 class WandbBackend(Backend[WandbLogger]):
@@ -47,6 +50,25 @@ class WandbBackend(Backend[WandbLogger]):
     def _log(self, key: str, value: Any, step: int) -> None:
         # W&B's own step only ever grows; media carry the trainer's step as a value, as Lightning's metrics do.
         self.logger.experiment.log({key: value, "trainer/global_step": step})
+
+
+def with_run_id(loggers: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The settings of loggers, where W&B's have the run id that is kept in a run's folder: a resumed run is the same.
+
+    Args:
+        loggers: name -> node of ``conf/logger``.
+        folder: of the run.
+    """
+    kind = f"{WandbLogger.__module__.partition('.')[0]}.loggers.{WandbLogger.__name__}"
+    found = {}
+    for name, node in loggers.items():
+        if node and node.get("_target_") == kind and node.get("id") is None:
+            path = folder / "wandb" / f"{name}.id"
+            if rank_zero_only.rank == 0 and not path.is_file():  # type: ignore[attr-defined]
+                write_file(path, secrets.token_hex(4))
+            node = {**node, "id": path.read_text(encoding="utf-8").strip()} if path.is_file() else node
+        found[name] = node
+    return found
 
 
 def _cell(cell: Any, folder: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterator, Sequence
 
@@ -55,7 +56,7 @@ class BucketBatchSampler(Sampler[list[tuple[int, int]]]):
         self.quadratic_seconds, self.short_first_epochs = quadratic_seconds, short_first_epochs
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
-        self.skip = 0  # batches of the next epoch that a resumed run has already seen
+        self._begun = (0, 0)  # an epoch, and how many of its batches a resumed run has seen already
         # Lightning tells the epoch to `loader.batch_sampler.sampler`.
         self.sampler = self
         self._sizes = self._equal_sizes() if batch_seconds is None else self._sizes_by_cost(batch_seconds)
@@ -86,6 +87,15 @@ class BucketBatchSampler(Sampler[list[tuple[int, int]]]):
     def set_epoch(self, epoch: int) -> None:
         """Chooses the plan that the next iteration follows."""
         self.epoch = epoch
+
+    def fingerprint(self, epoch: int) -> str:
+        """Equal for samplers that share an epoch out in the same batches among as many processes."""
+        plan = (self.world_size, self.plan(epoch))
+        return hashlib.sha256(repr(plan).encode()).hexdigest()
+
+    def begin_at(self, epoch: int, batches: int) -> None:
+        """Chooses an epoch, and leaves out its first batches, which a resumed run has seen already."""
+        self.epoch, self._begun = epoch, (epoch, batches)
 
     def plan(self, epoch: int) -> list[list[int]]:
         """The batches of an epoch that this process takes, as indices."""
@@ -146,10 +156,10 @@ class BucketBatchSampler(Sampler[list[tuple[int, int]]]):
         return order[starts[worst] : starts[worst] + self._sizes[worst]]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        batches = self.plan(self.epoch)[self.skip :]
-        self.skip = 0
-        for batch in batches:
-            yield [(self.epoch, index) for index in batch]
+        # At once, not when the first batch is asked for: a loader with workers fetches ahead.
+        epoch, (begun, seen) = self.epoch, self._begun
+        batches = self.plan(epoch)[seen if epoch == begun else 0 :]
+        return ([(epoch, index) for index in batch] for batch in batches)
 
     def __len__(self) -> int:
         if not self.shuffle:

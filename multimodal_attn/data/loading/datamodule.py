@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -69,7 +68,7 @@ class DataModule(pl.LightningDataModule):
         self.texts_per_source, self.num_workers, self.seed = texts_per_source, num_workers, seed
         self._sources: dict[Split, Dataset] = {}
         self._cached: dict[Split, CachedFeatures] = {}
-        self._skip_batches = 0
+        self._begun = (0, 0)  # epoch, and batches of it that are done, with which training begins
 
     def source(self, split: Split) -> Dataset:
         """The data set of a split, with pictures and waveforms as they are.
@@ -155,19 +154,9 @@ class DataModule(pl.LightningDataModule):
             share = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
         cached = self._cached.get(split)
         source = self.source(split) if cached is None else cached
-        sampler = BucketBatchSampler(
-            source.lengths(),
-            batch_size or (self.batch_size if train else self.eval_batch_size),
-            shuffle=train,
-            seed=self.seed,
-            batch_seconds=self.batch_seconds if train else None,
-            quadratic_seconds=self.quadratic_seconds,
-            short_first_epochs=self.short_first_epochs,
-            rank=share[0],
-            world_size=share[1],
-        )
+        sampler = self._sampler(source, train, batch_size, share)
         if train:
-            sampler.skip, self._skip_batches = self._skip_batches, 0
+            sampler.begin_at(*self._begun)
         # Reading cached features costs less than handing them from one process to another.
         workers = 0 if cached is not None else self.num_workers
         return DataLoader(
@@ -196,12 +185,30 @@ class DataModule(pl.LightningDataModule):
     def test_dataloader(self) -> DataLoader:
         return self.loader("test")
 
-    # Where a checkpoint was written in the middle of an epoch, the resumed run goes on with the next batch.
+    def begin_at(self, epoch: int, batches: int) -> None:
+        """Lets training begin in an epoch after its first batches.
 
-    def state_dict(self) -> dict[str, Any]:
-        assert self.trainer is not None
-        progress = self.trainer.fit_loop.epoch_loop.batch_progress
-        return {"batches_done": 0 if progress.is_last_batch else progress.current.completed}
+        The loader must know when it is made: with workers it fetches ahead, before Lightning names the epoch.
+        """
+        self._begun = (epoch, batches)
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._skip_batches = int(state_dict["batches_done"])
+    def fingerprint(self, epoch: int) -> str:
+        """Equal if this and another data module share an epoch of training out in the same batches."""
+        processes = 1 if self.trainer is None else self.trainer.world_size
+        source = self._cached.get("train", self.source("train"))
+        return self._sampler(source, True, None, (0, processes)).fingerprint(epoch)
+
+    def _sampler(
+        self, source: Dataset | CachedFeatures, train: bool, batch_size: int | None, share: tuple[int, int]
+    ) -> BucketBatchSampler:
+        return BucketBatchSampler(
+            source.lengths(),
+            batch_size or (self.batch_size if train else self.eval_batch_size),
+            shuffle=train,
+            seed=self.seed,
+            batch_seconds=self.batch_seconds if train else None,
+            quadratic_seconds=self.quadratic_seconds,
+            short_first_epochs=self.short_first_epochs,
+            rank=share[0],
+            world_size=share[1],
+        )
