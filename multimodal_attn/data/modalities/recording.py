@@ -8,7 +8,7 @@ from torch import Tensor
 
 from multimodal_attn.data.modalities.base import Reader, pad_in_time
 from multimodal_attn.data.reading.audio import SUFFIXES, audio_seconds, read_audio
-from multimodal_attn.ranges import Count
+from multimodal_attn.ranges import SampleRate
 
 
 class RecordingReader(Reader):
@@ -27,7 +27,7 @@ class RecordingReader(Reader):
     at_once = 1  # a batch would take the memory of its longest for each
     pad = staticmethod(pad_in_time)
 
-    def __init__(self, sample_rate: Count = 16_000) -> None:
+    def __init__(self, sample_rate: SampleRate = 16_000) -> None:
         self.sample_rate = sample_rate
 
     def read(self, place: str | BinaryIO) -> Tensor:
