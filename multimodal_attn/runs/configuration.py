@@ -115,6 +115,23 @@ def refuse_unknown(config: Mapping[str, Any], known: Collection[str]) -> None:
             raise ValueError(f"{key}: there is no such setting{likely(key, config, known)}")
 
 
+def require(config: Mapping[str, Any], keys: Collection[str]) -> None:
+    """Refuses a configuration without these; a group that was switched off with ``null`` is not there.
+
+    Raises:
+        ValueError: names the key and what it may be.
+    """
+    for key in keys:
+        try:
+            found = select(config, key)
+        except KeyError:
+            found = None
+        if found is None:
+            names = sorted(path.stem for path in (CONF / key).glob("*.yaml"))
+            wanted = f"{key}=NAME, one of {', '.join(names)}" if names else "a value"
+            raise ValueError(f"{key}: none given; expected {wanted}")
+
+
 def likely(key: str, config: Mapping[str, Any], known: Collection[str] = ()) -> str:
     """What a key that does not exist was probably meant to be, as the end of a sentence."""
     name = key.rpartition(".")[2]

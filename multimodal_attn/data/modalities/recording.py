@@ -8,7 +8,7 @@ from torch import Tensor
 
 from multimodal_attn.data.modalities.base import Reader, pad_in_time
 from multimodal_attn.data.reading.audio import LONGEST_SECONDS, SUFFIXES, audio_seconds, read_audio
-from multimodal_attn.ranges import Count, Positive
+from multimodal_attn.ranges import Positive, SampleRate
 from multimodal_attn.types import UnreadableError
 
 _OFF_SECONDS, _OFF = 0.5, 0.05  # how far a recording may be from the length that is told of it, or which part of that
@@ -31,7 +31,7 @@ class RecordingReader(Reader):
     at_once = 1  # a batch would take the memory of its longest for each
     pad = staticmethod(pad_in_time)
 
-    def __init__(self, sample_rate: Count = 16_000, longest_seconds: Positive = LONGEST_SECONDS) -> None:
+    def __init__(self, sample_rate: SampleRate = 16_000, longest_seconds: Positive = LONGEST_SECONDS) -> None:
         self.sample_rate, self.longest_seconds = sample_rate, longest_seconds
 
     def read(self, place: str | BinaryIO) -> Tensor:

@@ -15,6 +15,7 @@ import torchaudio.functional
 from torch import Tensor
 
 from multimodal_attn.data.reading.audio_file import AudioFile
+from multimodal_attn.ranges import SampleRate
 from multimodal_attn.types import UnreadableError
 
 MIN_SECONDS = 0.025  # one analysis window of a log-mel front end: less than that gives no frame at all
@@ -148,7 +149,7 @@ class AudioFolder:
         sample_rate: of the excerpts, in Hz.
     """
 
-    def __init__(self, folder: str | PathLike[str] | None, sample_rate: int) -> None:
+    def __init__(self, folder: str | PathLike[str] | None, sample_rate: SampleRate) -> None:
         self.folder, self.sample_rate = folder, sample_rate
         self._files: list[tuple[str, float]] | None = None  # path and seconds
 

@@ -91,7 +91,7 @@ def look_at(file: BinaryIO) -> Findings:
     """
     end = file.seek(0, os.SEEK_END)
     file.seek(0)
-    buffered = io.BufferedReader(file, 4096)  # type: ignore[arg-type]  # a raw file, or one in memory
+    buffered = io.BufferedReader(file, 4096)  # type: ignore[type-var]  # a raw file, or one in memory
     try:
         return _look_at(buffered, end)
     finally:

@@ -69,7 +69,7 @@ class WholeSteps(pl.Callback):
         epoch, done = trainer.current_epoch, progress.completed
         if self._epoch is not None and progress.ready > 0:
             epoch = self._epoch
-            moved = trainer.global_step > self._steps and progress.processed == progress.ready
+            moved = trainer.global_step > self._steps and progress.processed == progress.ready  # type: ignore[attr-defined]
             done = progress.ready if moved else self._batches
             if not moved:  # "current_model_state": beside an average of the weights
                 weights = checkpoint.get("current_model_state", checkpoint["state_dict"])
@@ -77,7 +77,7 @@ class WholeSteps(pl.Callback):
         last = 0 < done >= trainer.num_training_batches
         if not (progress.ready == progress.completed == done):
             within_hooks = progress.completed < done == progress.ready
-            unvalidated = within_hooks and loop._should_check_val_fx(trainer.fit_loop._data_fetcher)
+            unvalidated = within_hooks and loop._should_check_val_fx(trainer.fit_loop._data_fetcher)  # type: ignore[arg-type]
             if not (within_hooks and last and not unvalidated):  # Lightning knows how to go on from there
                 _count(fit, done, last, trainer.global_step - unvalidated)
             if unvalidated:
@@ -95,8 +95,8 @@ class WholeSteps(pl.Callback):
         epoch, done = saved["epoch"], saved["batches_done"]
         if done and saved["plan"] != data.fingerprint(epoch):
             rank_zero_warn(
-                f"resume: the checkpoint was written after {done} batches of epoch {epoch}, whose batches are others now"
-                " (data.batch_size, trainer.devices, the seed or the data differ); the epoch starts anew"
+                f"resume: the checkpoint was written after {done} batches of epoch {epoch}, and its batches are others"
+                " now (data.batch_size, trainer.devices, the seed or the data differ); the epoch starts anew"
             )
             done = 0
             _count(checkpoint["loops"]["fit_loop"], done, False, checkpoint["global_step"])
@@ -106,7 +106,7 @@ class WholeSteps(pl.Callback):
 def finish_hooks(trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
     """Lets an average of the weights take a step that an exception in a hook of another callback has kept from it."""
     progress = trainer.fit_loop.epoch_loop.batch_progress.current
-    if progress.completed < progress.processed:
+    if progress.completed < progress.processed:  # type: ignore[attr-defined]
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, WeightAveraging):
                 callback.on_train_batch_end(trainer, pl_module, None, None, progress.ready - 1)
