@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from multimodal_attn.prediction.transcribe import Transcriber, join
 
+from multimodal_attn.prediction.transcriber import Transcriber, join
 from multimodal_attn.prediction.transcript import TimedWord
 
 RATE = 8000
@@ -85,6 +85,31 @@ def test_without_agreement_the_cut_decides() -> None:
     left, right = spoken("one two thr", 8.6), spoken("oo three four", 9.0)
     # The middles lie at 8.75, 9.15, 9.55 and at 9.15, 9.55, 9.95.
     assert [word.text for word in join(left, right, 9.4, 1.0)] == "one two three four".split()
+
+
+def test_equal_words_at_other_times_are_other_words() -> None:
+    left = [TimedWord("one", 8.0, 8.3), TimedWord("six", 9.1, 9.4), TimedWord("two", 9.55, 9.8)]
+    right = [TimedWord("two", 9.55, 9.8), TimedWord("five", 10.05, 10.3), TimedWord("six", 10.4, 10.7)]
+    assert [word.text for word in join(left, right, 10.0, 1.0)] == "one six two five six".split()
+
+
+@pytest.mark.parametrize("vocabulary", ["yes no", "zero one two three four five six seven eight nine"])
+@pytest.mark.parametrize("jitter", [0.0, 0.1])
+def test_no_word_is_lost_or_doubled_where_all_are_heard(vocabulary: str, jitter: float) -> None:
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        words, now = [], 0.0
+        for text in random.choice(vocabulary.split(), 240):
+            end = now + random.uniform(0.15, 0.5)
+            words.append(TimedWord(str(text), now, end))
+            now = end + random.uniform(0.0, 0.05)
+        joined: list[TimedWord] = []
+        cuts = [words[place].end + 0.001 for place in (60, 120, 180)]
+        for start, end in zip([0.0, *cuts], [*cuts, now], strict=True):
+            part = [word for word in words if word.start >= start - 0.5 and word.end <= end + 0.5]
+            moved = [TimedWord(w.text, *(np.array(w[1:]) + random.uniform(-jitter, jitter, 2))) for w in part]
+            joined = join(joined, moved, start, 1.0) if start else moved
+        assert [word.text for word in joined] == [word.text for word in words]
 
 
 def test_overlap_must_leave_room() -> None:
