@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,11 +64,18 @@ def _run(job: Callable[[DictConfig], Any], name: str, arguments: Sequence[str], 
     failed: list[tuple[str, int]] = []
 
     def one(config: DictConfig) -> Any:
+        sweeps = HydraConfig.get().mode == RunMode.MULTIRUN
         with explained() as outcome:
-            outcome.value = job(config)
+            try:
+                outcome.value = job(config)
+            except Exception as error:
+                if not sweeps or isinstance(error, OSError | ValueError):
+                    raise
+                traceback.print_exc()
+                outcome.status = FAILED
         if outcome.status == 0:
             return outcome.value
-        if HydraConfig.get().mode != RunMode.MULTIRUN or outcome.status != FAILED:
+        if not sweeps or outcome.status != FAILED:
             raise SystemExit(outcome.status)
         failed.append((" ".join(HydraConfig.get().overrides.task), outcome.status))
         return float("nan")  # the worst of all for a sweep that optimizes

@@ -109,6 +109,9 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
         trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
     except SIGTERMException:
         _stop(callbacks, signal.SIGTERM)
+    except Exception:
+        _stop(callbacks)  # the signal may have ended a worker of the loader, too
+        raise
     except SystemExit:  # how Lightning ends a training on a second Ctrl-C, after the callbacks have saved it
         raise KeyboardInterrupt from None
     finally:
@@ -123,8 +126,8 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
 def _resumable(content: Checkpoint | None) -> Path:
     if content is None or content.path.suffix == ".safetensors":
         raise ValueError(
-            f"resume: '{content and content.path}' holds the weights alone; expected a run with checkpoints/last.ckpt or"
-            " checkpoints/best.ckpt"
+            f"resume: '{content and content.path}' holds the weights alone; expected a run with checkpoints/last.ckpt"
+            " or checkpoints/best.ckpt"
         )
     return content.path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,11 @@ from multimodal_attn.data.loading.selection import Selection, outside
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.ranges import Count, NotNegative, Positive, WholeNumber
 from multimodal_attn.types import UnreadableError
+
+
+def _leave_interrupts(worker: int) -> None:
+    """Leaves Ctrl-C, which a terminal sends to every process, to the training: it ends its workers when it stops."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class DataModule(pl.LightningDataModule):
@@ -159,6 +165,7 @@ class DataModule(pl.LightningDataModule):
             collate_fn=Collate(self.tokenizer, self.source_tokenizer, encoded=cached is not None),
             num_workers=workers,
             persistent_workers=workers > 0 and train,
+            worker_init_fn=_leave_interrupts,
             pin_memory=torch.cuda.is_available(),
         )
 
