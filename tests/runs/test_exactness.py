@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,11 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from multimodal_attn.data.datasets.shapes import Shapes
+from multimodal_attn.data.loading.datamodule import DataModule
+from multimodal_attn.data.tokenizers.word import WordTokenizer
+from multimodal_attn.training.module import Seq2SeqModule
+from multimodal_attn.types import Batch
 from tests.runs.test_training import SHAPES, lines, run
 
 FEW = [
@@ -28,7 +35,7 @@ CHANGES = {
     "workers": ["data.num_workers=2"],
     "often": ["+callbacks.last_checkpoint.every_n_train_steps=1"],
     "half": ["+trainer.val_check_interval=0.5"],
-    "seldom": ["+trainer.check_val_every_n_epoch=2"],
+    "seldom": ["+trainer.check_val_every_n_epoch=2", "trainer.max_epochs=4"],
 }
 
 
@@ -91,7 +98,7 @@ PLACES = [
         (change, hook, 1, batch)
         for change in ("plain", "accumulated")
         for hook in ("on_train_batch_start", "on_after_backward", "on_before_optimizer_step", "on_train_batch_end")
-        for batch in (0, 3, BATCHES - 1)
+        for batch in (1, 3, BATCHES - 1)
     ),
     *(("accumulated", hook, 0, 2) for hook in ("on_train_batch_start", "on_train_batch_end")),
     *(("averaged", hook, 1, 2) for hook in ("on_train_batch_start", "on_after_backward", "on_train_batch_end")),
@@ -173,3 +180,50 @@ def test_checkpoint_of_every_step_goes_on_from_there(
     assert saved["global_step"] == epoch * BATCHES + batch + 1
     run(folder, resume=folder)
     assert_equal(compared(folder), expected)
+
+
+@pytest.mark.parametrize("change", ["data.batch_size=4", "data.num_examples.train=48"])
+def test_epoch_whose_batches_are_others_now_starts_anew(
+    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        stop(patch, "on_train_batch_start", 1, 2, KeyboardInterrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(folder, *FEW)
+    seen: list[tuple[int, str]] = []
+    original = Seq2SeqModule.on_train_batch_start
+
+    def note(self: Seq2SeqModule, batch: Batch, index: int) -> None:
+        seen.extend((self.current_epoch, key) for key in batch.keys)
+        original(self, batch, index)
+
+    monkeypatch.setattr(Seq2SeqModule, "on_train_batch_start", note)
+    with pytest.warns(UserWarning, match="after 2 batches of epoch 1, whose batches are others now .* starts anew"):
+        run(folder, change, resume=folder)
+    number = 48 if "48" in change else 40
+    assert Counter(epoch for epoch, _ in seen) == {1: number, 2: number}
+    assert len(set(seen)) == len(seen)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_take_the_batches_in_the_same_order(workers: int) -> None:
+    """Two epochs, and the rest of one: the loader fetches ahead before anybody has named the next epoch."""
+
+    def batches(number: int, begin: tuple[int, int], epochs: range) -> list[list[str]]:
+        data = DataModule(
+            partial(Shapes, num_examples=40, image_size=48), WordTokenizer(), batch_size=8, num_workers=number
+        )
+        data.fit_tokenizers()
+        data.begin_at(*begin)
+        loader, found = data.train_dataloader(), []
+        iter(loader)  # as Lightning does before it names the epoch
+        for epoch in epochs:
+            loader.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
+            found += [batch.keys for batch in loader]
+        return found
+
+    expected = batches(0, (0, 0), range(2))
+    assert batches(workers, (0, 0), range(2)) == expected
+    assert batches(workers, (1, 2), range(1, 2)) == expected[7:]
+    assert batches(0, (1, 2), range(1, 2)) == expected[7:]

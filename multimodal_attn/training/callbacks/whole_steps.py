@@ -106,7 +106,7 @@ class WholeSteps(pl.Callback):
 
 
 def finish_hooks(trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-    """Lets a batch end whose weights have moved: what an exception in a hook has kept from it is averaged and logged."""
+    """Lets a batch end whose weights have moved, where an exception in a hook has kept it from that."""
     progress = trainer.fit_loop.epoch_loop.batch_progress.current
     if progress.completed < progress.processed:
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
@@ -128,5 +128,9 @@ def _count(fit: dict[str, Any], done: int, last: bool, logged: int) -> None:
     earlier = progress["total"]["ready"] - progress["current"]["ready"]
     for kind, number in (("total", earlier + done), ("current", done)):
         progress[kind] = dict.fromkeys(progress[kind], number)
+    if done == 0:
+        # As one that got ready and did not start: Lightning would take none at all for the end of a validation.
+        progress["total"]["ready"] += 1
+        logged -= 1
     progress["is_last_batch"] = last
     fit["epoch_loop.state_dict"]["_batches_that_stepped"] = logged
