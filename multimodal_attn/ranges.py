@@ -25,8 +25,32 @@ def _some(values: Sequence[int]) -> Sequence[int]:
     return values
 
 
+def _not_empty(value: str) -> str:
+    if not value.strip():
+        raise ValueError("a text that is not empty")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_not_empty)]
+"""A name or a path."""
+
+Seed = Annotated[int, Ge(0), Lt(2**32)]
+"""Of random draws."""
+
 Count = Annotated[int, Ge(1)]
 """A number of things of which there is at least one."""
+
+Layers = Annotated[int, Ge(1), Le(1000)]
+"""How often a model repeats something: each takes time to build, however small."""
+
+MelBins = Annotated[int, Ge(1), Le(512)]
+"""Of a spectrogram."""
+
+ImageSize = Annotated[int, Ge(8), Le(4096)]
+"""The side of a picture in pixels."""
+
+SampleRate = Annotated[int, Ge(1000), Le(384_000)]
+"""Of recordings, in Hz."""
 
 OddCount = Annotated[int, Ge(1), AfterValidator(_odd)]
 """The width of a kernel that has a center."""
@@ -36,6 +60,9 @@ Counts = Annotated[Sequence[Count], AfterValidator(_some)]
 
 TextLength = Annotated[int, Ge(1), Le(100_000)]
 """Tokens of a text. The limit is beyond any text that is written at once: without one, a search might never end."""
+
+LayerCounts = Annotated[Sequence[Layers], AfterValidator(_some)]
+"""How often each of one or more layers is repeated."""
 
 WholeNumber = Annotated[int, Ge(0)]
 """A number of things of which there may be none: 0 turns something off."""

@@ -35,12 +35,7 @@ def build_predictor(
         ctc_head: whether the model has one.
         trust: packages whose classes are allowed beside this one's.
     """
-    model = Seq2Seq(
-        build_encoder(config["encoder"], source_tokenizer, trust),
-        build_decoder(config, trust),
-        vocab_size=len(tokenizer),
-        ctc_head=ctc_head,
-    )
+    model = build_model(config, tokenizer, source_tokenizer, ctc_head, trust)
     search = build_search(config["search"], model, tokenizer, trust)
     data = config["data"]
     reader, language = reader_of(model.encoder.reads, data), data.get("source_language")
@@ -53,6 +48,22 @@ def build_predictor(
         str(config["name"]),
         data.get("max_seconds"),
         (*reader.suffixes, language) if language else reader.suffixes,  # lines in files of that name are texts, too
+    )
+
+
+def build_model(
+    config: Mapping[str, Any],
+    tokenizer: Tokenizer,
+    source_tokenizer: Tokenizer | None,
+    ctc_head: bool,
+    trust: Collection[str],
+) -> Seq2Seq:
+    """A freshly initialized model; arguments as of ``build_predictor``."""
+    return Seq2Seq(
+        build_encoder(config["encoder"], source_tokenizer, trust),
+        build_decoder(config, trust),
+        vocab_size=len(tokenizer),
+        ctc_head=ctc_head,
     )
 
 
@@ -78,5 +89,7 @@ def build_decoder(config: Mapping[str, Any], trust: Collection[str]) -> Any:
             name = str(attention.get("_target_")).rpartition(".")[2]
             log.warning("attention: %s is not used, as this decoder brings its own; ~attention says so", name)
         return decoder
-    attention = part("attention", config["attention"], Attention, trust, given=("query_dim", "memory_dim"))
+    if attention is None:
+        raise ValueError("attention: none given; expected attention=NAME, or a decoder that brings its own")
+    attention = part("attention", attention, Attention, trust, given=("query_dim", "memory_dim"))
     return decoder.with_settings(attention=attention)

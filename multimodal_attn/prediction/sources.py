@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torchaudio.functional
 from PIL import Image
 from torch import Tensor
 
 from multimodal_attn.data.modalities.base import Reader
-from multimodal_attn.data.reading.audio import MIN_SECONDS
+from multimodal_attn.data.reading.audio import waveform_of
+from multimodal_attn.data.reading.audio_file import SAMPLE_RATES, mixed
 from multimodal_attn.data.reading.text import single_spaces
 from multimodal_attn.types import Example, UnreadableError
 
@@ -101,15 +100,16 @@ def _picture(values: Any) -> Image.Image:
 
 
 def _waveform(values: Any, rate: int, wanted: int) -> Tensor:
-    """An array or tensor (L,) or (channels, L) of floats in [-1, 1], or of 16-bit integers, at the wanted rate."""
+    """An array or tensor (L,) or (channels, L) of floats in [-1, 1], or of 16-bit integers, at the wanted rate.
+
+    Channels are mixed, and samples judged, as those of a file.
+    """
     array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
     if array.dtype == np.int16:
         array = array / 32768
     if array.dtype.kind != "f" or array.ndim not in (1, 2):
         raise ValueError(f"has the shape {tuple(array.shape)} of {array.dtype}; expected (samples,) floats in [-1, 1]")
-    mono = array if array.ndim == 1 else array.mean(0)
-    if len(mono) < MIN_SECONDS * rate:
-        raise ValueError(f"{len(mono) / rate:.4f} s of audio: at least {MIN_SECONDS} s are needed")
-    if not np.isfinite(mono).all():
-        raise ValueError("has samples that are NaN or infinite")
-    return torchaudio.functional.resample(torch.from_numpy(np.ascontiguousarray(mono, np.float32)), rate, wanted)
+    if not SAMPLE_RATES[0] <= rate <= SAMPLE_RATES[1]:
+        raise ValueError(f"has a sample rate of {rate} Hz; expected {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]}")
+    mono = mixed(np.atleast_2d(array.astype(np.float32)).T)
+    return waveform_of(np.ascontiguousarray(mono), rate, wanted, "waveform")

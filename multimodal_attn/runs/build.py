@@ -14,8 +14,9 @@ from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.evaluation.texts.base import TextScores
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.parts import EVERYTHING, checked, part
+from multimodal_attn.parts import EVERYTHING, part
 from multimodal_attn.prediction.build import build_predictor
+from multimodal_attn.runs.lightning import lightning_part
 from multimodal_attn.training.module import ScheduledSampling, Seq2SeqModule
 from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.training.optimizers import adamw, cosine
@@ -39,41 +40,62 @@ def build_module(
         source_tokenizer: of sources that are texts.
         trust: packages whose classes are allowed beside this one's.
     """
-    # A node without a target holds an experiment's settings for an objective that the command line exchanged.
-    objectives: dict[str, Objective] = {
-        name: part(f"objective.{name}", node, Objective, trust)()
-        for name, node in (config.get("objective") or {}).items()
-        if "_target_" in node
-    }
-    if not objectives:
-        raise ValueError("objective: none chosen; expected one or more, such as objective=[cross_entropy,ctc]")
+    objectives = build_objectives(config, trust)
     needs_ctc = any(objective.needs_ctc_head for objective in objectives.values())
     predictor = build_predictor(config, tokenizer, source_tokenizer, needs_ctc, trust)
-    wanted = predictor.model.decoder.objective
-    if wanted is not None and wanted not in objectives:
-        raise ValueError(
-            f"objective: {', '.join(objectives)}; this attention learns where to look through {wanted} alone:"
-            f" expected objective=[cross_entropy,{wanted}]"
-        )
+    check_objectives(predictor.model, objectives)
     return Seq2SeqModule(
         predictor,
         objectives,
         part("metrics", config["metrics"], TextScores, trust)(),
         **build_optimization(config, trust),
-        sampling=part(
-            "scheduled_sampling",
-            {"_target_": _name(ScheduledSampling), **config["scheduled_sampling"]},
-            ScheduledSampling,
-        )(),
-        seed=checked("seed", config["seed"], int),
+        sampling=build_sampling(config),
+        seed=config["seed"],
         config=dict(config),
     )
+
+
+def build_objectives(config: Mapping[str, Any], trust: Collection[str] = EVERYTHING) -> dict[str, Objective]:
+    """The objectives by name.
+
+    Raises:
+        ValueError: names the key and what was expected; also if there is none.
+    """
+    nodes = config.get("objective") or {}
+    objectives = {
+        name: part(f"objective.{name}", node, Objective, trust)()
+        for name, node in (nodes.items() if isinstance(nodes, Mapping) else [("", nodes)])
+        # A node without a target holds an experiment's settings for an objective that the command line exchanged.
+        if node is not None and not (isinstance(node, Mapping) and "_target_" not in node)
+    }
+    if not objectives:
+        raise ValueError("objective: none chosen; expected one or more, such as objective=[cross_entropy,ctc]")
+    return objectives
+
+
+def check_objectives(model: Seq2Seq, objectives: Mapping[str, Objective]) -> None:
+    """Refuses a model that would not learn where to look."""
+    wanted = model.decoder.objective
+    if wanted is not None and wanted not in objectives:
+        raise ValueError(
+            f"objective: {', '.join(objectives)}; this attention learns where to look through {wanted} alone:"
+            f" expected objective=[cross_entropy,{wanted}]"
+        )
+
+
+def build_sampling(config: Mapping[str, Any]) -> ScheduledSampling:
+    """Scheduled sampling, which has no choice of classes."""
+    node = config["scheduled_sampling"]
+    if not isinstance(node, Mapping):
+        raise ValueError(f"scheduled_sampling: {node!r}; expected settings such as scheduled_sampling.probability=0.1")
+    target = {"_target_": f"{ScheduledSampling.__module__}.{ScheduledSampling.__qualname__}"}
+    return part("scheduled_sampling", {**target, **node}, ScheduledSampling)()
 
 
 def build_optimization(config: Mapping[str, Any], trust: Collection[str] = EVERYTHING) -> dict[str, Any]:
     """What makes the optimizer and its schedule."""
     optimizer = part("optimizer", config["optimizer"], adamw, trust, given=("model",))
-    scheduler = config.get("scheduler") or None
+    scheduler = config.get("scheduler")
     if scheduler is not None:
         scheduler = part("scheduler", scheduler, cosine, trust, given=("optimizer", "total_steps"))
     return {
@@ -86,13 +108,13 @@ def build_optimization(config: Mapping[str, Any], trust: Collection[str] = EVERY
 def build_callbacks(config: Mapping[str, Any]) -> list[pl.Callback]:
     """Those of the configuration that are not switched off with ``null``."""
     return [
-        part(f"callbacks.{name}", node, pl.Callback, EVERYTHING)() for name, node in config["callbacks"].items() if node
+        lightning_part(f"callbacks.{name}", node, pl.Callback)() for name, node in _switched_on(config, "callbacks")
     ]
 
 
 def build_loggers(config: Mapping[str, Any]) -> list[Logger]:
     """Those of the configuration that are not switched off with ``null``."""
-    return [part(f"logger.{name}", node, Logger, EVERYTHING)() for name, node in config["logger"].items() if node]
+    return [lightning_part(f"logger.{name}", node, Logger)() for name, node in _switched_on(config, "logger")]  # type: ignore[type-abstract]
 
 
 def cache_features(data: DataModule, model: Seq2Seq, splits: tuple[Split, ...], cache_dir: str | None) -> None:
@@ -112,5 +134,8 @@ def cache_features(data: DataModule, model: Seq2Seq, splits: tuple[Split, ...], 
         data.cache_features(split, extract, fingerprint, cache_dir)
 
 
-def _name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
+def _switched_on(config: Mapping[str, Any], section: str) -> list[tuple[str, Any]]:
+    nodes = config.get(section) or {}
+    if not isinstance(nodes, Mapping):
+        raise ValueError(f"{section}: {nodes!r}; expected the names of some, such as {section}=[default]")
+    return [(name, node) for name, node in nodes.items() if node is not None]

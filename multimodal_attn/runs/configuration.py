@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
@@ -62,6 +63,8 @@ def compose(name: str, overrides: Sequence[str]) -> DictConfig:
     Raises:
         ValueError: if Hydra refuses one.
     """
+    outer = GlobalHydra.instance().hydra  # a command that composes a second configuration stays in its own
+    GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
             config = hydra.compose(name, in_full(overrides))
@@ -70,6 +73,8 @@ def compose(name: str, overrides: Sequence[str]) -> DictConfig:
             return config
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(" ".join(str(error).split())) from None
+    finally:
+        GlobalHydra.instance().hydra = outer
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -108,6 +113,23 @@ def refuse_unknown(config: Mapping[str, Any], known: Collection[str]) -> None:
     for key in config:
         if key not in known:
             raise ValueError(f"{key}: there is no such setting{likely(key, config, known)}")
+
+
+def require(config: Mapping[str, Any], keys: Collection[str]) -> None:
+    """Refuses a configuration without these; a group that was switched off with ``null`` is not there.
+
+    Raises:
+        ValueError: names the key and what it may be.
+    """
+    for key in keys:
+        try:
+            found = select(config, key)
+        except KeyError:
+            found = None
+        if found is None:
+            names = sorted(path.stem for path in (CONF / key).glob("*.yaml"))
+            wanted = f"{key}=NAME, one of {', '.join(names)}" if names else "a value"
+            raise ValueError(f"{key}: none given; expected {wanted}")
 
 
 def likely(key: str, config: Mapping[str, Any], known: Collection[str] = ()) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.language_models.base import LanguageModel
-from multimodal_attn.parts import EVERYTHING, checked, part
+from multimodal_attn.parts import EVERYTHING, part
 from multimodal_attn.prediction.checkpoint import fill, read_run
 from multimodal_attn.runs.build import build_optimization
 from multimodal_attn.runs.data import build_data
@@ -34,15 +34,16 @@ def build_text_data(config: dict[str, Any], tokenizer: Tokenizer | None = None) 
 def build_language_model(config: dict[str, Any], tokenizer: Tokenizer) -> LanguageModelModule:
     """The LightningModule with a freshly initialized language model."""
     return LanguageModelModule(
-        _model(config["language_model"], tokenizer, EVERYTHING),
+        make_language_model(config["language_model"], tokenizer, EVERYTHING),
         tokenizer,
         **build_optimization(config),
-        seed=checked("seed", config["seed"], int),
+        seed=config["seed"],
         config=config,
     )
 
 
-def _model(node: Any, tokenizer: Tokenizer, trust: Collection[str]) -> LanguageModel:
+def make_language_model(node: Any, tokenizer: Tokenizer, trust: Collection[str]) -> LanguageModel:
+    """A freshly initialized language model, of a tokenizer's tokens."""
     made = part("language_model", node, LanguageModel, trust, given=("vocab_size",))
     return made(vocab_size=len(tokenizer))
 
@@ -70,7 +71,7 @@ def load_language_model(run: str | Path, tokenizer: Tokenizer, trust: Collection
             f"search.language_model: '{run}' has {difference}; train it with vocabulary_of=RUN, the folder of the run"
             " that it is to help"
         )
-    model = _model(content.config["language_model"], own, trust)
+    model = make_language_model(content.config["language_model"], own, trust)
     fill(model, content)
     return model.eval()
 

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import logging
 import signal
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pytorch_lightning as pl
 import yaml
-from annotated_types import Ge
-from pytorch_lightning.loggers import WandbLogger
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.machine import set_up_machine, suitable_precision
-from multimodal_attn.parts import EVERYTHING, checked, part
+from multimodal_attn.parts import EVERYTHING
 from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights
-from multimodal_attn.ranges import Count, NotNegative
 from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features
+from multimodal_attn.runs.check import check
 from multimodal_attn.runs.configuration import refuse_unknown, wrong_kind
 from multimodal_attn.runs.data import build_data
 from multimodal_attn.runs.exit import TERMINATED
 from multimodal_attn.runs.initialization import initialize
 from multimodal_attn.runs.language_model import build_language_model, build_text_data
+from multimodal_attn.runs.lightning import lightning_part, quieten
 from multimodal_attn.tracking.wandb import with_run_id
 from multimodal_attn.training.callbacks.save_on_exception import SaveOnException
 from multimodal_attn.training.callbacks.whole_steps import WholeSteps
@@ -43,19 +43,6 @@ SECTIONS = (
 )
 """Of a run's configuration."""
 
-# What Lightning's own annotations leave open.
-_TRAINER_RANGES: dict[str, Any] = {
-    "max_epochs": Annotated[int, Ge(-1)] | None,
-    "max_steps": Annotated[int, Ge(-1)],
-    "accumulate_grad_batches": Count,
-    "gradient_clip_val": NotNegative | None,
-    "log_every_n_steps": Count | None,
-    "check_val_every_n_epoch": Count | None,
-    "num_sanity_val_steps": Annotated[int, Ge(-1)] | None,
-    "limit_train_batches": NotNegative | None,
-    "limit_val_batches": NotNegative | None,
-}
-
 
 def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     """Trains a run, or goes on with the one that ``resume`` names.
@@ -70,34 +57,27 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     """
     settings = {**settings, "run_dir": str(run_dir)}
     refuse_unknown(settings, SECTIONS)
+    check(settings, fresh=not (settings["resume"] or settings["init_from"]))
     origin = settings["resume"] or settings["init_from"]
     content = read_run(origin, prefer="last" if settings["resume"] else "best") if origin else None
     resumed = _resumable(content) if settings["resume"] else None
-    _quieten_lightning()
+    quieten()
+    loggers = build_loggers({"logger": with_run_id(settings["logger"], run_dir)})
+    callbacks = [*build_callbacks(settings), WholeSteps()]  # the last, see there
+    trainer = _trainer(settings, run_dir, loggers, callbacks)
     pl.seed_everything(settings["seed"], verbose=False)
     set_up_machine()
-    trainer_settings = _trainer_settings(settings)
-    run_dir.mkdir(parents=True, exist_ok=True)
+    data, module = _language_model(settings, content) if "language_model" in settings else _seq2seq(settings, content)
+    if content is not None and resumed is None and isinstance(module, Seq2SeqModule):
+        initialize(module, settings, content)
+    module.train()
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        run_dir.mkdir(parents=True, exist_ok=True)
         for folder in (run_dir, run_dir / "checkpoints"):
             remove_unfinished(folder)
         write_file(run_dir / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
     else:
         _write_no_log()
-    data, module = _language_model(settings, content) if "language_model" in settings else _seq2seq(settings, content)
-    if content is not None and resumed is None and isinstance(module, Seq2SeqModule):
-        initialize(module, settings, content)
-    module.train()
-    loggers = build_loggers({"logger": with_run_id(settings["logger"], run_dir)})
-    callbacks = [*build_callbacks(settings), WholeSteps()]  # the last, see there
-    trainer = pl.Trainer(
-        **trainer_settings,
-        callbacks=callbacks,
-        plugins=[CheckpointFiles()],
-        logger=loggers,
-        default_root_dir=run_dir,
-        use_distributed_sampler=False,
-    )
     for logger in loggers:
         logger.log_hyperparams(settings)
     rank_zero_info(
@@ -107,6 +87,8 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     )
     try:
         trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
+    except MisconfigurationException as error:
+        raise ValueError(_first_line(error)) from None
     except SIGTERMException:
         _stop(callbacks, signal.SIGTERM)
     except Exception:
@@ -154,19 +136,35 @@ def _finish(trainer: pl.Trainer, settings: Mapping[str, Any], run_dir: Path) -> 
     return float(best)
 
 
-def _trainer_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of Lightning's Trainer, checked; ``precision=auto`` becomes what this machine is fast in."""
+def _trainer(
+    settings: dict[str, Any], run_dir: Path, loggers: list[Logger], callbacks: list[pl.Callback]
+) -> pl.Trainer:
+    """Lightning's Trainer; ``precision=auto`` becomes what this machine is fast in."""
     node = settings["trainer"]
-    for key, annotation in _TRAINER_RANGES.items():
-        if key in node:
-            checked(f"trainer.{key}", node[key], annotation)
+    if not isinstance(node, dict):
+        raise ValueError(f"trainer: {node!r}; expected settings such as trainer.max_epochs=10")
+    made = lightning_part("trainer", {"_target_": "pytorch_lightning.Trainer", **node}, pl.Trainer)
     if node.get("precision") == "auto":
         node["precision"] = suitable_precision(str(node.get("accelerator", "auto")))
+        made = made.with_settings(precision=node["precision"])
     if str(node.get("precision")) in ("16", "16-mixed") and settings["optimizer"].get("fused"):
         raise ValueError(
             "optimizer.fused: true; trainer.precision=16-mixed scales the loss and needs optimizer.fused=false"
         )
-    return dict(part("trainer", {"_target_": "pytorch_lightning.Trainer", **node}, pl.Trainer, EVERYTHING).settings)
+    try:
+        return made(
+            callbacks=callbacks,
+            plugins=[CheckpointFiles()],
+            logger=loggers,
+            default_root_dir=run_dir,
+            use_distributed_sampler=False,
+        )
+    except (MisconfigurationException, RuntimeError) as error:
+        raise ValueError(f"trainer: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _tokenizer_from(config: Mapping[str, Any], content: Checkpoint | None, key: str = "tokenizer") -> Tokenizer | None:
@@ -193,11 +191,6 @@ def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataMo
         config, _tokenizer_from(config, content), _tokenizer_from(config, content, "source_tokenizer"), EVERYTHING
     )
     module = build_module(config, data.tokenizer, data.source_tokenizer)
-    if content is None and not any(objective.needs_output for objective in module.objectives.values()):
-        raise ValueError(
-            f"objective: {', '.join(module.objectives)} alone cannot teach a model that has not learnt to write yet;"
-            " start from a run with init_from=outputs/RUN, or add cross_entropy"
-        )
     _check_modality(data, module)
     for objective in module.objectives.values():
         data.leave_out("train", objective.unusable(data, module.model.encoder.layout))
@@ -216,13 +209,6 @@ def _check_modality(data: DataModule, module: Seq2SeqModule) -> None:
     if (given := source.reader.modality) != (taken := module.model.encoder.reads):
         raise wrong_kind(given, taken)
     source.check_readable()
-
-
-def _quieten_lightning() -> None:
-    """Drops what Lightning prints for its own ends: an advertisement, and a warning about itself."""
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(lambda r: "litlogger" not in r.getMessage())
-    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
-    warnings.filterwarnings("ignore", message=".*sync_dist=True")  # what validation logs is that of all processes
 
 
 def _write_no_log() -> None:

@@ -27,13 +27,33 @@ def build_search(
 ) -> Search:
     """A search that is ready for a model.
 
+    Args:
+        node: see ``make_search``.
+        model: that it will decode with.
+        tokenizer: of the model.
+        trust: packages whose classes are allowed beside this one's.
+        load_language_model: see ``make_search``.
+
+    Raises:
+        ValueError: names the key and what was expected.
+    """
+    search = make_search(node, trust, load_language_model)
+    search.prepare(model, tokenizer)
+    return search
+
+
+def make_search(
+    node: Mapping[str, Any],
+    trust: Collection[str] = (),
+    load_language_model: Callable[[str], LanguageModel] | None = None,
+) -> Search:
+    """A search that knows no model yet.
+
     The settings of its scorers and rules stand beside its own: each goes to every part whose constructor has an
     argument of that name.
 
     Args:
         node: of ``conf/search``, plain containers.
-        model: that it will decode with.
-        tokenizer: of the model.
         trust: packages whose classes are allowed beside this one's.
         load_language_model: takes what ``search.language_model`` names; None where no other run may be read.
 
@@ -69,9 +89,7 @@ def build_search(
         }
         return which(**own, **others)
 
-    built: Search = made(search, **{slot: [made(which) for which in found] for slot, found in parts.items() if found})
-    built.prepare(model, tokenizer)
-    return built
+    return made(search, **{slot: [made(which) for which in found] for slot, found in parts.items() if found})
 
 
 def _refuse_unknown(settings: Collection[str], parts: Collection[Part[Any]]) -> None:

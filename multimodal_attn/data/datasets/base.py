@@ -72,10 +72,11 @@ class Dataset(TorchDataset[Example], ABC):
         """The example with its source.
 
         Raises:
-            UnreadableError: if the source cannot be read.
+            UnreadableError: if the source cannot be read, or is of quite another length than the entry says.
         """
-        entry = self.entries[index]
-        return Example(entry.key, self.read(index), entry.targets, self.reader.sample_rate)
+        entry, source = self.entries[index], self.read(index)
+        self.reader.check_length(source, entry.length, self.path(index) or entry.key)
+        return Example(entry.key, source, entry.targets, self.reader.sample_rate)
 
     def path(self, index: int) -> str | None:
         """The file that is an example's source as it stands; None where there is none."""

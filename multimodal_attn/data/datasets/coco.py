@@ -9,7 +9,7 @@ from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.photos import CaptionedPhotos
 from multimodal_attn.data.reading.images import Fit
 from multimodal_attn.data.reading.json_files import read_json
-from multimodal_attn.ranges import Count
+from multimodal_attn.ranges import ImageSize
 from multimodal_attn.types import UnreadableError
 
 
@@ -34,7 +34,7 @@ class Coco(CaptionedPhotos):
         split: Split,
         root: str | Path,
         year: Literal[2014, 2017] = 2017,
-        image_size: Count = 224,
+        image_size: ImageSize = 224,
         fit: Fit = "squash",
     ) -> None:
         if split == "test":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.recordings import TranscribedRecordings, Utterance, written
-from multimodal_attn.ranges import Count
+from multimodal_attn.ranges import SampleRate
 from multimodal_attn.types import UnreadableError
 
 LAYOUT = "train.tsv, dev.tsv, test.tsv (with the columns path and sentence) and clips/*.mp3 in a language's folder"
@@ -37,7 +37,7 @@ class CommonVoice(TranscribedRecordings):
         train: str = "train",
         val: str = "dev",
         test: str = "test",
-        sample_rate: Count = 16_000,
+        sample_rate: SampleRate = 16_000,
     ) -> None:
         name = {"train": train, "val": val, "test": test}[split]
         folder = Path(root).expanduser()

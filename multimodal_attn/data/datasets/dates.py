@@ -15,7 +15,7 @@ from random import Random
 
 from multimodal_attn.data.datasets.base import Dataset, Entry, Split, number_of_examples
 from multimodal_attn.data.modalities.text import TextReader
-from multimodal_attn.ranges import Count
+from multimodal_attn.ranges import Count, Seed
 from multimodal_attn.types import Target
 
 YEARS = (1900, 2099)
@@ -55,7 +55,7 @@ class Dates(Dataset):
         ValueError: if there is no number for the split.
     """
 
-    def __init__(self, split: Split, num_examples: Count | Mapping[Split, Count], seed: int = 0) -> None:
+    def __init__(self, split: Split, num_examples: Count | Mapping[Split, Count], seed: Seed = 0) -> None:
         number = number_of_examples(split, num_examples)
         pairs = [_pair(Random(f"{seed}-{split}-{index}"), split) for index in range(number)]
         self._sources = [source for source, _ in pairs]

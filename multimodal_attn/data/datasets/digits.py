@@ -16,7 +16,7 @@ from torch import Tensor
 from multimodal_attn.data.datasets.base import Dataset, Entry, LazyEntries, Split, number_of_examples
 from multimodal_attn.data.modalities.recording import RecordingReader
 from multimodal_attn.data.reading.audio import audio_seconds, read_audio
-from multimodal_attn.ranges import Count, NotNegative, WholeNumber
+from multimodal_attn.ranges import Count, NotNegative, SampleRate, WholeNumber
 from multimodal_attn.types import Span, Target, UnreadableError
 
 WORDS = "zero one two three four five six seven eight nine".split()
@@ -64,7 +64,7 @@ class ConnectedDigits(Dataset):
         self,
         split: Split,
         root: str | Path,
-        sample_rate: Count = 16_000,
+        sample_rate: SampleRate = 16_000,
         num_examples: Count | Mapping[Split, Count] = NUM_EXAMPLES,
         min_digits: Count = 3,
         max_digits: Count = 7,

@@ -9,7 +9,7 @@ from multimodal_attn.data.datasets.flickr8k import read_tokens
 from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
 from multimodal_attn.data.datasets.photos import CaptionedPhotos
 from multimodal_attn.data.reading.images import Fit
-from multimodal_attn.ranges import Count
+from multimodal_attn.ranges import ImageSize
 from multimodal_attn.types import UnreadableError
 
 FOLDERS = ("flickr30k-images", "flickr30k_images")
@@ -37,7 +37,7 @@ class Flickr30k(CaptionedPhotos):
         ValueError: if a file of the layout, or all of the split's photos are missing.
     """
 
-    def __init__(self, split: Split, root: str | Path, image_size: Count = 224, fit: Fit = "squash") -> None:
+    def __init__(self, split: Split, root: str | Path, image_size: ImageSize = 224, fit: Fit = "squash") -> None:
         root = Path(root).expanduser().absolute()
         folder = _first(root, FOLDERS)
         numbers = _first(root, (f"{split}.txt", f"flickr30k_entities/{split}.txt")).read_text(encoding="utf-8-sig")

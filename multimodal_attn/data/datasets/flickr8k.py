@@ -8,7 +8,7 @@ from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
 from multimodal_attn.data.datasets.photos import CaptionedPhotos
 from multimodal_attn.data.reading.images import Fit
-from multimodal_attn.ranges import Count
+from multimodal_attn.ranges import ImageSize
 from multimodal_attn.types import UnreadableError
 
 LAYOUT = (
@@ -35,7 +35,7 @@ class Flickr8k(CaptionedPhotos):
         ValueError: if a file of the layout, or all of the split's photos are missing.
     """
 
-    def __init__(self, split: Split, root: str | Path, image_size: Count = 224, fit: Fit = "squash") -> None:
+    def __init__(self, split: Split, root: str | Path, image_size: ImageSize = 224, fit: Fit = "squash") -> None:
         root = Path(root).expanduser().absolute()
         lines = _lines(root, f"Flickr8k_text/Flickr_8k.{SPLIT_FILES[split]}.txt")
         captions: dict[str, list[str]] = {line.strip(): [] for line in lines if line.strip()}

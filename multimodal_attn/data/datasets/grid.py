@@ -6,7 +6,7 @@ from pathlib import Path
 
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.recordings import TranscribedRecordings, Utterance
-from multimodal_attn.ranges import Count
+from multimodal_attn.ranges import SampleRate
 from multimodal_attn.types import Span, Target, UnreadableError
 
 UNITS_PER_SECOND = 25_000  # of the times in .align files
@@ -28,7 +28,7 @@ class GridCorpus(TranscribedRecordings):
         ValueError: if the folder or the split's list is missing.
     """
 
-    def __init__(self, split: Split, root: str | Path, sample_rate: Count = 16_000) -> None:
+    def __init__(self, split: Split, root: str | Path, sample_rate: SampleRate = 16_000) -> None:
         folder = Path(root).expanduser()
         listing = folder / f"{split}.txt"
         if not listing.is_file():

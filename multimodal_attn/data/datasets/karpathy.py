@@ -10,7 +10,7 @@ from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
 from multimodal_attn.data.datasets.photos import CaptionedPhotos, Listing
 from multimodal_attn.data.reading.images import Fit
 from multimodal_attn.data.reading.json_files import read_json
-from multimodal_attn.ranges import Count
+from multimodal_attn.ranges import ImageSize
 from multimodal_attn.types import UnreadableError
 
 EXPECTED = "dataset_coco.json, dataset_flickr8k.json or dataset_flickr30k.json"
@@ -43,7 +43,7 @@ class Karpathy(CaptionedPhotos):
         images: str | Path,
         restval: bool = True,
         entities: str | Path | None = None,
-        image_size: Count = 224,
+        image_size: ImageSize = 224,
         fit: Fit = "squash",
     ) -> None:
         path = Path(captions).expanduser().absolute()

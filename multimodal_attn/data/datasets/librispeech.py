@@ -10,7 +10,7 @@ from annotated_types import MinLen
 
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.recordings import TranscribedRecordings, Utterance, written
-from multimodal_attn.ranges import Count
+from multimodal_attn.ranges import SampleRate
 from multimodal_attn.types import UnreadableError
 
 LAYOUT = (
@@ -44,7 +44,7 @@ class LibriSpeech(TranscribedRecordings):
         train: Names = ("train-clean-100",),
         val: Names = ("dev-clean",),
         test: Names = ("test-clean",),
-        sample_rate: Count = 16_000,
+        sample_rate: SampleRate = 16_000,
     ) -> None:
         subsets = {"train": train, "val": val, "test": test}[split]
         folder = Path(root).expanduser()

@@ -7,7 +7,7 @@ from pathlib import Path
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.recordings import TranscribedRecordings, Utterance, written
 from multimodal_attn.data.reading.files import digest
-from multimodal_attn.ranges import Count
+from multimodal_attn.ranges import Count, SampleRate
 from multimodal_attn.types import UnreadableError
 
 LAYOUT = "metadata.csv (lines ID|text|text with numbers as words) and wavs/ID.wav"
@@ -30,7 +30,12 @@ class LJSpeech(TranscribedRecordings):
     """
 
     def __init__(
-        self, split: Split, root: str | Path, num_val: Count = 300, num_test: Count = 300, sample_rate: Count = 16_000
+        self,
+        split: Split,
+        root: str | Path,
+        num_val: Count = 300,
+        num_test: Count = 300,
+        sample_rate: SampleRate = 16_000,
     ) -> None:
         folder = Path(root).expanduser()
         metadata = folder / "metadata.csv"

@@ -14,7 +14,7 @@ from multimodal_attn.data.reading.files import digest
 from multimodal_attn.data.reading.images import Fit
 from multimodal_attn.data.reading.tables import Table, read_table
 from multimodal_attn.data.reading.text import NORMALIZERS, Normalization, single_spaces
-from multimodal_attn.ranges import Count
+from multimodal_attn.ranges import Count, ImageSize, SampleRate, Seed
 from multimodal_attn.types import Modality, Target, UnreadableError
 
 EXPECTED = " or ".join(",".join(reader.columns) for reader in READERS.values())
@@ -81,12 +81,12 @@ class Manifest(Dataset):
         root: str | Path | None = None,
         modality: Modality | None = None,
         columns: tuple[str, str] | None = None,
-        image_size: Count = 224,
+        image_size: ImageSize = 224,
         fit: Fit = "squash",
-        sample_rate: Count = 16_000,
+        sample_rate: SampleRate = 16_000,
         normalize: Normalization | None = None,
         max_words: Count = 200,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         files = {"train": train, "val": val, "test": test}
         holds_out = split == "val" and val is None

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from multimodal_attn.data.datasets.base import Dataset, Entry, LazyEntries, Split, number_of_examples
 from multimodal_attn.data.modalities.picture import PictureReader
-from multimodal_attn.ranges import Count, WholeNumber
+from multimodal_attn.ranges import Count, Seed, WholeNumber
 from multimodal_attn.types import Box, Example, Target
 
 COLORS = {
@@ -101,8 +101,8 @@ class Shapes(Dataset):
         self,
         split: Split,
         num_examples: Count | Mapping[Split, Count],
-        image_size: Annotated[int, Ge(48)] = 96,  # in less, the textures cannot be told apart
-        seed: int = 0,
+        image_size: Annotated[int, Ge(48), Le(4096)] = 96,  # in less, the textures cannot be told apart
+        seed: Seed = 0,
         captions_per_scene: Annotated[int, Ge(1), Le(len(_ABOVE))] = len(_ABOVE),
         cache_bytes: WholeNumber = 2**29,
     ) -> None:

@@ -18,7 +18,7 @@ from multimodal_attn.data.datasets.photos import in_frame
 from multimodal_attn.data.modalities import READERS, reader_of
 from multimodal_attn.data.reading.files import checksum
 from multimodal_attn.data.reading.images import Fit
-from multimodal_attn.ranges import Count
+from multimodal_attn.ranges import ImageSize, SampleRate
 from multimodal_attn.types import Box, Span, Target, UnreadableError
 
 INDEX = "index.json"
@@ -59,9 +59,9 @@ class Shards(Dataset):
         self,
         split: Split,
         root: str | Path,
-        image_size: Count = 224,
+        image_size: ImageSize = 224,
         fit: Fit = "squash",
-        sample_rate: Count = 16_000,
+        sample_rate: SampleRate = 16_000,
     ) -> None:
         self.root, self.image_size, self.fit = Path(root).expanduser(), image_size, fit
         index = read_index(self.root)

@@ -8,7 +8,7 @@ from typing import Any
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.recordings import TranscribedRecordings, Utterance
 from multimodal_attn.data.synthesis.corpus import Recipe, prepare, read_listing
-from multimodal_attn.ranges import Count, WholeNumber
+from multimodal_attn.ranges import Count, SampleRate, WholeNumber
 from multimodal_attn.types import Span, Target
 
 
@@ -42,7 +42,7 @@ class Spoken(TranscribedRecordings):
         num_val: Count = 250,
         num_test: Count = 250,
         seed: WholeNumber = 0,
-        sample_rate: Count = 16_000,
+        sample_rate: SampleRate = 16_000,
     ) -> None:
         folder = prepare(cache_dir, Recipe(num_train, num_val, num_test, seed), split)
         listed = read_listing(folder, split)

@@ -39,9 +39,7 @@ def build_data(
     Raises:
         ValueError: names the key and what was expected.
     """
-    arguments = parameters(DataModule)
-    given = [key for key in LOADING if key in arguments and key in node]
-    loading = {key: checked(f"data.{key}", node[key], arguments[key].annotation) for key in given}
+    loading = loading_settings(node)
     dataset = dataset_part(node, trust)
 
     def texts_of(split: Split) -> Texts:
@@ -49,6 +47,17 @@ def build_data(
         return Texts(source.texts(), source.skipped)
 
     return DataModule(texts_of if only_texts else dataset, tokenizer, source_tokenizer, seed=seed, **loading)
+
+
+def loading_settings(node: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a node says how data are loaded, checked.
+
+    Raises:
+        ValueError: names the key and what was expected.
+    """
+    arguments = parameters(DataModule)
+    given = [key for key in LOADING if key in arguments and key in node]
+    return {key: checked(f"data.{key}", node[key], arguments[key].annotation) for key in given}
 
 
 def dataset_part(node: Mapping[str, Any], trust: Collection[str] = ()) -> Part[Dataset]:

@@ -17,6 +17,7 @@ from multimodal_attn.data.loading.collate import Collate, ReadOrSkip
 from multimodal_attn.data.loading.features import CachedFeatures
 from multimodal_attn.data.loading.mirroring import Mirrored
 from multimodal_attn.data.loading.selection import Selection, outside
+from multimodal_attn.data.reading.audio import LONGEST_SECONDS
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.ranges import Count, NotNegative, Positive, WholeNumber
 from multimodal_attn.types import UnreadableError
@@ -40,6 +41,7 @@ class DataModule(pl.LightningDataModule):
         num_workers: processes that read examples; 0 reads in the training process.
         min_seconds, max_seconds: shorter and longer recordings are left out of training, and listed; None for no limit.
             Validation and test leave nothing out.
+        longest_seconds: of a recording in any split, for the sake of memory; longer ones are left out, and listed.
         batch_seconds, quadratic_seconds, short_first_epochs: of the training batches; see ``BucketBatchSampler``.
         mirror: train on the mirror images of photos, too; an epoch is then twice as long.
         seed: of shuffling and drawing.
@@ -56,6 +58,7 @@ class DataModule(pl.LightningDataModule):
         num_workers: WholeNumber = 0,
         min_seconds: NotNegative | None = None,
         max_seconds: Positive | None = None,
+        longest_seconds: Positive = LONGEST_SECONDS,
         batch_seconds: Positive | None = None,
         quadratic_seconds: NotNegative = 0.0,
         short_first_epochs: WholeNumber = 0,
@@ -63,7 +66,7 @@ class DataModule(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.min_seconds, self.max_seconds = min_seconds, max_seconds
+        self.min_seconds, self.max_seconds, self.longest_seconds = min_seconds, max_seconds, longest_seconds
         self.batch_seconds, self.quadratic_seconds = batch_seconds, quadratic_seconds
         self.short_first_epochs, self.mirror = short_first_epochs, mirror
         self.make_dataset, self.tokenizer, self.source_tokenizer = dataset, tokenizer, source_tokenizer
@@ -92,8 +95,11 @@ class DataModule(pl.LightningDataModule):
             if self.mirror and split == "train":
                 source = Mirrored(source)
             self._sources[split] = source
+            if source.reader.unit == "seconds":
+                source.reader.longest_seconds = self.longest_seconds
+                self.leave_out(split, outside(source.lengths(), None, self.longest_seconds, "longest_seconds"))
             if split == "train":
-                self.leave_out(split, outside(source.lengths(), self.min_seconds, self.max_seconds))
+                self.leave_out(split, outside(self.source(split).lengths(), self.min_seconds, self.max_seconds))
         return self._sources[split]
 
     def leave_out(self, split: Split, reasons: dict[int, str]) -> None:

@@ -45,12 +45,21 @@ class Selection(Dataset):
         return [lengths[index] for index in self._kept]
 
 
-def outside(lengths: list[float], minimum: float | None, maximum: float | None) -> dict[int, str]:
-    """Reasons to leave out the examples shorter or longer than the limits, in seconds; None for no limit."""
+def outside(
+    lengths: list[float], minimum: float | None, maximum: float | None, name: str = "max_seconds"
+) -> dict[int, str]:
+    """Reasons to leave out the examples shorter or longer than the limits, in seconds; None for no limit.
+
+    Args:
+        lengths: of all examples.
+        minimum: data.min_seconds.
+        maximum: the upper limit.
+        name: of the upper limit.
+    """
     reasons = {}
     for index, seconds in enumerate(lengths):
         if minimum is not None and seconds < minimum:
             reasons[index] = f"shorter than data.min_seconds={minimum:g} ({seconds:.2f} s)"
         elif maximum is not None and seconds > maximum:
-            reasons[index] = f"longer than data.max_seconds={maximum:g} ({seconds:.2f} s)"
+            reasons[index] = f"longer than data.{name}={maximum:g} ({seconds:.2f} s)"
     return reasons

@@ -8,6 +8,7 @@ from typing import BinaryIO, ClassVar
 import torch
 from torch import Tensor
 
+from multimodal_attn.data.reading.audio import LONGEST_SECONDS
 from multimodal_attn.data.reading.files import file_fingerprint
 from multimodal_attn.data.reading.text import Normalization
 from multimodal_attn.types import Example, Modality
@@ -26,6 +27,7 @@ class Reader(ABC):
         at_once: how many sources are decoded together where they come one by one.
         in_files: whether a table names a file for each source; if not, it holds the source itself.
         sample_rate: of waveforms, in Hz; 0 for other sources.
+        longest_seconds: of a recording; longer ones are not read.
     """
 
     modality: ClassVar[Modality]
@@ -37,6 +39,7 @@ class Reader(ABC):
     at_once: ClassVar[int]
     in_files: ClassVar[bool] = True
     sample_rate: int = 0
+    longest_seconds: float = LONGEST_SECONDS
 
     @abstractmethod
     def read(self, place: str | BinaryIO) -> Tensor | str:
@@ -49,6 +52,10 @@ class Reader(ABC):
     @abstractmethod
     def length(self, place: str) -> float:
         """The length of a source in ``unit``, without decoding it; raises as ``read`` does."""
+
+    def check_length(self, source: Tensor | str, told: float, name: str) -> None:
+        """Raises an UnreadableError if a source is of quite another length than what batches are planned with."""
+        return
 
     def fingerprint(self, path: str) -> str:
         """Changes when the file or what is made of it here does.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from multimodal_attn.data.modalities.base import Reader
 from multimodal_attn.data.reading.images import SUFFIXES, Fit, read_image
-from multimodal_attn.ranges import Count
+from multimodal_attn.ranges import ImageSize
 
 
 class PictureReader(Reader):
@@ -27,7 +27,7 @@ class PictureReader(Reader):
     unit = "pictures"
     at_once = 16
 
-    def __init__(self, image_size: Count = 224, fit: Fit = "squash") -> None:
+    def __init__(self, image_size: ImageSize = 224, fit: Fit = "squash") -> None:
         self.image_size, self.fit = image_size, fit
 
     def read(self, place: str | BinaryIO) -> Tensor:

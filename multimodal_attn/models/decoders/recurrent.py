@@ -22,7 +22,7 @@ from multimodal_attn.models.kernels.fast_loop import LoopAttention, run_loop
 from multimodal_attn.models.kernels.picking import real_steps
 from multimodal_attn.models.layers.lstm import lstm_step, open_forget_gate
 from multimodal_attn.models.layers.scheduled_sampling import own_tokens
-from multimodal_attn.ranges import Count, DropoutRate
+from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 _LEAVE_TOGETHER = 4
@@ -61,7 +61,7 @@ class RecurrentDecoder(Decoder):
         vocab_size: int,
         embedding_dim: Count = 256,
         hidden_dim: Count = 512,
-        num_layers: Count = 1,
+        num_layers: Layers = 1,
         attend: Literal["before", "after"] = "before",
         initial_state: Literal["mean", "zeros"] = "mean",
         gate: bool = True,

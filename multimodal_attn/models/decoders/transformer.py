@@ -17,7 +17,7 @@ from multimodal_attn.models.kernels.picking import real_steps
 from multimodal_attn.models.layers.heads import join_heads, mean_weights, split_heads
 from multimodal_attn.models.layers.scheduled_sampling import own_tokens
 from multimodal_attn.models.layers.sinusoids import sinusoids
-from multimodal_attn.ranges import Count, DropoutRate
+from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 
@@ -66,7 +66,7 @@ class TransformerDecoder(Decoder):
         vocab_size: int,
         embedding_dim: Count | None = None,
         hidden_dim: Count = 256,
-        num_layers: Count = 3,
+        num_layers: Layers = 3,
         num_heads: Count = 4,
         feed_forward_dim: Count = 1024,
         reported_layer: int = -1,

@@ -14,7 +14,7 @@ from multimodal_attn.models.encoders.log_mel import LogMel
 from multimodal_attn.models.encoders.speech import SpeechEncoder
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.layers.heads import join_heads, mean_weights
-from multimodal_attn.ranges import Count, DropoutRate, OddCount
+from multimodal_attn.ranges import Count, DropoutRate, Layers, OddCount
 from multimodal_attn.types import Memory
 
 
@@ -44,7 +44,7 @@ class Conformer(SpeechEncoder):
         self,
         front_end: LogMel,
         hidden_dim: Count = 256,
-        num_layers: Count = 6,
+        num_layers: Layers = 6,
         num_heads: Count = 4,
         feedforward_factor: Count = 4,
         kernel_size: OddCount = 15,

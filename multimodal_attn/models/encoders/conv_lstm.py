@@ -10,7 +10,7 @@ from multimodal_attn.models.encoders.log_mel import LogMel
 from multimodal_attn.models.encoders.speech import SpeechEncoder
 from multimodal_attn.models.kernels.bidirectional import BidirectionalLSTM
 from multimodal_attn.models.kernels.dropout import Dropout
-from multimodal_attn.ranges import Count, DropoutRate
+from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import Memory
 
 
@@ -30,7 +30,7 @@ class ConvLSTM(SpeechEncoder):
         front_end: LogMel,
         channels: tuple[Count, Count] = (32, 64),
         hidden_dim: Count = 256,
-        num_layers: Count = 2,
+        num_layers: Layers = 2,
         dropout: DropoutRate = 0.2,
     ) -> None:
         super().__init__(front_end, 2 * hidden_dim, 4)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from multimodal_attn.acoustics import colored_noise, impulse_responses
 from multimodal_attn.masking import length_mask
-from multimodal_attn.ranges import Count, Finite, NotNegative, Share
+from multimodal_attn.ranges import Finite, NotNegative, SampleRate, Share
 
 Decay = Annotated[float, Gt(0.01), Lt(math.inf)]
 """Seconds in which a room falls silent."""
@@ -94,7 +94,7 @@ class Reverberation(nn.Module):
 
     def __init__(
         self,
-        sample_rate: Count,
+        sample_rate: SampleRate,
         probability: Share = 0.3,
         decay_seconds: tuple[Decay, Decay] = (0.1, 0.5),
         reverberant_ratio: tuple[NotNegative, NotNegative] = (0.1, 1.0),

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from multimodal_attn.models.encoders.picture import PictureEncoder
-from multimodal_attn.ranges import Count, DropoutRate
+from multimodal_attn.ranges import Count, DropoutRate, ImageSize
 
 # The lite networks were trained on (x - 127) / 128, x in 0..255.
 _MEAN, _STD = (127 / 255,) * 3, (128 / 255,) * 3
@@ -37,7 +37,7 @@ class EfficientNetLite(PictureEncoder):
 
     def __init__(
         self,
-        image_size: Count,
+        image_size: ImageSize,
         variant: Literal[0, 1, 2] = 0,
         stride: Literal[16, 32] = 32,
         pretrained: bool = True,

@@ -11,7 +11,7 @@ from torchvision.models.feature_extraction import create_feature_extractor, get_
 
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.models.encoders.torchvision_weights import load_network
-from multimodal_attn.ranges import Count, DropoutRate
+from multimodal_attn.ranges import Count, DropoutRate, ImageSize
 
 _AFTER_THE_MAP = ("avgpool", "classifier")  # stages that may keep a map's size, and are none of the backbone
 
@@ -41,7 +41,7 @@ class ImageCNN(PictureEncoder):
         backbone: str,
         layer: str | Count,
         weights: str | None,
-        image_size: Count,
+        image_size: ImageSize,
         dim: Count | None = 512,
         trainable_from: str | None = None,
         dropout: DropoutRate = 0.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from multimodal_attn.models.encoders.picture import PictureEncoder
-from multimodal_attn.ranges import Count, Counts, DropoutRate
+from multimodal_attn.ranges import Count, Counts, DropoutRate, ImageSize
 
 
 class ImageConv(PictureEncoder):
@@ -23,7 +23,7 @@ class ImageConv(PictureEncoder):
     """
 
     def __init__(
-        self, image_size: Count, channels: Counts, strides: Counts, dim: Count = 256, dropout: DropoutRate = 0.0
+        self, image_size: ImageSize, channels: Counts, strides: Counts, dim: Count = 256, dropout: DropoutRate = 0.0
     ) -> None:
         if len(channels) != len(strides):
             raise ValueError(f"encoder.strides: {len(strides)} numbers for {len(channels)} in encoder.channels")

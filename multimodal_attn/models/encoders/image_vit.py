@@ -13,7 +13,7 @@ from torchvision.models.vision_transformer import EncoderBlock, interpolate_embe
 
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.models.encoders.torchvision_weights import colors_of, fill, find_weights, read_file
-from multimodal_attn.ranges import Count, DropoutRate
+from multimodal_attn.ranges import Count, DropoutRate, ImageSize
 
 
 class ImageViT(PictureEncoder):
@@ -44,7 +44,7 @@ class ImageViT(PictureEncoder):
         self,
         backbone: str,
         weights: str | None,
-        image_size: Count,
+        image_size: ImageSize,
         class_token: Literal["drop", "join"] = "drop",
         dim: Count | None = 512,
         trainable_from: str | None = None,
@@ -105,13 +105,14 @@ class _Patches(nn.Module):
         self.norm = network.encoder.ln
         # In the state, so that a feature cache, which knows the state alone, tells both apart.
         self.register_buffer("join", torch.tensor(join))
+        self.joins = join
 
     def forward(self, pictures: Tensor) -> Tensor:
         tokens = self._tokens(pictures)
         for block in self._blocks():
             tokens = block(tokens)
         whole, cells = self.norm(tokens).split([1, tokens.shape[1] - 1], dim=1)
-        if self.join:
+        if self.joins:
             cells = torch.cat([cells, whole.expand_as(cells)], dim=-1)
         return cells.transpose(1, 2).unflatten(2, (self.rows, self.rows))
 

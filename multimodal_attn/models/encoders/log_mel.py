@@ -13,7 +13,7 @@ from torch.nn import functional
 from multimodal_attn.masking import length_mask
 from multimodal_attn.models.encoders.distortion import Noise, Reverberation
 from multimodal_attn.models.encoders.spec_augment import SpecAugment
-from multimodal_attn.ranges import Count, Positive, Share, WholeNumber
+from multimodal_attn.ranges import MelBins, Positive, SampleRate, Share, WholeNumber
 
 _TRAINING_FRAMES = 24
 """Training batches are padded to a multiple of so many frames: shapes come again, and a CPU's matrix library makes a
@@ -46,8 +46,8 @@ class LogMel(nn.Module):
 
     def __init__(
         self,
-        sample_rate: Count = 16000,
-        num_mels: Count = 80,
+        sample_rate: SampleRate = 16000,
+        num_mels: MelBins = 80,
         window_seconds: Positive = 0.025,
         hop_seconds: Positive = 0.010,
         cmvn: Literal["running", "utterance", "none"] = "running",
@@ -67,11 +67,12 @@ class LogMel(nn.Module):
         self.window = round(window_seconds * sample_rate)
         num_fft = 1 << (self.window - 1).bit_length()
         self.num_fft = num_fft
-        self.mel = torchaudio.transforms.MelSpectrogram(
-            sample_rate, n_fft=num_fft, win_length=self.window, hop_length=self.hop, center=False, n_mels=num_mels
-        )
         self.speeds = tuple(speeds)
-        self.perturb = torchaudio.transforms.SpeedPerturbation(sample_rate, list(speeds)) if len(speeds) else None
+        with torch.device("cpu"):  # constants, which torchaudio looks at: also of a model that is only shapes ("meta")
+            self.perturb = torchaudio.transforms.SpeedPerturbation(sample_rate, list(speeds)) if len(speeds) else None
+            self.mel = torchaudio.transforms.MelSpectrogram(
+                sample_rate, n_fft=num_fft, win_length=self.window, hop_length=self.hop, center=False, n_mels=num_mels
+            )
         self.reverberation, self.noise = reverberation, noise
         self.augment = SpecAugment(
             num_time_masks, time_masks_per_frame, time_mask_frames, time_mask_share, num_mel_masks, mel_mask_bins

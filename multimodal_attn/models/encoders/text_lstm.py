@@ -8,7 +8,7 @@ from multimodal_attn.masking import length_mask
 from multimodal_attn.models.encoders.text import TextEncoder
 from multimodal_attn.models.kernels.bidirectional import BidirectionalLSTM
 from multimodal_attn.models.kernels.dropout import Dropout
-from multimodal_attn.ranges import Count, DropoutRate
+from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import Memory
 
 
@@ -30,7 +30,7 @@ class TextLSTM(TextEncoder):
         vocab_size: int,
         embedding_dim: Count,
         hidden_dim: Count,
-        num_layers: Count = 1,
+        num_layers: Layers = 1,
         dropout: DropoutRate = 0.2,
     ) -> None:
         super().__init__(vocab_size, embedding_dim)

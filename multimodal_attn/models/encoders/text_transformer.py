@@ -12,7 +12,7 @@ from multimodal_attn.models.encoders.text import TextEncoder
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.layers.self_attention import SelfAttentionLayers
 from multimodal_attn.models.layers.sinusoids import sinusoids
-from multimodal_attn.ranges import Count, DropoutRate
+from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import Memory
 
 
@@ -35,7 +35,7 @@ class TextTransformer(TextEncoder):
         self,
         vocab_size: int,
         hidden_dim: Count = 256,
-        num_layers: Count = 3,
+        num_layers: Layers = 3,
         num_heads: Count = 4,
         feedforward_factor: Count = 4,
         dropout: DropoutRate = 0.1,

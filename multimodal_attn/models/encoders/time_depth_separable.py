@@ -11,7 +11,7 @@ from multimodal_attn.masking import length_mask
 from multimodal_attn.models.encoders.log_mel import LogMel
 from multimodal_attn.models.encoders.speech import SpeechEncoder
 from multimodal_attn.models.kernels.dropout import Dropout
-from multimodal_attn.ranges import Count, Counts, DropoutRate, OddCount
+from multimodal_attn.ranges import Count, Counts, DropoutRate, LayerCounts, OddCount
 from multimodal_attn.types import Memory
 
 
@@ -43,7 +43,7 @@ class TimeDepthSeparable(SpeechEncoder):
         self,
         front_end: LogMel,
         channels: Counts = (10, 14, 18),
-        num_blocks: Counts = (2, 3, 3),
+        num_blocks: LayerCounts = (2, 3, 3),
         strides: Counts = (2, 2, 1),
         kernel_size: OddCount = 9,
         hidden_dim: Count = 256,

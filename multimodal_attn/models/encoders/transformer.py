@@ -14,7 +14,7 @@ from multimodal_attn.models.encoders.speech import SpeechEncoder
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.layers.self_attention import SelfAttentionLayers
 from multimodal_attn.models.layers.sinusoids import sinusoids
-from multimodal_attn.ranges import Count, DropoutRate
+from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import Memory
 
 
@@ -39,7 +39,7 @@ class Transformer(SpeechEncoder):
         self,
         front_end: LogMel,
         hidden_dim: Count = 256,
-        num_layers: Count = 6,
+        num_layers: Layers = 6,
         num_heads: Count = 4,
         feedforward_factor: Count = 4,
         subsampling: Literal[2, 4, 8] = 4,

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.language_models.base import LanguageModel, LanguageState
-from multimodal_attn.ranges import Count, DropoutRate
+from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import PAD
 
 
@@ -26,7 +26,7 @@ class RecurrentLanguageModel(LanguageModel):
         vocab_size: int,
         embedding_dim: Count = 256,
         hidden_dim: Count = 512,
-        num_layers: Count = 2,
+        num_layers: Layers = 2,
         dropout: DropoutRate = 0.3,
     ) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.language_models.base import LanguageModel, LanguageState
 from multimodal_attn.models.layers.heads import join_heads, split_heads
 from multimodal_attn.models.layers.sinusoids import sinusoids
-from multimodal_attn.ranges import Count, DropoutRate
+from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import PAD
 
 
@@ -31,7 +31,12 @@ class TransformerLanguageModel(LanguageModel):
     """
 
     def __init__(
-        self, vocab_size: int, dim: Count = 256, num_layers: Count = 4, num_heads: Count = 4, dropout: DropoutRate = 0.1
+        self,
+        vocab_size: int,
+        dim: Count = 256,
+        num_layers: Layers = 4,
+        num_heads: Count = 4,
+        dropout: DropoutRate = 0.1,
     ) -> None:
         super().__init__()
         if dim % 2 or dim % num_heads:

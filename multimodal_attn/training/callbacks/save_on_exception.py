@@ -93,7 +93,7 @@ class SaveOnException(pl.Callback):
         together = trainer.world_size == 1 or isinstance(exception, SIGTERMException | TrainingDivergedError)
         learnt_since = trainer.global_step > self.saved_at
         progress = trainer.fit_loop.epoch_loop.batch_progress.current
-        torn = self._stepping and progress.processed < progress.ready
+        torn = self._stepping and progress.processed < progress.ready  # type: ignore[attr-defined]
         torn &= not isinstance(exception, TrainingDivergedError)  # which is raised before the step
         wanted = (trainer.training or trainer.validating) and (learnt_since or not Path(self.path).is_file())
         if together and wanted and not torn:

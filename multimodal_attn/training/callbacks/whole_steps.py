@@ -79,7 +79,7 @@ class WholeSteps(pl.Callback):
         epoch = trainer.current_epoch if self._epoch is None or not last else self._epoch
         if not (progress.ready == progress.completed == done):
             within_hooks = progress.completed < done == progress.ready
-            unvalidated = within_hooks and loop._should_check_val_fx(trainer.fit_loop._data_fetcher)
+            unvalidated = within_hooks and loop._should_check_val_fx(trainer.fit_loop._data_fetcher)  # type: ignore[arg-type]
             if not (within_hooks and last and not unvalidated):  # Lightning knows how to go on from there
                 _count(fit, done, last, trainer.global_step - unvalidated)
             if unvalidated:
@@ -97,7 +97,7 @@ class WholeSteps(pl.Callback):
         epoch, done = saved["epoch"], saved["batches_done"]
         if done and saved["plan"] != data.fingerprint(epoch):
             rank_zero_warn(
-                f"resume: the checkpoint was written after {done} batches of epoch {epoch}, whose batches are others"
+                f"resume: the checkpoint was written after {done} batches of epoch {epoch}, and its batches are others"
                 " now (data.batch_size, trainer.devices, the seed or the data differ); the epoch starts anew"
             )
             done = 0
@@ -108,7 +108,7 @@ class WholeSteps(pl.Callback):
 def finish_hooks(trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
     """Lets a batch end whose weights have moved, where an exception in a hook has kept it from that."""
     progress = trainer.fit_loop.epoch_loop.batch_progress.current
-    if progress.completed < progress.processed:
+    if progress.completed < progress.processed:  # type: ignore[attr-defined]
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, WeightAveraging):
                 callback.on_train_batch_end(trainer, pl_module, None, None, progress.ready - 1)
