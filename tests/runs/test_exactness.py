@@ -199,7 +199,7 @@ def test_epoch_whose_batches_are_others_now_starts_anew(
         original(self, batch, index)
 
     monkeypatch.setattr(Seq2SeqModule, "on_train_batch_start", note)
-    with pytest.warns(UserWarning, match="after 2 batches of epoch 1, whose batches .* others now .* starts anew"):
+    with pytest.warns(UserWarning, match="after 2 batches of epoch 1, and its batches are others now .* starts anew"):
         run(folder, change, resume=folder)
     number = 48 if "48" in change else 40
     assert Counter(epoch for epoch, _ in seen) == {1: number, 2: number}
