@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from multimodal_attn.inspection.figures.comparison import draw_comparison
 from multimodal_attn.measures import GROUPS, Measure, headline, measure, shown
 from multimodal_attn.runs.folders import printable, read_config, read_log, read_metrics
 from multimodal_attn.types import UnreadableError
+from multimodal_attn.writing import write_file
 
 # What says nothing of a run but where it lies and how it was watched.
 _INCIDENTAL = ("run_dir", "cache_dir", "data.cache_dir", "resume", "callbacks.", "logger.")
@@ -71,12 +73,12 @@ def compare(paths: Sequence[Path], split: str, out: Path, console: Console | Non
     runs = ranked(found)
     console = console or Console()
     console.print(terminal_table(runs, console.width))
-    out.mkdir(parents=True, exist_ok=True)
     files = [out / f"comparison.{suffix}" for suffix in ("md", "csv", "png")]
-    files[0].write_text(markdown(runs), encoding="utf-8")
-    with files[1].open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(spreadsheet(runs))
-    figure(runs).savefig(files[2])
+    table, picture = io.StringIO(newline=""), io.BytesIO()
+    csv.writer(table).writerows(spreadsheet(runs))
+    figure(runs).savefig(picture, format="png")
+    for file, content in zip(files, (markdown(runs), table.getvalue(), picture.getbuffer()), strict=True):
+        write_file(file, content)
     return files
 
 

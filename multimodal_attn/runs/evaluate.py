@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ from multimodal_attn.runs.report import print_report
 from multimodal_attn.search import Search
 from multimodal_attn.search.build import build_search
 from multimodal_attn.types import Batch, Example, Hypothesis, Memory, Timeline, UnreadableError
+from multimodal_attn.writing import replaced_folder, write_file
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,11 @@ SETTINGS = (
     *("run", "split", "ensemble", "checkpoint", "batch_size", "page_examples", "data", "device", "word_times"),
     *("transcripts", "faithfulness", "faithfulness_examples", "extra_scores", "search", "trust", "verbose"),
 )
+WRITTEN = (
+    *("metrics.json", "predictions.jsonl", "attention.npz", "skipped.txt", "words", "index.html"),
+    *("faithfulness.json", "faithfulness.png"),
+)
+"""What an evaluation writes: of an earlier one nothing stays, so that no two are mixed."""
 
 
 def evaluate(settings: dict[str, Any]) -> dict[str, float]:
@@ -76,13 +83,31 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     cache_features(run.data, predictor.model, (settings["split"],), run.config["data"].get("cache_dir"))
     source = run.data.source(settings["split"])  # a missing split or folder is an error before anything is written
     folder = run.folder / "evaluation" / (settings["split"] + ("_ensemble" if settings["ensemble"] else ""))
-    folder.mkdir(parents=True, exist_ok=True)
-
     shown = {example.key: example for example in source.spread(settings["page_examples"])}
-    shares = gather_to_first(_decode_share(run, predictor, settings, folder / "words", shown))
+    shares = gather_to_first(_decode_share(run, predictor, settings, shown))
     if shares is None:
         return {}
-    found = _together(shares)
+    with replaced_folder(folder, WRITTEN) as new:
+        metrics, alarms = _write(run, predictor, settings, scores, new, _together(shares), shown)
+    print_report(metrics, str(folder), scores.measures, settings["verbose"])
+    console = Console()
+    for alarm in alarms:
+        console.print(alarm, style="bold red", markup=False, highlight=False)
+    console.print(f"attention page: {folder / 'index.html'}", soft_wrap=True)
+    return metrics
+
+
+def _write(
+    run: Run,
+    predictor: Predictor,
+    settings: Mapping[str, Any],
+    scores: TextScores,
+    folder: Path,
+    found: _Decoded,
+    shown: Mapping[str, Example],
+) -> tuple[dict[str, float], list[str]]:
+    """Scores what was decoded and writes all files into a folder; gives metrics.json and what a reader must be told."""
+    source = run.data.source(settings["split"])
     skipped = run.data.skipped(settings["split"]) + found.skipped
     texts, references = [p["text"] for p in found.predictions], [p["references"] for p in found.predictions]
     metrics = scores(texts, references) | scores.corpus_scores(texts, lambda: _training_texts(run))
@@ -104,20 +129,19 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
         measures, alarms = measure_faithfulness(predictor, examples, folder, settings["batch_size"])
         metrics |= measures
 
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-    with (folder / "predictions.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(prediction, ensure_ascii=False) + "\n" for prediction in found.predictions)
-    np.savez_compressed(folder / "attention.npz", **found.weights)  # type: ignore[arg-type]
-    (folder / "skipped.txt").write_text("".join(f"{error.path}\t{error.reason}\n" for error in skipped))
+    lines = (json.dumps(prediction, ensure_ascii=False) + "\n" for prediction in found.predictions)
+    arrays = io.BytesIO()
+    np.savez_compressed(arrays, **found.weights)  # type: ignore[arg-type]
+    write_file(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    write_file(folder / "predictions.jsonl", "".join(lines))
+    write_file(folder / "attention.npz", arrays.getbuffer())
+    write_file(folder / "skipped.txt", "".join(f"{error.path}\t{error.reason}\n" for error in skipped))
+    for name, content in found.transcripts.items():
+        write_file(folder / "words" / name, content)
     records = [found.records[key] for key in shown if key in found.records]
     title = page_title(str(run.config["name"]), settings["split"])
-    page = write_page(records, folder / "index.html", title, metrics, alarms, total=len(texts))
-    print_report(metrics, str(folder), scores.measures, settings["verbose"])
-    console = Console()
-    for alarm in alarms:
-        console.print(alarm, style="bold red", markup=False, highlight=False)
-    console.print(f"attention page: {page}", soft_wrap=True)
-    return metrics
+    write_page(records, folder / "index.html", title, metrics, alarms, total=len(texts))
+    return metrics, alarms
 
 
 def _search(run: Run, settings: Mapping[str, Any], device: str) -> Search:
@@ -160,13 +184,14 @@ class _Decoded(NamedTuple):
     predictions: list[dict[str, Any]]
     weights: dict[str, np.ndarray]
     records: dict[str, Prediction]  # of those that the page shows, by key
+    transcripts: dict[str, str]  # name -> content of the files of ``transcripts``
     skipped: list[UnreadableError]
     attention_scores: AttentionScores
 
 
 @torch.no_grad()
 def _decode_share(
-    run: Run, predictor: Predictor, settings: Mapping[str, Any], words_folder: Path, shown: dict[str, Example]
+    run: Run, predictor: Predictor, settings: Mapping[str, Any], shown: Mapping[str, Example]
 ) -> list[_Decoded]:
     """Every n-th batch of the split, as this process is one of n.
 
@@ -176,7 +201,7 @@ def _decode_share(
     loader = run.data.loader(settings["split"], batch_size=settings["batch_size"], share=(rank, number))
     decoded = []
     for step, batch in enumerate(track(loader, f"decoding {settings['split']}", disable=rank > 0)):
-        found = _Decoded(step * number + rank, [], {}, {}, batch.skipped, AttentionScores())
+        found = _Decoded(step * number + rank, [], {}, {}, {}, batch.skipped, AttentionScores())
         decoded.append(found)
         if len(batch) == 0:
             continue
@@ -191,7 +216,7 @@ def _decode_share(
             real = int(memory.mask[index].sum())
             name = str(found.number * settings["batch_size"] + index)
             found.weights[name] = hypotheses[0].weights[..., :real].to(torch.float16).numpy()
-            line = _line(predictor, settings, batch, index, memory, hypotheses, words_folder)
+            line = _line(predictor, settings, batch, index, memory, hypotheses, found.transcripts)
             found.predictions.append({**line, "attention": name})
             if (example := shown.get(batch.keys[index])) is not None:
                 # The batch may hold cached features where the page wants the picture.
@@ -201,11 +226,12 @@ def _decode_share(
 
 def _together(shares: list[list[_Decoded]]) -> _Decoded:
     """The batches of all processes as one would have decoded them: sums depend on their order, in the last digits."""
-    joined = _Decoded(0, [], {}, {}, [], AttentionScores())
+    joined = _Decoded(0, [], {}, {}, {}, [], AttentionScores())
     for batch in sorted((batch for share in shares for batch in share), key=lambda batch: batch.number):
         joined.skipped.extend(batch.skipped)
         joined.attention_scores.merge(batch.attention_scores)
         joined.records.update(batch.records)
+        joined.transcripts.update(batch.transcripts)
         for prediction in batch.predictions:
             name = str(len(joined.predictions))  # what was skipped leaves no gap
             joined.weights[name] = batch.weights[prediction["attention"]]
@@ -220,9 +246,9 @@ def _line(
     index: int,
     memory: Memory,
     hypotheses: list[Hypothesis],
-    words_folder: Path,
+    transcripts: dict[str, str],
 ) -> dict[str, Any]:
-    """A line of predictions.jsonl; writes the recording's files of ``transcripts``."""
+    """A line of predictions.jsonl; adds the recording's files to ``transcripts``."""
     best, *others = hypotheses
     tokenizer = predictor.tokenizer
     line = {
@@ -248,7 +274,7 @@ def _line(
     }
     if isinstance(memory.layout, Timeline):
         seconds = float(batch.source_lengths[index]) / predictor.reader.sample_rate
-        line |= _timed(predictor, settings, batch.keys[index], seconds, index, memory, best, words_folder)
+        line |= _timed(predictor, settings, batch.keys[index], seconds, index, memory, best, transcripts)
     return line
 
 
@@ -264,15 +290,13 @@ def _timed(
     index: int,
     memory: Memory,
     best: Hypothesis,
-    folder: Path,
+    transcripts: dict[str, str],
 ) -> dict[str, Any]:
-    """What predictions.jsonl says of a recording's words; writes its files of ``transcripts``."""
+    """What predictions.jsonl says of a recording's words; adds its files to ``transcripts``."""
     times = predictor.word_times(memory, index, best, settings["word_times"])
     texts = predictor.tokenizer.decode(best.tokens).split()
     words = [TimedWord(text, *span) for text, span in zip(texts, times.spans, strict=True)]
     name = key.replace("/", "-")
     for kind in settings["transcripts"]:
-        folder.mkdir(exist_ok=True)
-        content = render(Transcript(words, seconds), name, kind)
-        (folder / f"{name}.{ENDINGS[kind]}").write_text(content, encoding="utf-8")
+        transcripts[f"{name}.{ENDINGS[kind]}"] = render(Transcript(words, seconds), name, kind)
     return {"word_times": times.source, "words": [word.as_dict() for word in words]}

@@ -34,7 +34,10 @@ def explained() -> Iterator[Outcome]:
     """Runs a command's body; an error that a user can mend is told in one line, not raised."""
     outcome = Outcome()
     try:
-        yield outcome
+        try:
+            yield outcome
+        finally:
+            sys.stdout.flush()  # here a closed pipe can be told from other errors
     except KeyboardInterrupt:
         outcome.status = INTERRUPTED
     except BrokenPipeError:

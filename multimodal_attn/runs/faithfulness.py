@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from multimodal_attn.evaluation.faithfulness.scores import SHARES, FaithfulnessS
 from multimodal_attn.inspection.figures.curves import draw_curves
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.types import Example
+from multimodal_attn.writing import write_file
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,8 @@ def measure_faithfulness(
         "shares": SHARES,
         "log_probability_of_a_word": scores.curves(),
     }
-    (folder / "faithfulness.json").write_text(json.dumps(content, indent=2) + "\n")
-    draw_curves(scores.curves(), SHARES).savefig(folder / "faithfulness.png")
+    picture = io.BytesIO()
+    draw_curves(scores.curves(), SHARES).savefig(picture, format="png")
+    write_file(folder / "faithfulness.json", json.dumps(content, indent=2) + "\n")
+    write_file(folder / "faithfulness.png", picture.getbuffer())
     return measures, sentences

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra._internal.utils import run_and_report
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -15,6 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 from multimodal_attn.prediction.location import find_checkpoint, folder_of
 from multimodal_attn.runs.configuration import CONF, in_full, plain
 from multimodal_attn.runs.exit import FAILED, explained
+
+_FULL = "HYDRA_FULL_ERROR"
 
 
 def run_folder(resume: str | None, new: str) -> str:
@@ -63,20 +68,47 @@ def _run(job: Callable[[DictConfig], Any], name: str, arguments: Sequence[str], 
     failed: list[tuple[str, int]] = []
 
     def one(config: DictConfig) -> Any:
+        sweeps = HydraConfig.get().mode == RunMode.MULTIRUN
         with explained() as outcome:
-            outcome.value = job(config)
+            try:
+                outcome.value = job(config)
+            except Exception as error:
+                if not sweeps or isinstance(error, OSError | ValueError):
+                    raise
+                traceback.print_exc()
+                outcome.status = FAILED
         if outcome.status == 0:
             return outcome.value
-        if HydraConfig.get().mode != RunMode.MULTIRUN or outcome.status != FAILED:
+        if not sweeps or outcome.status != FAILED:
             raise SystemExit(outcome.status)
         failed.append((" ".join(HydraConfig.get().overrides.task), outcome.status))
         return float("nan")  # the worst of all for a sweep that optimizes
 
     sys.argv = [sys.argv[0], *in_full(arguments, adds)]
-    hydra.main(version_base="1.3", config_path=str(CONF.resolve()), config_name=name)(one)()
+    _without_tracebacks(hydra.main(version_base="1.3", config_path=str(CONF.resolve()), config_name=name)(one))
     for overrides, _ in failed:
         print(f"failed: {overrides or '(no overrides)'}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _without_tracebacks(run: Callable[[], Any]) -> None:
+    """Lets Hydra raise what the system refuses it, a closed pipe or a folder, for which it would print a traceback."""
+    before = os.environ.get(_FULL)
+    os.environ[_FULL] = "1"
+    try:
+        run()
+    except Exception as error:
+        if before is not None or isinstance(error, OSError):
+            raise
+        del os.environ[_FULL]
+        reason = error
+
+        def told() -> None:
+            raise reason
+
+        run_and_report(told)  # as ever
+    finally:
+        os.environ.pop(_FULL, None) if before is None else os.environ.update({_FULL: before})
 
 
 def _choices() -> dict[str, Any]:

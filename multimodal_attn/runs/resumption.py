@@ -64,7 +64,9 @@ def _take_over(resumed: dict[str, Any], key: str, value: Any) -> None:
     try:
         own = select(resumed, key)
     except KeyError:
-        if key.startswith("trainer.") and isinstance(value, int | float) and key.count(".") == 1:
+        section, _, _ = key.rpartition(".")
+        known = section == "trainer" or (section.startswith("callbacks.") and _value(resumed, section) is not None)
+        if known and isinstance(value, int | float):
             update(resumed, key, value)
         return
     numbers = isinstance(value, bool | int | float) and isinstance(own, bool | int | float | None)

@@ -15,6 +15,7 @@ from multimodal_attn.data.loading.sharding import check_source, check_writer, wr
 from multimodal_attn.parts import EVERYTHING
 from multimodal_attn.runs.configuration import compose, plain
 from multimodal_attn.types import UnreadableError
+from multimodal_attn.writing import write_file
 
 
 def shards(
@@ -85,8 +86,8 @@ def write_shards(
         content, unreadable = write_split(source, split, out, round(shard_megabytes * 1e6))
         index["splits"][split] = content
         skipped += source.skipped + unreadable
-    (out / "skipped.txt").write_text("".join(f"{error.path}\t{error.reason}\n" for error in skipped))
-    (out / INDEX).write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_file(out / "skipped.txt", "".join(f"{error.path}\t{error.reason}\n" for error in skipped))
+    write_file(out / INDEX, json.dumps(index, indent=1, ensure_ascii=False) + "\n")
     return index, skipped
 
 

@@ -91,6 +91,9 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
         raise ValueError(_first_line(error)) from None
     except SIGTERMException:
         _stop(callbacks, signal.SIGTERM)
+    except Exception:
+        _stop(callbacks)  # the signal may have ended a worker of the loader, too
+        raise
     except SystemExit:  # how Lightning ends a training on a second Ctrl-C, after the callbacks have saved it
         raise KeyboardInterrupt from None
     finally:

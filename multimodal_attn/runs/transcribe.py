@@ -12,6 +12,7 @@ from multimodal_attn.prediction.transcriber import Transcriber, decoder_of
 from multimodal_attn.prediction.transcript import ENDINGS, FORMATS, ONE_RECORDING, render
 from multimodal_attn.runs.loading import load
 from multimodal_attn.types import UnreadableError
+from multimodal_attn.writing import write_file
 
 
 def transcribe(
@@ -79,8 +80,7 @@ def transcribe(
         for kind, name in zip(formats, files_of_path, strict=True):
             text = render(transcript, path, kind)
             if output is not None:
-                output.mkdir(parents=True, exist_ok=True)
-                (output / name).write_text(text, encoding="utf-8")
+                write_file(output / name, text)
                 print(output / name)
             else:
                 # The name stands above the lines where there is more than one recording; json and ctm have it already.

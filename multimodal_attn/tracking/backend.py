@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 from pytorch_lightning.loggers import Logger
 
 from multimodal_attn.inspection.views.base import Sound
+from multimodal_attn.writing import write_file
 
 Kind = TypeVar("Kind", bound=Logger)
 
@@ -57,4 +59,6 @@ class Backend(ABC, Generic[Kind]):
 
 def write_png(picture: Image.Image, path: Path) -> None:
     """Writes a picture; more compression would take longer than the drawing."""
-    picture.save(path, compress_level=1)
+    content = io.BytesIO()
+    picture.save(content, "PNG", compress_level=1)
+    write_file(path, content.getbuffer())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
-import shutil
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +18,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from multimodal_attn.tracking.backend import Backend, write_png
+from multimodal_attn.writing import naming, write_file
 
 
 class FileLogger(Logger):
@@ -57,7 +58,8 @@ class FileLogger(Logger):
             number = float(value)
             line[name] = int(number) if name == "epoch" else number if math.isfinite(number) else None
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "metrics.jsonl").open("ab+") as file:
+        path = self.folder / "metrics.jsonl"
+        with naming(path), path.open("ab+") as file:
             # A run that was killed may have left half a line, which would swallow this one.
             if file.seek(0, 2) and not self._ends_whole(file):
                 file.write(b"\n")
@@ -84,13 +86,14 @@ class FileBackend(Backend[FileLogger]):
         write_png(picture, self.logger.media(key, step, ".png"))
 
     def page(self, key: str, path: Path, step: int) -> None:
-        shutil.copyfile(path, self.logger.media(key, step, ".html"))
+        write_file(self.logger.media(key, step, ".html"), path.read_bytes())
 
     def audio(self, key: str, waveform: np.ndarray, sample_rate: int, step: int) -> None:
-        soundfile.write(self.logger.media(key, step, ".flac"), waveform, sample_rate)
+        content = io.BytesIO()
+        soundfile.write(content, waveform, sample_rate, format="FLAC")
+        write_file(self.logger.media(key, step, ".flac"), content.getbuffer())
 
     def table(self, key: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], step: int) -> None:
         plain = self.apart(key, columns, rows, step)
         objects = (json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False) for row in plain)
-        path = self.logger.media(key, step, ".jsonl")
-        path.write_text("".join(line + "\n" for line in objects), encoding="utf-8")
+        write_file(self.logger.media(key, step, ".jsonl"), "".join(line + "\n" for line in objects))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,11 @@ from multimodal_attn.data.reading.audio import LONGEST_SECONDS
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.ranges import Count, NotNegative, Positive, WholeNumber
 from multimodal_attn.types import UnreadableError
+
+
+def _leave_interrupts(worker: int) -> None:
+    """Leaves Ctrl-C, which a terminal sends to every process, to the training: it ends its workers when it stops."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class DataModule(pl.LightningDataModule):
@@ -165,6 +171,7 @@ class DataModule(pl.LightningDataModule):
             collate_fn=Collate(self.tokenizer, self.source_tokenizer, encoded=cached is not None),
             num_workers=workers,
             persistent_workers=workers > 0 and train,
+            worker_init_fn=_leave_interrupts,
             pin_memory=torch.cuda.is_available(),
         )
 

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import html
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -22,6 +21,7 @@ from multimodal_attn.inspection.views import heat_limit
 from multimodal_attn.inspection.views.base import NEARLY_UNIFORM
 from multimodal_attn.measures import Measure, beside, groups, headline, measure, shown
 from multimodal_attn.prediction.prediction import Prediction
+from multimodal_attn.writing import write_file
 
 _SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
@@ -52,13 +52,8 @@ def write_page(
     Raises:
         ValueError: if nothing shows a prediction's layout.
     """
-    text = render_page(predictions, title, metrics, alarms, total)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
-    return path
+    write_file(path, render_page(predictions, title, metrics, alarms, total))
+    return Path(path)
 
 
 def render_page(

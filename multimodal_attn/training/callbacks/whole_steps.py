@@ -61,20 +61,22 @@ class WholeSteps(pl.Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
+        # "current_model_state" stands beside an average of the weights, which then is the "state_dict".
         if self._averaged and "current_model_state" in checkpoint:
             average = checkpoint["current_model_state"]
             checkpoint |= {"current_model_state": checkpoint["state_dict"], "state_dict": average}
         fit = checkpoint["loops"]["fit_loop"]
         loop, progress = trainer.fit_loop.epoch_loop, trainer.fit_loop.epoch_loop.batch_progress.current
-        epoch, done = trainer.current_epoch, progress.completed
-        if self._epoch is not None and progress.ready > 0:
-            epoch = self._epoch
-            moved = trainer.global_step > self._steps and progress.processed == progress.ready  # type: ignore[attr-defined]
-            done = progress.ready if moved else self._batches
-            if not moved:  # "current_model_state": beside an average of the weights
+        done = progress.completed
+        if self._epoch is not None:
+            moved = trainer.global_step > self._steps
+            done = progress.processed if moved else self._batches
+            if not moved:
                 weights = checkpoint.get("current_model_state", checkpoint["state_dict"])
                 weights.update({name: buffer.clone() for name, buffer in self._buffers.items()})
         last = 0 < done >= trainer.num_training_batches
+        # Lightning counts an epoch as done before the next one begins.
+        epoch = trainer.current_epoch if self._epoch is None or not last else self._epoch
         if not (progress.ready == progress.completed == done):
             within_hooks = progress.completed < done == progress.ready
             unvalidated = within_hooks and loop._should_check_val_fx(trainer.fit_loop._data_fetcher)  # type: ignore[arg-type]
@@ -95,8 +97,8 @@ class WholeSteps(pl.Callback):
         epoch, done = saved["epoch"], saved["batches_done"]
         if done and saved["plan"] != data.fingerprint(epoch):
             rank_zero_warn(
-                f"resume: the checkpoint was written after {done} batches of epoch {epoch}, and its batches are others"
-                " now (data.batch_size, trainer.devices, the seed or the data differ); the epoch starts anew"
+                f"resume: the checkpoint was written after {done} batches of epoch {epoch}, and its batches are others now"
+                " (data.batch_size, trainer.devices, the seed or the data differ); the epoch starts anew"
             )
             done = 0
             _count(checkpoint["loops"]["fit_loop"], done, False, checkpoint["global_step"])
@@ -104,12 +106,14 @@ class WholeSteps(pl.Callback):
 
 
 def finish_hooks(trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-    """Lets an average of the weights take a step that an exception in a hook of another callback has kept from it."""
+    """Lets a batch end whose weights have moved, where an exception in a hook has kept it from that."""
     progress = trainer.fit_loop.epoch_loop.batch_progress.current
     if progress.completed < progress.processed:  # type: ignore[attr-defined]
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, WeightAveraging):
                 callback.on_train_batch_end(trainer, pl_module, None, None, progress.ready - 1)
+        trainer._logger_connector.on_batch_end()
+        trainer._logger_connector.update_train_step_metrics()
 
 
 def begin_validation(progress: dict[str, Any]) -> None:
@@ -124,5 +128,9 @@ def _count(fit: dict[str, Any], done: int, last: bool, logged: int) -> None:
     earlier = progress["total"]["ready"] - progress["current"]["ready"]
     for kind, number in (("total", earlier + done), ("current", done)):
         progress[kind] = dict.fromkeys(progress[kind], number)
+    if done == 0:
+        # As one that got ready and did not start: Lightning would take none at all for the end of a validation.
+        progress["total"]["ready"] += 1
+        logged -= 1
     progress["is_last_batch"] = last
     fit["epoch_loop.state_dict"]["_batches_that_stepped"] = logged

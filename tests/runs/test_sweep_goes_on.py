@@ -1,0 +1,37 @@
+"""A sweep with a failing job, and loggers beside the plain files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.runs.test_command_line import python
+from tests.runs.test_exactness import FEW
+from tests.runs.test_training import lines, run
+
+
+def test_failing_job_does_not_end_a_sweep(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    arguments = ["-m", *FEW, "trainer.max_epochs=1", "data.texts_per_source=1,0,2", f"hydra.sweep.dir={sweep}"]
+    found = python("train.py", *arguments, f"cache_dir={tmp_path}", env={**os.environ, "COLUMNS": "200"})
+    assert found.returncode == 1, found.stderr
+    assert "error: data.texts_per_source: 0" in found.stderr
+    assert [line for line in found.stderr.splitlines() if line.startswith("failed: ")][0].count("texts_per_source=0")
+    assert "Traceback" not in found.stderr
+    for number, checkpoints in ((0, True), (1, False), (2, True)):
+        assert (sweep / str(number) / "checkpoints" / "last.ckpt").is_file() == checkpoints
+    rows = [line.split() for line in found.stdout.splitlines() if f"{sweep}/" in line and "trainable" not in line]
+    table = [row for row in rows if row[0] in "012" and "evaluate" not in row]
+    assert {row[0] for row in table} == {"0", "1", "2"}
+    assert table[-1][0] == "0"  # the one without a value stands last
+
+
+def test_resumed_run_is_the_same_of_wandb_and_keeps_the_plain_files(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    overrides = [*FEW, "logger=wandb", "+choices.logger=wandb"]
+    run(folder, *overrides, "trainer.max_epochs=1")
+    run(folder, "trainer.max_epochs=2", resume=folder)
+    runs = sorted((folder / "wandb").glob("offline-run-*"))
+    assert len(runs) == 2
+    assert {path.name.rpartition("-")[2] for path in runs} == {(folder / "wandb" / "wandb.id").read_text()}
+    assert [line["epoch"] for line in lines(folder) if "val/loss" in line] == [0, 1]
