@@ -4,7 +4,7 @@
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-EXTRAS := speech,pretrained,subword,dev
+EXTRAS := speech,pretrained,subword,dev,docs
 
 # True for the Pythons that the pinned torch is installed on; pyproject.toml says the same.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
@@ -12,7 +12,7 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12)
 PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 	$$python -c '$(SUPPORTED)' 2>/dev/null && echo $$python && exit; done; echo python3)
 
-.PHONY: help install demo test test-slow test-browser test-notebooks lint format clean
+.PHONY: help install demo test test-slow test-browser test-notebooks test-wheel lint docs format clean
 
 help:
 	@echo "make demo            train, evaluate and show both built-in tasks on the CPU (some seven minutes on 2 cores)"
@@ -20,7 +20,9 @@ help:
 	@echo "make test-slow       the slow tests"
 	@echo "make test-browser    the tests of the attention page, in the Chromium that is installed"
 	@echo "make test-notebooks  runs every notebook"
+	@echo "make test-wheel      the wheel in an environment of its own"
 	@echo "make lint            ruff and mypy"
+	@echo "make docs            the site, in docs/_build/html; a warning is an error"
 	@echo "make format          let ruff put the code in its format"
 	@echo "make install         only make $(VENV)"
 	@echo "make clean           remove $(VENV), caches and the demo's runs; other runs in outputs/ stay"
@@ -44,7 +46,7 @@ $(STAMP): pyproject.toml constraints.txt
 	echo "This includes espeakng-loader (espeak-ng, GPL-3.0): it speaks the built-in demo corpus and is used for nothing else."; \
 	if command -v uv >/dev/null; then pip="uv pip install --python $(BIN)/python"; \
 	else pip="$(BIN)/python -m pip install --disable-pip-version-check"; fi; \
-	$$pip -qq -c constraints.txt pip setuptools; \
+	$$pip -qq -c constraints.txt pip hatchling editables; \
 	$$pip -qq -c constraints.txt --no-build-isolation -e ".[$(EXTRAS)]"; \
 	touch $@
 
@@ -70,6 +72,9 @@ test-slow: $(STAMP)
 test-browser: $(STAMP)
 	$(BIN)/python -m pytest -m browser tests/inspection/browser
 
+test-wheel: $(STAMP)
+	$(BIN)/python -m pytest -m wheel tests/test_wheel.py
+
 test-notebooks: $(STAMP)
 	$(BIN)/python -m pytest -m notebook tests/test_notebooks.py
 
@@ -78,10 +83,14 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m mypy
 
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -q -E -W --keep-going -c docs . docs/_build/html
+	@echo "The site: $(CURDIR)/docs/_build/html/index.html"
+
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) outputs/demo .pytest_cache .ruff_cache .mypy_cache *.egg-info build dist
+	rm -rf $(VENV) outputs/demo .pytest_cache .ruff_cache .mypy_cache *.egg-info build dist docs/_build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

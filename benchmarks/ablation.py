@@ -85,7 +85,7 @@ TABLES = {
             "BLEU-4": mean("bleu_4"),
             "CIDEr-D": mean("cider_d"),
             "pointing accuracy": mean("pointing_accuracy"),
-            "centre prior": mean("pointing_centre"),
+            "centre prior": mean("pointing_center"),
             "attention entropy": mean("attention_entropy"),
             "minutes": mean("train_minutes", "{:.0f}"),
         },

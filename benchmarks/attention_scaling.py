@@ -22,15 +22,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from omegaconf import OmegaConf
+import yaml
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from multimodal_attn.models.attention.base import Attention
-from multimodal_attn.runs.build import build
+from multimodal_attn.parts import part
 from multimodal_attn.types import Memory, Timeline
 
 CONF = Path(__file__).parents[1] / "conf" / "attention"
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#000000", "#cc79a7", "#8c564b", "#7f7f00")
+LINES = ("-", "--", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 SIZES = [2**power for power in range(6, 17)]
 
 
@@ -49,7 +52,8 @@ def make_step(name: str, size: int, device: str, batch: int, rows: int, width: i
         batch: B. rows: K. width: D of the memory and H of the query.
     """
     torch.manual_seed(0)
-    attention: Attention = build(OmegaConf.load(CONF / f"{name}.yaml"))(query_dim=width, memory_dim=width)
+    node = yaml.safe_load((CONF / f"{name}.yaml").read_text())
+    attention = part("attention", node, Attention)(query_dim=width, memory_dim=width)
     attention.to(device).train()
     states = torch.randn(batch, size, width, device=device)
     memory = Memory(states, torch.ones(batch, size, dtype=torch.bool, device=device), Timeline(0.04))
@@ -151,25 +155,35 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
 
     devices = list(dict.fromkeys(result["device"] for result in results))
     figure, axes = pyplot.subplots(len(devices), 2, figsize=(16, 5.5 * len(devices)), squeeze=False)
-    colors = pyplot.get_cmap("tab20").colors
+    # A mechanism looks the same in every panel: of those with the same color, each has a dash and a marker of its own.
+    names = sorted({result["mechanism"] for result in results})
+    styles = {
+        name: {
+            "color": COLORS[number % len(COLORS)],
+            "linestyle": LINES[number // len(COLORS) % len(LINES)],
+            "marker": MARKERS[number % len(MARKERS)],
+        }
+        for number, name in enumerate(names)
+    }
     for row, device in zip(axes, devices, strict=True):
         for axis, key, slope, label, unit in (
             (row[0], "milliseconds", "time_exponent", "milliseconds a step", 1),
             (row[1], "peak_bytes", "memory_exponent", "peak MiB of a step", 2**20),
         ):
-            for index, result in enumerate(r for r in results if r["device"] == device):
+            # The legend is in the order in which the lines end.
+            drawn = (result for result in results if result["device"] == device)
+            for result in sorted(drawn, key=lambda result: result[key][-1], reverse=True):
                 axis.loglog(
                     result["sizes"],
                     np.array(result[key]) / unit,
-                    marker="o",
-                    markersize=3,
-                    color=colors[index % len(colors)],
-                    linestyle="-" if index < len(colors) else "--",
+                    markersize=5,
+                    linewidth=1.4,
                     label=f"{result['mechanism']}  S^{result[slope]:.2f}",
+                    **styles[result["mechanism"]],
                 )
             axis.set(title=device, xlabel="S, memory positions", ylabel=label)
             axis.grid(True, which="major", alpha=0.3)
-            axis.legend(fontsize="x-small", loc="upper left", bbox_to_anchor=(1, 1))  # beside the lines
+            axis.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))  # beside the lines
     figure.tight_layout()
     figure.savefig(path, dpi=150)
     pyplot.close(figure)

@@ -8,15 +8,16 @@ keys anew, and normalises over the whole vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import torch
 from caption_training import BATCH, VOCABULARY, WIDTH
 from naive import NaiveDecoder
 from peers import INSTALLED, SpeechBrainDecoder
-from timing import arguments, compose, interleave, report
+from timing import arguments, configuration, decoder_of, interleave, report
 
-from multimodal_attn.runs.build import build
 from multimodal_attn.search import BeamSearch
+from multimodal_attn.search.rules.min_length import MinLength
 from multimodal_attn.types import Grid, Memory
 
 BEAM, WORDS = 5, 30
@@ -28,7 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     (cells, dim), device = options.memory, options.device
     torch.manual_seed(0)
-    config = compose(
+    config = configuration(
         "decoder=show_attend_tell",
         f"decoder.hidden_dim={WIDTH}",
         f"decoder.embedding_dim={WIDTH}",
@@ -36,15 +37,14 @@ def main() -> None:
     )
     states = torch.randn(BATCH, cells, dim, device=device)
     memory = Memory(states, torch.ones(BATCH, cells, dtype=torch.bool, device=device), Grid(cells, 1))
-    decoder = build(config.decoder, attention=build(config.attention))(memory_dim=dim, vocab_size=VOCABULARY)
-    decoder = decoder.to(device).eval()
-    search = BeamSearch(BEAM, max_length=WORDS, min_length=WORDS)
+    model = SimpleNamespace(decoder=decoder_of(config, dim, VOCABULARY).to(device).eval())
+    search = BeamSearch(BEAM, max_length=WORDS, rules=[MinLength(WORDS)])
     naive = NaiveDecoder(dim, VOCABULARY, WIDTH).to(device)
 
     def ours(autocast: bool) -> Callable[[], None]:
         def run() -> None:
             with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=autocast):
-                found = search(decoder, memory)
+                found = search(model, memory)
             assert all(len(hypotheses[0].tokens) >= WORDS for hypotheses in found)
 
         return run

@@ -11,11 +11,11 @@ from collections.abc import Callable
 import torch
 from naive import NaiveDecoder
 from peers import INSTALLED, SpeechBrainDecoder
-from timing import arguments, compose, interleave, report
+from timing import arguments, configuration, decoder_of, interleave, report
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multimodal_attn.runs.build import build
+from multimodal_attn.models.kernels import use
 from multimodal_attn.types import BOS, EOS, Grid, Memory
 
 VOCABULARY, WIDTH, BATCH = 9490, 512, 32
@@ -50,7 +50,7 @@ def main() -> None:
     options = parser.parse_args()
     (cells, dim), device = options.memory, options.device
     torch.manual_seed(0)
-    config = compose(
+    config = configuration(
         "decoder=show_attend_tell",
         f"decoder.hidden_dim={WIDTH}",
         f"decoder.embedding_dim={WIDTH}",
@@ -61,12 +61,10 @@ def main() -> None:
     memory = Memory(states, torch.ones(BATCH, cells, dtype=torch.bool, device=device), Grid(cells, 1))
 
     def ours(fast: bool, autocast: bool = False) -> Callable[[], None]:
-        attention = build(config.attention)
-        decoder = build(config.decoder, attention=attention, fast=fast)(memory_dim=dim, vocab_size=VOCABULARY)
-        decoder = decoder.to(device)
+        decoder = decoder_of(config, dim, VOCABULARY).to(device)
 
         def loss() -> Tensor:
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=autocast):
+            with use(fast), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=autocast):
                 output = decoder(tokens[:, None], mask[:, None], memory)
                 return functional.cross_entropy(output.logits.float(), output.labels)
 

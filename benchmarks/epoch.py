@@ -10,18 +10,17 @@ drawing the attention maps. The first epoch, which warms up and fills caches, is
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
-import hydra
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.profilers import SimpleProfiler
-from timing import CONF
 
+from multimodal_attn.runs.configuration import compose, plain
 from multimodal_attn.runs.train import train
 
 
@@ -65,12 +64,16 @@ def main() -> None:
         parser.error("--epochs: expected at least 2, of which the last is reported")
     profiler = SimpleProfiler()
     profiler.describe = lambda: None  # type: ignore[method-assign]
+    make = pl.Trainer
+
+    def profiled(**arguments: Any) -> pl.Trainer:
+        return make(profiler=profiler, **arguments)
+
     with tempfile.TemporaryDirectory() as folder:
         own = [f"run_dir={folder}", f"trainer.max_epochs={options.epochs}"]
-        with hydra.initialize_config_dir(CONF, version_base="1.3"):
-            config = hydra.compose("train", [*options.overrides, *own])
+        config = plain(compose("train", [*options.overrides, *own]))
         # The profiler is an object, which no yaml value can be.
-        with mock.patch.object(pl, "Trainer", functools.partial(pl.Trainer, profiler=profiler)):
+        with mock.patch.object(pl, "Trainer", profiled):
             train(config, Path(folder))
     found = shares(profiler.recorded_durations, options.epochs)
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads: {' '.join(options.overrides)}")

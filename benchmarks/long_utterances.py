@@ -19,11 +19,13 @@ from typing import Any
 import torch
 
 from multimodal_attn.data.datasets.digits import ConnectedDigits
-from multimodal_attn.prediction.checkpoint import Run, load
-from multimodal_attn.prediction.decode import decode_examples
+from multimodal_attn.data.loading.build import dataset_part
+from multimodal_attn.evaluation.texts.base import TextScores
+from multimodal_attn.parts import part
 from multimodal_attn.prediction.prediction import Prediction
-from multimodal_attn.runs.build import build
+from multimodal_attn.runs.loading import Run, load_run
 from multimodal_attn.search import BeamSearch
+from multimodal_attn.search.scorers.ctc import CTCScorer
 
 DIGITS = [3, 5, 7, 10, 15, 20, 30, 40, 50, 70]
 LONGEST_DIGIT = 12  # tokens that a digit takes at most, one a character and the space included
@@ -35,11 +37,11 @@ def load_digits_run(path: Path, root: Path | None) -> Run:
     Raises:
         ValueError: if it is another run, or none.
     """
-    run = load(path, overrides={} if root is None else {"data.root": str(root)})
-    dataset = run.config.data.module.dataset._target_
+    run = load_run(path, overrides={} if root is None else {"data.root": str(root)})
+    dataset = run.config["data"]["_target_"]
     if dataset != f"{ConnectedDigits.__module__}.{ConnectedDigits.__name__}":
         raise ValueError(f"run: '{path}' was trained on {dataset.rpartition('.')[2]}; expected a run of data=digits")
-    run.module.to("cuda" if torch.cuda.is_available() else "cpu")
+    run.predictor.to("cuda" if torch.cuda.is_available() else "cpu")
     return run
 
 
@@ -47,21 +49,23 @@ def measure(
     run: Run, split: str, digits: int, strings: int, width: int, ctc_weight: float, batch_size: int
 ) -> dict[str, float]:
     """Error rates of ``strings`` strings of so many digits, and how many texts look wrong."""
-    make = build(run.config.data.module.dataset)
-    source = make(split=split, min_digits=digits, max_digits=digits, num_examples=strings)
-    limits = run.config.search
+    source = dataset_part(run.config["data"])(split=split, min_digits=digits, max_digits=digits, num_examples=strings)
+    limits = run.config["search"]
     # A limit that was meant for the training's lengths would be what is measured.
     search = BeamSearch(
         width,
-        ctc_weight=ctc_weight,
-        max_length=max(limits.max_length, LONGEST_DIGIT * digits),
-        max_length_ratio=limits.max_length_ratio,
+        scorers=[CTCScorer(ctc_weight)],
+        max_length=max(limits["max_length"], LONGEST_DIGIT * digits),
+        max_length_ratio=limits["max_length_ratio"],
     )
+    search.prepare(run.predictor.model, run.predictor.tokenizer)
+    predictor = run.predictor.with_search(search)
     records: list[Prediction] = []
     for first in range(0, strings, batch_size):
         examples = [source[index] for index in range(first, min(first + batch_size, strings))]
-        records += decode_examples(run.module, examples, search)
-    scores = run.module.scores([record.text for record in records], [record.references for record in records])
+        records += predictor.predict(examples)
+    score = part("metrics", run.config["metrics"], TextScores)()
+    scores = score([record.text for record in records], [record.references for record in records])
     flagged = {f"num_{flag}": sum(flag in r.flags for r in records) for flag in ("looped", "hit_max_length")}
     return {"digits": digits, "seconds": sum(source.lengths()) / strings, **scores, **flagged}
 
@@ -83,23 +87,27 @@ def table(results: dict[str, list[dict[str, float]]]) -> str:
 
 
 def draw(results: dict[str, list[dict[str, float]]], trained: tuple[int, int], path: Path) -> None:
-    """Word error rate over digits; the lengths of the training are shaded."""
+    """Word error rate over digits; the lengths of the training are shaded. Of a run, the lines with CTC are dashed."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axis = pyplot.subplots(figsize=(8, 5))
+    figure, axis = pyplot.subplots(figsize=(9.5, 5))
     axis.axvspan(*trained, color="0.9", label=f"trained on: {trained[0]} to {trained[1]} digits")
+    runs = list(dict.fromkeys(name.partition(", CTC ")[0] for name in results))
     for name, rows in results.items():
-        axis.plot([row["digits"] for row in rows], [100 * row["wer"] for row in rows], marker="o", label=name)
+        run, with_ctc, _ = name.partition(", CTC ")
+        color = pyplot.get_cmap("tab10")(runs.index(run) % 10)
+        look = {"linestyle": "--", "marker": "s", "markerfacecolor": "white"} if with_ctc else {"marker": "o"}
+        axis.plot([row["digits"] for row in rows], [100 * row["wer"] for row in rows], color=color, label=name, **look)
     axis.set(xscale="log", xlabel="digits in the string", ylabel="word error rate, %")
     ticks = [int(row["digits"]) for row in next(iter(results.values()))]
     axis.set_xticks(ticks, [str(tick) for tick in ticks])
     axis.minorticks_off()
     axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
-    axis.legend(fontsize="small")
+    axis.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))  # beside the lines
     figure.tight_layout()
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
@@ -134,7 +142,7 @@ def main(arguments: list[str] | None = None) -> None:
     trained = []
     for path in options.runs:
         run = load_digits_run(path, options.root)
-        trained.append((run.config.data.min_digits, run.config.data.max_digits))
+        trained.append((run.config["data"]["min_digits"], run.config["data"]["max_digits"]))
         for weight in options.ctc_weight:
             name = f"{path}, CTC {weight}" if weight else str(path)
             rows = results[name] = []

@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import hydra
 import pytorch_lightning as pl
-from timing import CONF
 
+from multimodal_attn.runs.configuration import compose, plain
 from multimodal_attn.runs.train import train
 
 
@@ -47,8 +46,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         own = [f"run_dir={folder}", f"trainer.max_steps={options.steps}", "trainer.max_epochs=-1"]
-        with hydra.initialize_config_dir(CONF, version_base="1.3"):
-            config = hydra.compose("train", [*options.overrides, *own, "trainer.limit_val_batches=1"])
+        config = plain(compose("train", [*options.overrides, *own, "trainer.limit_val_batches=1"]))
         with mock.patch.object(pl, "Trainer", watched):
             train(config, Path(folder))
 

@@ -8,15 +8,16 @@ the keys anew.
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import torch
 from naive import NaiveSpeller
 from peers import INSTALLED, SpeechBrainDecoder
 from speech_training import CHARACTERS, HIDDEN, MELS, WIDTH
-from timing import arguments, compose, interleave, report
+from timing import arguments, configuration, decoder_of, interleave, report
 
-from multimodal_attn.runs.build import build
 from multimodal_attn.search import BeamSearch
+from multimodal_attn.search.rules.min_length import MinLength
 from multimodal_attn.types import Memory, Timeline
 
 RECORDINGS, STEPS, BEAM, LENGTH, FILTERS, KERNEL = 8, 96, 8, 150, 10, 31
@@ -26,7 +27,7 @@ def main() -> None:
     options = arguments(__doc__).parse_args()
     device = options.device
     torch.manual_seed(0)
-    config = compose(
+    config = configuration(
         "experiment=listen_attend_spell_spoken",
         "attention=location",
         f"decoder.hidden_dim={WIDTH}",
@@ -38,16 +39,15 @@ def main() -> None:
     dim = 2 * HIDDEN
     states = torch.randn(RECORDINGS, STEPS, dim, device=device)
     memory = Memory(states, torch.ones(RECORDINGS, STEPS, dtype=torch.bool, device=device), Timeline(0.08))
-    decoder = build(config.decoder, attention=build(config.attention))(memory_dim=dim, vocab_size=CHARACTERS)
-    decoder = decoder.to(device).eval()
-    search = BeamSearch(BEAM, max_length=LENGTH, min_length=LENGTH)
+    model = SimpleNamespace(decoder=decoder_of(config, dim, CHARACTERS).to(device).eval())
+    search = BeamSearch(BEAM, max_length=LENGTH, rules=[MinLength(LENGTH)])
     naive = NaiveSpeller(MELS, HIDDEN, WIDTH, CHARACTERS, filters=FILTERS, kernel=KERNEL).to(device)
     sizes = torch.full((RECORDINGS,), STEPS, device=device)
 
     def ours(autocast: bool) -> Callable[[], None]:
         def run() -> None:
             with torch.no_grad(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=autocast):
-                found = search(decoder, memory)
+                found = search(model, memory)
             assert all(len(hypotheses[0].tokens) >= LENGTH for hypotheses in found)
 
         return run

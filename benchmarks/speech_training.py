@@ -14,13 +14,14 @@ import torch
 from caption_training import trainer
 from naive import NaiveSpeller
 from peers import INSTALLED, SpeechBrainSpeller
-from timing import arguments, compose, interleave, report
+from timing import arguments, configuration, interleave, report
 from torch import Tensor
 from torch.nn import functional
 
 from multimodal_attn.masking import length_mask
+from multimodal_attn.models.kernels import use
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.runs.build import build
+from multimodal_attn.prediction.build import build_decoder, build_encoder
 from multimodal_attn.types import BOS, EOS, Batch
 
 BATCH, CHARACTERS, WIDTH, HIDDEN, MELS, RATE = 16, 31, 512, 256, 80, 16_000
@@ -44,7 +45,7 @@ def main() -> None:
     options = arguments(__doc__).parse_args()
     device = options.device
     torch.manual_seed(0)
-    config = compose(
+    config = configuration(
         "experiment=listen_attend_spell_spoken",
         "attention=location",
         "encoder=pyramid_lstm",
@@ -59,18 +60,18 @@ def main() -> None:
     data = batch(device)
 
     def ours(fast: bool, autocast: bool = False) -> Callable[[], None]:
-        decoder = build(config.decoder, attention=build(config.attention), fast=fast)
-        model = Seq2Seq(build(config.encoder), decoder, CHARACTERS).to(device)
+        encoder = build_encoder(config["encoder"], None, ())
+        model = Seq2Seq(encoder, build_decoder(config, ()), CHARACTERS).to(device)
 
         def loss() -> Tensor:
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=autocast):
+            with use(fast), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=autocast):
                 output, _ = model(data)
                 return functional.cross_entropy(output.logits.float(), output.labels)
 
         return trainer(model, loss)
 
     naive = NaiveSpeller(MELS, HIDDEN, WIDTH, CHARACTERS, filters=10, kernel=31).to(device)
-    front_end = build(config.encoder).front_end.to(device)
+    front_end = build_encoder(config["encoder"], None, ()).front_end.to(device)
     variants = {
         "naive loop": trainer(
             naive, lambda: naive.loss(*front_end(data.source, data.source_lengths), data.tokens[:, 0])

@@ -13,19 +13,23 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import hydra
 import torch
-from omegaconf import DictConfig
 
 from multimodal_attn.machine import give_freed_memory_back, set_up_machine
+from multimodal_attn.models.decoders.base import Decoder
+from multimodal_attn.prediction.build import build_decoder
+from multimodal_attn.runs.configuration import compose, plain
 
-CONF = str(Path(__file__).parents[1] / "conf")
+
+def configuration(*overrides: str) -> dict[str, Any]:
+    """What train.py makes of a command line, with no data."""
+    return plain(compose("train", [*overrides, "++data.root=none", "run_dir=none", "cache_dir=none"]))
 
 
-def compose(*overrides: str) -> DictConfig:
-    """A configuration, as train.py composes it."""
-    with hydra.initialize_config_dir(CONF, version_base="1.3"):
-        return hydra.compose("train", [*overrides, "+data.root=none", "run_dir=none", "cache_dir=none"])
+def decoder_of(config: dict[str, Any], memory_dim: int, vocab_size: int) -> Decoder:
+    """The decoder of a configuration with its attention, freshly initialized."""
+    decoder: Decoder = build_decoder(config, ())(memory_dim=memory_dim, vocab_size=vocab_size)
+    return decoder
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:

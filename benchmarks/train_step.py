@@ -1,8 +1,8 @@
 """Times one training step of each default model: ``python benchmarks/train_step.py [--steps 15] [--json FILE]``.
 
 Each model is built from its experiment's yaml, as train.py builds it, and takes the same random batch again and again:
-forward, backward, clipping and the optimiser's step, in the experiment's precision. Prints median and minimum, and
-captions or seconds of audio per second.
+forward, backward, clipping and the optimiser's step, in the precision that train.py chooses here. Prints median and
+minimum, and captions or seconds of audio per second.
 """
 
 from __future__ import annotations
@@ -13,19 +13,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-import hydra
 import torch
-from omegaconf import DictConfig
+from timing import configuration
 
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
 from multimodal_attn.data.tokenizers.word import WordTokenizer
-from multimodal_attn.machine import set_up_machine
-from multimodal_attn.runs.build import build, build_module
+from multimodal_attn.machine import set_up_machine, suitable_precision
+from multimodal_attn.runs.build import build_module
 from multimodal_attn.training.callbacks.step_cost import peak_memory_mb
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import BOS, Batch
 
-CONF = str(Path(__file__).parents[1] / "conf")
 # experiment -> words in the vocabulary, words a caption (None: speech), seconds a recording, characters a transcript
 WORKLOADS: dict[str, dict[str, Any]] = {
     "show_attend_tell_shapes": {"words": 60, "length": 15},
@@ -35,26 +33,22 @@ WORKLOADS: dict[str, dict[str, Any]] = {
 }
 
 
-def compose(experiment: str) -> DictConfig:
-    """The configuration of an experiment, as train.py composes it."""
-    with hydra.initialize_config_dir(CONF, version_base="1.3"):
-        return hydra.compose("train", [f"experiment={experiment}", "+data.root=none", "run_dir=none", "cache_dir=none"])
-
-
-def random_batch(config: DictConfig, module: Seq2SeqModule, workload: dict[str, Any]) -> Batch:
+def random_batch(config: dict[str, Any], module: Seq2SeqModule, workload: dict[str, Any]) -> Batch:
     """A batch of the experiment's size, full to the last position."""
-    size, rows = config.data.batch_size, config.data.texts_per_source or 5
+    data = config["data"]
+    size, rows = data["batch_size"], data["texts_per_source"] or 5
     if "seconds" in workload:
         rows = 1
-        samples = int(workload["seconds"] * config.data.sample_rate)
+        samples = int(workload["seconds"] * data["sample_rate"])
         source, lengths = 0.1 * torch.randn(size, samples), torch.full((size,), samples)
     else:
-        pictures = torch.randint(0, 256, (size, 3, config.data.image_size, config.data.image_size), dtype=torch.uint8)
+        pictures = torch.randint(0, 256, (size, 3, data["image_size"], data["image_size"]), dtype=torch.uint8)
         source, lengths = pictures, torch.ones(size, dtype=torch.long)
-    encoded = bool(getattr(module.model.encoder, "frozen", False))  # as training takes it: from the feature cache
+    encoded = module.model.encoder.frozen  # as training takes it: from the feature cache
     if encoded:
-        source = module.model.encoder.extract(source).half()
-    tokens = torch.randint(4, len(module.tokenizer), (size, rows, workload["length"] + 2))
+        source, lengths = module.model.encoder.extract(source, lengths)
+        source = source.half()
+    tokens = torch.randint(4, len(module.predictor.tokenizer), (size, rows, workload["length"] + 2))
     tokens[..., 0] = BOS
     mask = torch.ones_like(tokens, dtype=torch.bool)
     return Batch([str(i) for i in range(size)], source, lengths, tokens, mask, [() for _ in range(size)], encoded)
@@ -62,18 +56,19 @@ def random_batch(config: DictConfig, module: Seq2SeqModule, workload: dict[str, 
 
 def measure(experiment: str, steps: int) -> dict[str, Any]:
     """Times ``steps`` training steps after three that do not count."""
-    workload, config = WORKLOADS[experiment], compose(experiment)
+    workload, config = WORKLOADS[experiment], configuration(f"experiment={experiment}")
+    precision = suitable_precision("cpu")
     words = [f"word{i}" for i in range(workload.get("words", 0))]
     tokenizer = WordTokenizer().fit(words) if words else CharacterTokenizer().fit(["abcdefghijklmnopqrstuvwxyz '"])
     module = build_module(config, tokenizer).train()
-    optimizer = build(config.optimizer)(module.model)
+    optimizer = module.make_optimizer(module.model)
     batch = random_batch(config, module, workload)
     times = []
     for step in range(steps + 3):
         start = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.trainer.precision == "bf16-mixed"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
             output, memory = module.model(batch)
-            loss, _ = module._losses(batch, memory, output)
+            loss, _ = module.losses(batch, memory, output)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimizer.step()
@@ -88,7 +83,7 @@ def measure(experiment: str, steps: int) -> dict[str, Any]:
     )
     return {
         "experiment": experiment,
-        "precision": config.trainer.precision,
+        "precision": precision,
         "median_ms": 1000 * median,
         "minimum_ms": 1000 * times[0],
         "rate": rate,

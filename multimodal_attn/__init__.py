@@ -1,0 +1,22 @@
+"""Attention encoder-decoders for pictures, speech and text that show, and measure, what they attend to.
+
+``load`` gives a predictor from a trained run; everything else is imported from the rooms of the package.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multimodal_attn.runs.loading import load
+
+__all__ = ["load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for when it is: importing the package itself costs nothing."""
+    if name == "load":
+        from multimodal_attn.runs.loading import load
+
+        return load
+    raise AttributeError(f"module 'multimodal_attn' has no attribute {name!r}")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
+import time
 
 import torch
 
+log = logging.getLogger(__name__)
+
+_FAST_ENOUGH = 2 / 3  # of fp32's time that bf16 may take
 _LARGEST_ERROR = 1e-5  # of fp32 it is some 1e-6, of operands rounded to bf16 3e-3
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of the C library's settings, from malloc.h
 _NEVER, _LARGEST_MMAP_THRESHOLD = 2**31 - 1, 2**25
@@ -30,6 +35,39 @@ def choose_products() -> None:
     torch.set_float32_matmul_precision("medium")
     if torch.cuda.is_available() or product_error() > _LARGEST_ERROR:
         torch.set_float32_matmul_precision("high")
+
+
+def suitable_precision(accelerator: str) -> str:
+    """What ``trainer.precision=auto`` means here: "bf16-mixed" where the machine multiplies faster in bf16.
+
+    A GPU says so itself. On a CPU a short probe decides, since some have instructions for bf16 and the others convert
+    every number: a product must take at most two thirds of the time that it takes in fp32.
+
+    Args:
+        accelerator: of Lightning's trainer.
+    """
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        reason = f"the GPU computes {'' if fast else 'no '}bf16"
+    elif accelerator in ("auto", "mps") and torch.backends.mps.is_available():
+        fast, reason = False, "an Apple GPU"
+    else:
+        ratio = _product_seconds(torch.bfloat16) / _product_seconds(torch.float32)
+        fast, reason = ratio <= _FAST_ENOUGH, f"a product in bf16 takes {ratio:.2f} of the time in fp32 on this CPU"
+    chosen = "bf16-mixed" if fast else "32-true"
+    log.info("trainer.precision: auto is %s here (%s)", chosen, reason)
+    return chosen
+
+
+def _product_seconds(dtype: torch.dtype) -> float:
+    """The shortest of some products: what a busy machine adds is never negative."""
+    left = torch.ones(256, 512, dtype=dtype)
+    times = []
+    for _ in range(12):
+        start = time.perf_counter()
+        left @ left.T
+        times.append(time.perf_counter() - start)
+    return min(times[2:])
 
 
 def product_error() -> float:

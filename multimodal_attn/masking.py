@@ -1,4 +1,4 @@
-"""Lengths to masks, and a softmax that stays finite where nothing is real."""
+"""Masks over positions: made of lengths, and what stays finite where nothing is real. And rows of the K axis."""
 
 from __future__ import annotations
 
@@ -24,3 +24,22 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     # The finite minimum, not -inf: a row without real positions would turn into NaN, in the gradient too.
     weights = torch.softmax(scores.masked_fill(~mask, torch.finfo(scores.dtype).min), dim=-1)
     return weights.masked_fill(~mask, 0.0)
+
+
+def masked_mean(states: Tensor, mask: Tensor) -> Tensor:
+    """The mean over real positions; 0 where none is real.
+
+    Shapes:
+        states: (B, S, D). mask: (B, S). Returns (B, 1, D).
+    """
+    real = mask[..., None].to(states.dtype)
+    return (states * real).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp(min=1)
+
+
+def select_rows(tensor: Tensor, index: Tensor) -> Tensor:
+    """Row ``index[b, k]`` of source b, for each b and k: row k becomes what that row was.
+
+    Shapes:
+        tensor: (B, K, ...). index: (B, K') int64. Returns (B, K', ...).
+    """
+    return tensor[torch.arange(len(index), device=index.device)[:, None], index]

@@ -17,7 +17,7 @@ import inspect
 import logging
 import typing
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Generic, TypeVar
 
@@ -52,6 +52,10 @@ class Part(Generic[Kind]):
         """Whether the constructor has an argument of this name."""
         return name in parameters(self.make)
 
+    def with_settings(self, **settings: Any) -> Part[Kind]:
+        """The same part with further arguments."""
+        return replace(self, settings={**self.settings, **settings})
+
     def __call__(self, **given: Any) -> Kind:
         """Builds it.
 
@@ -70,6 +74,7 @@ def part(
     kind: type[Kind] | Callable[..., Kind],
     trust: Collection[str] = (),
     given: Collection[str] = (),
+    ranges: Mapping[type, Mapping[str, Any]] | None = None,
 ) -> Part[Kind]:
     """The part that a node describes, with every value checked.
 
@@ -79,6 +84,7 @@ def part(
         kind: base class of what the slot takes. A function instead of a class admits the functions of its module.
         trust: packages whose classes are allowed beside this one's; ``EVERYTHING`` for all.
         given: arguments that its user passes later; a node may not set them.
+        ranges: annotations in place of a class's own, by the name of the argument.
 
     Raises:
         ValueError: names the key and what was expected.
@@ -87,16 +93,21 @@ def part(
         raise ValueError(f"{key}: {_shown(node)}; expected settings with a _target_, the name of a class")
     make = find(key, node["_target_"], kind, trust)
     known = parameters(make)
+    # A class from elsewhere may hand what it does not know to another: W&B's logger to wandb.init.
+    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in inspect.signature(make).parameters.values())
+    stricter = (ranges or {}).get(typing.cast(type, make), {})
     settings: dict[str, Any] = {}
     for name, value in node.items():
-        if name in ("_target_", "_partial_"):
+        if name == "_target_":
             continue
         if name in given:
             raise ValueError(f"{key}.{name}: {_shown(value)}; expected no value, as it follows from other parts")
         if name in known:
-            settings[name] = checked(f"{key}.{name}", value, known[name].annotation, trust)
-        elif near := difflib.get_close_matches(str(name), known, 1, _NEAR):
+            settings[str(name)] = checked(f"{key}.{name}", value, stricter.get(name, known[name].annotation), trust)
+        elif not takes_any and (near := difflib.get_close_matches(str(name), known, 1, _NEAR)):
             raise ValueError(f"{key}.{name}: {_name(make)} has no such setting; did you mean {key}.{near[0]}?")
+        elif takes_any:
+            settings[str(name)] = value
         else:
             log.warning("%s.%s: %s has no such setting, so it is left out", key, name, _name(make))
     return Part(key, make, settings)

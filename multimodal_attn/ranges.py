@@ -6,12 +6,63 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated
 
 from annotated_types import Ge, Gt, Le, Lt
+from pydantic import AfterValidator
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError("an odd number")
+    return value
+
+
+def _some(values: Sequence[int]) -> Sequence[int]:
+    if not values:
+        raise ValueError("one or more numbers")
+    return values
+
+
+def _not_empty(value: str) -> str:
+    if not value.strip():
+        raise ValueError("a text that is not empty")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_not_empty)]
+"""A name or a path."""
+
+Seed = Annotated[int, Ge(0), Lt(2**32)]
+"""Of random draws."""
 
 Count = Annotated[int, Ge(1)]
 """A number of things of which there is at least one."""
+
+Layers = Annotated[int, Ge(1), Le(1000)]
+"""How often a model repeats something: each takes time to build, however small."""
+
+MelBins = Annotated[int, Ge(1), Le(512)]
+"""Of a spectrogram."""
+
+ImageSize = Annotated[int, Ge(8), Le(4096)]
+"""The side of a picture in pixels."""
+
+SampleRate = Annotated[int, Ge(1000), Le(384_000)]
+"""Of recordings, in Hz."""
+
+OddCount = Annotated[int, Ge(1), AfterValidator(_odd)]
+"""The width of a kernel that has a center."""
+
+Counts = Annotated[Sequence[Count], AfterValidator(_some)]
+"""One count for each of one or more layers."""
+
+TextLength = Annotated[int, Ge(1), Le(100_000)]
+"""Tokens of a text. The limit is beyond any text that is written at once: without one, a search might never end."""
+
+LayerCounts = Annotated[Sequence[Layers], AfterValidator(_some)]
+"""How often each of one or more layers is repeated."""
 
 WholeNumber = Annotated[int, Ge(0)]
 """A number of things of which there may be none: 0 turns something off."""
@@ -19,7 +70,7 @@ WholeNumber = Annotated[int, Ge(0)]
 Share = Annotated[float, Ge(0), Le(1)]
 """A share or a probability."""
 
-Dropout = Annotated[float, Ge(0), Lt(1)]
+DropoutRate = Annotated[float, Ge(0), Lt(1)]
 """The share that dropout takes away; never all."""
 
 Positive = Annotated[float, Gt(0), Lt(math.inf)]
@@ -30,3 +81,6 @@ NotNegative = Annotated[float, Ge(0), Lt(math.inf)]
 
 Finite = Annotated[float, Gt(-math.inf), Lt(math.inf)]
 """Any number but infinity and "not a number"."""
+
+AboveZero = Annotated[float, Gt(0), Le(1)]
+"""A share that is not 0."""

@@ -73,7 +73,8 @@ class Target:
     read_from: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
 
-Kind = Literal["pictures", "recordings", "texts"]
+Modality = Literal["picture", "recording", "text"]
+"""What a source is."""
 
 
 @dataclass(frozen=True)
@@ -84,18 +85,20 @@ class Example:
         key: unique and stable within a split (a file name or an index).
         source: picture (3, height, width) uint8 RGB, waveform (L,) float32 in [-1, 1], or a text.
         targets: at least one in training; may be empty in prediction.
+        sample_rate: of a waveform, in Hz; 0 for other sources.
     """
 
     key: str
     source: Tensor | str
     targets: tuple[Target, ...] = ()
+    sample_rate: int = 0
 
     @property
-    def kind(self) -> Kind:
-        """What the source is."""
+    def modality(self) -> Modality:
+        """What the source is; features that were cached in place of a picture count as one."""
         if isinstance(self.source, str):
-            return "texts"
-        return "pictures" if self.source.ndim == 3 else "recordings"
+            return "text"
+        return "recording" if self.source.ndim == 1 else "picture"
 
 
 # ---------------------------------------------------------------------------------------------------- batch
@@ -116,6 +119,7 @@ class Batch:
         targets: the same texts with their truth, outside of tensors.
         encoded: True if ``source`` comes from the feature cache.
         skipped: what could not be read and is therefore not in this batch.
+        sample_rate: of waveforms, in Hz; 0 for other sources.
     """
 
     keys: list[str]
@@ -126,6 +130,7 @@ class Batch:
     targets: list[tuple[Target, ...]]
     encoded: bool = False
     skipped: list[UnreadableError] = field(default_factory=list)
+    sample_rate: int = 0
 
     def __len__(self) -> int:
         return len(self.keys)

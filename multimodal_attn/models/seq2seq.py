@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.types import Batch, DecoderOutput, Memory
 
 
@@ -39,14 +38,19 @@ class Seq2Seq(nn.Module):
             Returns states (B, S, D) and mask (B, S).
         """
         if batch.encoded:
-            assert isinstance(self.encoder, PictureEncoder), "only pictures have a feature cache"
-            memory = self.encoder.assemble(batch.source.to(self.decoder.vocabulary.weight.dtype))
+            features = batch.source.to(self.decoder.vocabulary.weight.dtype)
+            memory = self.encoder.assemble(features, batch.source_lengths)
         else:
             memory = self.encoder(batch.source, batch.source_lengths)
         if memory.states.dtype == torch.bfloat16 and not memory.states.is_cuda:
             # Every step makes a few weighted sums of it, for which a CPU takes three times as long in bf16.
             return replace(memory, states=memory.states.float())
         return memory
+
+    def pretrained_parameters(self) -> list[nn.Parameter]:
+        """Those that have learnt elsewhere, for which fine-tuning takes smaller steps."""
+        body = self.encoder.body if self.encoder.pretrained else None
+        return [] if body is None else list(body.parameters())
 
     def forward(self, batch: Batch, sampling_probability: float = 0.0) -> tuple[DecoderOutput, Memory]:
         """A teacher-forced pass; the memory comes back for objectives that need it."""

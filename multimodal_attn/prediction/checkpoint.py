@@ -1,178 +1,198 @@
-"""Checkpoints: found, checked, and rebuilt into runs."""
+"""Checkpoints: read, checked, and made into predictors.
+
+A checkpoint is data from somewhere. It is read as plain containers and tensors, and of what it names only the parts
+that predict are built, each of the kind that its slot wants (``parts.py``).
+"""
 
 from __future__ import annotations
 
+import json
+import logging
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import hydra
+import safetensors
+import safetensors.torch
 import torch
-from omegaconf import DictConfig, OmegaConf
-from torch import nn
+from torch import Tensor, nn
 
-from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
-from multimodal_attn.runs.build import build_data, build_module, check_target
-from multimodal_attn.training.module import Seq2SeqModule
+from multimodal_attn.models.encoders.base import Encoder
+from multimodal_attn.parts import find
+from multimodal_attn.prediction.build import build_predictor
+from multimodal_attn.prediction.location import checkpoints, folder_of
+from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.writing import write_file
 
-_MISSING = object()
+log = logging.getLogger(__name__)
+
+_PREFIX = "model."  # of the model's weights among those of the LightningModule
+_DEEPEST = 20  # levels of a configuration
+_SECTION = "multimodal_attn"  # of a safetensors file's metadata
 
 
-@dataclass
-class Run:
-    """A trained run, ready to decode.
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file holds of a predictor.
 
     Attributes:
-        folder: where it lives.
-        config: as it was trained, resolved.
-        module: with the checkpoint's weights, in evaluation mode.
-        data: its data sets; touched only when asked for.
+        path: of the file.
+        config: of the run, as plain containers.
+        tokenizers: state of the tokenizer under each of its keys in ``config``.
+        weights: of the LightningModule by name; those of the model begin with "model.".
     """
 
-    folder: Path
-    config: DictConfig
-    module: Seq2SeqModule
-    data: DataModule
+    path: Path
+    config: dict[str, Any]
+    tokenizers: dict[str, dict[str, Any]]
+    weights: dict[str, Tensor]
+
+    @property
+    def folder(self) -> Path:
+        """Of the run."""
+        return folder_of(self.path)
+
+    def tokenizer(self, key: str = "tokenizer", trust: Collection[str] = ()) -> Tokenizer:
+        """The tokenizer, as it was fitted."""
+        kind: type[Tokenizer] = find(key, str(_node(self, key).get("_target_")), Tokenizer, trust)  # type: ignore
+        try:
+            return kind.from_state(self.tokenizers[key])
+        except Exception as error:  # a library may raise what it likes of what is no state of its own
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ValueError(f"{self.path}: its {key} cannot be restored ({reason})") from None
+
+    def source_tokenizer(self, trust: Collection[str] = ()) -> Tokenizer | None:
+        """None for a run whose sources are no texts."""
+        return self.tokenizer("source_tokenizer", trust) if "source_tokenizer" in self.tokenizers else None
 
 
-def find_checkpoint(run: Path, prefer: str = "best") -> Path:
-    """The checkpoint file of a run's folder, or ``run`` itself if it is a file.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    if run.is_file():
-        return run
-    other = "last" if prefer == "best" else "best"
-    for name in (prefer, other):
-        if (path := run / "checkpoints" / f"{name}.ckpt").is_file():
-            return path
-    raise ValueError(
-        f"run: {str(run)!r} has no checkpoints/best.ckpt or last.ckpt; expected the folder of a trained run"
-    )
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint["hyper_parameters"]["config"]["seed"]
-        checkpoint["hyper_parameters"]["tokenizer"]
-    except Exception as error:  # a torn file raises whatever the unpickler stumbles over
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ValueError(f"{path} is not a readable checkpoint of this package, or is truncated: {reason}") from error
-    return checkpoint
-
-
-def tokenizer_of(config: DictConfig, checkpoint: dict[str, Any], key: str = "tokenizer") -> Tokenizer:
-    name = config[key]._target_
-    check_target(name)
-    if not name.startswith("multimodal_attn.data.tokenizers."):
-        raise ValueError(f"{key}: _target_ {name!r} is not allowed; expected one under multimodal_attn.data.tokenizers")
-    tokenizer: type[Tokenizer] = hydra.utils.get_class(name)
-    return tokenizer.from_state(checkpoint["hyper_parameters"][key])
-
-
-def source_tokenizer_of(config: DictConfig, checkpoint: dict[str, Any]) -> Tokenizer | None:
-    """None for a run whose sources are no texts."""
-    return tokenizer_of(config, checkpoint, "source_tokenizer") if "source_tokenizer" in config else None
-
-
-def load(run: str | Path, checkpoint: str = "best", overrides: dict[str, Any] | None = None) -> Run:
-    """Rebuilds a run from its checkpoint alone.
+def read_run(run: str | Path, prefer: str = "best") -> Checkpoint:
+    """The checkpoint of a run's folder, or the file ``run`` itself; another of the folder where it is damaged.
 
     Args:
-        run: its folder, or a checkpoint file.
-        checkpoint: "best" or "last".
-        overrides: values that replace those of its configuration, such as ``{"data.root": ...}``.
+        run: folder or file.
+        prefer: "best" or "last".
 
     Raises:
-        ValueError: if there is no readable checkpoint, if its weights do not fit its vocabulary, or if it is one of a
-            language model.
+        ValueError: if there is none that is readable.
     """
-    path = find_checkpoint(Path(run), prefer=checkpoint)
-    content = read_checkpoint(path)
-    config = OmegaConf.create(content["hyper_parameters"]["config"])
-    if "language_model" in config:
-        raise ValueError(f"run: '{run}' is a language model, which writes no text; use it as search.language_model")
-    for key, value in (overrides or {}).items():
-        if OmegaConf.select(config, key, default=_MISSING) is _MISSING:
-            raise ValueError(f"{key}: the run has no such key; expected one of {', '.join(config[key.split('.')[0]])}")
-        OmegaConf.update(config, key, value)
-    tokenizer, source_tokenizer = tokenizer_of(config, content), source_tokenizer_of(config, content)
-    # The checkpoint holds the weights: nothing is to be downloaded for a model that has learnt already.
-    if "pretrained" in config.encoder:
-        config.encoder.pretrained = False
-    if "weights" in config.encoder:
-        config.encoder.weights = None
-    module = build_module(config, tokenizer, source_tokenizer)
-    rows = content["state_dict"]["model.decoder.vocabulary.weight"].shape[0]
-    if rows != len(tokenizer):
-        raise ValueError(
-            f"{path}: its weights are for a vocabulary of {rows} tokens, but its tokenizer has {len(tokenizer)}"
-        )
-    fill(module, content, path)
-    folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
-    return Run(folder, config, module.eval(), build_data(config, tokenizer, source_tokenizer))
+    damaged = None
+    for path in checkpoints(run, prefer):
+        try:
+            found = read_checkpoint(path)
+        except ValueError as error:
+            damaged = damaged or error
+            continue
+        if damaged is not None:
+            log.warning("%s; %s is taken in its place", damaged, path)
+        return found
+    assert damaged is not None
+    raise damaged
 
 
-def fill(module: nn.Module, content: dict[str, Any], path: Path) -> None:
-    """Loads a checkpoint's weights.
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """What a ``.ckpt`` or ``.safetensors`` file holds of a predictor; nothing in it is executed.
 
     Raises:
-        ValueError: if the checkpoint, read from ``path``, holds others than the module has.
+        ValueError: if it is not readable, or not of this package.
     """
+    path = Path(path)
     try:
-        module.load_state_dict(content["state_dict"])
+        if path.suffix == ".safetensors":
+            with safetensors.safe_open(path, "pt") as file:
+                content = json.loads(file.metadata()[_SECTION])
+                weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        else:
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+            content, weights = loaded["hyper_parameters"], loaded["state_dict"]
+        config = content["config"]
+        tokenizers = {key: content[key] for key in ("tokenizer", "source_tokenizer") if key in content}
+        if not isinstance(config, dict) or not isinstance(weights, dict) or "tokenizer" not in tokenizers:
+            raise TypeError("it has no configuration, tokenizer or weights")
+        _refuse_odd(config, _DEEPEST)
+    except Exception as error:  # a torn file raises whatever the unpickler stumbles over
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"{path} is not a readable checkpoint of this package, or is truncated: {reason}") from None
+    return Checkpoint(path, config, tokenizers, {k: v for k, v in weights.items() if isinstance(v, Tensor)})
+
+
+def load_predictor(checkpoint: Checkpoint, trust: Collection[str] = ()) -> Predictor:
+    """Rebuilds a predictor from a checkpoint alone, in evaluation mode.
+
+    Args:
+        checkpoint: of a run.
+        trust: packages whose classes are allowed beside this one's.
+
+    Raises:
+        ValueError: if it is a language model's, names what is not allowed, or its weights fit neither its vocabulary
+            nor its configuration.
+    """
+    config = checkpoint.config
+    if "language_model" in config:
+        raise ValueError(
+            f"run: '{checkpoint.path}' is a language model, which writes no text; use it as search.language_model"
+        )
+    for key in ("encoder", "decoder", "search", "data", "name"):
+        if key not in config:
+            raise ValueError(f"{checkpoint.path}: its configuration has no {key}; expected a checkpoint of a run")
+    tokenizer, source_tokenizer = checkpoint.tokenizer(trust=trust), checkpoint.source_tokenizer(trust)
+    # The checkpoint holds the weights: nothing is to be downloaded for a model that has learnt already.
+    node = _node(checkpoint, "encoder")
+    encoder: type[Encoder] = find("encoder", str(node.get("_target_")), Encoder, trust)  # type: ignore[assignment]
+    config = {**config, "encoder": encoder.without_download(node)}
+    head = f"{_PREFIX}ctc_head.weight" in checkpoint.weights
+    predictor = build_predictor(config, tokenizer, source_tokenizer, head, trust)
+    vocabulary = checkpoint.weights.get(f"{_PREFIX}decoder.vocabulary.weight")
+    if vocabulary is not None and len(vocabulary) != len(tokenizer):
+        raise ValueError(
+            f"{checkpoint.path}: its weights are for a vocabulary of {len(vocabulary)} tokens, but its tokenizer has"
+            f" {len(tokenizer)}"
+        )
+    fill(predictor.model, checkpoint)
+    predictor.model.eval()
+    return predictor
+
+
+def fill(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Gives a model the weights of a checkpoint.
+
+    Raises:
+        ValueError: if the checkpoint holds others than the model has.
+    """
+    own = {name.removeprefix(_PREFIX): w for name, w in checkpoint.weights.items() if name.startswith(_PREFIX)}
+    try:
+        model.load_state_dict(own)
     except RuntimeError as error:
         reason = " ".join(str(error).split()[:40])
         raise ValueError(
-            f"run: the weights in '{path}' are not those of the model that its own configuration builds; expected a"
-            f" checkpoint of this version of multimodal_attn ({reason})"
+            f"run: the weights in '{checkpoint.path}' are not those of the model that its own configuration builds;"
+            f" expected a checkpoint of this version of multimodal_attn ({reason})"
         ) from None
 
 
-def initialise(module: Seq2SeqModule, config: DictConfig, content: dict[str, Any]) -> None:
-    """Gives a fresh module the weights of another run, and nothing else of it.
-
-    A CTC head may be missing on either side: a new one starts afresh. The front end of speech has nothing to learn:
-    it may augment in another way.
-
-    Args:
-        module: of the new run.
-        config: of the new run.
-        content: the other run's checkpoint.
-
-    Raises:
-        ValueError: if the two are not the same model; names the values that differ.
-    """
-    given, own = content["state_dict"], module.state_dict()
-    unlike = {
-        name
-        for name in given.keys() | own.keys()
-        if not name.startswith(("model.ctc_head.", "model.encoder.front_end."))
-        and (name not in given or name not in own or given[name].shape != own[name].shape)
-    }
-    if unlike:
-        other = OmegaConf.create(content["hyper_parameters"]["config"])
-        parts = ("encoder", "attention", "decoder")
-        there, here = ({part: _flat(side[part], part) for part in parts} for side in (other, config))
-        differences = [
-            f"{key}: {here[part].get(key)!r}, there {there[part].get(key)!r}"
-            for part in parts
-            for key in sorted(here[part].keys() | there[part].keys())
-            if here[part].get(key) != there[part].get(key)
-        ]
-        raise ValueError(
-            f"init_from: the run holds another model ({len(unlike)} weights do not fit, such as"
-            f" {min(unlike).removeprefix('model.')}). Here and there differ: {'; '.join(differences) or 'nothing else'}"
-        )
-    fitting = {name: tensor for name, tensor in given.items() if name in own and tensor.shape == own[name].shape}
-    module.load_state_dict(fitting, strict=False)
+def save_weights(checkpoint: Checkpoint, path: Path) -> None:
+    """Writes what predicts, and nothing that trains, as one safetensors file that ``read_checkpoint`` reads."""
+    content = {"config": checkpoint.config, **checkpoint.tokenizers}
+    own = {name: w.contiguous() for name, w in checkpoint.weights.items() if name.startswith(_PREFIX)}
+    write_file(path, safetensors.torch.save(own, {_SECTION: json.dumps(content)}))
 
 
-def _flat(node: Any, prefix: str) -> dict[str, Any]:
-    """Values of a configuration node by their dotted keys."""
-    if not isinstance(node, DictConfig):
-        return {prefix: node}
-    return {key: value for name in node for key, value in _flat(node[name], f"{prefix}.{name!s}").items()}
+def _refuse_odd(node: Any, levels: int) -> None:
+    """Refuses what a configuration cannot hold: other objects than plain ones, and bottomless containers."""
+    if isinstance(node, dict | list):
+        if levels == 0:
+            raise TypeError("its configuration is nested too deeply")
+        for item in node.items() if isinstance(node, dict) else node:
+            for one in item if isinstance(item, tuple) else (item,):
+                _refuse_odd(one, levels - 1)
+    elif not isinstance(node, str | int | float | bool | None):
+        raise TypeError(f"its configuration holds a {type(node).__name__}")
+
+
+def _node(checkpoint: Checkpoint, key: str) -> Mapping[str, Any]:
+    node = checkpoint.config.get(key)
+    if not isinstance(node, Mapping):
+        raise ValueError(f"{checkpoint.path}: its configuration has no {key}; expected a checkpoint of a run")
+    return node

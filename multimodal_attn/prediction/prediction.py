@@ -1,22 +1,56 @@
-"""What figures and page draw of one example: plain arrays, the hypothesis, and the truth where it is known."""
+"""What a model wrote for one source, with the attention of every word, and the truth where it is known."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
 
 from multimodal_attn.data.tokenizers import Tokenizer
-from multimodal_attn.evaluation.attention.shape import relative_entropy
+from multimodal_attn.prediction.entropy import relative_entropy
 from multimodal_attn.prediction.word_alignment import align_words
-from multimodal_attn.types import EOS, Box, Example, Hypothesis, Layout, Span, Target
+from multimodal_attn.prediction.word_times import NO_TIMES, WordTimes
+from multimodal_attn.types import EOS, Box, Example, Grid, Hypothesis, Layout, Span, Target
+
+
+class Word(NamedTuple):
+    """A word of a prediction.
+
+    Attributes:
+        text: of the word.
+        map: where the model looked, the mean over the word's tokens and over heads; it sums to 1. (rows, columns) for
+            a picture, (steps,) for a recording, (tokens,) for a text.
+        start: seconds from the start of the recording; None for other sources.
+        end: likewise.
+        probability: that the model gave the word, the product over its tokens.
+        gate: how far the decoder let attention through, in [0, 1]; None without such a gate.
+    """
+
+    text: str
+    map: np.ndarray
+    start: float | None
+    end: float | None
+    probability: float
+    gate: float | None
+
+
+class View(Protocol):
+    """What shows predictions to people."""
+
+    def figure(self, prediction: Prediction) -> Any:
+        """A matplotlib figure."""
+
+    def html(self, prediction: Prediction) -> str:
+        """The interactive page, for a notebook's cell."""
 
 
 @dataclass
 class Prediction:
-    """One decoded example.
+    """What a model wrote for one source.
 
     Attributes:
         key: of the example.
@@ -31,11 +65,16 @@ class Prediction:
         flags: what looks wrong with the hypothesis (see ``Hypothesis.flags``).
         boxes: index of a hypothesis word -> its true boxes, where known.
         times: index of a hypothesis word -> when it is truly heard, where known.
+        true_words: the words of the first reference and when each is heard, where known.
         links: index of a hypothesis word -> ranges of the source tokens that it truly comes from, where known.
         sample_rate: of a waveform, in Hz.
         gate: for each token how far the decoder let attention through, in [0, 1]; empty if it has no such gate.
         gate_name: what this gate is called.
+        log_probs: of each token, T of them.
+        word_spans: when each word is heard, for recordings.
+        time_source: where ``word_spans`` come from, "attention" or "ctc".
         others: what else the search found for the same source, best first.
+        view: what ``plot`` and notebooks show it with.
     """
 
     key: str
@@ -50,11 +89,16 @@ class Prediction:
     flags: list[str]
     boxes: dict[int, tuple[Box, ...]] = field(default_factory=dict)
     times: dict[int, Span] = field(default_factory=dict)
+    true_words: list[tuple[str, Span]] = field(default_factory=list)
     links: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     sample_rate: int = 16_000
     gate: list[float] = field(default_factory=list)
     gate_name: str = ""
-    others: list[Prediction] = field(default_factory=list)
+    log_probs: list[float] = field(default_factory=list)
+    word_spans: tuple[Span, ...] = ()
+    time_source: str = "attention"
+    others: list[Prediction] = field(default_factory=list, repr=False)
+    view: View | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_hypothesis(
@@ -66,6 +110,8 @@ class Prediction:
         positions: int,
         sample_rate: int = 16_000,
         source_tokenizer: Tokenizer | None = None,
+        times: WordTimes = NO_TIMES,
+        view: View | None = None,
     ) -> Prediction:
         """The record of an example and what a model wrote for it.
 
@@ -77,6 +123,8 @@ class Prediction:
             positions: how many memory positions are real; the weights on padding after them are dropped.
             sample_rate: of a waveform, in Hz.
             source_tokenizer: of a text.
+            times: of the words.
+            view: to show it with.
         """
         text = tokenizer.decode(hypothesis.tokens)
         words = text.split()
@@ -96,10 +144,20 @@ class Prediction:
             flags=hypothesis.flags,
             boxes=_true_boxes(words, example.targets),
             times=_true_times(words, example.targets),
+            true_words=[
+                pair
+                for target in example.targets[:1]
+                if target.times
+                for pair in zip(target.text.split(), target.times, strict=True)
+            ],
             links=_true_links(words, example, source_tokenizer),
             sample_rate=sample_rate,
             gate=hypothesis.gate or [],
             gate_name=hypothesis.gate_name,
+            log_probs=hypothesis.log_probs.tolist(),
+            word_spans=times.spans,
+            time_source=times.source,
+            view=view,
         )
 
     @cached_property
@@ -117,6 +175,33 @@ class Prediction:
     def word_gate(self) -> list[float]:
         """The mean of the gate over each word's tokens; empty if there is no gate."""
         return [float(np.mean(self.gate[first:stop])) for _, first, stop in self.word_tokens] if self.gate else []
+
+    @cached_property
+    def words(self) -> list[Word]:
+        """The words with their maps and, for recordings, their times."""
+        maps = self.word_weights
+        if isinstance(self.layout, Grid):
+            maps = maps.reshape(-1, self.layout.rows, self.layout.columns)
+        gates: Sequence[float | None] = self.word_gate or [None] * len(maps)
+        spans: Sequence[tuple[float | None, float | None]] = self.word_spans or [(None, None)] * len(maps)
+        return [
+            Word(text, maps[i], *spans[i], float(np.exp(sum(self.log_probs[first:stop]))), gates[i])
+            for i, (text, first, stop) in enumerate(self.word_tokens)
+        ]
+
+    def plot(self) -> Any:
+        """A matplotlib figure of every word and where the model looked for it."""
+        return self._view.figure(self)
+
+    def _repr_html_(self) -> str:
+        """The interactive page, which notebooks show."""
+        return self._view.html(self)
+
+    @property
+    def _view(self) -> View:
+        if self.view is None:
+            raise ValueError("this prediction has nothing to be shown with; multimodal_attn.load gives such that have")
+        return self.view
 
     @property
     def entropy(self) -> np.ndarray:

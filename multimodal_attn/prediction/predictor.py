@@ -1,145 +1,160 @@
-"""Captions photos, transcribes recordings and translates texts with a trained run."""
+"""A trained model that reads sources and writes texts: what a checkpoint rebuilds, and what everything else uses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
-from multimodal_attn.data.reading import audio, images
-from multimodal_attn.data.reading.text import read_lines, single_spaces
-from multimodal_attn.distributed import gather_to_first, process_share
-from multimodal_attn.prediction.checkpoint import Run
-from multimodal_attn.prediction.decode import decode_examples
-from multimodal_attn.prediction.ensemble import load_together
-from multimodal_attn.prediction.prediction import Prediction
-from multimodal_attn.processes import own_device
-from multimodal_attn.search import BeamSearch
-from multimodal_attn.types import Example, UnreadableError
+import torch
 
-SOURCES_AT_ONCE = {"pictures": 16, "recordings": 1, "texts": 32}
-"""Photos have one size; a batch of recordings would take the memory of the longest for each."""
-AT_ONCE = 32
-"""Of each of several processes; whole batches of photos, so that they are those of a single process."""
-_READS = {"pictures": "a picture", "recordings": "a recording", "texts": "a text file"}
+from multimodal_attn.data.loading.collate import Collate
+from multimodal_attn.data.modalities.base import Reader
+from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.models.evaluating import evaluating
+from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.prediction.prediction import Prediction, View
+from multimodal_attn.prediction.sources import example_of
+from multimodal_attn.prediction.word_times import WordTimes, word_times
+from multimodal_attn.search import Search
+from multimodal_attn.types import Batch, Example, Hypothesis, Memory
 
 
+@dataclass
 class Predictor:
-    """A trained run with a beam search, for files.
+    """Reads a picture, a recording or a text, and writes what it was trained to write.
 
-    Args:
-        run: as ``load_run`` gives it.
-        width: of the beam.
+    Attributes:
+        model: encoder, decoder and their attention.
+        tokenizer: between the model's tokens and text.
+        search: from a memory to texts.
+        reader: of the sources, with the settings that the model was trained with.
+        source_tokenizer: of sources that are texts.
+        name: of the run.
+        max_seconds: of the recordings that it was trained on; None for no limit.
+        suffixes: of the files in a folder that it can be asked about.
+        view: what predictions are shown with.
     """
 
-    def __init__(self, run: Run, width: int = 5) -> None:
-        self.run = run
-        limits = run.config.search
-        self.search = BeamSearch(width, max_length=limits.max_length, max_length_ratio=limits.max_length_ratio)
-        self.reads = run.module.model.encoder.reads
+    model: Seq2Seq
+    tokenizer: Tokenizer
+    search: Search
+    reader: Reader
+    source_tokenizer: Tokenizer | None = None
+    name: str = ""
+    max_seconds: float | None = None
+    suffixes: tuple[str, ...] = ()
+    view: View | None = None
 
-    def caption(self, photo: str | Path) -> str:
-        """The caption of a photo file.
+    @overload
+    def __call__(self, source: list[Any], sample_rate: int | None = None) -> list[Prediction]: ...
+
+    @overload
+    def __call__(self, source: Any, sample_rate: int | None = None) -> Prediction: ...
+
+    def __call__(self, source: Any, sample_rate: int | None = None) -> Prediction | list[Prediction]:
+        """What the model writes for a source.
+
+        Args:
+            source: the path of a file, its bytes, a PIL image, an array or a tensor; for a model of texts, the text
+                itself. A list of sources gives a list of predictions.
+            sample_rate: in Hz, of a waveform that comes as an array or a tensor; None for the model's own.
+
+        Shapes:
+            A picture is (height, width, 3) or (height, width) as an array, (3, height, width) as a tensor, of bytes or
+            of floats in [0, 1]. A waveform is (L,) or (channels, L).
 
         Raises:
-            UnreadableError: if the file cannot be read as what the run was trained on.
+            UnreadableError: if a source cannot be read as what the model was trained on.
         """
-        return self.inspect(photo).text
-
-    def transcribe(self, recording: str | Path) -> str:
-        """The transcript of a recording; raises as ``caption`` does."""
-        return self.inspect(recording).text
-
-    def translate(self, text: str) -> str:
-        """The translation of a text.
-
-        Raises:
-            ValueError: if the run was not trained on texts.
-        """
-        if self.reads != "texts":
-            raise ValueError(f"run: '{self.run.folder}' was trained on {self.reads}; expected one trained on texts")
-        return decode_examples(self.run.module, [Example("text", single_spaces(text))], self.search)[0].text
-
-    def inspect(self, path: str | Path) -> Prediction:
-        """Text and attention of one photo or recording, or of the first line of a text file."""
-        return decode_examples(self.run.module, self._read(path)[:1], self.search)[0]
+        if not isinstance(source, list):
+            return self.predict([example_of(self.reader, source, sample_rate)])[0]
+        found: list[Prediction] = []
+        remaining = iter(source)
+        while some := list(islice(remaining, self.reader.at_once)):
+            found += self.predict([example_of(self.reader, one, sample_rate) for one in some])
+        return found
 
     @property
-    def suffixes(self) -> tuple[str, ...]:
-        """Of the files in a folder that this run can be asked about; of texts, also that of the language it reads."""
-        language = self.run.config.data.get("source_language")
-        texts = ("txt", language) if language else ("txt",)
-        return {"pictures": images.SUFFIXES, "recordings": audio.SUFFIXES, "texts": texts}[self.reads]
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
 
-    def predict(self, paths: Iterable[str | Path]) -> Iterator[Prediction | UnreadableError]:
-        """What ``inspect`` gives for each file, or why it cannot be read; in order, as soon as it is known.
+    def to(self, device: str | torch.device) -> Predictor:
+        """Moves the model; returns this predictor."""
+        self.model.to(device)
+        return self
 
-        Each line of a text file is a source of its own.
+    def with_search(self, search: Search) -> Predictor:
+        """The same model with another search."""
+        return replace(self, search=search)
+
+    def collate(self, examples: Sequence[Example]) -> Batch:
+        """A batch of examples with their sources as they are, on the model's device."""
+        return Collate(self.tokenizer, self.source_tokenizer)(list(examples)).to(self.device)
+
+    def decode(self, memory: Memory, keys: Sequence[str] | None = None) -> list[list[Hypothesis]]:
+        """Hypotheses of every source, best first.
+
+        Args:
+            memory: of B sources.
+            keys: of the sources; what a search draws depends on them.
         """
-        yield from self._decode(self._read_all(paths))
+        return self.search(self.model, memory, keys)
 
-    def _decode(self, remaining: Iterator[Example | UnreadableError]) -> Iterator[Prediction | UnreadableError]:
-        while read := list(islice(remaining, SOURCES_AT_ONCE[self.reads])):
-            examples = [found for found in read if isinstance(found, Example)]
-            records = iter(decode_examples(self.run.module, examples, self.search) if examples else [])
-            for found in read:
-                yield next(records) if isinstance(found, Example) else found
+    @torch.no_grad()
+    def predict(self, examples: Sequence[Example]) -> list[Prediction]:
+        """What the model writes for each example, with the others that the search found.
 
-    def predict_together(self, paths: Sequence[str | Path]) -> Iterator[Prediction | UnreadableError]:
-        """What ``predict`` gives, from all processes that call this (``runs/processes.py``), in the first of them.
-
-        The others give nothing. Sources are handed out some at a time, so that results come while others are at work.
+        Args:
+            examples: pictures, waveforms or texts as they are, not cached features; one batch.
         """
-        rank, number = process_share()
-        if number == 1:
-            yield from self.predict(paths)
-            return
-        # A text file is quick to read and holds any number of sources: its lines are handed out, of others the files.
-        by_line = self.reads == "texts"
-        remaining: Iterator[Any] = self._read_all(paths) if by_line else iter(paths)
-        while batch := list(islice(remaining, number * AT_ONCE)):
-            own = batch[rank * AT_ONCE : (rank + 1) * AT_ONCE]
-            found = self._decode(iter(own)) if by_line else self.predict(own)
-            for share in gather_to_first(list(found)) or []:
-                yield from share
+        if not examples:
+            return []
+        with evaluating(self.model):  # maps of a model with dropout would be noise
+            batch = self.collate(examples)
+            memory = self.model.encode(batch)
+            hypotheses = self.decode(memory, batch.keys)
+        return [
+            self.prediction(example, found, memory, index)
+            for index, (example, found) in enumerate(zip(examples, hypotheses, strict=True))
+        ]
 
-    def _read_all(self, paths: Iterable[str | Path]) -> Iterator[Example | UnreadableError]:
-        for path in paths:
-            try:
-                yield from self._read(path)
-            except UnreadableError as error:
-                yield error
+    def prediction(
+        self,
+        example: Example,
+        hypotheses: Sequence[Hypothesis],
+        memory: Memory,
+        index: int,
+        time_source: str = "attention",
+    ) -> Prediction:
+        """What was found for an example: the best text, with the others.
 
-    def _read(self, path: str | Path) -> list[Example]:
-        """What a file holds, one example at least."""
-        data = self.run.config.data
-        try:
-            if self.reads == "texts":
-                lines = enumerate(read_lines(path), start=1)
-                examples = [Example(f"{path}:{number}", line) for number, line in lines if line]
-                if not examples:
-                    raise UnreadableError(str(path), "holds no text")
-                return examples
-            if self.reads == "pictures":
-                fit = data.get("fit", "squash")  # the built-in scenes are square and have no such key
-                return [Example(str(path), images.read_image(path, data.image_size, fit))]
-            return [Example(str(path), audio.read_audio(path, data.sample_rate))]
-        except UnreadableError as error:
-            raise UnreadableError(error.path, f"{error.reason} (this run expects {_READS[self.reads]})") from None
+        Args:
+            example: with its picture, waveform or text, not cached features.
+            hypotheses: of the example, best first.
+            memory: that they were decoded from, and
+            index: the example's place in it.
+            time_source: where the times of words come from, "attention" or "ctc".
+        """
+        positions = int(memory.mask[index].sum())
+        best, *others = [
+            Prediction.from_hypothesis(
+                example,
+                found,
+                self.tokenizer,
+                memory.layout,
+                positions,
+                self.reader.sample_rate,
+                self.source_tokenizer,
+                self.word_times(memory, index, found, time_source if number == 0 else "attention"),
+                self.view,
+            )
+            for number, found in enumerate(hypotheses)
+        ]
+        best.others = others
+        return best
 
-
-def load(run: str | Path, width: int = 5, ensemble: Sequence[str | Path] = ()) -> Predictor:
-    """A predictor from the folder of a trained run, on a GPU if there is one.
-
-    Args:
-        run: a folder, or a checkpoint file.
-        width: of the beam.
-        ensemble: further runs that predict together with it.
-
-    Raises:
-        ValueError: if there is no readable checkpoint, or the runs do not go together.
-    """
-    loaded = load_together(run, ensemble)
-    loaded.module.to(own_device())
-    return Predictor(loaded, width)
+    def word_times(self, memory: Memory, index: int, hypothesis: Hypothesis, source: str) -> WordTimes:
+        """When the words of a hypothesis are heard; see ``word_times.word_times``."""
+        return word_times(self.model, self.tokenizer, memory, index, hypothesis, source)

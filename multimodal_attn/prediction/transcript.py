@@ -12,7 +12,7 @@ from typing import NamedTuple
 _LINE_WORDS, _LINE_GAP_SECONDS = 12, 0.7  # a line of text ends after so many words, or at such a pause
 
 
-class Word(NamedTuple):
+class TimedWord(NamedTuple):
     """A word with its time in seconds from the start of the recording."""
 
     text: str
@@ -27,11 +27,11 @@ class Word(NamedTuple):
 class Transcript(NamedTuple):
     """The words of a recording, and how many seconds it lasts."""
 
-    words: list[Word]
+    words: list[TimedWord]
     seconds: float
 
 
-def lines(words: list[Word]) -> Iterator[list[Word]]:
+def lines(words: list[TimedWord]) -> Iterator[list[TimedWord]]:
     """Words in lines that can be read at a glance: at most twelve words, and no pause within."""
     line = words[:1]
     for before, word in pairwise(words):

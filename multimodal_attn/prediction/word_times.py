@@ -1,70 +1,77 @@
-"""The words of a hypothesis with their times, by attention or by CTC."""
+"""When the words of a hypothesis are heard, by attention or by CTC."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from multimodal_attn.prediction.checkpoint import Run
+from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.prediction.ctc_alignment import ctc_times
 from multimodal_attn.prediction.timing import onset_times
-from multimodal_attn.prediction.transcript import Word
 from multimodal_attn.types import Hypothesis, Memory, Span, Timeline
 
-SOURCES = ("attention", "ctc")
+TIME_SOURCES = ("attention", "ctc")
 
 
-class TimedWords(NamedTuple):
-    """Words with their times.
+class WordTimes(NamedTuple):
+    """The times of a hypothesis' words.
 
     Attributes:
-        words: of the hypothesis.
+        spans: one for each word; none for sources that are no recordings.
         source: of the times: "attention" also where CTC was asked and has no path for the text.
     """
 
-    words: list[Word]
+    spans: tuple[Span, ...]
     source: str
 
 
-def check_source(source: str, run: Run) -> None:
-    """Refuses a source of word times that a run does not have.
+NO_TIMES = WordTimes((), "attention")
+"""Of sources that are no recordings."""
+
+
+def check_time_source(source: str, model: Seq2Seq, name: str) -> None:
+    """Refuses a source of word times that a model does not have; ``name`` is that of its run.
 
     Raises:
         ValueError: for an unknown source, or CTC without a CTC head.
     """
-    if source not in SOURCES:
-        raise ValueError(f"word_times: {source!r}; expected {' or '.join(SOURCES)}")
-    if source == "ctc" and (run.module.model.ctc_head is None or run.module.model.encoder.reads != "recordings"):
+    if source not in TIME_SOURCES:
+        raise ValueError(f"word_times: {source!r}; expected {' or '.join(TIME_SOURCES)}")
+    if source == "ctc" and (model.ctc_head is None or not isinstance(model.encoder.layout, Timeline)):
         raise ValueError(
-            f"word_times: ctc; '{run.folder}' was trained without CTC: expected attention, or a run of speech with"
+            f"word_times: ctc; '{name}' was trained without CTC: expected attention, or a run of speech with"
             " objective=[cross_entropy,ctc]"
         )
 
 
-def timed_words(run: Run, memory: Memory, index: int, hypothesis: Hypothesis, source: str) -> TimedWords:
-    """The words of a hypothesis with their times.
+def word_times(
+    model: Seq2Seq, tokenizer: Tokenizer, memory: Memory, index: int, hypothesis: Hypothesis, source: str
+) -> WordTimes:
+    """When the words of a hypothesis are heard.
 
     Args:
-        run: that wrote it.
-        memory: with a ``Timeline``.
+        model: that wrote it.
+        tokenizer: of its tokens.
+        memory: that it was decoded from.
         index: of the hypothesis' source in ``memory``.
-        hypothesis: of the best path.
+        hypothesis: what was written.
         source: "attention" or "ctc".
     """
-    assert isinstance(memory.layout, Timeline), "only recordings have word times"
-    tokenizer = run.module.tokenizer
-    texts = tokenizer.decode(hypothesis.tokens).split()
-    spans = ctc_spans(run, memory, index, hypothesis) if source == "ctc" else None
-    used = "attention" if spans is None else "ctc"
-    if spans is None:
-        real = int(memory.mask[index].sum())
-        weights = hypothesis.weights[..., :real].mean(dim=1).float().cpu().numpy()
-        spans = onset_times(weights, memory.layout, tokenizer.word_spans(hypothesis.tokens))
-    return TimedWords([Word(text, *span) for text, span in zip(texts, spans, strict=True)], used)
+    if not isinstance(memory.layout, Timeline):
+        return WordTimes((), source)
+    spans = ctc_spans(model, tokenizer, memory, index, hypothesis) if source == "ctc" else None
+    if spans is not None:
+        return WordTimes(tuple(spans), "ctc")
+    real = int(memory.mask[index].sum())
+    weights = hypothesis.weights[..., :real].mean(dim=1).float().cpu().numpy()
+    found = onset_times(weights, memory.layout, tokenizer.word_spans(hypothesis.tokens))
+    return WordTimes(tuple(found), "attention")
 
 
-def ctc_spans(run: Run, memory: Memory, index: int, hypothesis: Hypothesis) -> list[Span] | None:
+def ctc_spans(
+    model: Seq2Seq, tokenizer: Tokenizer, memory: Memory, index: int, hypothesis: Hypothesis
+) -> list[Span] | None:
     """When CTC hears each word; None without a CTC head or a timeline, or where CTC has no path for the text."""
-    model, tokenizer = run.module.model, run.module.tokenizer
     if model.ctc_head is None or not isinstance(memory.layout, Timeline):
         return None
     source = memory.select(slice(index, index + 1))

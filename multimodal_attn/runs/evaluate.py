@@ -4,129 +4,137 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from multimodal_attn.distributed import gather_to_first, process_share
 from multimodal_attn.evaluation.attention.scores import AttentionScores
-from multimodal_attn.evaluation.texts.captions import CaptionScores
-from multimodal_attn.evaluation.texts.diversity import caption_diversity
-from multimodal_attn.evaluation.texts.java_scores import check_java_scores, java_scores
-from multimodal_attn.inspection.page.page import write_page
+from multimodal_attn.evaluation.texts.base import TextScores
+from multimodal_attn.inspection.page.page import page_title, write_page
 from multimodal_attn.machine import set_up_machine
-from multimodal_attn.prediction.checkpoint import Run
-from multimodal_attn.prediction.decode import record_of
-from multimodal_attn.prediction.ensemble import load_together
+from multimodal_attn.parts import EVERYTHING, part
 from multimodal_attn.prediction.prediction import Prediction
-from multimodal_attn.prediction.transcript import ENDINGS, Transcript, render
-from multimodal_attn.prediction.word_times import check_source, ctc_spans, timed_words
+from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.prediction.transcript import ENDINGS, TimedWord, Transcript, render
+from multimodal_attn.prediction.word_times import check_time_source, ctc_spans
 from multimodal_attn.processes import own_device
-from multimodal_attn.runs.build import build_search, cache_features
+from multimodal_attn.runs.build import cache_features
+from multimodal_attn.runs.configuration import refuse_unknown
 from multimodal_attn.runs.faithfulness import measure_faithfulness
 from multimodal_attn.runs.language_model import load_language_model
-from multimodal_attn.search import NucleusSampling, Search
+from multimodal_attn.runs.loading import Run, load_run
+from multimodal_attn.runs.report import print_report
+from multimodal_attn.search import Search
+from multimodal_attn.search.build import build_search
 from multimodal_attn.types import Batch, Example, Hypothesis, Memory, Timeline, UnreadableError
 
 log = logging.getLogger(__name__)
 
+SETTINGS = (
+    *("run", "split", "ensemble", "checkpoint", "batch_size", "page_examples", "data", "device", "word_times"),
+    *("transcripts", "faithfulness", "faithfulness_examples", "extra_scores", "search", "trust", "verbose"),
+)
 
-def evaluate(config: DictConfig) -> dict[str, float]:
+
+def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     """Decodes a split, scores texts and attention, and writes ``<run>/evaluation/<split>/``, ``<split>_ensemble/`` for
     an ensemble.
 
-    Several processes (``runs/processes.py``) decode a share of the batches each; the first does everything else, from
-    all of them in the order of the data set.
+    Several processes (``processes.py``) decode a share of the batches each; the first does everything else, from all
+    of them in the order of the data set.
 
     Args:
-        config: of ``conf/evaluate.yaml``.
+        settings: of ``conf/evaluate.yaml``, as plain containers.
 
     Returns:
-        What stands in metrics.json: error rates and shares as fractions, CIDEr-D as its reference scorer gives it.
-        Empty in processes other than the first.
+        What stands in metrics.json; ``measures.py`` says what each figure means. Empty in processes other than the
+        first.
 
     Raises:
         ValueError: if the run, the split or its data cannot be read.
     """
+    refuse_unknown(settings, SETTINGS)
     set_up_machine()
     torch.manual_seed(0)
-    check_java_scores(config.extra_scores)
-    overrides = {f"data.{key}": value for key, value in config.data.items()}
-    run = load_together(config.run, config.ensemble, config.checkpoint, overrides)
-    if config.extra_scores and not isinstance(run.module.scores, CaptionScores):
-        raise ValueError(f"extra_scores: {list(config.extra_scores)}; expected [] for a run that writes no captions")
-    if config.faithfulness and config.ensemble:
+    overrides = {f"data.{key}": value for key, value in settings["data"].items()}
+    if settings["ensemble"]:
+        overrides["data.cache_dir"] = None  # one encoder's features are not another's
+    run = load_run(settings["run"], settings["ensemble"], settings["checkpoint"], overrides, settings["trust"])
+    scores = part("metrics", run.config["metrics"], TextScores, settings["trust"])()
+    scores.check_extras(settings["extra_scores"])
+    if settings["faithfulness"] and settings["ensemble"]:
         raise ValueError("faithfulness: true; expected false for an ensemble, whose members read memories of their own")
-    _check_word_times(run, config)
-    device = config.device if config.device != "auto" else own_device()
-    search = _search(run, config, device)
-    run.module.to(device)
-    cache_features(run.config, run.data, run.module.model, (config.split,))
-    run.data.source(config.split)  # a missing split or folder is an error before anything is written
-    folder = run.folder / "evaluation" / (config.split + ("_ensemble" if config.ensemble else ""))
+    _check_word_times(run, settings)
+    device = settings["device"] if settings["device"] != "auto" else own_device()
+    predictor = run.predictor.with_search(_search(run, settings, device)).to(device)
+    cache_features(run.data, predictor.model, (settings["split"],), run.config["data"].get("cache_dir"))
+    source = run.data.source(settings["split"])  # a missing split or folder is an error before anything is written
+    folder = run.folder / "evaluation" / (settings["split"] + ("_ensemble" if settings["ensemble"] else ""))
     folder.mkdir(parents=True, exist_ok=True)
 
-    shown = {example.key: example for example in _spread_examples(run, config.split, config.page_examples)}
-    shares = gather_to_first(_decode_share(run, config, search, device, folder / "words", shown))
+    shown = {example.key: example for example in source.spread(settings["page_examples"])}
+    shares = gather_to_first(_decode_share(run, predictor, settings, folder / "words", shown))
     if shares is None:
         return {}
-    predictions, weights, records, skipped, attention_scores = _together(shares)
-    skipped = run.data.skipped(config.split) + skipped
-    if isinstance(search, NucleusSampling):
-        search.sources_met = len(run.data.source(config.split))
-    metrics = run.module.scores([p["text"] for p in predictions], [p["references"] for p in predictions])
-    if isinstance(run.module.scores, CaptionScores):
-        metrics |= caption_diversity([p["text"] for p in predictions], _training_texts(run))
-        extra, missing = java_scores(
-            config.extra_scores, [p["text"] for p in predictions], [p["references"] for p in predictions]
-        )
-        metrics |= extra
-        for line in missing:
-            log.warning(line)
-    metrics |= attention_scores.compute()
-    metrics["num_parameters"] = sum(parameter.numel() for parameter in run.module.model.parameters())
-    metrics |= {"num_examples": len(predictions), "num_skipped": len(skipped)}
+    found = _together(shares)
+    skipped = run.data.skipped(settings["split"]) + found.skipped
+    texts, references = [p["text"] for p in found.predictions], [p["references"] for p in found.predictions]
+    metrics = scores(texts, references) | scores.corpus_scores(texts, lambda: _training_texts(run))
+    extra, missing = scores.extra_scores(settings["extra_scores"], texts, references)
+    for line in missing:
+        log.warning(line)
+    metrics |= extra | found.attention_scores.compute()
+    metrics["num_parameters"] = sum(parameter.numel() for parameter in predictor.model.parameters())
+    metrics |= {"num_examples": len(texts), "num_skipped": len(skipped)}
     metrics |= {
-        f"num_{flag}": sum(flag in p["flags"] for p in predictions) for flag in ("empty", "looped", "hit_max_length")
+        f"num_{flag}": sum(flag in p["flags"] for p in found.predictions)
+        for flag in ("empty", "looped", "hit_max_length")
     }
-    if config.word_times == "ctc":
-        metrics["num_without_ctc_path"] = sum(p["word_times"] != "ctc" for p in predictions)
+    if settings["word_times"] == "ctc":
+        metrics["num_without_ctc_path"] = sum(p["word_times"] != "ctc" for p in found.predictions)
     alarms: list[str] = []
-    if config.faithfulness:
-        examples = _spread_examples(run, config.split, config.faithfulness_examples)
-        measures, alarms = measure_faithfulness(run, examples, search, folder, config.batch_size)
+    if settings["faithfulness"]:
+        examples = source.spread(settings["faithfulness_examples"])
+        measures, alarms = measure_faithfulness(predictor, examples, folder, settings["batch_size"])
         metrics |= measures
 
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     with (folder / "predictions.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps(prediction, ensure_ascii=False) + "\n" for prediction in predictions)
-    np.savez_compressed(folder / "attention.npz", **weights)  # type: ignore[arg-type]
+        file.writelines(json.dumps(prediction, ensure_ascii=False) + "\n" for prediction in found.predictions)
+    np.savez_compressed(folder / "attention.npz", **found.weights)  # type: ignore[arg-type]
     (folder / "skipped.txt").write_text("".join(f"{error.path}\t{error.reason}\n" for error in skipped))
-    page = write_page(
-        [records[key] for key in shown if key in records],
-        folder / "index.html",
-        f"{run.config.name}: {config.split}",
-        metrics,
-        alarms,
-    )
-    _print(metrics, alarms, page)
+    records = [found.records[key] for key in shown if key in found.records]
+    title = page_title(str(run.config["name"]), settings["split"])
+    page = write_page(records, folder / "index.html", title, metrics, alarms, total=len(texts))
+    print_report(metrics, str(folder), scores.measures, settings["verbose"])
+    console = Console()
+    for alarm in alarms:
+        console.print(alarm, style="bold red", markup=False, highlight=False)
+    console.print(f"attention page: {page}", soft_wrap=True)
     return metrics
 
 
-def _search(run: Run, config: DictConfig, device: str) -> Search:
+def _search(run: Run, settings: Mapping[str, Any], device: str) -> Search:
     """Length limits that the command line leaves open (null) are those that the run was validated with."""
-    limits = {key: run.config.search[key] for key in ("max_length", "max_length_ratio") if config.search[key] is None}
-    node = cast(DictConfig, OmegaConf.merge(config.search, limits))
-    tokenizer, language_model = run.module.tokenizer, None
-    if node.get("language_model") is not None:
-        language_model = load_language_model(node.language_model, tokenizer).to(device)
-    return build_search(node, run.module.model, tokenizer, language_model)
+    limits = {
+        key: run.config["search"][key]
+        for key in ("max_length", "max_length_ratio")
+        if settings["search"].get(key) is None
+    }
+    predictor = run.predictor
+    return build_search(
+        {**settings["search"], **limits},
+        predictor.model,
+        predictor.tokenizer,
+        EVERYTHING,
+        lambda path: load_language_model(path, predictor.tokenizer).to(device),
+    )
 
 
 def _training_texts(run: Run) -> list[str] | None:
@@ -137,21 +145,20 @@ def _training_texts(run: Run) -> list[str] | None:
         return None
 
 
-def _check_word_times(run: Run, config: DictConfig) -> None:
-    check_source(config.word_times, run)
-    unknown = [kind for kind in config.transcripts if kind not in ENDINGS]
-    if unknown or (config.transcripts and run.module.model.encoder.reads != "recordings"):
-        raise ValueError(
-            f"transcripts: {list(config.transcripts)}; expected some of {', '.join(ENDINGS)}, for a run of recordings"
-        )
+def _check_word_times(run: Run, settings: Mapping[str, Any]) -> None:
+    model = run.predictor.model
+    check_time_source(settings["word_times"], model, run.predictor.name)
+    kinds = settings["transcripts"]
+    if any(kind not in ENDINGS for kind in kinds) or (kinds and not isinstance(model.encoder.layout, Timeline)):
+        raise ValueError(f"transcripts: {kinds}; expected some of {', '.join(ENDINGS)}, for a run of recordings")
 
 
 class _Decoded(NamedTuple):
-    """A batch as a process hands it to the first."""
+    """A batch as a process hands it to the first, or all batches together."""
 
     number: int  # of the batch in the data set
     predictions: list[dict[str, Any]]
-    weights: list[np.ndarray]
+    weights: dict[str, np.ndarray]
     records: dict[str, Prediction]  # of those that the page shows, by key
     skipped: list[UnreadableError]
     attention_scores: AttentionScores
@@ -159,60 +166,56 @@ class _Decoded(NamedTuple):
 
 @torch.no_grad()
 def _decode_share(
-    run: Run, config: DictConfig, search: Search, device: str, words_folder: Path, shown: dict[str, Example]
+    run: Run, predictor: Predictor, settings: Mapping[str, Any], words_folder: Path, shown: dict[str, Example]
 ) -> list[_Decoded]:
     """Every n-th batch of the split, as this process is one of n.
 
     What the page shows is decoded once, here: a search that draws would show other texts than predictions.jsonl has.
     """
     rank, number = process_share()
-    loader = run.data.loader(config.split, batch_size=config.batch_size, share=(rank, number))
+    loader = run.data.loader(settings["split"], batch_size=settings["batch_size"], share=(rank, number))
     decoded = []
-    for step, batch in enumerate(track(loader, f"decoding {config.split}", disable=rank > 0)):
-        found = _Decoded(step * number + rank, [], [], {}, batch.skipped, AttentionScores())
+    for step, batch in enumerate(track(loader, f"decoding {settings['split']}", disable=rank > 0)):
+        found = _Decoded(step * number + rank, [], {}, {}, batch.skipped, AttentionScores())
         decoded.append(found)
         if len(batch) == 0:
             continue
-        if isinstance(search, NucleusSampling):
-            search.sources_met = found.number * config.batch_size
-        run.module.attention_scores = found.attention_scores
-        batch = batch.to(device)
-        output, memory = run.module.model(batch)
-        for index, hypotheses in enumerate(run.module.decode(memory, search)):
-            best = hypotheses[0]
-            run.module.score_attention(batch, index, memory, output, best, ctc_spans(run, memory, index, best))
+        batch = batch.to(predictor.device)
+        output, memory = predictor.model(batch)
+        all_hypotheses = predictor.decode(memory, batch.keys)
+        best = [hypotheses[0] for hypotheses in all_hypotheses]
+        tokenizer = predictor.tokenizer
+        heard = [ctc_spans(predictor.model, tokenizer, memory, index, text) for index, text in enumerate(best)]
+        found.attention_scores.update(batch, memory, output, best, tokenizer, predictor.source_tokenizer, heard)
+        for index, hypotheses in enumerate(all_hypotheses):
             real = int(memory.mask[index].sum())
-            found.weights.append(best.weights[..., :real].to(torch.float16).numpy())
-            found.predictions.append(_prediction(run, config, batch, index, memory, hypotheses, words_folder))
+            name = str(found.number * settings["batch_size"] + index)
+            found.weights[name] = hypotheses[0].weights[..., :real].to(torch.float16).numpy()
+            line = _line(predictor, settings, batch, index, memory, hypotheses, words_folder)
+            found.predictions.append({**line, "attention": name})
             if (example := shown.get(batch.keys[index])) is not None:
                 # The batch may hold cached features where the page wants the picture.
-                found.records[example.key] = record_of(run.module, example, hypotheses, memory, index)
+                found.records[example.key] = predictor.prediction(example, hypotheses, memory, index)
     return decoded
 
 
-def _together(
-    shares: list[list[_Decoded]],
-) -> tuple[list[dict[str, Any]], dict[str, np.ndarray], dict[str, Prediction], list[UnreadableError], AttentionScores]:
+def _together(shares: list[list[_Decoded]]) -> _Decoded:
     """The batches of all processes as one would have decoded them: sums depend on their order, in the last digits."""
-    records: dict[str, Prediction] = {}
-    predictions: list[dict[str, Any]] = []
-    weights: dict[str, np.ndarray] = {}
-    skipped: list[UnreadableError] = []
-    attention_scores = AttentionScores()
+    joined = _Decoded(0, [], {}, {}, [], AttentionScores())
     for batch in sorted((batch for share in shares for batch in share), key=lambda batch: batch.number):
-        skipped += batch.skipped
-        attention_scores.merge(batch.attention_scores)
-        records |= batch.records
-        for prediction, map_ in zip(batch.predictions, batch.weights, strict=True):
-            prediction["attention"] = str(len(predictions))
-            weights[prediction["attention"]] = map_
-            predictions.append(prediction)
-    return predictions, weights, records, skipped, attention_scores
+        joined.skipped.extend(batch.skipped)
+        joined.attention_scores.merge(batch.attention_scores)
+        joined.records.update(batch.records)
+        for prediction in batch.predictions:
+            name = str(len(joined.predictions))  # what was skipped leaves no gap
+            joined.weights[name] = batch.weights[prediction["attention"]]
+            joined.predictions.append({**prediction, "attention": name})
+    return joined
 
 
-def _prediction(
-    run: Run,
-    config: DictConfig,
+def _line(
+    predictor: Predictor,
+    settings: Mapping[str, Any],
     batch: Batch,
     index: int,
     memory: Memory,
@@ -221,8 +224,8 @@ def _prediction(
 ) -> dict[str, Any]:
     """A line of predictions.jsonl; writes the recording's files of ``transcripts``."""
     best, *others = hypotheses
-    tokenizer = run.module.tokenizer
-    prediction = {
+    tokenizer = predictor.tokenizer
+    line = {
         "key": batch.keys[index],
         "text": tokenizer.decode(best.tokens),
         "references": [target.text for target in batch.targets[index]],
@@ -244,8 +247,9 @@ def _prediction(
         "attention": "",  # name of the (tokens, heads, positions) array in attention.npz, when all are together
     }
     if isinstance(memory.layout, Timeline):
-        prediction |= _timed(run, config, batch, index, memory, best, words_folder)
-    return prediction
+        seconds = float(batch.source_lengths[index]) / predictor.reader.sample_rate
+        line |= _timed(predictor, settings, batch.keys[index], seconds, index, memory, best, words_folder)
+    return line
 
 
 def _rounded(values: list[float]) -> list[float]:
@@ -253,37 +257,22 @@ def _rounded(values: list[float]) -> list[float]:
 
 
 def _timed(
-    run: Run, config: DictConfig, batch: Batch, index: int, memory: Memory, best: Hypothesis, folder: Path
+    predictor: Predictor,
+    settings: Mapping[str, Any],
+    key: str,
+    seconds: float,
+    index: int,
+    memory: Memory,
+    best: Hypothesis,
+    folder: Path,
 ) -> dict[str, Any]:
     """What predictions.jsonl says of a recording's words; writes its files of ``transcripts``."""
-    timed = timed_words(run, memory, index, best, config.word_times)
-    transcript = Transcript(timed.words, float(batch.source_lengths[index]) / run.config.data.sample_rate)
-    name = batch.keys[index].replace("/", "-")
-    for kind in config.transcripts:
+    times = predictor.word_times(memory, index, best, settings["word_times"])
+    texts = predictor.tokenizer.decode(best.tokens).split()
+    words = [TimedWord(text, *span) for text, span in zip(texts, times.spans, strict=True)]
+    name = key.replace("/", "-")
+    for kind in settings["transcripts"]:
         folder.mkdir(exist_ok=True)
-        (folder / f"{name}.{ENDINGS[kind]}").write_text(render(transcript, name, kind), encoding="utf-8")
-    return {"word_times": timed.source, "words": [word.as_dict() for word in timed.words]}
-
-
-def _spread_examples(run: Run, split: str, number: int) -> list[Example]:
-    """At most ``number`` examples spread evenly over the split, with their pictures, waveforms or texts at hand."""
-    source = run.data.source(split)
-    number = min(number, len(source))
-    examples = []
-    for index in range(number):
-        try:
-            examples.append(source[index * len(source) // number])
-        except UnreadableError:
-            continue  # counted and listed already
-    return examples
-
-
-def _print(metrics: dict[str, float], alarms: list[str], page: Path) -> None:
-    table = Table("measure", "value", title=str(page.parent))
-    for name, value in metrics.items():
-        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
-    console = Console()
-    console.print(table)
-    for alarm in alarms:
-        console.print(alarm, style="bold red", markup=False, highlight=False)
-    console.print(f"attention page: {page}", soft_wrap=True)
+        content = render(Transcript(words, seconds), name, kind)
+        (folder / f"{name}.{ENDINGS[kind]}").write_text(content, encoding="utf-8")
+    return {"word_times": times.source, "words": [word.as_dict() for word in words]}

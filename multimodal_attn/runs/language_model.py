@@ -2,90 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
-from multimodal_attn.data.datasets.text import Texts
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.language_models.base import LanguageModel
-from multimodal_attn.prediction.checkpoint import fill, find_checkpoint, read_checkpoint, tokenizer_of
-from multimodal_attn.runs.build import build, build_data, plain
+from multimodal_attn.parts import EVERYTHING, part
+from multimodal_attn.prediction.checkpoint import fill, read_run
+from multimodal_attn.runs.build import build_optimization
+from multimodal_attn.runs.data import build_data
 from multimodal_attn.training.language_model import LanguageModelModule
 
 
-def build_text_data(config: DictConfig, tokenizer: Tokenizer | None = None) -> DataModule:
+def build_text_data(config: dict[str, Any], tokenizer: Tokenizer | None = None) -> DataModule:
     """A data module of the texts of any data set, without its pictures or recordings.
 
     Args:
-        config: of the run. With ``config.vocabulary_of`` the tokenizer is that run's, and ``config.tokenizer`` becomes
-            the one that it was trained with.
+        config: of the run. With ``vocabulary_of`` the tokenizer is that run's, and ``tokenizer`` becomes the one that
+            it was trained with.
         tokenizer: from a checkpoint, or None.
     """
-    if tokenizer is None and config.vocabulary_of is not None:
-        content = read_checkpoint(find_checkpoint(Path(config.vocabulary_of)))
-        theirs = OmegaConf.create(content["hyper_parameters"]["config"])
-        tokenizer = tokenizer_of(theirs, content)
-        config.tokenizer = theirs.tokenizer
-    fitted = tokenizer is not None
-    data = build_data(config, tokenizer or build(config.tokenizer))
-    make_dataset = data.make_dataset
-
-    def only_texts(split: str) -> Texts:
-        source = make_dataset(split=split)
-        return Texts(source.texts(), source.skipped)
-
-    data.make_dataset = only_texts
-    if not fitted:
-        data.fit_tokenizers()
-    return data
+    if tokenizer is None and config["vocabulary_of"] is not None:
+        content = read_run(config["vocabulary_of"])
+        tokenizer = content.tokenizer(trust=EVERYTHING)
+        config["tokenizer"] = content.config["tokenizer"]
+    return build_data({**config, "source_tokenizer": None}, tokenizer, trust=EVERYTHING, only_texts=True)
 
 
-def build_language_model(config: DictConfig, tokenizer: Tokenizer) -> LanguageModelModule:
-    """The LightningModule with a freshly initialised language model."""
-    try:
-        model: LanguageModel = build(config.language_model)(vocab_size=len(tokenizer))
-    except TypeError as error:  # the partial got a key that its part does not take
-        raise ValueError(f"language_model: {error}") from None
+def build_language_model(config: dict[str, Any], tokenizer: Tokenizer) -> LanguageModelModule:
+    """The LightningModule with a freshly initialized language model."""
     return LanguageModelModule(
-        model,
+        make_language_model(config["language_model"], tokenizer, EVERYTHING),
         tokenizer,
-        optimizer=build(config.optimizer),
-        scheduler=build(config.scheduler) if config.scheduler else None,
-        seed=config.seed,
-        config=plain(config, resolve=False),
+        **build_optimization(config),
+        seed=config["seed"],
+        config=config,
     )
 
 
-def load_language_model(run: str | Path, tokenizer: Tokenizer) -> LanguageModel:
+def make_language_model(node: Any, tokenizer: Tokenizer, trust: Collection[str]) -> LanguageModel:
+    """A freshly initialized language model, of a tokenizer's tokens."""
+    made = part("language_model", node, LanguageModel, trust, given=("vocab_size",))
+    return made(vocab_size=len(tokenizer))
+
+
+def load_language_model(run: str | Path, tokenizer: Tokenizer, trust: Collection[str] = ()) -> LanguageModel:
     """The language model of a run, in evaluation mode.
 
     Args:
         run: its folder, or a checkpoint file.
         tokenizer: of the model that it is to help.
+        trust: packages whose classes the checkpoint may name.
 
     Raises:
         ValueError: if there is no readable checkpoint of a language model, or its tokens are not ``tokenizer``'s.
     """
     try:
-        path = find_checkpoint(Path(run))
+        content = read_run(run)
     except ValueError as error:
         raise ValueError(f"search.language_model: {str(error).removeprefix('run: ')}") from None
-    content = read_checkpoint(path)
-    config = OmegaConf.create(content["hyper_parameters"]["config"])
-    if "language_model" not in config:
+    if "language_model" not in content.config:
         raise ValueError(f"search.language_model: '{run}' is no language model; expected a run of one")
-    own = tokenizer_of(config, content)
+    own = content.tokenizer(trust=trust)
     if difference := _difference(own, tokenizer):
         raise ValueError(
             f"search.language_model: '{run}' has {difference}; train it with vocabulary_of=RUN, the folder of the run"
             " that it is to help"
         )
-    module = build_language_model(config, own)
-    fill(module, content, Path(run))
-    return module.model.eval()
+    model = make_language_model(content.config["language_model"], own, trust)
+    fill(model, content)
+    return model.eval()
 
 
 def _difference(own: Tokenizer, other: Tokenizer) -> str:

@@ -3,24 +3,52 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import hydra
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
+from multimodal_attn.data.datasets.base import SPLITS, Dataset, Split
 from multimodal_attn.data.datasets.shards import INDEX, VERSION, Shards, check_file, read_index
-from multimodal_attn.data.loading.sharding import check_writer, modality_of, write_split
-from multimodal_attn.runs.build import build
+from multimodal_attn.data.loading.build import dataset_part
+from multimodal_attn.data.loading.sharding import check_source, check_writer, write_split
+from multimodal_attn.parts import EVERYTHING
+from multimodal_attn.runs.configuration import compose, plain
 from multimodal_attn.types import UnreadableError
 
-CONF = Path(__file__).parents[2] / "conf"
+
+def shards(
+    overrides: list[str], output: Path | None, verify: Path | None, splits: Sequence[str], shard_megabytes: float
+) -> int:
+    """Writes shards, or compares those in a folder with their checksums; prints what became of it.
+
+    Args:
+        overrides: of ``train.py``, such as ``data=flickr8k``.
+        output: folder to write.
+        verify: folder to compare, in place of writing one.
+        splits: to write.
+        shard_megabytes: about the size of a tar.
+
+    Returns:
+        The exit status.
+    """
+    if verify is not None:
+        print(f"{verify}: {verify_shards(verify)} files are as they were written")
+        return 0
+    assert output is not None, "the command line has one of the two"
+    if unknown := [split for split in splits if split not in SPLITS]:
+        raise ValueError(f"--splits: {unknown[0]!r}; expected some of {','.join(SPLITS)}")
+    index, skipped = write_shards(overrides, output, cast(Sequence[Split], splits), shard_megabytes)
+    for split, content in index["splits"].items():
+        seconds = f", {content['seconds'] / 3600:.2f} hours" if "seconds" in content else ""
+        print(f"{split}: {content['examples']} examples{seconds} in {len(content['shards'])} shards")
+    if skipped:
+        print(f"{len(skipped)} could not be used; {output / 'skipped.txt'} lists them", file=sys.stderr)
+    return 0
 
 
 def write_shards(
-    overrides: list[str], out: Path, splits: Iterable[str] = ("train", "val", "test"), shard_megabytes: float = 256
+    overrides: list[str], out: Path, splits: Iterable[Split] = SPLITS, shard_megabytes: float = 256
 ) -> tuple[dict[str, Any], list[UnreadableError]]:
     """Writes splits of a data set into a folder of shards.
 
@@ -42,18 +70,19 @@ def write_shards(
     if shard_megabytes <= 0:
         raise ValueError(f"--shard-megabytes: {shard_megabytes:g}; expected more than 0")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"--out: '{out}' has something in it; expected a new or an empty folder")
+        raise ValueError(f"--output: '{out}' has something in it; expected a new or an empty folder")
     index: dict[str, Any] = {"version": VERSION, "modality": "", "data": overrides, "splits": {}}
     skipped: list[UnreadableError] = []
     sources = {split: _source(overrides, split) for split in splits}  # a wrong one before anything is written
-    modalities = {split: modality_of(source) for split, source in sources.items()}
+    for source in sources.values():
+        check_source(source)
     out.mkdir(parents=True, exist_ok=True)
     for split, source in sources.items():
-        modality = modalities[split]
+        modality = source.reader.modality
         if index["modality"] not in ("", modality):
             raise ValueError(f"data: the {split} split is of {modality}, the others are of {index['modality']}")
         index["modality"] = modality
-        content, unreadable = write_split(source, split, out, modality, round(shard_megabytes * 1e6))
+        content, unreadable = write_split(source, split, out, round(shard_megabytes * 1e6))
         index["splits"][split] = content
         skipped += source.skipped + unreadable
     (out / "skipped.txt").write_text("".join(f"{error.path}\t{error.reason}\n" for error in skipped))
@@ -73,20 +102,16 @@ def verify_shards(root: Path) -> int:
     return len(files)
 
 
-def _source(overrides: list[str], split: str) -> Any:
+def _source(overrides: list[str], split: Split) -> Dataset:
     try:
-        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            config = hydra.compose("train", overrides)
-        source = build(config.data.module.dataset)(split=split)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise ValueError(str(error).strip()) from None
+        found = dataset_part(plain(compose("train", overrides).data), EVERYTHING)
+        if found.make is Shards:
+            raise ValueError("data: shards; expected the data set that they were written from")
+        if (fit := found.settings.get("fit", "squash")) != "squash":
+            raise ValueError(
+                f"data.fit: '{fit}'; expected squash: shards hold whole photos, and data.fit says what is made of them"
+                " when they are read"
+            )
+        return found(split=split)
     except ValueError as error:
         raise ValueError(f"{error} (of the {split} split; --splits names those to write)") from None
-    if isinstance(source, Shards):
-        raise ValueError("data: shards; expected the data set that they were written from")
-    if getattr(source, "fit", "squash") != "squash":
-        raise ValueError(
-            f"data.fit: '{source.fit}'; expected squash: shards hold whole photos, and data.fit says what is made of"
-            " them when they are read"
-        )
-    return source

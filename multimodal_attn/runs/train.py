@@ -3,151 +3,199 @@
 from __future__ import annotations
 
 import logging
-import warnings
+import signal
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytorch_lightning as pl
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError
+import yaml
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from multimodal_attn.data.loading.datamodule import DataModule
-from multimodal_attn.data.loading.selection import Listed
 from multimodal_attn.data.tokenizers import Tokenizer
-from multimodal_attn.machine import set_up_machine
-from multimodal_attn.prediction.checkpoint import find_checkpoint, initialise, read_checkpoint, tokenizer_of
-from multimodal_attn.runs.build import build, build_data, build_module, cache_features, plain
+from multimodal_attn.machine import set_up_machine, suitable_precision
+from multimodal_attn.parts import EVERYTHING
+from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights
+from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features
+from multimodal_attn.runs.check import check
+from multimodal_attn.runs.configuration import refuse_unknown, wrong_kind
+from multimodal_attn.runs.data import build_data
+from multimodal_attn.runs.exit import TERMINATED
+from multimodal_attn.runs.initialization import initialize
 from multimodal_attn.runs.language_model import build_language_model, build_text_data
+from multimodal_attn.runs.lightning import lightning_part, quieten
+from multimodal_attn.tracking.wandb import with_run_id
+from multimodal_attn.training.callbacks.save_on_exception import SaveOnException
+from multimodal_attn.training.callbacks.whole_steps import WholeSteps
+from multimodal_attn.training.checkpoint_files import CheckpointFiles
 from multimodal_attn.training.language_model import LanguageModelModule
 from multimodal_attn.training.module import Seq2SeqModule
-from multimodal_attn.training.objectives import WholeTextObjective
-from multimodal_attn.training.objectives.ctc import CTC, without_path
-from multimodal_attn.types import Timeline, UnreadableError
+from multimodal_attn.writing import remove_unfinished, write_file
 
-# What a resumed run may change: nothing that a checkpoint restores, such as the optimiser's state, nor the model.
-_RIGHT_KIND = (
-    "choose another encoder=, or start from an experiment of the right kind, such as"
-    " experiment=listen_attend_spell_grid data=manifest for speech"
+SECTIONS = (
+    *("data", "encoder", "attention", "decoder", "language_model", "tokenizer", "source_tokenizer", "objective"),
+    *("search", "metrics", "monitor", "optimizer", "scheduler", "scheduled_sampling", "trainer", "callbacks", "logger"),
+    *("name", "seed", "resume", "init_from", "run_dir", "cache_dir", "vocabulary_of", "choices"),
 )
+"""Of a run's configuration."""
 
-RESUMABLE = ("trainer.", "data.", "search.", "callbacks.attention_maps.", "run_dir", "cache_dir")
 
-
-def train(config: DictConfig, run_dir: Path) -> float | None:
-    """Trains a run, or goes on with ``config.resume``.
+def train(settings: dict[str, Any], run_dir: Path) -> float | None:
+    """Trains a run, or goes on with the one that ``resume`` names.
 
     Args:
-        config: of the run, with ``resume`` taken into account already (``resumed_config``).
+        settings: of the run as plain containers, with ``resume`` taken into account already
+            (``resumption.resumed_settings``).
         run_dir: folder of the run.
 
     Returns:
-        The best value of the monitored metric: what a sweep optimises.
+        The best value of the monitored metric: what a sweep optimizes.
     """
-    checkpoint = find_checkpoint(Path(config.resume), prefer="last") if config.resume else None
-    if str(config.trainer.precision) in ("16", "16-mixed") and config.optimizer.get("fused"):
-        raise ValueError(
-            "optimizer.fused: true; trainer.precision=16-mixed scales the loss and needs optimizer.fused=false"
-        )
-    _quieten_lightning()
-    pl.seed_everything(config.seed, verbose=False)
+    settings = {**settings, "run_dir": str(run_dir)}
+    refuse_unknown(settings, SECTIONS)
+    check(settings, fresh=not (settings["resume"] or settings["init_from"]))
+    origin = settings["resume"] or settings["init_from"]
+    content = read_run(origin, prefer="last" if settings["resume"] else "best") if origin else None
+    resumed = _resumable(content) if settings["resume"] else None
+    quieten()
+    loggers = build_loggers({"logger": with_run_id(settings["logger"], run_dir)})
+    callbacks = [*build_callbacks(settings), WholeSteps()]  # the last, see there
+    trainer = _trainer(settings, run_dir, loggers, callbacks)
+    pl.seed_everything(settings["seed"], verbose=False)
     set_up_machine()
-    run_dir.mkdir(parents=True, exist_ok=True)
-    # Everything else that the configuration refers to stays a reference; these two only Hydra and this machine know.
-    config.run_dir, config.cache_dir = str(run_dir), str(config.cache_dir)
-    resolved = _resolved(config)
+    data, module = _language_model(settings, content) if "language_model" in settings else _seq2seq(settings, content)
+    if content is not None and resumed is None and isinstance(module, Seq2SeqModule):
+        initialize(module, settings, content)
+    module.train()
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-        OmegaConf.save(resolved, run_dir / "config.yaml")
+        run_dir.mkdir(parents=True, exist_ok=True)
+        for folder in (run_dir, run_dir / "checkpoints"):
+            remove_unfinished(folder)
+        write_file(run_dir / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
     else:
         _write_no_log()
-    origin = checkpoint or (find_checkpoint(Path(config.init_from)) if config.init_from else None)
-    content = None if origin is None else read_checkpoint(origin)
-    data, module = _language_model(config, content) if "language_model" in config else _seq2seq(config, content)
-    if content is not None and checkpoint is None and isinstance(module, Seq2SeqModule):
-        initialise(module, config, content)
-    module.train()
-    callbacks = [build(node) for node in config.callbacks.values() if node]
-    loggers: list[Logger] = [build(node) for node in config.logger.values() if node]
-    try:
-        trainer = pl.Trainer(
-            **plain(config.trainer),
-            callbacks=callbacks,
-            logger=loggers,
-            default_root_dir=run_dir,
-            use_distributed_sampler=False,
-        )
-    except TypeError as error:
-        raise ValueError(f"trainer: {error}") from None
     for logger in loggers:
-        logger.log_hyperparams(module.config)
+        logger.log_hyperparams(settings)
     rank_zero_info(
-        f"{config.name}: {len(data.source('train'))} train, {len(data.source('val'))} val examples, vocabulary of"
+        f"{settings['name']}: {len(data.source('train'))} train, {len(data.source('val'))} val examples, vocabulary of"
         f" {len(data.tokenizer)}, {sum(p.numel() for p in module.parameters() if p.requires_grad):,} trainable"
         f" parameters; {run_dir}"
     )
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
+    except MisconfigurationException as error:
+        raise ValueError(_first_line(error)) from None
+    except SIGTERMException:
+        _stop(callbacks, signal.SIGTERM)
+    except SystemExit:  # how Lightning ends a training on a second Ctrl-C, after the callbacks have saved it
+        raise KeyboardInterrupt from None
     finally:
         for logger in loggers:  # or the next run of a sweep would go on in this one's W&B run
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()
-    best = trainer.checkpoint_callback.best_model_score if trainer.checkpoint_callback else None  # type: ignore[attr-defined]
-    if best is not None:
-        use = f"run=... search.language_model={run_dir}" if "language_model" in config else f"run={run_dir}"
-        rank_zero_info(f"best {config.monitor.name}: {float(best):.4f}; evaluate with: python evaluate.py {use}")
-    return None if best is None else float(best)
+    best = _finish(trainer, settings, run_dir)
+    _stop(callbacks)  # a signal in the last batch
+    return best
 
 
-def _resolved(config: DictConfig) -> DictConfig:
-    """The configuration without references; names the encoder if it wants a value that the data do not have."""
-    resolved = config.copy()
-    try:
-        OmegaConf.resolve(resolved)
-    except InterpolationKeyError as error:
-        reason = next(iter(str(error).splitlines()))
-        if "'data." not in reason:
-            raise
+def _resumable(content: Checkpoint | None) -> Path:
+    if content is None or content.path.suffix == ".safetensors":
         raise ValueError(
-            f"encoder: {reason}: these data are of another kind than the encoder reads; {_RIGHT_KIND}"
-        ) from None
-    return resolved
+            f"resume: '{content and content.path}' holds the weights alone; expected a run with checkpoints/last.ckpt"
+            " or checkpoints/best.ckpt"
+        )
+    return content.path
 
 
-def _tokenizer_from(config: DictConfig, content: dict[str, Any] | None, key: str = "tokenizer") -> Tokenizer | None:
+def _stop(callbacks: Sequence[pl.Callback], otherwise: signal.Signals | None = None) -> None:
+    """Ends a training as the signal that it has received asks, or whatever follows it would go on."""
+    received = [callback.received for callback in callbacks if isinstance(callback, SaveOnException)]
+    number = next((one for one in received if one is not None), otherwise)
+    if number is signal.SIGINT:
+        raise KeyboardInterrupt
+    if number is not None:
+        raise SystemExit(TERMINATED)
+
+
+def _finish(trainer: pl.Trainer, settings: Mapping[str, Any], run_dir: Path) -> float | None:
+    """Writes the weights that predict beside the checkpoints; says how the run ended and gives its best value."""
+    if trainer.is_global_zero and (run_dir / "checkpoints").is_dir():
+        save_weights(read_run(run_dir), run_dir / "model.safetensors")
+    best = trainer.checkpoint_callback.best_model_score if trainer.checkpoint_callback else None  # type: ignore[attr-defined]
+    if best is None:
+        return None
+    use = f"run=... search.language_model={run_dir}" if "language_model" in settings else f"run={run_dir}"
+    rank_zero_info(f"best {settings['monitor']['name']}: {float(best):.4f}; evaluate with: python evaluate.py {use}")
+    return float(best)
+
+
+def _trainer(
+    settings: dict[str, Any], run_dir: Path, loggers: list[Logger], callbacks: list[pl.Callback]
+) -> pl.Trainer:
+    """Lightning's Trainer; ``precision=auto`` becomes what this machine is fast in."""
+    node = settings["trainer"]
+    if not isinstance(node, dict):
+        raise ValueError(f"trainer: {node!r}; expected settings such as trainer.max_epochs=10")
+    made = lightning_part("trainer", {"_target_": "pytorch_lightning.Trainer", **node}, pl.Trainer)
+    if node.get("precision") == "auto":
+        node["precision"] = suitable_precision(str(node.get("accelerator", "auto")))
+        made = made.with_settings(precision=node["precision"])
+    if str(node.get("precision")) in ("16", "16-mixed") and settings["optimizer"].get("fused"):
+        raise ValueError(
+            "optimizer.fused: true; trainer.precision=16-mixed scales the loss and needs optimizer.fused=false"
+        )
+    try:
+        return made(
+            callbacks=callbacks,
+            plugins=[CheckpointFiles()],
+            logger=loggers,
+            default_root_dir=run_dir,
+            use_distributed_sampler=False,
+        )
+    except (MisconfigurationException, RuntimeError) as error:
+        raise ValueError(f"trainer: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _tokenizer_from(config: Mapping[str, Any], content: Checkpoint | None, key: str = "tokenizer") -> Tokenizer | None:
     """The tokenizer of the checkpoint that a run goes on with or starts from, if it is of the configured kind.
 
     None without a checkpoint, or where the run has none for ``key``.
     """
-    if content is None or key not in config:
+    if content is None or not config.get(key):
         return None
-    theirs = content["hyper_parameters"]["config"].get(key)
-    if theirs is None:
+    theirs = content.config.get(key)
+    if not theirs:
         raise ValueError("init_from: that run reads pictures or recordings; expected one that reads texts, as this one")
-    kind = theirs["_target_"]
-    if kind != config[key]._target_:
+    kind, own = theirs["_target_"], config[key]["_target_"]
+    if kind != own:
         raise ValueError(
-            f"{key}: init_from brings a {kind.rsplit('.', 1)[1]}; expected the same {key}= as that run had, not"
-            f" {config[key]._target_.rsplit('.', 1)[1]}"
+            f"{key}: init_from brings a {kind.rpartition('.')[2]}; expected the same {key}= as that run had, not"
+            f" {own.rpartition('.')[2]}"
         )
-    return tokenizer_of(config, content, key)
+    return content.tokenizer(key, EVERYTHING)
 
 
-def _seq2seq(config: DictConfig, content: dict[str, Any] | None) -> tuple[DataModule, Seq2SeqModule]:
-    data = build_data(config, _tokenizer_from(config, content), _tokenizer_from(config, content, "source_tokenizer"))
+def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataModule, Seq2SeqModule]:
+    data = build_data(
+        config, _tokenizer_from(config, content), _tokenizer_from(config, content, "source_tokenizer"), EVERYTHING
+    )
     module = build_module(config, data.tokenizer, data.source_tokenizer)
-    if content is None and all(isinstance(o, WholeTextObjective) for o in module.objectives.values()):
-        raise ValueError(
-            f"objective: {', '.join(module.objectives)} alone cannot teach a model that has not learnt to write yet;"
-            " start from a run with init_from=outputs/RUN, or add cross_entropy"
-        )
     _check_modality(data, module)
-    _leave_out_without_path(data, module)
-    cache_features(config, data, module.model, ("train", "val"))
+    for objective in module.objectives.values():
+        data.leave_out("train", objective.unusable(data, module.model.encoder.layout))
+    cache_features(data, module.model, ("train", "val"), config["data"].get("cache_dir"))
     return data, module
 
 
-def _language_model(config: DictConfig, content: dict[str, Any] | None) -> tuple[DataModule, LanguageModelModule]:
+def _language_model(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataModule, LanguageModelModule]:
     data = build_text_data(config, _tokenizer_from(config, content))
     return data, build_language_model(config, data.tokenizer)
 
@@ -155,31 +203,9 @@ def _language_model(config: DictConfig, content: dict[str, Any] | None) -> tuple
 def _check_modality(data: DataModule, module: Seq2SeqModule) -> None:
     """Refuses pictures for an encoder of speech and the like, before torch stumbles over them."""
     source = data.source("train")
-    for index in range(len(source)):
-        try:
-            given = source[index].kind
-        except UnreadableError:
-            continue
-        if given != (taken := module.model.encoder.reads):
-            raise ValueError(f"encoder: the data are {given}, but the encoder takes {taken}; {_RIGHT_KIND}")
-        return
-    raise ValueError("data: no training example can be read")
-
-
-def _leave_out_without_path(data: DataModule, module: Seq2SeqModule) -> None:
-    """Trains without the recordings whose text CTC could not align."""
-    layout = module.model.encoder.layout
-    if isinstance(layout, Timeline) and any(isinstance(objective, CTC) for objective in module.objectives.values()):
-        source = cast(Listed, data.source("train"))
-        if hasattr(source, "targets"):  # what only reading every recording would tell is left to the objective
-            data.leave_out("train", without_path(source, data.tokenizer, layout))
-
-
-def _quieten_lightning() -> None:
-    """Drops what Lightning prints for its own ends: an advertisement, and a warning about itself."""
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(lambda r: "litlogger" not in r.getMessage())
-    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
-    warnings.filterwarnings("ignore", message=".*sync_dist=True")  # what validation logs is that of all processes
+    if (given := source.reader.modality) != (taken := module.model.encoder.reads):
+        raise wrong_kind(given, taken)
+    source.check_readable()
 
 
 def _write_no_log() -> None:
@@ -191,31 +217,3 @@ def _write_no_log() -> None:
         path = Path(handler.baseFilename)
         if path.is_file() and path.stat().st_size == 0:
             path.unlink()
-
-
-def resumed_config(config: DictConfig, overrides: list[str]) -> DictConfig:
-    """The checkpoint's configuration with the command line's values on top.
-
-    Args:
-        config: composed from the command line, with ``resume``.
-        overrides: of the command line, such as ``trainer.max_epochs=20`` or ``+data.root=/elsewhere``.
-
-    Raises:
-        ValueError: if an override would exchange a part of the model, or change what the checkpoint itself restores.
-    """
-    saved = OmegaConf.create(
-        read_checkpoint(find_checkpoint(Path(config.resume), prefer="last"))["hyper_parameters"]["config"]
-    )
-    for override in overrides:
-        key = override.partition("=")[0].lstrip("+")
-        if key == "resume":
-            continue
-        old = OmegaConf.select(saved, key, default=None)
-        if not key.startswith(RESUMABLE) or OmegaConf.is_config(old):
-            raise ValueError(
-                f"{override}: a resumed run keeps its parts; only single values below {', '.join(RESUMABLE)} can change"
-            )
-        OmegaConf.update(saved, key, OmegaConf.select(config, key), force_add=True)
-    saved.resume = config.resume
-    saved.run_dir, saved.cache_dir = config.run_dir, config.cache_dir  # the run may have been moved since
-    return saved

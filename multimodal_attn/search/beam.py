@@ -7,21 +7,23 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from multimodal_attn.models.decoders.base import Decoder
-from multimodal_attn.models.language_models.base import LanguageModel
-from multimodal_attn.search.attention_scores import Coverage, JumpLimit
-from multimodal_attn.search.constraints import Constraints, forbid_specials
-from multimodal_attn.search.ctc_prefix import CTCPrefix
-from multimodal_attn.search.forced import ForcedAutomaton, ForcedSequences
-from multimodal_attn.search.ledger import Continuations, Ledger, select_rows
-from multimodal_attn.search.limits import LengthLimits, require_above, require_at_least
-from multimodal_attn.types import BOS, EOS, Hypothesis, Memory
+from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.ranges import Count, NotNegative, Positive, TextLength
+from multimodal_attn.search.base import Search
+from multimodal_attn.search.follower import Step
+from multimodal_attn.search.ledger import Continuations, Ledger
+from multimodal_attn.search.rows import Rows
+from multimodal_attn.search.rules.base import Rule, apply_rules
+from multimodal_attn.search.scorers.base import Scorer
+from multimodal_attn.types import EOS, Hypothesis, Memory
 
 
-class BeamSearch:
+class BeamSearch(Search):
     """Keeps the ``width`` best unfinished texts of every source; see ``Ledger`` for when one is finished.
 
-    With w the weights below, a text of L tokens (<eos> counted) scores
+    A text of L tokens (<eos> counted) scores the weighted log probabilities of all scorers, divided by
+    ``L ** length_penalty``, plus their bonuses. With those of this package, and w their weights, that is
 
         ((1 - w_ctc) log p_decoder + w_ctc log p_ctc + w_lm log p_lm) / L ** length_penalty
             + length_bonus L + w_coverage covered positions
@@ -29,239 +31,197 @@ class BeamSearch:
     (Watanabe et al. 2017, equation 45, with shallow fusion as in Gulcehre et al. 2015 and the last line of Chorowski &
     Jaitly 2017). What is off costs nothing. With width 1 and the decoder alone this is greedy search.
 
+    With several groups it is diverse beam search (Vijayakumar et al. 2018, section 4, algorithm 1): the groups take
+    their steps one after the other, and each ranks a token lower by ``diversity`` for every row of the earlier groups
+    that has just chosen it (Hamming diversity, equation 6). Diversity steers the choice only, not the score, and a text
+    that several groups find is returned once.
+
     Args:
-        width: K, hypotheses per source.
+        width: K, hypotheses per source, those of all groups together. With words that are forced, so many for each
+            number of tokens that they lack; see ``ForcedWords``.
         length_penalty: 0 compares plain log probabilities, 1 their mean per token (<eos> counted); between the two,
             beams write neither too little nor too much (Wu et al. 2016, section 7: 0.6 to 0.7).
-        length_bonus: for every token.
-        ctc_weight: share of the CTC head in the acoustic score, below 1; needs a model trained with CTC.
-        ctc_candidates: how many tokens of each row, the best by the other scorers, CTC scores.
-        language_model: with the decoder's vocabulary; a run's folder, in a yaml.
-        language_model_weight: of its log probability.
-        coverage_weight: for every memory position that a text has attended to.
-        coverage_threshold: attention from which a position counts, summed over the steps.
-        max_attention_jump: memory positions that the peak of attention may move in one step; None for any. For speech.
-        max_length: tokens after which a text is cut off.
-        max_length_ratio: cut off earlier, after this many tokens per real memory position; None for no such limit.
-        min_length: see ``Constraints``, as for the three below.
-        no_repeat_ngram: n of the n-grams that may not come twice.
-        forbidden: sequences of tokens; words, in a yaml.
-        eos_threshold: how well <eos> must do against the best other token.
-        forced_words: of each word that a text must hold the sequences of tokens that write it; words, in a yaml. The
-            beam then has ``width`` rows for each number of forced tokens; see ``ForcedSequences``. A text that is cut
-            off before it has them all is returned only if there is no other.
+        max_length, max_length_ratio, rules: as in ``Search``.
+        scorers: beside the decoder.
+        num_groups: G, must divide ``width``.
+        diversity: lambda; log probability that a token loses for each row that has it.
 
     Raises:
-        ValueError: if an argument is out of range, or one is given that has no effect without another.
+        ValueError: if the width cannot be divided, or the scorers do not go together.
     """
+
+    has_beam = True
 
     def __init__(
         self,
-        width: int = 5,
-        length_penalty: float = 0.7,
-        length_bonus: float = 0.0,
-        ctc_weight: float = 0.0,
-        ctc_candidates: int = 20,
-        language_model: LanguageModel | None = None,
-        language_model_weight: float = 0.0,
-        coverage_weight: float = 0.0,
-        coverage_threshold: float = 0.5,
-        max_attention_jump: int | None = None,
-        max_length: int = 200,
-        max_length_ratio: float | None = None,
-        min_length: int = 0,
-        no_repeat_ngram: int = 0,
-        forbidden: Sequence[Sequence[int]] = (),
-        eos_threshold: float | None = None,
-        forced_words: Sequence[Sequence[Sequence[int]]] = (),
+        width: Count = 5,
+        length_penalty: NotNegative = 0.7,
+        max_length: TextLength = 200,
+        max_length_ratio: Positive | None = None,
+        scorers: Sequence[Scorer] = (),
+        rules: Sequence[Rule] = (),
+        num_groups: Count = 1,
+        diversity: NotNegative = 0.0,
     ) -> None:
-        require_at_least("width", width, 1)
-        for key, value in (
-            ("length_penalty", length_penalty),
-            ("ctc_weight", ctc_weight),
-            ("language_model_weight", language_model_weight),
-            ("coverage_weight", coverage_weight),
-        ):
-            require_at_least(key, value, 0)
-        require_at_least("ctc_candidates", ctc_candidates, 2)
-        require_above("coverage_threshold", coverage_threshold, 0)
-        if ctc_weight >= 1:
-            raise ValueError(
-                f"search.ctc_weight: {ctc_weight}; expected less than 1, which would leave the decoder out"
-            )
-        if (language_model is None) != (language_model_weight == 0):
-            given = "without" if language_model is None else "with"
-            raise ValueError(
-                f"search.language_model_weight: {language_model_weight} {given} search.language_model; expected a model"
-                " and a weight above 0, or neither"
-            )
-        if max_attention_jump is not None:
-            require_at_least("max_attention_jump", max_attention_jump, 1)
-        self.width, self.length_penalty, self.length_bonus = width, length_penalty, length_bonus
-        self.ctc_weight, self.ctc_candidates = ctc_weight, ctc_candidates
-        self.language_model, self.language_model_weight = language_model, language_model_weight
-        self.coverage_weight, self.coverage_threshold = coverage_weight, coverage_threshold
-        self.max_attention_jump = max_attention_jump
-        self.limits = LengthLimits(max_length, max_length_ratio)
-        self.constraints = Constraints(min_length, no_repeat_ngram, forbidden, eos_threshold)
-        self.forced = ForcedSequences(forced_words)
-        self.rows = width * self.forced.num_banks
+        super().__init__(max_length, max_length_ratio, rules)
+        if width % num_groups:
+            raise ValueError(f"search.num_groups: {num_groups}; expected a divisor of search.width, {width}")
+        self.width, self.length_penalty = width, length_penalty
+        self.num_groups, self.diversity = num_groups, diversity
+        self.scorers = [scorer for scorer in scorers if scorer.active]
+        names = ["decoder", *(scorer.name for scorer in self.scorers)]
+        if len(set(names)) < len(names):
+            raise ValueError(f"search.scorers: {', '.join(names)}; expected a name of its own for each")
+        self.decoder_weight = 1 - sum(scorer.decoder_share for scorer in self.scorers)
+        if self.decoder_weight <= 0:
+            raise ValueError(f"search.scorers: {', '.join(names[1:])} leave no share to the decoder; expected one")
+
+    def prepare(self, model: Seq2Seq, tokenizer: Tokenizer) -> None:
+        super().prepare(model, tokenizer)
+        for scorer in self.scorers:
+            scorer.prepare(model, tokenizer)
 
     @torch.no_grad()
-    def __call__(self, decoder: Decoder, memory: Memory, ctc_logits: Tensor | None = None) -> list[list[Hypothesis]]:
-        """For every source its finished hypotheses, best first, at most ``width``.
-
-        Args:
-            decoder: in evaluation mode.
-            memory: of B sources.
-            ctc_logits: (B, S, V), if ``ctc_weight`` is above 0.
-        """
-        ledger = Ledger(
-            self.limits.of(memory), self.width, self.length_penalty, self.length_bonus, self.forced.num_banks
-        )
-        rows = _Rows(self, memory, ctc_logits)
-        source = decoder.prepare(memory)
-        state = decoder.start(source, self.rows)
-        for step in range(ledger.longest):
-            logits, state, attended = decoder.step(rows.token, state, source)
-            kept = ledger.add(rows.candidates(logits, attended.weights, step), attended.weights, attended.gate)
-            if all(ledger.done):
-                break
-            state = state.select(kept.origins)
-            rows.advance(kept)
-        return ledger.hypotheses(decoder.gate_name)
+    def __call__(self, model: Seq2Seq, memory: Memory, keys: Sequence[str] | None = None) -> list[list[Hypothesis]]:
+        """For every source its finished hypotheses, best first, at most ``width``; arguments as in ``Search``."""
+        beam = _Beam(self, model, memory)
+        while not beam.step():
+            pass
+        found = [ledger.hypotheses(model.decoder.gate_name) for ledger in beam.ledgers]
+        return found[0] if self.num_groups == 1 else _joined(found)
 
 
-class _Rows:
-    """The rows of one beam, with the state of every scorer but the decoder."""
+class _Beam:
+    """The beam of one batch: G groups of ``size`` rows, each with ``num_banks`` banks of ``width``."""
 
-    def __init__(self, search: BeamSearch, memory: Memory, ctc_logits: Tensor | None) -> None:
-        self.search = search
-        batch, rows, device = len(memory.mask), search.rows, memory.mask.device
-        self.token = torch.full((batch, rows), BOS, device=device)
-        self.history = self.token[..., None] if search.constraints.need_history else None
-        # All rows of a source are the same at first: only row 0 may be continued.
-        self.totals = torch.full((batch, rows), -torch.inf, device=device)
-        self.totals[:, 0] = 0.0
-        self.language_model = search.language_model
-        self.ctc: CTCPrefix | None = None
-        if search.ctc_weight:
-            if ctc_logits is None:
-                raise ValueError(f"search.ctc_weight: {search.ctc_weight}; expected 0 for a model without a CTC head")
-            self.ctc = CTCPrefix(ctc_logits, memory.mask, rows)
-        if self.language_model is not None:
-            self.language_state = self.language_model.start(batch, rows)
-        self.coverage = Coverage(memory, rows, search.coverage_threshold) if search.coverage_weight else None
-        self.jumps = None if search.max_attention_jump is None else JumpLimit(search.max_attention_jump)
-        self.automaton: ForcedAutomaton | None = None  # made in the first step, which tells the size of the vocabulary
-        others = {"ctc": self.ctc, "language_model": self.language_model}
-        names = [name for name, scorer in others.items() if scorer is not None]
-        # A decoder that is alone has all of the score, which needs no second account.
-        self.shares = {name: torch.zeros_like(self.totals) for name in ["decoder", *names] if names}
+    def __init__(self, search: BeamSearch, model: Seq2Seq, memory: Memory) -> None:
+        self.search, self.width = search, search.width // search.num_groups
+        self.num_banks = 1 + sum(rule.num_lacking for rule in search.rules)
+        self.size = self.width * self.num_banks
+        limits, number = search.limits(memory), self.size * search.num_groups
+        self.ledgers = [
+            Ledger(limits, self.width, search.length_penalty, self.num_banks) for _ in range(search.num_groups)
+        ]
+        self.rows = Rows(model, memory, number, search.rules, search.scorers)
+        # All rows of a group are the same at first: only its first may be continued.
+        self.totals = torch.full((len(limits), number), -torch.inf, device=limits.device)
+        self.totals[:, :: self.size] = 0.0
+        self.shares: dict[str, Tensor] = {}
+        self.origins = torch.arange(self.size, device=limits.device).repeat(search.num_groups)[:, None]
 
-    def candidates(self, logits: Tensor, weights: Tensor, step: int) -> Continuations:
-        """The 2 * width best continuations of every source, best first; of each bank, if words are forced.
+    def step(self) -> bool:
+        """Writes one token more; whether all texts are finished."""
+        logits, step = self.rows.step(self.totals)
+        texts, ranks = self._candidates(logits, step)
+        kept = self._choose(texts, ranks, step, logits.shape[-1])
+        if all(all(ledger.done) for ledger in self.ledgers):
+            return True
+        self.rows.advance(kept.tokens, kept.origins)
+        self.totals, self.shares = kept.totals, kept.shares
+        return False
 
-        The best words of each row are taken before normalising: no log-softmax over the whole vocabulary is needed.
+    def _candidates(self, logits: Tensor, step: Step) -> tuple[Continuations, Tensor]:
+        """The best continuations of each row, and what they are ranked by, (B, K, C).
+
+        The best tokens are taken before normalizing: no log-softmax over the whole vocabulary is needed.
 
         Shapes:
-            logits: (B, K, V) of the decoder, changed in place. weights: (B, K, N, S) of its attention.
+            logits: (B, K, V) of the decoder, changed in place.
         """
-        search = self.search
-        own = normalizer = forbid_specials(logits).logsumexp(-1)
-        scores, decoder_weight = logits, 1 - search.ctc_weight
+        own = normalizer = logits.logsumexp(-1)
+        scores, decoder_weight, scorers = logits, self.search.decoder_weight, self.rows.scorers
         if decoder_weight != 1:
             scores, normalizer = decoder_weight * scores, decoder_weight * normalizer
-        if self.language_model is not None:
-            words_logits, self.language_state = self.language_model.step(self.token, self.language_state)
-            language = forbid_specials(words_logits).log_softmax(-1)
-            scores = scores + search.language_model_weight * language
-        if search.constraints.any:
-            scores = search.constraints(scores - normalizer[..., None], step, self.history)
-            normalizer = torch.zeros_like(normalizer)
+        over_vocabulary: dict[str, Tensor] = {}
+        for scorer in scorers:
+            if (part := scorer.of_vocabulary(step)) is not None:
+                over_vocabulary[scorer.name] = part
+                scores = scores + part
+        step.normalizer = normalizer
+        apply_rules(self.rows.rules, scores, step)
 
-        number = 2 * search.width if self.ctc is None else max(2 * search.width, search.ctc_candidates)
-        best, words = self._best_words(scores, number)  # (B, K, C)
+        best, tokens = self._best_tokens(scores)
         gains = best - normalizer[..., None]
-        parts: dict[str, Tensor] = {}
-        if self.shares:
-            parts["decoder"] = decoder_weight * (logits.gather(-1, words) - own[..., None])
-        if self.language_model is not None:
-            parts["language_model"] = search.language_model_weight * language.gather(-1, words)
-        if self.ctc is not None:
-            parts["ctc"] = search.ctc_weight * self.ctc.score(words)
-            gains = gains + parts["ctc"]
-
-        totals = self.totals[..., None] + gains
-        if self.jumps is not None:
-            lost = self.jumps.look(weights, self.totals.isfinite())
-            totals = totals.masked_fill(lost[..., None], -torch.inf)
-        bonuses: dict[str, Tensor] = {}
-        ranks = totals
-        if self.coverage is not None:
-            bonus = search.coverage_weight * self.coverage.look(weights)
-            bonuses["coverage"] = bonus[..., None].expand_as(totals).flatten(1)
+        parts = {name: part.gather(-1, tokens) for name, part in over_vocabulary.items()}
+        for scorer in scorers:
+            if (part := scorer.of_candidates(tokens, step)) is not None:
+                parts[scorer.name] = part
+                gains = gains + part
+        log_probs = gains
+        if parts:  # a decoder that is alone has all of the score, which needs no second account
+            log_probs = logits.gather(-1, tokens) - own[..., None]
+            parts = {"decoder": decoder_weight * log_probs, **parts}
+        totals = ranks = step.totals[..., None] + gains
+        earned = {scorer.name: bonus[..., None] for scorer in scorers if (bonus := scorer.bonus(step)) is not None}
+        if earned:
             # All continuations have the same length, which alone does not change their order.
-            ranks = totals + (step + 1) ** search.length_penalty * bonus[..., None]
-        texts = Continuations(
-            totals.flatten(1),
-            words.flatten(1),
-            torch.arange(search.rows, device=words.device)[:, None].expand(words.shape).flatten(1),
-            (parts["decoder"] / decoder_weight if parts else gains).flatten(1),
-            {name: (self.shares[name][..., None] + part).flatten(1) for name, part in parts.items()},
-            bonuses,
-        )
-        if self.automaton is not None:
-            return self._by_bank(texts, words, ranks, self.automaton)
-        return texts.columns(ranks.flatten(1).topk(2 * search.width, dim=1).indices)  # (B, 2K)
+            ranks = totals + (step.number + 1) ** self.search.length_penalty * sum(earned.values())
+        bonuses = {name: bonus.expand_as(totals) for name, bonus in earned.items()}
+        shares = {name: self.shares[name][..., None] + part if self.shares else part for name, part in parts.items()}
+        return Continuations(totals, tokens, self.origins.expand_as(tokens), log_probs, shares, bonuses), ranks
 
-    def _best_words(self, scores: Tensor, number: int) -> tuple[Tensor, Tensor]:
-        """The best words of each row, and those that take it further towards a forced word, with their scores.
+    def _best_tokens(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """The best tokens of each row, and those that take it further towards what must come, with their scores.
 
         Shapes:
             scores: (B, K, V). Returns (B, K, C) twice.
         """
-        forced = self.search.forced
-        if not forced:
-            best, words = scores.topk(min(number, scores.shape[-1]), dim=-1)
-            return best, words
-        if self.automaton is None:
-            self.automaton = forced.automaton(scores.shape[-1], scores.device)
-            self.progress = self.automaton.start(self.token.shape)
-        wanted = self.automaton.wanted(self.progress)
+        # As many as earlier groups have rows may have been chosen by them, and fall behind those that follow.
+        number = 2 * self.width + (len(self.ledgers) - 1) * self.size
+        number = max(number, *(scorer.num_candidates for scorer in self.rows.scorers), 0)
+        if self.num_banks == 1:
+            best, tokens = scores.topk(min(number, scores.shape[-1]), dim=-1)
+            return best, tokens
+        wanted = torch.cat([found for rule in self.rows.rules if (found := rule.wanted()) is not None], dim=-1)
         first = scores.scatter(-1, wanted, torch.inf)
-        words = first.topk(min(number + wanted.shape[-1], scores.shape[-1]), dim=-1).indices
-        return scores.gather(-1, words), words
+        tokens = first.topk(min(number + wanted.shape[-1], scores.shape[-1]), dim=-1).indices
+        return scores.gather(-1, tokens), tokens
 
-    def _by_bank(self, texts: Continuations, words: Tensor, ranks: Tensor, automaton: ForcedAutomaton) -> Continuations:
-        """The 2 * width best of each bank, first those of the texts that have every forced word.
+    def _choose(self, texts: Continuations, ranks: Tensor, step: Step, vocab_size: int) -> Continuations:
+        """Lets one group after the other choose among its candidates, (B, K, C); gives what goes on, (B, K)."""
+        bank = ranks
+        if self.num_banks > 1:
+            bank = torch.stack([rule.lacking(texts.tokens) for rule in self.rows.rules]).sum(0)
+            # A text ends when it lacks nothing, or where the rules leave it nothing else.
+            ends = texts.tokens == EOS
+            others = ranks.masked_fill(ends, -torch.inf).amax(-1, keepdim=True) > -torch.inf
+            ranks = ranks.masked_fill(ends & (bank > 0) & others, -torch.inf)
+        weights, gate, groups = step.attention.weights, step.attention.gate, []
+        taken = ranks.new_zeros(len(ranks), vocab_size if len(self.ledgers) > 1 else 0)  # by how many rows so far
+        for number, ledger in enumerate(self.ledgers):
+            rows = slice(number * self.size, (number + 1) * self.size)
+            own, own_ranks = texts.rows(rows), ranks[:, rows].flatten(1)
+            if number:
+                own_ranks = own_ranks - self.search.diversity * taken.gather(1, own.tokens)
+            best = self._best_of_banks(own, own_ranks, bank[:, rows].flatten(1))
+            kept = ledger.add(best, weights[:, rows], None if gate is None else gate[:, rows])
+            if len(self.ledgers) > 1:
+                taken.scatter_add_(1, kept.tokens, kept.totals.isfinite().to(taken.dtype))
+                kept = kept._replace(origins=kept.origins + rows.start)
+            groups.append(kept)
+        return groups[0] if len(groups) == 1 else Continuations.together(groups)
+
+    def _best_of_banks(self, texts: Continuations, ranks: Tensor, bank: Tensor) -> Continuations:
+        """The 2 * width best of each bank, first those of the texts that lack nothing.
 
         Shapes:
-            words, ranks: (B, K, C).
+            ranks, bank: (B, C). Returns (B, banks * 2 * width).
         """
-        search = self.search
-        bank = automaton.bank(automaton.advance(self.progress[:, :, None], words))
-        # A text ends when it has all of them, or where the constraints leave it nothing else.
-        others = ranks.masked_fill(words == EOS, -torch.inf).amax(-1, keepdim=True) > -torch.inf
-        ranks = ranks.masked_fill((words == EOS) & (bank > 0) & others, -torch.inf)
-        banks = torch.arange(search.forced.num_banks, device=words.device)[:, None]
-        apart = ranks.flatten(1)[:, None].masked_fill(bank.flatten(1)[:, None] != banks, -torch.inf)
-        best = apart.topk(2 * search.width, dim=-1)  # (B, banks, 2 * width)
+        if self.num_banks == 1:
+            return texts.columns(ranks.topk(2 * self.width, dim=1).indices)
+        banks = torch.arange(self.num_banks, device=bank.device)[:, None]
+        apart = ranks[:, None].masked_fill(bank[:, None] != banks, -torch.inf)
+        best = apart.topk(2 * self.width, dim=-1)  # (B, banks, 2 * width)
         chosen = texts.columns(best.indices.flatten(1))
         # A bank that is not full is filled up with texts of other banks: they do not count here.
         return chosen._replace(totals=chosen.totals.masked_fill(best.values.flatten(1) == -torch.inf, -torch.inf))
 
-    def advance(self, kept: Continuations) -> None:
-        """Goes on with what the ledger kept."""
-        self.token, self.totals, self.shares = kept.words, kept.totals, kept.shares
-        if self.automaton is not None:
-            self.progress = self.automaton.advance(select_rows(self.progress, kept.origins), kept.words)
-        if self.history is not None:
-            self.history = torch.cat([select_rows(self.history, kept.origins), kept.words[..., None]], dim=-1)
-        if self.language_model is not None:
-            self.language_state = self.language_state.select(kept.origins)
-        if self.ctc is not None:
-            self.ctc.advance(kept.origins, kept.words)
-        for scorer in (self.coverage, self.jumps):
-            if scorer is not None:
-                scorer.select(kept.origins)
+
+def _joined(groups: list[list[list[Hypothesis]]]) -> list[list[Hypothesis]]:
+    """What all groups found for each source, best first, each text once."""
+    joined = []
+    for found in zip(*groups, strict=True):
+        texts = sorted((text for group in found for text in group), key=lambda text: -text.score)
+        unique = {(tuple(text.tokens), text.hit_max_length): text for text in reversed(texts)}
+        joined.append(sorted(unique.values(), key=lambda text: -text.score))
+    return joined

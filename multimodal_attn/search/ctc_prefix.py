@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from multimodal_attn.search.ledger import select_rows
+from multimodal_attn.masking import select_rows
 from multimodal_attn.types import BOS, EOS, PAD
 
 IMPOSSIBLE = -1e4
@@ -47,39 +47,39 @@ class CTCPrefix:
         self.last = torch.full((len(mask), rows), BOS, device=mask.device)
         self.total = start[..., 0]  # (B, K) psi of the rows
 
-    def score(self, words: Tensor) -> Tensor:
+    def score(self, tokens: Tensor) -> Tensor:
         """How much each candidate changes the log probability of its row.
 
         Shapes:
-            words: (B, K, C). Returns (B, K, C).
+            tokens: (B, K, C). Returns (B, K, C).
         """
-        return (self._prefix_scores(words) - self.total[..., None]).float()
+        return (self._prefix_scores(tokens) - self.total[..., None]).float()
 
-    def _prefix_scores(self, words: Tensor) -> Tensor:
-        own = select_rows(self.log_probs, words.flatten(1)).unflatten(1, words.shape[1:])  # (B, K, C, S)
-        arriving = self._arriving(words) + own
+    def _prefix_scores(self, tokens: Tensor) -> Tensor:
+        own = select_rows(self.log_probs, tokens.flatten(1)).unflatten(1, tokens.shape[1:])  # (B, K, C, S)
+        arriving = self._arriving(tokens) + own
         scores = arriving.masked_fill(~self.mask[:, None, None], -torch.inf).logsumexp(-1)
         whole = torch.logaddexp(self.nonblank, self.blank).gather(-1, self.last_position)  # (B, K, 1)
-        return torch.where(words == EOS, whole, scores).clamp(min=IMPOSSIBLE)
+        return torch.where(tokens == EOS, whole, scores).clamp(min=IMPOSSIBLE)
 
-    def _arriving(self, words: Tensor) -> Tensor:
+    def _arriving(self, tokens: Tensor) -> Tensor:
         """phi of each candidate, (B, K, C, S)."""
         both, blank = torch.logaddexp(self.nonblank, self.blank)[..., None, :-1], self.blank[..., None, :-1]
-        return torch.where((words == self.last[..., None])[..., None], blank, both)
+        return torch.where((tokens == self.last[..., None])[..., None], blank, both)
 
-    def advance(self, origins: Tensor, words: Tensor) -> None:
-        """Lets row k go on as what row ``origins[b, k]`` was, with the token ``words[b, k]``.
+    def advance(self, origins: Tensor, tokens: Tensor) -> None:
+        """Lets row k go on as what row ``origins[b, k]`` was, with the token ``tokens[b, k]``.
 
         Shapes:
-            origins: (B, K). words: (B, K).
+            origins: (B, K). tokens: (B, K).
         """
         self.blank, self.nonblank = select_rows(self.blank, origins), select_rows(self.nonblank, origins)
         self.last = select_rows(self.last, origins)
-        self.total = self._prefix_scores(words[..., None])[..., 0]
-        arriving = self._arriving(words[..., None])[..., 0, :]
-        self.nonblank = _running(arriving, select_rows(self.log_probs, words))
+        self.total = self._prefix_scores(tokens[..., None])[..., 0]
+        arriving = self._arriving(tokens[..., None])[..., 0, :]
+        self.nonblank = _running(arriving, select_rows(self.log_probs, tokens))
         self.blank = _running(self.nonblank[..., :-1], self.log_probs[:, None, PAD])
-        self.last = words
+        self.last = tokens
 
 
 def _running(arriving: Tensor, log_probs: Tensor) -> Tensor:

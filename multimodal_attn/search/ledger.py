@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,11 +13,11 @@ from multimodal_attn.types import EOS, Hypothesis
 
 
 class Continuations(NamedTuple):
-    """Texts of every source that are one token longer than the rows that they come from, best first.
+    """Texts of every source that are one token longer than the rows that they come from.
 
     Attributes:
         totals: (B, C) weighted log probability of the text; minus infinity where there is none.
-        words: (B, C) its new token.
+        tokens: (B, C) its new token.
         origins: (B, C) the row that it comes from.
         log_probs: (B, C) the decoder's own log probability of the new token.
         shares: name -> (B, C) what each scorer has in ``totals``; empty if the decoder has all of it.
@@ -24,31 +25,33 @@ class Continuations(NamedTuple):
     """
 
     totals: Tensor
-    words: Tensor
+    tokens: Tensor
     origins: Tensor
     log_probs: Tensor
     shares: dict[str, Tensor]
     bonuses: dict[str, Tensor]
 
+    def map(self, change: Callable[[Tensor], Tensor]) -> Continuations:
+        """The same change of every tensor."""
+        shares = {name: change(share) for name, share in self.shares.items()}
+        bonuses = {name: change(bonus) for name, bonus in self.bonuses.items()}
+        return Continuations._make([*map(change, self[:4]), shares, bonuses])
+
     def columns(self, index: Tensor) -> Continuations:
         """The chosen ones: (B, C') indices."""
-        return Continuations(
-            self.totals.gather(1, index),
-            self.words.gather(1, index),
-            self.origins.gather(1, index),
-            self.log_probs.gather(1, index),
-            {name: share.gather(1, index) for name, share in self.shares.items()},
-            {name: bonus.gather(1, index) for name, bonus in self.bonuses.items()},
-        )
+        return self.map(lambda tensor: tensor.gather(1, index))
 
+    def rows(self, rows: slice) -> Continuations:
+        """Those of some rows, side by side: of (B, K, C) tensors, (B, any number)."""
+        return self.map(lambda tensor: tensor[:, rows].flatten(1))
 
-def select_rows(tensor: Tensor, index: Tensor) -> Tensor:
-    """Row k of every source becomes what row ``index[b, k]`` was.
-
-    Shapes:
-        tensor: (B, K, ...). index: (B, K'). Returns (B, K', ...).
-    """
-    return tensor[torch.arange(len(index), device=index.device)[:, None], index]
+    @staticmethod
+    def together(groups: Sequence[Continuations]) -> Continuations:
+        """Those of several groups of rows, one group after the other."""
+        columns = [torch.cat(tensors, dim=1) for tensors in zip(*(group[:4] for group in groups), strict=True)]
+        shares = {name: torch.cat([group.shares[name] for group in groups], dim=1) for name in groups[0].shares}
+        bonuses = {name: torch.cat([group.bonuses[name] for group in groups], dim=1) for name in groups[0].bonuses}
+        return Continuations._make([*columns, shares, bonuses])
 
 
 class Ledger:
@@ -57,28 +60,24 @@ class Ledger:
     A text that ends among a step's best ``width`` candidates is finished. The score of a text of L tokens, <eos>
     counted, is
 
-        total / L ** length_penalty + length_bonus * L + bonuses
+        total / L ** length_penalty + bonuses
 
     A source is done at its limit, or when its ``width`` best finished texts all score better than its best unfinished
     one does so far. To stop at the first ``width`` would prefer short texts: they end while the right one goes on.
 
     Rows may lie in several banks that do not compete with each other, those of the first bank first (see
-    ``ForcedSequences``). A text of a later bank is returned only where no earlier one has any.
+    ``ForcedWords``). A text of a later bank is returned only where no earlier one has any.
 
     Args:
         limits: (B,) after how many tokens the texts of each source are cut off.
         width: rows of a bank; with one bank, K.
         length_penalty: exponent of the length.
-        length_bonus: for every token.
         num_banks: K is so many times ``width``.
     """
 
-    def __init__(
-        self, limits: Tensor, width: int, length_penalty: float, length_bonus: float = 0.0, num_banks: int = 1
-    ) -> None:
+    def __init__(self, limits: Tensor, width: int, length_penalty: float, num_banks: int = 1) -> None:
         self.limits: list[int] = limits.tolist()
-        self.width, self.length_penalty, self.length_bonus = width, length_penalty, length_bonus
-        self.num_banks = num_banks
+        self.width, self.length_penalty, self.num_banks = width, length_penalty, num_banks
         self.longest = max(self.limits)
         self.done = [False] * len(self.limits)
         self._steps: list[_Step] = []
@@ -89,11 +88,11 @@ class Ledger:
         """Writes down a step: notes the texts that end in it, and gives the ``width`` best of each bank that go on.
 
         Shapes:
-            candidates: (B, 2K), of each bank 2 * width, no two of a source alike in row and word.
+            candidates: (B, 2K), of each bank the 2 * width best, best first, no two of a source alike in row and token.
             weights: (B, K, N, S) the step's attention. gate: (B, K) the decoder's gate in this step, if it has one.
         """
         length = len(self._steps) + 1
-        ends = (candidates.words == EOS).unflatten(1, (self.num_banks, 2 * self.width))
+        ends = (candidates.tokens == EOS).unflatten(1, (self.num_banks, 2 * self.width))
         for b, bank, rank in ends[..., : self.width].nonzero().tolist():
             column = 2 * self.width * bank + rank
             if not self.done[b] and math.isfinite(candidates.totals[b, column]):
@@ -104,8 +103,8 @@ class Ledger:
         first = 2 * self.width * torch.arange(self.num_banks, device=ends.device)
         kept = candidates.columns((going_on + first[:, None]).flatten(1))
         if self.num_banks > 1:
-            kept = kept._replace(totals=kept.totals.masked_fill(kept.words == EOS, -torch.inf))
-        self._steps.append(_Step(kept.words, kept.origins, kept.log_probs, weights))
+            kept = kept._replace(totals=kept.totals.masked_fill(kept.tokens == EOS, -torch.inf))
+        self._steps.append(_Step(kept.tokens, kept.origins, kept.log_probs, weights))
         if gate is not None:
             self._gates.append(gate)
         for b, limit in enumerate(self.limits):
@@ -137,8 +136,6 @@ class Ledger:
         """The score of a text, by who gave what of it."""
         shares = texts.shares or {"decoder": texts.totals}
         parts = {name: float(share[b, column]) / length**self.length_penalty for name, share in shares.items()}
-        if self.length_bonus:
-            parts["length"] = self.length_bonus * length
         return parts | {name: float(bonus[b, column]) for name, bonus in texts.bonuses.items()}
 
     def hypotheses(self, gate_name: str = "") -> list[list[Hypothesis]]:

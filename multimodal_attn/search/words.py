@@ -1,4 +1,4 @@
-"""Words of the command line as sequences of tokens that a constraint can match."""
+"""Words of the command line as sequences of tokens that a rule can match."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.types import BOS, EOS, UNK
 
 
-def token_sequences(words: Sequence[str], tokenizer: Tokenizer, key: str) -> list[tuple[int, ...]]:
-    """The tokens that write each word.
+def whole_words(words: Sequence[str], tokenizer: Tokenizer, key: str) -> list[list[tuple[int, ...]]]:
+    """For each word the sequences of tokens, equally long, that write it as a whole word.
+
+    Where a space is a token of its own, "cat" stands between two of start, space and end: it is not in "category".
 
     Args:
         words: each a word, or several separated by spaces.
@@ -19,19 +21,10 @@ def token_sequences(words: Sequence[str], tokenizer: Tokenizer, key: str) -> lis
     Raises:
         ValueError: if a word is empty or holds what the tokenizer does not know.
     """
-    sequences = [tuple(tokenizer.encode(str(word))) for word in words]
-    unknown = [str(word) for word, ids in zip(words, sequences, strict=True) if not ids or UNK in ids]
+    sequences = [tuple(tokenizer.encode(word)) for word in words]
+    unknown = [word for word, ids in zip(words, sequences, strict=True) if not ids or UNK in ids]
     if unknown:
         raise ValueError(f"{key}: {', '.join(map(repr, unknown))}; expected words of the run's vocabulary")
-    return sequences
-
-
-def whole_words(words: Sequence[str], tokenizer: Tokenizer, key: str) -> list[list[tuple[int, ...]]]:
-    """For each of ``words`` the sequences of tokens that write it as a whole word; arguments as above.
-
-    Where a space is a token of its own, "cat" stands between two of start, space and end: it is not in "category".
-    """
-    sequences = token_sequences(words, tokenizer, key)
     space = tuple(tokenizer.encode(" "))
     if not space:
         return [[ids] for ids in sequences]

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.language_models.base import LanguageModel
+from multimodal_attn.training.optimization import clip_gradients, optimizers_and_schedules
 from multimodal_attn.types import PAD, Batch
 
 
@@ -23,8 +24,8 @@ class LanguageModelModule(pl.LightningModule):
     Args:
         model: to train.
         tokenizer: between its tokens and text.
-        optimizer: makes the optimiser from the model.
-        scheduler: makes the schedule from the optimiser and ``total_steps``, or None.
+        optimizer: makes the optimizer from the model.
+        scheduler: makes the schedule from the optimizer and ``total_steps``, or None.
         seed: of every random draw in training.
         config: plain containers that rebuild the whole run; they travel in the checkpoint.
     """
@@ -45,7 +46,8 @@ class LanguageModelModule(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> int | None:
         """Gives every step random numbers of its own, so that a resumed run equals an uninterrupted one."""
-        torch.manual_seed((self.seed + 1) * 1_000_003 + self.current_epoch * 100_003 + batch_idx)
+        number = batch_idx * self.trainer.world_size + self.global_rank  # processes do not share their draws
+        torch.manual_seed((self.seed + 1) * 1_000_003 + self.current_epoch * 100_003 + number)
         return None
 
     def _loss(self, batch: Batch) -> tuple[Tensor, int]:
@@ -71,12 +73,16 @@ class LanguageModelModule(pl.LightningModule):
         perplexity = math.exp(min(100.0, float(self.trainer.callback_metrics["val/loss"])))
         self.log("val/perplexity", perplexity, prog_bar=True)
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        clip_gradients(self, optimizer, gradient_clip_val, gradient_clip_algorithm)
+
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer(self.model)
-        if self.make_scheduler is None:
-            return optimizer
-        schedule = self.make_scheduler(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return optimizers_and_schedules(self, self.make_optimizer(self.model), self.make_scheduler)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Plain containers only, as in ``Seq2SeqModule``.

@@ -1,66 +1,77 @@
-"""The only LightningModule: any encoder, any decoder, any objectives; validated by decoding freely."""
+"""Trains a predictor with Lightning: any encoder, any decoder, any objectives; validated by decoding freely."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import ModuleDict
 from torch.optim import Optimizer
 
-from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.distributed import gather
 from multimodal_attn.evaluation.attention.scores import AttentionScores
+from multimodal_attn.evaluation.texts.base import TextScores
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.search import BeamSearch, Search
-from multimodal_attn.training.objectives import BoxSupervision, WholeTextObjective
-from multimodal_attn.types import Batch, DecoderOutput, Grid, Hypothesis, Memory, Span, Timeline, TokenAxis
+from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.ranges import Share
+from multimodal_attn.training.objectives.base import Objective
+from multimodal_attn.training.optimization import clip_gradients, optimizers_and_schedules
+from multimodal_attn.types import Batch, DecoderOutput, Memory
 
-Scores = Callable[[list[str], list[list[str]]], dict[str, float]]
+
+@dataclass(frozen=True)
+class ScheduledSampling:
+    """How often a training step reads a token that the model drew itself (Bengio et al. 2015).
+
+    Args:
+        probability: at the end of the ramp.
+        ramp: first and last share of the training between which it rises from 0.
+    """
+
+    probability: Share = 0.0
+    ramp: tuple[Share, Share] = (0.0, 0.5)
+
+    def at(self, progress: float) -> float:
+        """The probability after a share of the training."""
+        first, last = self.ramp
+        return self.probability * min(1.0, max(0.0, (progress - first) / max(1e-9, last - first)))
 
 
 class Seq2SeqModule(pl.LightningModule):
-    """Trains a ``Seq2Seq``.
+    """Trains a predictor's model.
 
     Args:
-        model: to train.
-        tokenizer: between its tokens and text.
+        predictor: whose model learns, and whose search decodes the validation set, with the same code as at test.
         objectives: name -> objective; their weighted sum is the loss, and each is logged under its name.
-        search: decodes the validation set, with the same code as at test.
-        scores: text metrics, called with hypotheses and references.
-        optimizer: makes the optimiser from the model.
-        scheduler: makes the schedule from the optimiser and ``total_steps``, or None.
-        source_tokenizer: of sources that are texts.
-        sampling_probability: scheduled sampling at the end of its ramp.
-        sampling_ramp: (first, last) share of the training between which it rises from 0.
+        scores: of the texts that validation writes.
+        optimizer: makes the optimizer from the model.
+        scheduler: makes the schedule from the optimizer and ``total_steps``, or None.
+        sampling: scheduled sampling.
         seed: of every random draw in training.
         config: plain containers that rebuild the whole run; they travel in the checkpoint.
     """
 
     def __init__(
         self,
-        model: Seq2Seq,
-        tokenizer: Tokenizer,
-        objectives: Mapping[str, nn.Module],
-        search: Search,
-        scores: Scores,
+        predictor: Predictor,
+        objectives: Mapping[str, Objective],
+        scores: TextScores,
         optimizer: Callable[[Seq2Seq], Optimizer],
-        scheduler: Callable[..., Any] | None,
-        source_tokenizer: Tokenizer | None = None,
-        sampling_probability: float = 0.0,
-        sampling_ramp: tuple[float, float] = (0.0, 0.5),
+        scheduler: Callable[..., Any] | None = None,
+        sampling: ScheduledSampling = ScheduledSampling(),
         seed: int = 0,
         config: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.model = model
-        self.objectives = nn.ModuleDict(objectives)
-        self.tokenizer, self.source_tokenizer, self.search, self.scores = tokenizer, source_tokenizer, search, scores
-        self.make_optimizer, self.make_scheduler = optimizer, scheduler
-        self.sampling_probability, self.sampling_ramp = sampling_probability, sampling_ramp
-        self.seed, self.config = seed, config or {}
+        self.predictor, self.model = predictor, predictor.model
+        self.objectives: Mapping[str, Objective] = ModuleDict(objectives)  # type: ignore[assignment]
+        self.scores, self.make_optimizer, self.make_scheduler = scores, optimizer, scheduler
+        self.sampling, self.seed, self.config = sampling, seed, config or {}
         self.attention_scores = AttentionScores()
         self._written: list[tuple[int, int, str, list[str]]] = []  # batch, place in it, hypothesis, references
         self._val_losses: list[tuple[int, dict[str, float]]] = []  # size of each batch, and its losses
@@ -68,12 +79,9 @@ class Seq2SeqModule(pl.LightningModule):
     # --------------------------------------------------------------------------------------------- training
 
     def on_fit_start(self) -> None:
+        data: DataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         for objective in self.objectives.values():
-            if isinstance(objective, BoxSupervision | WholeTextObjective):
-                objective.prepare(self.trainer.datamodule)  # type: ignore[attr-defined]
-
-    def _whole_text_objectives(self) -> list[WholeTextObjective]:
-        return [objective for objective in self.objectives.values() if isinstance(objective, WholeTextObjective)]
+            objective.prepare(data)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> int | None:
         """Gives every step random numbers of its own, so that a resumed run equals an uninterrupted one."""
@@ -87,33 +95,23 @@ class Seq2SeqModule(pl.LightningModule):
                 return None
             # The other processes wait for gradients.
             return torch.stack([parameter.sum() for parameter in self.model.parameters()]).sum() * 0.0
-        if len(self._whole_text_objectives()) < len(self.objectives):
-            output, memory = self.model(batch, self._sampling_now())
-        else:  # nothing reads a teacher-forced pass
+        if any(objective.needs_output for objective in self.objectives.values()):
+            progress = self.global_step / max(1, self.trainer.estimated_stepping_batches)
+            output, memory = self.model(batch, self.sampling.at(progress) if self.sampling.probability else 0.0)
+        else:
             output, memory = None, self.model.encode(batch)
-        loss, parts = self._losses(batch, memory, output)
+        loss, parts = self.losses(batch, memory, output)
         size = len(batch)
         self.log_dict({f"train/{name}": part for name, part in parts.items()}, batch_size=size)
         self.log("train/loss", loss, prog_bar=True, batch_size=size)
         self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"], batch_size=size)
         return loss
 
-    def _losses(self, batch: Batch, memory: Memory, output: DecoderOutput | None) -> tuple[Tensor, dict[str, Tensor]]:
+    def losses(self, batch: Batch, memory: Memory, output: DecoderOutput | None) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, and what each objective gives before it is weighted."""
         parts = {name: objective(self.model, batch, memory, output) for name, objective in self.objectives.items()}
-        total = sum(self._weight_now(self.objectives[name]) * part for name, part in parts.items())
+        total = sum(self.objectives[name].weight_in(self.current_epoch) * part for name, part in parts.items())
         return torch.as_tensor(total), parts
-
-    def _weight_now(self, objective: nn.Module) -> Any:
-        """Its weight; 0 after its ``epochs``, if it has such. All parameters keep a gradient, as DDP wants it."""
-        epochs = getattr(objective, "epochs", None)
-        return objective.weight if epochs is None or self.current_epoch < epochs else 0.0
-
-    def _sampling_now(self) -> float:
-        if not self.sampling_probability:
-            return 0.0
-        first, last = self.sampling_ramp
-        progress = self.global_step / max(1, self.trainer.estimated_stepping_batches)
-        return self.sampling_probability * min(1.0, max(0.0, (progress - first) / max(1e-9, last - first)))
 
     def configure_gradient_clipping(
         self,
@@ -121,37 +119,30 @@ class Seq2SeqModule(pl.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clips the norm of all gradients; Lightning refuses fused optimisers in bf16, where nothing is scaled."""
-        if gradient_clip_val and self.trainer.precision != "16-mixed" and gradient_clip_algorithm in (None, "norm"):
-            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
-        else:
-            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        clip_gradients(self, optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.make_optimizer(self.model)
-        if self.make_scheduler is None:
-            return optimizer
-        schedule = self.make_scheduler(optimizer, total_steps=int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return optimizers_and_schedules(self, self.make_optimizer(self.model), self.make_scheduler)
 
     # ------------------------------------------------------------------------------------------- validation
 
     def on_validation_epoch_start(self) -> None:
         self._written, self._val_losses = [], []
-        self.attention_scores.reset()
+        self.attention_scores = AttentionScores()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any] | None:
         """Scores a batch; gives callbacks its memory and the best hypotheses, so that none decodes again."""
         if len(batch) == 0:
             return None
         output, memory = self.model(batch)
-        loss, parts = self._losses(batch, memory, output)
+        loss, parts = self.losses(batch, memory, output)
         self._val_losses.append((len(batch), {name: float(value) for name, value in {**parts, "loss": loss}.items()}))
-        best = [hypotheses[0] for hypotheses in self.decode(memory)]
+        predictor = self.predictor
+        best = [hypotheses[0] for hypotheses in predictor.decode(memory, batch.keys)]
         for index, hypothesis in enumerate(best):
             references = [target.text for target in batch.targets[index]]
-            self._written.append((batch_idx, index, self.tokenizer.decode(hypothesis.tokens), references))
-            self.score_attention(batch, index, memory, output, hypothesis)
+            self._written.append((batch_idx, index, predictor.tokenizer.decode(hypothesis.tokens), references))
+        self.attention_scores.update(batch, memory, output, best, predictor.tokenizer, predictor.source_tokenizer)
         return {"memory": memory, "hypotheses": best}
 
     def on_validation_epoch_end(self) -> None:
@@ -170,56 +161,14 @@ class Seq2SeqModule(pl.LightningModule):
             self.log(f"val/{name}", sum(size * values[name] for size, values in losses) / total)
         *_, hypotheses, references = zip(*sorted(written), strict=True)
         scores = {**self.scores(list(hypotheses), list(references)), **attention_scores.compute()}
-        monitor = getattr(self.scores, "monitor", None)
         for name, value in scores.items():
-            self.log(f"val/{name}", value, prog_bar=name == monitor)
-
-    def decode(self, memory: Memory, search: Search | None = None) -> list[list[Hypothesis]]:
-        """Hypotheses of every source, best first."""
-        search = search or self.search
-        if isinstance(search, BeamSearch) and search.ctc_weight:
-            return search(self.model.decoder, memory, self.model.ctc_logits(memory))
-        return search(self.model.decoder, memory)
-
-    def score_attention(
-        self,
-        batch: Batch,
-        index: int,
-        memory: Memory,
-        output: DecoderOutput,
-        hypothesis: Hypothesis,
-        ctc_times: list[Span] | None = None,
-    ) -> None:
-        """Adds one source to ``attention_scores``; ``ctc_times`` say when CTC hears each word of the hypothesis.
-
-        Boxes and source words are compared along the references (teacher-forced: only their words have the truth), word
-        times and the shape of the maps along what the model wrote freely.
-        """
-        positions = int(memory.mask[index].sum())
-        targets = batch.targets[index]
-        written = hypothesis.weights[..., :positions].float().cpu().numpy()
-        self.attention_scores.update_shape(written, memory.layout)
-        for row, target in enumerate(targets[: batch.tokens.shape[1]]):
-            if not target.boxes and not target.read_from:
-                continue
-            tokens = batch.tokens[index, row][batch.token_mask[index, row]][1:-1].tolist()
-            spans = self.tokenizer.word_spans(tokens)
-            weights = output.weights[index, row, : len(tokens) + 1, :, :positions].float().cpu().numpy()
-            if isinstance(memory.layout, Grid):
-                self.attention_scores.update_boxes(weights[:-1], spans, target, memory.layout, ending=weights[-1])
-            elif isinstance(memory.layout, TokenAxis) and self.source_tokenizer is not None:
-                source_spans = self.source_tokenizer.word_spans(batch.source[index, :positions].tolist())
-                self.attention_scores.update_alignment(weights[:-1], spans, target, source_spans)
-        if isinstance(memory.layout, Timeline) and targets and targets[0].times:
-            words = self.tokenizer.decode(hypothesis.tokens).split()
-            self.attention_scores.update_times(
-                written, self.tokenizer.word_spans(hypothesis.tokens), words, targets[0], memory.layout, ctc_times
-            )
+            self.log(f"val/{name}", value, prog_bar=name == self.scores.monitor)
 
     # ------------------------------------------------------------------------------------------- checkpoint
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Plain containers only: the file loads with weights_only=True and rebuilds the run by itself.
-        checkpoint["hyper_parameters"] = {"config": self.config, "tokenizer": self.tokenizer.state()}
-        if self.source_tokenizer is not None:
-            checkpoint["hyper_parameters"]["source_tokenizer"] = self.source_tokenizer.state()
+        predictor = self.predictor
+        checkpoint["hyper_parameters"] = {"config": self.config, "tokenizer": predictor.tokenizer.state()}
+        if predictor.source_tokenizer is not None:
+            checkpoint["hyper_parameters"]["source_tokenizer"] = predictor.source_tokenizer.state()

@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules, as functions that a yaml configures."""
+"""Optimizers and learning-rate schedules, as functions that a yaml configures."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from multimodal_attn.models.encoders.picture import PictureEncoder
+from multimodal_attn.models.language_models.base import LanguageModel
+from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.ranges import NotNegative, Positive, Share, WholeNumber
 
 
 def adamw(
-    model: nn.Module,
-    lr: float,
-    weight_decay: float = 0.0,
-    betas: tuple[float, float] = (0.9, 0.98),
-    backbone_lr_scale: float = 0.1,
+    model: Seq2Seq | LanguageModel,
+    lr: Positive,
+    weight_decay: NotNegative = 0.0,
+    betas: tuple[Share, Share] = (0.9, 0.98),
+    backbone_lr_scale: NotNegative = 0.1,
     fused: bool = True,
 ) -> Optimizer:
     """AdamW (Loshchilov & Hutter 2019) with weight decay on matrices only.
 
     Args:
-        model: whose trainable parameters are optimised.
+        model: whose trainable parameters are optimized.
         lr: learning rate.
         weight_decay: decoupled decay of parameters with two or more axes; biases and norms are left alone.
         betas: of the running means.
         fused: one kernel for all parameters, twice as fast on CPUs and GPUs; not with trainer.precision=16-mixed.
         backbone_lr_scale: what a pretrained backbone that is being fine-tuned gets of ``lr``.
     """
-    encoder = getattr(model, "encoder", None)  # a language model has none
-    fine_tunes = isinstance(encoder, PictureEncoder) and encoder.pretrained
+    fine_tuned = {id(parameter) for parameter in model.pretrained_parameters()}
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
+    for parameter in model.parameters():
         if parameter.requires_grad:
-            pretrained = fine_tunes and name.startswith("encoder.body.")
-            groups.setdefault((pretrained, parameter.ndim > 1), []).append(parameter)
+            groups.setdefault((id(parameter) in fine_tuned, parameter.ndim > 1), []).append(parameter)
     return torch.optim.AdamW(
         [
             {
@@ -53,13 +53,17 @@ def adamw(
 
 
 def cosine(
-    optimizer: Optimizer, total_steps: int, warmup_steps: int = 100, hold_share: float = 0.0, final_share: float = 0.02
+    optimizer: Optimizer,
+    total_steps: int,
+    warmup_steps: WholeNumber = 100,
+    hold_share: Share = 0.0,
+    final_share: Share = 0.02,
 ) -> LambdaLR:
     """Linear warm-up, the full learning rate for a while, then half a cosine down to ``final_share`` of it.
 
     Args:
         optimizer: whose groups keep the ratio of their learning rates.
-        total_steps: optimiser steps of the whole training.
+        total_steps: optimizer steps of the whole training.
         warmup_steps: steps until the full rate.
         hold_share: share of the training after which the descent begins.
         final_share: what is left of the rate at the end.
@@ -75,6 +79,6 @@ def cosine(
     return LambdaLR(optimizer, share)
 
 
-def constant(optimizer: Optimizer, total_steps: int, warmup_steps: int = 100) -> LambdaLR:
+def constant(optimizer: Optimizer, total_steps: int, warmup_steps: WholeNumber = 100) -> LambdaLR:
     """Linear warm-up, then the full learning rate."""
     return LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / max(1, warmup_steps)))

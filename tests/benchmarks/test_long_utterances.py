@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import hydra
 import numpy as np
 import pytest
 import soundfile
@@ -12,18 +11,16 @@ import torch
 from benchmarks import long_utterances
 from multimodal_attn.data.datasets.digits import WORDS
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
+from multimodal_attn.evaluation.texts.transcripts import TranscriptScores
 from multimodal_attn.runs.build import build_module
-
-CONF = str(Path(__file__).parents[2] / "conf")
+from multimodal_attn.runs.configuration import compose, plain
 
 
 def untrained(folder: Path, *overrides: str) -> Path:
     """A run's folder with a checkpoint of random weights."""
     arguments = ["encoder.hidden_dim=16", "decoder.hidden_dim=16", f"run_dir={folder}", "cache_dir=x", *overrides]
-    with hydra.initialize_config_dir(CONF, version_base="1.3"):
-        config = hydra.compose("train", arguments)
     torch.manual_seed(0)
-    module = build_module(config, CharacterTokenizer().fit(WORDS))
+    module = build_module(plain(compose("train", arguments)), CharacterTokenizer().fit(WORDS))
     checkpoint: dict[str, object] = {"state_dict": module.state_dict()}
     module.on_save_checkpoint(checkpoint)
     (folder / "checkpoints").mkdir(parents=True)
@@ -64,17 +61,21 @@ def test_every_length_of_every_run(root: Path, tmp_path: Path, capsys: pytest.Ca
     assert drawn.stat().st_size > 10_000
 
 
-def test_long_texts_are_not_cut_by_the_limit_of_short_ones(root: Path, tmp_path: Path) -> None:
+def test_long_texts_are_not_cut_by_the_limit_of_short_ones(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     overrides = ["experiment=listen_attend_spell_digits", f"data.root={root}", "search.max_length=20"]
     run = long_utterances.load_digits_run(untrained(tmp_path / "run", *overrides), None)
     with torch.no_grad():  # it writes an "e" until it is cut off
-        vocabulary = run.module.model.decoder.vocabulary
+        vocabulary = run.predictor.model.decoder.vocabulary
         vocabulary.weight.zero_()
         vocabulary.bias.copy_(100.0 * torch.nn.functional.one_hot(torch.tensor(5), len(vocabulary.bias)))
     row = long_utterances.measure(run, "val", digits=4, strings=1, width=1, ctc_weight=0.0, batch_size=1)
     assert (row["num_looped"], row["num_hit_max_length"]) == (1, 1)
-    lengths = []
-    run.module.scores = lambda texts, references: lengths.extend(map(len, texts)) or {}
+    lengths: list[int] = []
+    monkeypatch.setattr(
+        TranscriptScores, "__call__", lambda _, texts, references: lengths.extend(map(len, texts)) or {}
+    )
     long_utterances.measure(run, "val", digits=4, strings=1, width=1, ctc_weight=0.0, batch_size=1)
     assert 20 < lengths[0] <= long_utterances.LONGEST_DIGIT * 4
 

@@ -1,19 +1,35 @@
-"""Builds the parts that the yamls of ``conf/`` describe, small enough for tests."""
+"""Builds the parts that the yamls of ``conf/`` describe, small enough for tests.
+
+Parts of another package are held to the same contracts: ``CONTRACTS_CONF=my/conf python -m pytest tests/contracts``
+takes the yamls of my/conf/attention and so on as well.
+"""
 
 from __future__ import annotations
 
-from functools import partial
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import hydra
 import torch
 from omegaconf import OmegaConf
 
+from multimodal_attn import parts
+from multimodal_attn.models.attention.base import Attention
+from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.runs.build import build
+from multimodal_attn.models.language_models.base import LanguageModel
 from multimodal_attn.types import BOS, PAD, Memory, TokenAxis
 
 CONF = Path(__file__).parents[2] / "conf"
+OTHERS = [Path(folder).absolute() for folder in os.environ.get("CONTRACTS_CONF", "").split(os.pathsep) if folder]
+KINDS: dict[str, Any] = {
+    "attention": Attention,
+    "decoder": Decoder,
+    "encoder": Encoder,
+    "language_model": LanguageModel,
+}
 SAMPLE_RATE, IMAGE_SIZE, SOURCE_VOCAB = 16000, 64, 13
 # Nothing that a contract speaks of depends on these: they are made small or switched off for speed and exactness.
 SMALL = {
@@ -28,40 +44,55 @@ SMALL = {
 
 def choices(group: str) -> list[str]:
     """Names of the yamls of a group."""
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    return sorted(path.stem for conf in (CONF, *OTHERS) for path in (conf / group).glob("*.yaml"))
 
 
 def takes(group: str, name: str, key: str) -> bool:
-    """Whether ``conf/<group>/<name>.yaml`` has a key."""
-    return key in OmegaConf.load(CONF / group / f"{name}.yaml")
+    """Whether what ``conf/<group>/<name>.yaml`` describes has a setting."""
+    return bool(part(group, name).takes(key))
 
 
-def part(group: str, name: str, **arguments: object) -> object:
-    """What ``conf/<group>/<name>.yaml`` describes."""
+def part(group: str, name: str, **settings: object) -> Any:
+    """What ``conf/<group>/<name>.yaml`` describes, which waits for its widths."""
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        composed = hydra.compose(overrides=[f"+{group}={name}"])
+        others = ",".join(f"file://{folder}" for folder in OTHERS)
+        composed = hydra.compose(overrides=[f"hydra.searchpath=[{others}]", f"+{group}={name}"])
     data = {"sample_rate": SAMPLE_RATE, "image_size": IMAGE_SIZE}
     node = OmegaConf.create({"data": data, group: composed[group]})[group]
-    for key, value in SMALL.items():
-        if key in node:
-            node[key] = value
-    return build(node, **arguments)
+    plain = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(plain, dict)
+    small = {key: value for key, value in SMALL.items() if key in plain}
+    return parts.part(group, _merged({**plain, **small}, settings), KINDS[group], parts.EVERYTHING)
+
+
+def _merged(node: dict[Any, Any], settings: Mapping[str, Any]) -> dict[Any, Any]:
+    """A node with other settings, also within the nodes in it."""
+    return node | {
+        key: _merged(node[key], value) if isinstance(value, Mapping) and isinstance(node.get(key), dict) else value
+        for key, value in settings.items()
+    }
+
+
+def decoder_of(name: str, attention: str, vocab_size: int, memory_dim: int = 20, **settings: object) -> Decoder:
+    """The decoder of a yaml around the attention of another, which has the settings; unless it brings its own."""
+    made = part("decoder", name)
+    given = {} if made.make.own_attention else {"attention": part("attention", attention, **settings)}
+    decoder: Decoder = made(memory_dim=memory_dim, vocab_size=vocab_size, **given)
+    return decoder
 
 
 def encoder_of(name: str, **settings: object) -> Encoder:
     """The encoder of a yaml; one of texts for a vocabulary of ``SOURCE_VOCAB``."""
     made = part("encoder", name, **settings)
-    if isinstance(made, partial):
-        made = made(vocab_size=SOURCE_VOCAB)
-    assert isinstance(made, Encoder)
-    return made
+    encoder: Encoder = made(vocab_size=SOURCE_VOCAB) if made.takes("vocab_size") else made()
+    return encoder
 
 
 def sources(encoder: Encoder, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Random sources of unlike lengths that fit an encoder."""
-    if encoder.reads == "pictures":
+    if encoder.reads == "picture":
         return torch.randint(0, 256, (batch, 3, IMAGE_SIZE, IMAGE_SIZE), dtype=torch.uint8), torch.ones(batch).long()
-    if encoder.reads == "texts":
+    if encoder.reads == "text":
         lengths = torch.tensor([5 + 2 * i for i in range(batch)])
         tokens = torch.randint(4, SOURCE_VOCAB, (batch, int(lengths.max())))
         return tokens.masked_fill(torch.arange(tokens.shape[1]) >= lengths[:, None], PAD), lengths

@@ -21,8 +21,7 @@ NORMALIZED = [
 
 
 def mechanism(name: str, **arguments: object) -> Attention:
-    made = part("attention", name)(query_dim=QUERY_DIM, memory_dim=20, **arguments)
-    assert isinstance(made, Attention)
+    made: Attention = part("attention", name, **arguments)(query_dim=QUERY_DIM, memory_dim=20)
     return made.eval()
 
 

@@ -7,23 +7,24 @@ import torch
 
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search import BeamSearch, GreedySearch
+from multimodal_attn.search.scorers.ctc import CTCScorer
 from multimodal_attn.types import Batch
-from tests.contracts.parts import SAMPLE_RATE, part
+from tests.contracts.parts import SAMPLE_RATE, decoder_of, encoder_of
 from tests.contracts.test_decoder import VOCAB
 
 SECONDS = (0.7, 1.9, 0.3, 1.1, 2.3, 0.5, 1.6)  # the longest is neither first nor last
 SEARCHES = {
     "greedy": GreedySearch(max_length=15),
     "beam": BeamSearch(4, max_length=15),
-    "beam with CTC": BeamSearch(4, ctc_weight=0.4, ctc_candidates=8, max_length=15),
+    "beam with CTC": BeamSearch(4, max_length=15, scorers=[CTCScorer(0.4, 8)]),
 }
 
 
 def model_of(encoder: str, decoder: str) -> Seq2Seq:
     torch.manual_seed(3)
     made = Seq2Seq(
-        part("encoder", encoder),  # type: ignore[arg-type]
-        part("decoder", decoder, attention=part("attention", "location")),  # type: ignore[arg-type]
+        encoder_of(encoder),
+        lambda memory_dim, vocab_size: decoder_of(decoder, "location", vocab_size, memory_dim),
         vocab_size=VOCAB,
         ctc_head=True,
     )
@@ -57,8 +58,7 @@ def test_recordings_are_decoded_alike_at_any_batch_size(encoder: str, decoder: s
         for first in range(0, len(recordings), size):
             memory = model.encode(batch_of(recordings[first : first + size]))
             memory.states *= 5  # random weights leave recordings hardly different
-            extra = (model.ctc_logits(memory),) if "CTC" in name else ()
-            found += [[h.tokens for h in hypotheses] for hypotheses in SEARCHES[name](model.decoder, memory, *extra)]
+            found += [[h.tokens for h in hypotheses] for hypotheses in SEARCHES[name](model, memory)]
         return found
 
     different = set()

@@ -5,23 +5,22 @@ from __future__ import annotations
 import pytest
 import torch
 
-from multimodal_attn.search import BeamSearch, DiverseBeamSearch, GreedySearch
+from multimodal_attn.search import BeamSearch, GreedySearch
 from multimodal_attn.types import BOS, EOS, PAD, UNK
-from tests.contracts.parts import choices, memory, pad_memory, part, texts
+from tests.contracts.parts import choices, decoder_of, memory, pad_memory, part, texts
+from tests.search.scripted import model_of
 
 VOCAB = 11
-OWN_ATTENTION = {"adaptive", "transformer"}  # decoders to which conf/attention means nothing
 PAIRS = [
     (decoder, attention)
     for decoder in choices("decoder")
-    for attention in (["additive"] if decoder in OWN_ATTENTION else choices("attention"))
+    for attention in (["additive"] if part("decoder", decoder).make.own_attention else choices("attention"))
 ]
 
 
 def make(decoder: str, attention: str, **settings: object):
     torch.manual_seed(1)
-    mechanism = part("attention", attention, **settings)
-    made = part("decoder", decoder, attention=mechanism)(memory_dim=20, vocab_size=VOCAB)
+    made = decoder_of(decoder, attention, VOCAB, **settings)
     with torch.no_grad():  # larger weights, or every distribution would be nearly uniform and every test nearly blind
         for name, parameter in made.named_parameters():
             if not isinstance(made.get_submodule(name.rpartition(".")[0]), torch.nn.LayerNorm):
@@ -35,7 +34,7 @@ SETTINGS = [(decoder, attention, {}) for decoder, attention in PAIRS] + [
     for attention, settings in (
         ("additive", {"normalizer": "sparsemax"}),
         ("location", {"temperature": 0.3}),
-        ("local", {"centre": "previous", "window": 2}),
+        ("local", {"center": "previous", "window": 2}),
         ("monotonic", {"initial_offset": 0.2}),
         ("mocha", {"initial_offset": 0.2}),
     )
@@ -104,7 +103,9 @@ def test_gradient_reaches_every_parameter(decoder: str, attention: str) -> None:
 def test_beam_of_one_is_greedy(decoder: str, attention: str) -> None:
     model, source = make(decoder, attention), memory()
     beam_of_one = BeamSearch(1, max_length=12, length_penalty=1.0)
-    for greedy, beam in zip(GreedySearch(12)(model, source), beam_of_one(model, source), strict=True):
+    for greedy, beam in zip(
+        GreedySearch(12)(model_of(model), source), beam_of_one(model_of(model), source), strict=True
+    ):
         assert len(greedy) == len(beam) == 1
         assert greedy[0].tokens == beam[0].tokens
         assert greedy[0].hit_max_length == beam[0].hit_max_length
@@ -115,7 +116,7 @@ def test_beam_of_one_is_greedy(decoder: str, attention: str) -> None:
 @pytest.mark.parametrize(("decoder", "attention"), PAIRS)
 def test_weights_and_probabilities_belong_to_the_words_returned(decoder: str, attention: str) -> None:
     model, source = make(decoder, attention), memory()
-    for index, found in enumerate(BeamSearch(4, max_length=12)(model, source)):
+    for index, found in enumerate(BeamSearch(4, max_length=12)(model_of(model), source)):
         assert found
         for hypothesis in found:
             length = len(hypothesis.tokens)
@@ -130,12 +131,12 @@ def test_weights_and_probabilities_belong_to_the_words_returned(decoder: str, at
 @pytest.mark.parametrize(("decoder", "attention"), PAIRS)
 def test_search_does_not_depend_on_the_batch(decoder: str, attention: str) -> None:
     model, source = make(decoder, attention), memory()
-    together = BeamSearch(3, max_length=12)(model, source)
+    together = BeamSearch(3, max_length=12)(model_of(model), source)
     for index, found in enumerate(together):
         positions = int(source.mask[index].sum())
         alone = source.select(slice(index, index + 1))
         alone.states, alone.mask = alone.states[:, :positions], alone.mask[:, :positions]
-        assert [h.tokens for h in BeamSearch(3, max_length=12)(model, alone)[0]] == [h.tokens for h in found]
+        assert [h.tokens for h in BeamSearch(3, max_length=12)(model_of(model), alone)[0]] == [h.tokens for h in found]
 
 
 @pytest.mark.parametrize("decoder", choices("decoder"))
@@ -165,8 +166,8 @@ def test_state_dict_round_trip(decoder: str) -> None:
 @pytest.mark.parametrize("decoder", choices("decoder"))
 def test_gates_belong_to_the_words_returned(decoder: str) -> None:
     model, source = make(decoder, "additive"), memory()
-    for search in (GreedySearch(12), BeamSearch(4, max_length=12), DiverseBeamSearch(4, 2, max_length=12)):
-        for index, hypothesis in enumerate(found[-1] for found in search(model, source)):
+    for search in (GreedySearch(12), BeamSearch(4, max_length=12), BeamSearch(4, num_groups=2, max_length=12)):
+        for index, hypothesis in enumerate(found[-1] for found in search(model_of(model), source)):
             if not model.gate_name:
                 assert (hypothesis.gate, hypothesis.gate_name) == (None, "")
                 continue

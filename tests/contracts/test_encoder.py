@@ -7,7 +7,7 @@ import torch
 
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.types import Grid, Timeline, TokenAxis
-from tests.contracts.parts import SAMPLE_RATE, choices, encoder_of, sources
+from tests.contracts.parts import SAMPLE_RATE, choices, encoder_of, part, sources
 
 SELF_ATTENTION = ("conformer", "conformer_medium", "image_vit", "text_transformer", "transformer")
 
@@ -44,7 +44,7 @@ def test_longer_batch_mate_changes_nothing(name: str) -> None:
     together = encoder(source, lengths)
     for index in range(3):
         alone = source[index : index + 1]
-        if encoder.reads != "pictures":
+        if encoder.reads != "picture":
             alone = alone[:, : lengths[index]]
         single = encoder(alone, lengths[index : index + 1])
         real = int(together.mask[index].sum())
@@ -64,9 +64,9 @@ def test_weights_of_layers_are_those_between_real_positions(name: str) -> None:
         torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:2]))
         cells = weights[:, extra:, extra:]
         assert cells[~mask[:, None].expand_as(cells)].abs().sum() == 0
-        shortest = 0 if encoder.reads == "pictures" else int(lengths.argmin())
+        shortest = 0 if encoder.reads == "picture" else int(lengths.argmin())
         alone = source[shortest : shortest + 1]
-        if encoder.reads != "pictures":
+        if encoder.reads != "picture":
             alone = alone[:, : lengths[shortest]]
         single = encoder.layer_weights(alone, lengths[shortest : shortest + 1])[number][0]
         real = extra + int(mask[shortest].sum())
@@ -121,3 +121,22 @@ def test_fine_tuning_starts_where_it_is_told(name: str, part_name: str) -> None:
 def test_unknown_part_is_named(name: str) -> None:
     with pytest.raises(ValueError, match=r"encoder.trainable_from: 'nowhere'"):
         make(name, trainable_from="nowhere")
+
+
+@pytest.mark.parametrize("name", choices("encoder"))
+def test_what_a_cache_keeps_gives_the_same_memory(name: str) -> None:
+    encoder = make(name).eval()
+    batch = sources(encoder, 3)
+    found, expected = encoder.assemble(*encoder.extract(*batch)), encoder(*batch)
+    torch.testing.assert_close(found.states, expected.states)
+    assert torch.equal(found.mask, expected.mask)
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite", "image_cnn", "image_vit"])
+def test_a_checkpoint_fills_an_encoder_for_which_nothing_was_fetched(name: str) -> None:
+    fetching = {"pretrained": True} if name == "efficientnet_lite" else {"weights": "DEFAULT"}
+    waiting = part("encoder", name, **fetching)
+    torch.manual_seed(1)
+    empty = waiting.make(**waiting.make.without_download(waiting.settings))
+    assert not empty.pretrained
+    empty.load_state_dict(make(name).state_dict())

@@ -14,8 +14,7 @@ VOCAB = 11
 
 def make(name: str) -> LanguageModel:
     torch.manual_seed(0)
-    model = part("language_model", name)(vocab_size=VOCAB)
-    assert isinstance(model, LanguageModel)
+    model: LanguageModel = part("language_model", name)(vocab_size=VOCAB)
     return model.eval()
 
 

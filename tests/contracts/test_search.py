@@ -7,17 +7,13 @@ import itertools
 import pytest
 import torch
 
-from multimodal_attn.search import BeamSearch
 from multimodal_attn.types import BOS, EOS, PAD, UNK, Memory, TokenAxis
 from tests.contracts.parts import choices, part
 from tests.contracts.test_decoder import VOCAB, make
+from tests.search.scripted import model_of, search_of
 
 ATTENTION = ("additive", "location")
-CONSTRAINTS = {"min_length": 4, "no_repeat_ngram": 2, "forbidden": [[5], [6, 7]], "eos_threshold": 0.7}
-
-
-def search_of(name: str, **settings: object):
-    return part("search", name, max_length=12, **settings)
+RULES = {"min_length": 4, "no_repeat_ngram": 2, "forbidden": ["5", "6 7"], "eos_threshold": 0.7}
 
 
 def sources(batch: int = 8, dim: int = 20) -> Memory:
@@ -39,14 +35,17 @@ def texts(found) -> list[list[list[int]]]:
     return [[hypothesis.tokens for hypothesis in hypotheses] for hypotheses in found]
 
 
+KEYS = [f"recording {index}" for index in range(8)]
+
+
 @pytest.mark.parametrize("attention", ATTENTION)
-@pytest.mark.parametrize("constraints", [{}, CONSTRAINTS], ids=["free", "constrained"])
+@pytest.mark.parametrize("rules", [{}, RULES], ids=["free", "ruled"])
 @pytest.mark.parametrize("name", choices("search"))
-def test_same_texts_at_any_batch_size(name: str, constraints: dict[str, object], attention: str) -> None:
-    decoder, source = make("listen_attend_spell", attention), sources()
-    together = texts(search_of(name, **constraints)(decoder, source))
-    one_by_one = search_of(name, **constraints)
-    assert [texts(one_by_one(decoder, alone(source, index)))[0] for index in range(8)] == together
+def test_same_texts_at_any_batch_size(name: str, rules: dict[str, object], attention: str) -> None:
+    model, source = model_of(make("listen_attend_spell", attention)), sources()
+    search = search_of(name, max_length=12, **rules)
+    together = texts(search(model, source, KEYS))
+    assert [texts(search(model, alone(source, index), KEYS[index : index + 1]))[0] for index in range(8)] == together
     assert len({str(found) for found in together}) > 3
 
 
@@ -54,7 +53,7 @@ def test_same_texts_at_any_batch_size(name: str, constraints: dict[str, object],
 @pytest.mark.parametrize("name", choices("search"))
 def test_hypotheses_are_complete_and_ranked(name: str, attention: str) -> None:
     decoder, source = make("show_attend_tell", attention), sources()
-    for index, found in enumerate(search_of(name)(decoder, source)):
+    for index, found in enumerate(search_of(name, max_length=12)(model_of(decoder), source)):
         assert found
         assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
         for hypothesis in found:
@@ -76,38 +75,30 @@ def keeps_the_rules(text: list[int]) -> bool:
 
 
 @pytest.mark.parametrize("name", choices("search"))
-def test_constraints_hold_in_every_hypothesis(name: str) -> None:
-    decoder, source = make("show_attend_tell", "additive"), sources()
-    bare = search_of(name)(decoder, source)
-    constrained = search_of(name, **CONSTRAINTS)(decoder, source)
+def test_rules_hold_in_every_hypothesis(name: str) -> None:
+    model, source = model_of(make("show_attend_tell", "additive")), sources()
+    bare = search_of(name, max_length=12)(model, source)
+    ruled = search_of(name, max_length=12, **RULES)(model, source)
     assert not all(keeps_the_rules(h.tokens) for found in bare for h in found)
-    assert all(keeps_the_rules(h.tokens) for found in constrained for h in found)
+    assert all(keeps_the_rules(h.tokens) for found in ruled for h in found)
 
 
-def test_every_scorer_at_once_gives_the_same_texts_at_any_batch_size() -> None:
+@pytest.mark.parametrize("name", ["beam", "diverse_beam"])
+def test_every_scorer_at_once_gives_the_same_texts_at_any_batch_size(name: str) -> None:
     decoder, source = make("listen_attend_spell", "location"), sources()
     torch.manual_seed(2)
-    head = torch.nn.Linear(20, VOCAB).requires_grad_(False)
+    model = model_of(decoder, torch.nn.Linear(20, VOCAB).requires_grad_(False))
     language_model = part("language_model", "recurrent")(vocab_size=VOCAB).eval()
-    search = BeamSearch(
-        width=3,
-        ctc_weight=0.3,
-        ctc_candidates=6,
-        language_model=language_model,
-        language_model_weight=0.5,
-        length_bonus=0.2,
-        coverage_weight=0.1,
-        coverage_threshold=0.1,
-        max_attention_jump=6,
-        max_length=12,
-    )
-
-    def decode(memory: Memory):
-        return search(decoder, memory, head(memory.states))
-
-    together = decode(source)
-    assert [texts(decode(alone(source, index)))[0] for index in range(8)] == texts(together)
+    weights = {"ctc_weight": 0.3, "language_model_weight": 0.5, "length_bonus": 0.2, "coverage_weight": 0.1}
+    settings = {"width": 6, "max_length": 12, "ctc_candidates": 6, "coverage_threshold": 0.1, "max_attention_jump": 6}
+    search = search_of(name, model, language_model=language_model, **settings, **weights)
+    together = search(model, source)
+    assert [texts(search(model, alone(source, index)))[0] for index in range(8)] == texts(together)
     for hypothesis in (h for found in together for h in found):
         assert set(hypothesis.scores) == {"decoder", "ctc", "language_model", "length", "coverage"}
         assert sum(hypothesis.scores.values()) == pytest.approx(hypothesis.score)
-    assert texts(together) != texts(BeamSearch(3, max_length=12)(decoder, source))
+    for weight in weights:  # each changes something
+        others = {key: 0.0 if key == weight else value for key, value in weights.items()}
+        model_or_none = None if weight == "language_model_weight" else language_model
+        without = search_of(name, model, language_model=model_or_none, **settings, **others)
+        assert texts(without(model, source)) != texts(together), weight

@@ -8,6 +8,7 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
 from multimodal_attn.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from multimodal_attn.data.tokenizers.word import WordTokenizer
+from multimodal_attn.parts import part
 
 TEXTS = ["a dog runs", "a cat", "the dog"]
 
@@ -80,10 +81,19 @@ def test_words_that_look_like_special_pieces_are_unknown() -> None:
     assert tokenizer.encode("<eos> a <pad>") == [3, 4, 3]
 
 
-@pytest.mark.parametrize(("name", "value"), [("min_count", 0), ("max_size", 0)])
-def test_word_limits_below_one_are_refused(name: str, value: int) -> None:
-    with pytest.raises(ValueError, match=f"tokenizer.{name}"):
-        WordTokenizer(**{name: value})
+@pytest.mark.parametrize(
+    ("target", "key", "value"),
+    [
+        ("word.WordTokenizer", "min_count", 0),
+        ("word.WordTokenizer", "max_size", 0),
+        ("sentencepiece.SentencePieceTokenizer", "vocab_size", 4),
+        ("sentencepiece.SentencePieceTokenizer", "model_type", "word"),
+    ],
+)
+def test_settings_out_of_range_are_named(target: str, key: str, value: object) -> None:
+    node = {"_target_": f"multimodal_attn.data.tokenizers.{target}", key: value}
+    with pytest.raises(ValueError, match=rf"^tokenizer\.{key}: {value!r}; expected"):
+        part("tokenizer", node, Tokenizer)  # type: ignore[type-abstract]
 
 
 def test_character_words_are_runs_between_spaces() -> None:
@@ -131,10 +141,6 @@ def test_unknown_part_of_a_word_stays_visible() -> None:
 
 def test_subword_settings_are_checked() -> None:
     pytest.importorskip("sentencepiece")
-    with pytest.raises(ValueError, match=r"tokenizer.model_type: 'word'; expected unigram or bpe"):
-        SentencePieceTokenizer(model_type="word")
-    with pytest.raises(ValueError, match=r"tokenizer.vocab_size: 4; expected more than 4"):
-        SentencePieceTokenizer(vocab_size=4)
     with pytest.raises(ValueError, match=r"tokenizer.vocab_size: 8; .*smaller than required_chars"):
         SentencePieceTokenizer(vocab_size=8).fit(TEXTS)
     with pytest.raises(ValueError, match="fit it first"):

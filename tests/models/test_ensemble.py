@@ -58,8 +58,8 @@ def test_steps_equal_the_teacher_forced_pass(batch: Batch) -> None:
 def test_the_same_model_twice_writes_what_it_writes_alone(batch: Batch) -> None:
     one, search = member(0), BeamSearch(3, max_length=6)
     memory = Ensemble([one, one]).encode(batch)
-    together = search(Ensemble([one, one]).decoder, memory)
-    for found, alone in zip(together, search(one.decoder, one.encode(batch)), strict=True):
+    together = search(Ensemble([one, one]), memory)
+    for found, alone in zip(together, search(one, one.encode(batch)), strict=True):
         assert [h.tokens for h in found] == [h.tokens for h in alone]
         torch.testing.assert_close(found[0].log_probs, alone[0].log_probs)
         torch.testing.assert_close(found[0].weights, alone[0].weights)

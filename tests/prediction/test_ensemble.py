@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from multimodal_attn.__main__ import main
-from multimodal_attn.prediction.ensemble import load_together
 from multimodal_attn.runs.evaluate import evaluate
+from multimodal_attn.runs.loading import load
 from tests.runs.test_training import SHAPES, compose, run
 
 
@@ -57,15 +57,15 @@ def test_a_photo_is_captioned_by_both(runs: list[Path], tmp_path: Path, capsys: 
 def test_runs_that_do_not_go_together_are_refused(runs: list[Path], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="faithfulness: true; expected false for an ensemble"):
         evaluated(f"run={runs[0]}", f"ensemble=[{runs[1]}]", "faithfulness=true")
-    for key, change in (("tokenizer", "words"), ("data.image_size", "size")):
+    for expected, change in (("has another tokenizer", "words"), ("'fit': 'crop'", "size")):
         content = torch.load(runs[1] / "checkpoints" / "last.ckpt", weights_only=True)
         if change == "size":
-            content["hyper_parameters"]["config"]["data"]["image_size"] = 44  # as many cells as 48 pixels give
+            content["hyper_parameters"]["config"]["data"]["fit"] = "crop"
         else:
             words = content["hyper_parameters"]["tokenizer"]["words"]
             words[0], words[1] = words[1], words[0]
         other = tmp_path / change / "checkpoints" / "last.ckpt"
         other.parent.mkdir(parents=True)
         torch.save(content, other)
-        with pytest.raises(ValueError, match=rf"ensemble: .*{key}"):
-            load_together(runs[0], [tmp_path / change], "last")
+        with pytest.raises(ValueError, match=rf"ensemble: .*{expected}"):
+            load(runs[0], ensemble=[tmp_path / change], checkpoint="last")

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import hydra
 import numpy as np
 import pytest
 import soundfile
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
 
 from multimodal_attn.__main__ import main
 from multimodal_attn.data.tokenizers.word import WordTokenizer
-from multimodal_attn.prediction import predictor as module
-from multimodal_attn.prediction.checkpoint import Run
+from multimodal_attn.prediction.build import build_predictor
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.predictor import Predictor
-from multimodal_attn.runs.build import build_module
+from multimodal_attn.prediction.sources import read_all
+from multimodal_attn.runs import predict as module
+from multimodal_attn.runs.configuration import compose, plain
+from multimodal_attn.runs.predict import predict_files
+from multimodal_attn.search.beam import BeamSearch
 from multimodal_attn.types import UnreadableError
 
-CONF = str(Path(__file__).parents[2] / "conf")
 LEFT, RIGHT = (200, 40, 40), (40, 40, 200)
 
 
 def predictor(*overrides: str) -> Predictor:
-    """A small run that has learnt nothing."""
-    with hydra.initialize_config_dir(CONF, version_base="1.3"):
-        config = hydra.compose("train", [*overrides, "run_dir=x", "cache_dir=x", "decoder.hidden_dim=16"])
-    OmegaConf.resolve(config.search)
-    config.search.max_length = 5
+    """A small model that has learned nothing."""
+    config = plain(compose("train", [*overrides, "run_dir=x", "cache_dir=x", "decoder.hidden_dim=16"]))
     torch.manual_seed(0)
-    untrained = build_module(config, WordTokenizer().fit(["a red dog runs"])).eval()
-    return Predictor(Run(Path("run"), config, untrained, None), width=2)  # type: ignore[arg-type]
+    untrained = build_predictor(config, WordTokenizer().fit(["a red dog runs"]))
+    untrained.model.eval()
+    return untrained.with_search(BeamSearch(2, max_length=5))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +72,7 @@ def test_the_right_pixels_arrive_from_every_kind_of_file(captioner: Predictor, p
     expected |= {"turned.png": [LEFT, RIGHT], "alpha.png": [LEFT, (255,) * 3], "grey.png": grey, "deep.png": grey}
     paths = [path for path in photos.rglob("*") if path.name in expected]
     assert len(paths) == len(expected)
-    for record in captioner.predict(paths):
+    for record in predict_files(captioner, read_all(captioner.reader, paths)):
         assert isinstance(record, Prediction)
         assert record.source.shape == (32, 32, 3)
         halves = [record.source[:, columns].mean((0, 1)).tolist() for columns in (slice(2, 13), slice(19, 30))]
@@ -85,9 +84,9 @@ def test_photos_are_decoded_together_and_come_in_order(
     captioner: Predictor, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ["plain.png", "torn.png", "grey.png", "missing.png", "deep.png", "turned.png"]
-    alone = {name: captioner.inspect(photos / name) for name in ("plain.png", "grey.png", "deep.png", "turned.png")}
-    monkeypatch.setitem(module.SOURCES_AT_ONCE, "pictures", 4)
-    found = list(captioner.predict(photos / name for name in names))
+    alone = {name: captioner(photos / name) for name in ("plain.png", "grey.png", "deep.png", "turned.png")}
+    monkeypatch.setattr(type(captioner.reader), "at_once", 4)
+    found = list(predict_files(captioner, read_all(captioner.reader, (photos / name for name in names))))
     assert [Path(item.path if isinstance(item, UnreadableError) else item.key).name for item in found] == names
     for name, item in zip(names, found, strict=True):
         if isinstance(item, Prediction):
@@ -100,7 +99,7 @@ def test_photos_are_decoded_together_and_come_in_order(
 def test_folder_gives_captions_a_count_of_what_is_skipped_and_one_page(
     captioner: Predictor, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(module, "load", lambda *_: captioner)
+    monkeypatch.setattr(module, "load", lambda *_, **__: captioner)
     page = photos.parent / "page.html"
     assert main(["predict", "run", str(photos), "--page", "--page-path", str(page)]) == 0
     printed = capsys.readouterr()
@@ -123,8 +122,8 @@ def test_cropping_run_crops(photos: Path) -> None:
         "encoder.channels=[4]",
         "encoder.strides=[5]",
     )
-    assert cropper.inspect(photos / "plain.png").source[5, [14, 15]].tolist() == [list(LEFT), list(RIGHT)]
-    assert cropper.inspect(photos / "plain.png").source[5, 0].tolist() == list(LEFT)
+    assert cropper(photos / "plain.png").source[5, [14, 15]].tolist() == [list(LEFT), list(RIGHT)]
+    assert cropper(photos / "plain.png").source[5, 0].tolist() == list(LEFT)
 
 
 def test_folder_of_recordings(
@@ -136,10 +135,104 @@ def test_folder_of_recordings(
         soundfile.write(tmp_path / name, 0.1 * np.sin(np.arange(np.prod(shape)) / 9).reshape(shape), rate)
     (tmp_path / "torn.wav").write_bytes((tmp_path / "a.wav").read_bytes()[:30])
     Image.new("RGB", (8, 8)).save(tmp_path / "photo.png")
-    monkeypatch.setattr(module, "load", lambda *_: listener)
+    monkeypatch.setattr(module, "load", lambda *_, **__: listener)
     assert main(["predict", "run", str(tmp_path)]) == 0
     printed = capsys.readouterr()
     assert [Path(line.split("\t")[0]).name for line in printed.out.splitlines()] == ["a.wav", "b.flac", "c.ogg"]
     assert "photo.png: ends in none of wav" in printed.err
     assert "torn.wav: not readable as audio" in printed.err
     assert "3 recordings read, 2 skipped" in printed.err
+
+
+# ------------------------------------------------------------------------------------------------- from Python
+
+
+def same(one: Prediction, other: Prediction) -> bool:
+    return one.text == other.text and bool(np.array_equal(one.source, other.source))
+
+
+def test_a_picture_may_be_a_path_bytes_an_image_an_array_or_a_tensor(captioner: Predictor, photos: Path) -> None:
+    path = photos / "plain.png"
+    expected = captioner(path)
+    image = Image.open(path)
+    array = np.asarray(image)
+    tensor = torch.from_numpy(array.copy()).permute(2, 0, 1)
+    for source in (str(path), path.read_bytes(), image, array, tensor, array / 255, tensor / 255):
+        assert same(captioner(source), expected), type(source)
+    assert [same(found, expected) for found in captioner([path, image, array])] == [True] * 3
+    assert captioner([]) == []
+    assert captioner(array[..., 0]).source.shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("nowhere.png", "no such file"),
+        (b"no picture", "not a readable picture"),
+        (b"", "not a readable picture"),
+        (np.zeros((3, 4, 5, 3), np.uint8), "has the shape (3, 4, 5, 3)"),
+        (np.zeros((0, 4, 3), np.uint8), "has the shape (0, 4, 3)"),
+        (np.full((4, 4, 3), 7.0), "has floats outside of [0, 1]"),
+        (np.full((4, 4, 3), np.nan), "has floats outside of [0, 1]"),
+        (np.full((4, 4, 3), 300), "is of int64"),
+        (np.full((4, 4, 3), -1), "is of int64"),
+        (object(), "has the shape ()"),
+        (None, "has the shape ()"),
+        (3, "has the shape ()"),
+    ],
+)
+def test_what_is_no_picture_is_refused_in_words(captioner: Predictor, source: Any, reason: str) -> None:
+    with pytest.raises(UnreadableError) as error:
+        captioner(source)
+    assert reason in str(error.value)
+    assert "(this run expects a picture)" in str(error.value)
+
+
+def test_words_have_maps_of_the_grid_and_the_search_gives_others(captioner: Predictor, photos: Path) -> None:
+    found = captioner(photos / "plain.png")
+    assert len(found.words) == len(found.text.split())
+    for word, text in zip(found.words, found.text.split(), strict=True):
+        assert word.text == text
+        assert word.map.shape == (4, 4)
+        assert word.map.sum() == pytest.approx(1, abs=1e-4)
+        assert (word.start, word.end) == (None, None)
+        assert 0 < word.probability <= 1
+        assert word.gate is not None
+    assert all(found.score >= other.score for other in found.others)
+    with pytest.raises(ValueError, match=r"multimodal_attn\.load gives such that have"):
+        found.plot()
+
+
+def test_words_of_a_recording_have_times(tmp_path: Path) -> None:
+    listener = predictor("experiment=listen_attend_spell_grid", "data.root=x", "encoder.hidden_dim=8")
+    sound = 0.1 * np.sin(np.arange(32000) / 9).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", sound, 16000, subtype="FLOAT")
+    expected = listener(tmp_path / "a.wav")
+    content = (tmp_path / "a.wav").read_bytes()
+    for source in (content, sound, torch.from_numpy(sound), sound[None], np.stack([sound, sound])):
+        assert same(listener(source), expected), type(source)
+    half = listener(sound[::2], sample_rate=8000)
+    assert len(half.source) == 32000
+    for word in expected.words:
+        assert word.map.ndim == 1
+        assert word.start is not None
+        assert word.end is not None
+        assert 0 <= word.start <= word.end <= 2.05
+    for source, reason in (
+        (np.zeros(10, np.float32), "at least 0.025 s are needed"),
+        (np.full(16000, np.nan, np.float32), "NaN or infinite"),
+        (np.zeros((2, 3, 4), np.float32), "has the shape (2, 3, 4)"),
+        (np.zeros(16000, np.int64), "of int64"),
+    ):
+        with pytest.raises(UnreadableError, match="this run expects a recording") as error:
+            listener(source)
+        assert reason in str(error.value)
+
+
+def test_the_model_is_in_its_mode_again_after_a_prediction(captioner: Predictor, photos: Path) -> None:
+    captioner.model.train()
+    try:
+        captioner(photos / "plain.png")
+        assert captioner.model.training
+    finally:
+        captioner.model.eval()

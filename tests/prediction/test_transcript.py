@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from multimodal_attn.prediction.transcript import FORMATS, Transcript, Word, lines, render
+from multimodal_attn.prediction.transcript import FORMATS, TimedWord, Transcript, lines, render
 
 
-def spoken(text: str, start: float) -> list[Word]:
-    return [Word(word, start + 0.4 * i, start + 0.4 * i + 0.3) for i, word in enumerate(text.split())]
+def spoken(text: str, start: float) -> list[TimedWord]:
+    return [TimedWord(word, start + 0.4 * i, start + 0.4 * i + 0.3) for i, word in enumerate(text.split())]
 
 
 LATE = Transcript([*spoken("one two", 3599.5), *spoken("three", 3601.0)], 3602.0)
@@ -72,10 +72,10 @@ def intervals(textgrid: str) -> list[tuple[float, float, str]]:
 def test_intervals_of_praat_tile_the_recording() -> None:
     # The second word overlaps the first, the third lasts no time, the last reaches over the end.
     words = [
-        Word("one", 0.5, 1.0),
-        Word('t"wo', 0.9, 1.4),
-        Word("three", 1.4, 1.4),
-        Word("four", 1.8, 2.1),
+        TimedWord("one", 0.5, 1.0),
+        TimedWord('t"wo', 0.9, 1.4),
+        TimedWord("three", 1.4, 1.4),
+        TimedWord("four", 1.8, 2.1),
     ]
     text = render(Transcript(words, 2.0), "a.wav", "textgrid")
     assert intervals(text) == [

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from tests.runs.test_training import SHAPES, compose
+from multimodal_attn.runs import configuration
+from tests.runs.test_training import SHAPES
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,7 +73,7 @@ def test_help_offers_data_that_can_be_chosen() -> None:
     (offered,) = [line.removeprefix("data: ").split(", ") for line in text.splitlines() if line.startswith("data: ")]
     assert {"shapes", "spoken", "manifest"} <= set(offered)
     for name in offered:
-        assert "_target_" in compose("train", f"data={name}").data.module.dataset, name
+        assert "_target_" in configuration.compose("train", [f"data={name}"]).data, name
 
 
 def test_errors_are_for_people(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def run_of_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_two_processes_evaluate_as_one(run_of_shards: Path, tmp_path: Path) -> None:
     arguments = ["evaluate.py", f"run={run_of_shards}", "batch_size=3", "page_examples=2", "device=cpu"]
-    arguments += ["search=sampling", "search.max_length=12"]  # whose draws depend on what was decoded before
+    arguments += ["search=sampling", "search.max_length=12"]  # whose texts depend on the keys alone
     files = {}
     for name, command in (("one", arguments), ("two", [*TORCHRUN, *arguments])):
         result = python(*command, env=ONE_THREAD)

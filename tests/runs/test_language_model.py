@@ -11,9 +11,9 @@ import torch
 
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
 from multimodal_attn.data.tokenizers.word import WordTokenizer
-from multimodal_attn.prediction.checkpoint import load
 from multimodal_attn.runs.evaluate import evaluate
 from multimodal_attn.runs.language_model import load_language_model
+from multimodal_attn.runs.loading import load
 from multimodal_attn.types import BOS, EOS
 from tests.runs.test_training import SHAPES, compose, lines, run, values, weights_of
 

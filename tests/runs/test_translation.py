@@ -11,10 +11,9 @@ import pytest
 import torch
 
 from multimodal_attn.__main__ import main
-from multimodal_attn.prediction.checkpoint import load
-from multimodal_attn.prediction.predictor import load as load_predictor
-from multimodal_attn.prediction.transcribe import decoder_of
+from multimodal_attn.prediction.transcriber import decoder_of
 from multimodal_attn.runs.evaluate import evaluate
+from multimodal_attn.runs.loading import load, load_run
 from multimodal_attn.types import TokenAxis
 from tests.inspection.page.test_page import read
 from tests.runs.test_training import SHAPES, SMALL, compose, run, values
@@ -62,14 +61,14 @@ def translation_run(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 def test_translation_learns(translation_run: Path) -> None:
     assert values(translation_run, "val/bleu")[-1] > 0.9
     assert len(list((translation_run / "media" / "attention").rglob("*.png"))) == 24
-    assert read(translation_run / "attention.html").json("example-0")["kind"] == "text"
+    assert read(translation_run / "attention.html").json("overview")["examples"][0]["view"] == "text"
 
 
 def test_attention_goes_to_the_word_that_is_translated(translation_run: Path, corpus: Path) -> None:
-    predictor = load_predictor(translation_run)
+    predictor = load(translation_run)
     sentences = (corpus / "val.de").read_text("utf-8").splitlines()
     hits = []
-    for record in predictor.predict([corpus / "val.de"]):
+    for record in predictor(sentences):
         source = sentences[len(hits)].split()
         assert record.source.tolist() == [*source, "<eos>"]
         peaks = record.word_weights.argmax(axis=1)
@@ -95,11 +94,11 @@ def test_evaluation_and_faithfulness(translation_run: Path) -> None:
 
 
 def test_checkpoint_brings_both_vocabularies(translation_run: Path) -> None:
-    loaded = load(translation_run, overrides={"data.root": "nowhere"})
-    assert loaded.module.source_tokenizer is not None
-    assert loaded.module.source_tokenizer.encode("eins")[0] > 3
-    assert loaded.module.tokenizer.encode("one")[0] > 3
-    assert isinstance(loaded.module.model.encoder.layout, TokenAxis)
+    loaded = load_run(translation_run, overrides={"data.root": "nowhere"}).predictor
+    assert loaded.source_tokenizer is not None
+    assert loaded.source_tokenizer.encode("eins")[0] > 3
+    assert loaded.tokenizer.encode("one")[0] > 3
+    assert isinstance(loaded.model.encoder.layout, TokenAxis)
 
 
 def test_resumed_translation_equals_the_uninterrupted_one(corpus: Path, tmp_path: Path) -> None:
@@ -121,13 +120,13 @@ def test_predict_translates_the_lines_of_files(
     printed = capsys.readouterr()
     found = dict(line.split("\t")[:2] for line in printed.out.splitlines())
     assert list(found) == [f"{text}:1", f"{text}:3"]
-    assert found[f"{text}:1"] == load_predictor(translation_run).translate("eins  zwei")
+    assert found[f"{text}:1"] == load(translation_run)("eins  zwei").text
     assert f"skipped {empty}: holds no text (this run expects a text file)" in printed.err
     assert "2 texts read, 2 skipped" in printed.err
 
 
 def test_what_a_text_run_cannot_do_is_refused(translation_run: Path, corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"was trained on texts; expected one that was trained on recordings"):
+    with pytest.raises(ValueError, match=r"was trained on texts; expected one trained on recordings"):
         decoder_of(load(translation_run))
     with pytest.raises(ValueError, match=r"transcripts: \['srt'\]; expected some of"):
         evaluate(compose("evaluate", f"run={translation_run}", "transcripts=[srt]"))
@@ -141,8 +140,8 @@ def test_what_a_text_run_cannot_do_is_refused(translation_run: Path, corpus: Pat
         run(tmp_path / "deaf", *arguments(corpus, "encoder=pyramid_lstm"))
     with pytest.raises(ValueError, match=r"objective: ctc reads recordings .* not a TokenAxis"):
         run(tmp_path / "time", *arguments(corpus, "objective=[cross_entropy,ctc]"))
-    with pytest.raises(ValueError, match=r"encoder: .*unexpected keyword argument 'layers'"):
-        run(tmp_path / "keys", *arguments(corpus, "+encoder.layers=3"))
+    with pytest.raises(ValueError, match=r"encoder.num_layer: TextLSTM has no such setting; did you mean .*num_layers"):
+        run(tmp_path / "keys", *arguments(corpus, "+encoder.num_layer=3"))
 
 
 def test_new_run_starts_with_both_vocabularies_of_another(translation_run: Path, corpus: Path, tmp_path: Path) -> None:

@@ -1,15 +1,23 @@
-"""A decoder and a language model whose every number is written down in a table."""
+"""Models whose every number is written down in a table, and searches from the keys of the command line."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from types import SimpleNamespace
+from typing import Any
 
+import hydra
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor
 
 from multimodal_attn.models.attention.base import AttentionStep
 from multimodal_attn.models.language_models.base import LanguageModel, LanguageState
+from multimodal_attn.search import Search
+from multimodal_attn.search.build import build_search
 from multimodal_attn.types import Memory, TokenAxis
+from tests.contracts.parts import CONF
 
 
 class Rows(SimpleNamespace):
@@ -76,3 +84,45 @@ def table(vocab_size: int, **rows: dict[int, float]) -> Tensor:
         for token, probability in probabilities.items():
             logits[int(name[1:]), token] = torch.tensor(probability).log()
     return logits
+
+
+class Numbers:
+    """A tokenizer whose words are their ids; with ``space``, the token of a space."""
+
+    def __init__(self, space: int | None = None) -> None:
+        self.space = space
+
+    def encode(self, text: str) -> list[int]:
+        return [self.space] if text == " " and self.space else [int(word) for word in text.split()]
+
+
+def model_of(decoder: Any, ctc: Callable[[Tensor], Tensor] | None = None) -> Any:
+    """As much of a model as searches know of: ``ctc`` makes logits of a memory's states."""
+    return SimpleNamespace(decoder=decoder, ctc_head=ctc, ctc_logits=lambda memory: ctc and ctc(memory.states))
+
+
+@cache
+def node_of(name: str) -> dict[str, Any]:
+    """``conf/search/<name>.yaml`` with its scorers and rules."""
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = OmegaConf.to_container(hydra.compose(overrides=[f"+search={name}"]).search)
+    assert isinstance(composed, dict)
+    return {str(key): value for key, value in composed.items()}
+
+
+def search_of(
+    name: str,
+    model: Any = None,
+    tokenizer: Any = None,
+    language_model: LanguageModel | None = None,
+    **settings: Any,
+) -> Search:
+    """What the command line makes of ``search=<name> search.key=value ...``; words are ids, such as "5" or "6 7"."""
+    if language_model is not None:
+        settings["language_model"] = "a folder"
+    return build_search(
+        node_of(name) | settings,
+        model or model_of(None),
+        tokenizer or Numbers(),
+        load_language_model=lambda folder: language_model,  # type: ignore[return-value, arg-type]
+    )

@@ -11,9 +11,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from multimodal_attn.search import BeamSearch, GreedySearch
-from multimodal_attn.search.constraints import forbid_specials
+from multimodal_attn.search.rules.attention_jump import AttentionJump
+from multimodal_attn.search.rules.base import forbid_specials
+from multimodal_attn.search.rules.min_length import MinLength
+from multimodal_attn.search.scorers.ctc import CTCScorer
 from multimodal_attn.types import BOS, EOS, PAD, Hypothesis, Memory, TokenAxis
-from tests.search.scripted import TableDecoder, TableLanguageModel, memory, table
+from tests.search.scripted import TableDecoder, TableLanguageModel, memory, model_of, search_of, table
 
 VOCAB, LONGEST, POSITIONS = 7, 3, 4
 LOOKS_AT = [0, 0, 0, 0, 1, 2, 3]
@@ -51,6 +54,9 @@ def exhaustive(settings: dict[str, float]) -> dict[tuple[int, ...], dict[str, fl
     return texts
 
 
+WHOLE = model_of(
+    TableDecoder(random(VOCAB, VOCAB, seed=1), LOOKS_AT), lambda states: random(1, POSITIONS, VOCAB, seed=3)
+)
 DECODER_ALONE = {
     "length_penalty": 1.0,
     "ctc_weight": 0.0,
@@ -75,16 +81,9 @@ DECODER_ALONE = {
 def test_wide_beam_finds_the_best_of_all_texts(changed: dict[str, float]) -> None:
     settings = DECODER_ALONE | changed
     expected = exhaustive(settings)
-    weight = settings["language_model_weight"]
-    search = BeamSearch(
-        width=60,
-        max_length=LONGEST,
-        language_model=TableLanguageModel(random(VOCAB, VOCAB, seed=2)) if weight else None,
-        **settings,
-    )
-    decoder = TableDecoder(random(VOCAB, VOCAB, seed=1), LOOKS_AT)
-    ctc_logits = random(1, POSITIONS, VOCAB, seed=3)
-    found = search(decoder, memory(POSITIONS), ctc_logits if settings["ctc_weight"] else None)[0]
+    language_model = TableLanguageModel(random(VOCAB, VOCAB, seed=2)) if settings["language_model_weight"] else None
+    search = search_of("beam", WHOLE, language_model=language_model, width=60, max_length=LONGEST, **settings)
+    found = search(WHOLE, memory(POSITIONS))[0]
     ranked = sorted(expected, key=lambda text: -sum(expected[text].values()))
     assert [tuple(h.tokens) for h in found] == ranked
     for hypothesis in found:
@@ -94,24 +93,20 @@ def test_wide_beam_finds_the_best_of_all_texts(changed: dict[str, float]) -> Non
 
 
 def test_ctc_changes_what_the_decoder_would_write() -> None:
-    decoder = TableDecoder(table(6, t1={4: 0.6, 5: 0.4}))
     ctc_logits = torch.full((1, 2, 6), -20.0)
     ctc_logits[0, 0, 5] = ctc_logits[0, 1, PAD] = 0.0
-    assert BeamSearch(2)(decoder, memory(2))[0][0].tokens == [4]
-    best = BeamSearch(2, ctc_weight=0.3)(decoder, memory(2), ctc_logits)[0][0]
+    model = model_of(TableDecoder(table(6, t1={4: 0.6, 5: 0.4})), lambda states: ctc_logits)
+    assert BeamSearch(2)(model, memory(2))[0][0].tokens == [4]
+    best = BeamSearch(2, scorers=[CTCScorer(0.3)])(model, memory(2))[0][0]
     assert best.tokens == [5]
     assert best.log_probs.exp().tolist() == pytest.approx([0.4])  # the decoder's own
-
-
-def test_ctc_without_its_head_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"search.ctc_weight: 0.3; expected 0 for a model without a CTC head"):
-        BeamSearch(ctc_weight=0.3)(TableDecoder(table(6)), memory())
 
 
 def test_text_longer_than_its_memory_still_comes_back() -> None:
     """CTC gives such a text no probability, which must not leave the beam without one."""
     decoder = TableDecoder(table(6, t1={4: 1.0}, t4={5: 1.0}, t5={4: 1.0}))
-    (best, *_) = BeamSearch(2, ctc_weight=0.5, max_length=5, min_length=5)(decoder, memory(2), torch.zeros(1, 2, 6))[0]
+    model = model_of(decoder, lambda states: torch.zeros(1, 2, 6))
+    (best, *_) = search_of("beam", model, ctc_weight=0.5, width=2, max_length=5, min_length=5)(model, memory(2))[0]
     assert best.tokens == [4, 5, 4, 5, 4]
     assert best.flags == ["hit_max_length"]
     assert math.isfinite(best.score)
@@ -120,34 +115,39 @@ def test_text_longer_than_its_memory_still_comes_back() -> None:
 def test_attention_may_not_jump() -> None:
     # After 4 attention goes on from position 0 to 1; after 5 it jumps to position 3.
     rows = table(8, t1={4: 0.4, 5: 0.6}, t4={6: 1.0}, t5={7: 1.0})
-    decoder = TableDecoder(rows, [0, 0, 0, 0, 1, 3, 2, 3])
-    assert BeamSearch(2)(decoder, memory())[0][0].tokens == [5, 7]
-    assert BeamSearch(2, max_attention_jump=1)(decoder, memory())[0][0].tokens == [4, 6]
+    model = model_of(TableDecoder(rows, [0, 0, 0, 0, 1, 3, 2, 3]))
+    still = AttentionJump(1)
+    assert BeamSearch(2)(model, memory())[0][0].tokens == [5, 7]
+    assert BeamSearch(2, rules=[still])(model, memory())[0][0].tokens == [4, 6]
     # A beam whose rows all jump keeps them.
-    assert BeamSearch(1, max_attention_jump=1)(decoder, memory())[0][0].tokens == [5, 7]
+    assert BeamSearch(1, rules=[still])(model, memory())[0][0].tokens == [5, 7]
 
 
 @pytest.mark.parametrize(
-    "constraints",
-    [{"min_length": 6}, {"no_repeat_ngram": 2}, {"eos_threshold": 0.3}, {"forbidden": [[4], [5, 6]]}],
+    "rules",
+    [{"min_length": 6}, {"no_repeat_ngram": 2}, {"eos_threshold": 0.3}, {"forbidden": ["4", "5 6"]}],
 )
-def test_beam_of_one_is_greedy_under_constraints(constraints: dict[str, object]) -> None:
-    decoder = TableDecoder(random(5, VOCAB, VOCAB, seed=4))
-    greedy = GreedySearch(max_length=9, **constraints)(decoder, memory(batch=5))
-    beam = BeamSearch(1, length_penalty=1.0, max_length=9, **constraints)(decoder, memory(batch=5))
-    free = GreedySearch(max_length=9)(decoder, memory(batch=5))
+def test_beam_of_one_is_greedy_under_rules(rules: dict[str, object]) -> None:
+    model = model_of(TableDecoder(random(5, VOCAB, VOCAB, seed=4)))
+    greedy = search_of("greedy", max_length=9, **rules)(model, memory(batch=5))
+    beam = search_of("beam", width=1, length_penalty=1.0, max_length=9, **rules)(model, memory(batch=5))
+    free = GreedySearch(max_length=9)(model, memory(batch=5))
     assert [g[0].tokens for g in greedy] == [b[0].tokens for b in beam]
     assert [g[0].score for g in greedy] == pytest.approx([b[0].score for b in beam], abs=1e-5)
     assert [g[0].tokens for g in greedy] != [f[0].tokens for f in free]
 
 
 def test_flags() -> None:
-    cut = GreedySearch(max_length=3)(TableDecoder(table(6, t1={4: 1.0}, t4={5: 1.0}, t5={4: 1.0})), memory())[0][0]
+    cut = GreedySearch(max_length=3)(model_of(TableDecoder(table(6, t1={4: 1.0}, t4={5: 1.0}, t5={4: 1.0}))), memory())[
+        0
+    ][0]
     assert cut.tokens == [4, 5, 4]
     assert cut.flags == ["hit_max_length"]
-    looped = BeamSearch(1, max_length=8)(TableDecoder(table(6, t1={4: 1.0}, t4={5: 1.0}, t5={4: 1.0})), memory())[0][0]
+    looped = BeamSearch(1, max_length=8)(
+        model_of(TableDecoder(table(6, t1={4: 1.0}, t4={5: 1.0}, t5={4: 1.0}))), memory()
+    )[0][0]
     assert looped.flags == ["looped", "hit_max_length"]
-    empty = BeamSearch(2)(TableDecoder(table(6, t1={EOS: 0.9, 4: 0.1})), memory())[0][0]
+    empty = BeamSearch(2)(model_of(TableDecoder(table(6, t1={EOS: 0.9, 4: 0.1}))), memory())[0][0]
     assert (empty.tokens, empty.flags, empty.weights.shape) == ([], ["empty"], (0, 1, 4))
     assert not Hypothesis([4, 5, 4, 5, 4, 5], 0.0, torch.zeros(6), torch.zeros(6, 1, 4)).flags
 
@@ -155,9 +155,9 @@ def test_flags() -> None:
 def test_limits_follow_the_length_of_each_source() -> None:
     lengths = torch.tensor([2, 6])
     source = Memory(torch.zeros(2, 6, 2), torch.arange(6) < lengths[:, None], TokenAxis())
-    endless = TableDecoder(table(6, t1={4: 1.0}, t4={4: 1.0}))
+    endless = model_of(TableDecoder(table(6, t1={4: 1.0}, t4={4: 1.0})))
     for search in (GreedySearch, BeamSearch):
-        search = search(max_length_ratio=1.5, min_length=9)
+        search = search(max_length_ratio=1.5, rules=[MinLength(9)])
         assert [len(found[0].tokens) for found in search(endless, source)] == [3, 9]
         assert all(found[0].hit_max_length for found in search(endless, source))
 
@@ -165,6 +165,6 @@ def test_limits_follow_the_length_of_each_source() -> None:
 def test_short_texts_that_end_first_do_not_stop_the_right_one() -> None:
     """At every step ending is second best, so that ``width`` texts have ended long before the likeliest one."""
     chain = {f"t{token}": {token + 1: 0.9, EOS: 0.1} for token in range(4, 9)}
-    decoder = TableDecoder(table(11, t1={4: 0.9, EOS: 0.1}, **chain))
-    (best, *_) = BeamSearch(2)(decoder, memory())[0]
+    model = model_of(TableDecoder(table(11, t1={4: 0.9, EOS: 0.1}, **chain)))
+    (best, *_) = BeamSearch(2)(model, memory())[0]
     assert best.tokens == [4, 5, 6, 7, 8, 9]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
+from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.photos import CaptionedPhotos
+from multimodal_attn.data.reading.images import Fit
 from multimodal_attn.data.reading.json_files import read_json
+from multimodal_attn.ranges import ImageSize
 from multimodal_attn.types import UnreadableError
 
 
@@ -26,14 +30,15 @@ class Coco(CaptionedPhotos):
     """
 
     def __init__(
-        self, split: str, root: str | Path, year: int = 2017, image_size: int = 224, fit: str = "squash"
+        self,
+        split: Split,
+        root: str | Path,
+        year: Literal[2014, 2017] = 2017,
+        image_size: ImageSize = 224,
+        fit: Fit = "squash",
     ) -> None:
-        if split not in ("train", "val"):
-            raise ValueError(
-                f"data.split: '{split}'; COCO gives captions for train and val; data=karpathy has a test set"
-            )
-        if year not in (2014, 2017):
-            raise ValueError(f"data.year: {year}; expected 2014 or 2017")
+        if split == "test":
+            raise ValueError("split: test; COCO gives captions for train and val; data=karpathy has a test set")
         root = Path(root).expanduser().absolute()
         layout = f"annotations/captions_{split}{year}.json, {split}{year}/*.jpg"
         path = root / "annotations" / f"captions_{split}{year}.json"

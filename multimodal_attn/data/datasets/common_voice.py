@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from multimodal_attn.data.datasets.recordings import Entry, Recordings, written
+from multimodal_attn.data.datasets.base import Split
+from multimodal_attn.data.datasets.recordings import TranscribedRecordings, Utterance, written
+from multimodal_attn.ranges import SampleRate
 from multimodal_attn.types import UnreadableError
 
 LAYOUT = "train.tsv, dev.tsv, test.tsv (with the columns path and sentence) and clips/*.mp3 in a language's folder"
@@ -13,7 +15,7 @@ DURATIONS = "clip_durations.tsv"
 """Milliseconds of each clip: newer releases have it, and without it every clip has to be opened once."""
 
 
-class CommonVoice(Recordings):
+class CommonVoice(TranscribedRecordings):
     """The clips of a language's tables.
 
     Args:
@@ -30,12 +32,12 @@ class CommonVoice(Recordings):
 
     def __init__(
         self,
-        split: str,
+        split: Split,
         root: str | Path,
         train: str = "train",
         val: str = "dev",
         test: str = "test",
-        sample_rate: int = 16000,
+        sample_rate: SampleRate = 16_000,
     ) -> None:
         name = {"train": train, "val": val, "test": test}[split]
         folder = Path(root).expanduser()
@@ -45,14 +47,16 @@ class CommonVoice(Recordings):
                 raise ValueError(f"{option}; '{folder}' has no {path.name}; expected {LAYOUT}")
         bad: list[UnreadableError] = []
         seconds = _durations(folder / DURATIONS)
-        entries = []
+        utterances = []
         for line, (clip, sentence) in _cells(table, ("path", "sentence")):
             if clip and sentence is not None:
                 file = clip if Path(clip).suffix else f"{clip}.mp3"  # early releases leave it out
-                entries.append(Entry(Path(file).stem, folder / "clips" / file, written(sentence), seconds.get(file)))
+                utterances.append(
+                    Utterance(Path(file).stem, folder / "clips" / file, written(sentence), seconds.get(file))
+                )
             else:
                 bad.append(UnreadableError(f"{table}:{line}", "has no path or no sentence"))
-        super().__init__(entries, sample_rate, bad)
+        super().__init__(utterances, sample_rate, bad)
 
 
 def _cells(table: Path, columns: tuple[str, str]) -> list[tuple[int, tuple[str | None, str | None]]]:

@@ -13,7 +13,10 @@ from collections.abc import Mapping
 from datetime import date
 from random import Random
 
-from multimodal_attn.types import Example, Target, UnreadableError
+from multimodal_attn.data.datasets.base import Dataset, Entry, Split, number_of_examples
+from multimodal_attn.data.modalities.text import TextReader
+from multimodal_attn.ranges import Count, Seed
+from multimodal_attn.types import Target
 
 YEARS = (1900, 2099)
 MONTHS = "January February March April May June July August September October November December".split()
@@ -40,8 +43,8 @@ _HELD_OUT = {"val": 8, "test": 9}
 """Of every ten days in a row, those that validation and test have for themselves."""
 
 
-class Dates:
-    """Pairs that are written when they are asked for, from nothing but the seed, the split and the index.
+class Dates(Dataset):
+    """Pairs that are made from nothing but the seed, the split and the index.
 
     Args:
         split: "train", "val" or "test"; no day is in two of them.
@@ -49,45 +52,18 @@ class Dates:
         seed: of all pairs.
 
     Raises:
-        ValueError: for an argument out of range.
+        ValueError: if there is no number for the split.
     """
 
-    def __init__(self, split: str, num_examples: int | Mapping[str, int], seed: int = 0) -> None:
-        if isinstance(num_examples, Mapping):
-            if split not in num_examples:
-                raise ValueError(f"data.num_examples: no number for {split}; expected one for train, val and test")
-            num_examples = num_examples[split]
-        if num_examples < 1:
-            raise ValueError(f"data.num_examples: {num_examples}; expected at least 1")
-        self.skipped: list[UnreadableError] = []
-        self._pairs = [_pair(Random(f"{seed}-{split}-{index}"), split) for index in range(num_examples)]
+    def __init__(self, split: Split, num_examples: Count | Mapping[Split, Count], seed: Seed = 0) -> None:
+        number = number_of_examples(split, num_examples)
+        pairs = [_pair(Random(f"{seed}-{split}-{index}"), split) for index in range(number)]
+        self._sources = [source for source, _ in pairs]
+        entries = [Entry(f"{n:05d}", (target,), len(source)) for n, (source, target) in enumerate(pairs)]
+        super().__init__(TextReader(), entries)
 
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    def __getitem__(self, index: int) -> Example:
-        source, target = self._pairs[index]
-        return Example(self.key(index), source, (target,))
-
-    def key(self, index: int) -> str:
-        """Of an example, without reading it."""
-        return f"{index:05d}"
-
-    def targets(self, index: int) -> tuple[Target, ...]:
-        """Of an example, without reading it."""
-        return (self._pairs[index][1],)
-
-    def texts(self) -> list[str]:
-        """Every text to be written."""
-        return [target.text for _, target in self._pairs]
-
-    def source_texts(self) -> list[str]:
-        """Every text to be read."""
-        return [source for source, _ in self._pairs]
-
-    def lengths(self) -> list[float]:
-        """Characters of each source text."""
-        return [float(len(source)) for source, _ in self._pairs]
+    def read(self, index: int) -> str:
+        return self._sources[index]
 
 
 def _pair(random: Random, split: str) -> tuple[str, Target]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.flickr8k import read_tokens
 from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
 from multimodal_attn.data.datasets.photos import CaptionedPhotos
+from multimodal_attn.data.reading.images import Fit
+from multimodal_attn.ranges import ImageSize
 from multimodal_attn.types import UnreadableError
 
-SPLITS = ("train", "val", "test")
 FOLDERS = ("flickr30k-images", "flickr30k_images")
 CAPTIONS = ("results_20130124.token", "results.csv")
 LAYOUT = (
@@ -32,12 +34,10 @@ class Flickr30k(CaptionedPhotos):
         fit: how a photo becomes square, "squash", "crop" or "pad"; see ``read_image``.
 
     Raises:
-        ValueError: if the split, a file of the layout, or all of the split's photos are missing.
+        ValueError: if a file of the layout, or all of the split's photos are missing.
     """
 
-    def __init__(self, split: str, root: str | Path, image_size: int = 224, fit: str = "squash") -> None:
-        if split not in SPLITS:
-            raise ValueError(f"data.split: '{split}'; expected one of {', '.join(SPLITS)}")
+    def __init__(self, split: Split, root: str | Path, image_size: ImageSize = 224, fit: Fit = "squash") -> None:
         root = Path(root).expanduser().absolute()
         folder = _first(root, FOLDERS)
         numbers = _first(root, (f"{split}.txt", f"flickr30k_entities/{split}.txt")).read_text(encoding="utf-8-sig")

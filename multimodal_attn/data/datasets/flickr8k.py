@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
 from multimodal_attn.data.datasets.photos import CaptionedPhotos
+from multimodal_attn.data.reading.images import Fit
+from multimodal_attn.ranges import ImageSize
 from multimodal_attn.types import UnreadableError
 
 LAYOUT = (
@@ -29,14 +32,10 @@ class Flickr8k(CaptionedPhotos):
         fit: how a photo becomes square, "squash", "crop" or "pad"; see ``read_image``.
 
     Raises:
-        ValueError: if the split, a file of the layout, or all of the split's photos are missing.
+        ValueError: if a file of the layout, or all of the split's photos are missing.
     """
 
-    def __init__(self, split: str, root: str | Path, image_size: int = 224, fit: str = "squash") -> None:
-        if split not in SPLIT_FILES:
-            raise ValueError(f"data.split: '{split}'; expected one of {', '.join(SPLIT_FILES)}")
-        if not root:
-            raise ValueError(f"data.root: missing; expected a folder with the layout {LAYOUT}")
+    def __init__(self, split: Split, root: str | Path, image_size: ImageSize = 224, fit: Fit = "squash") -> None:
         root = Path(root).expanduser().absolute()
         lines = _lines(root, f"Flickr8k_text/Flickr_8k.{SPLIT_FILES[split]}.txt")
         captions: dict[str, list[str]] = {line.strip(): [] for line in lines if line.strip()}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from multimodal_attn.data.datasets.recordings import Entry, Recordings
+from multimodal_attn.data.datasets.base import Split
+from multimodal_attn.data.datasets.recordings import TranscribedRecordings, Utterance
+from multimodal_attn.ranges import SampleRate
 from multimodal_attn.types import Span, Target, UnreadableError
 
 UNITS_PER_SECOND = 25_000  # of the times in .align files
@@ -14,7 +16,7 @@ LAYOUT = (
 )
 
 
-class GridCorpus(Recordings):
+class GridCorpus(TranscribedRecordings):
     """Utterances of one or more speakers below a folder.
 
     Args:
@@ -26,21 +28,21 @@ class GridCorpus(Recordings):
         ValueError: if the folder or the split's list is missing.
     """
 
-    def __init__(self, split: str, root: str | Path, sample_rate: int = 16000) -> None:
+    def __init__(self, split: Split, root: str | Path, sample_rate: SampleRate = 16_000) -> None:
         folder = Path(root).expanduser()
         listing = folder / f"{split}.txt"
         if not listing.is_file():
             raise ValueError(f"data.root: '{folder}' has no {split}.txt; expected {LAYOUT.format(split=split)}")
         recordings = {path.stem: path for suffix in ("flac", "wav") for path in folder.glob(f"*/*.{suffix}")}
-        entries, skipped = [], []
+        utterances, skipped = [], []
         for key in listing.read_text().split():
             try:
                 if key not in recordings:
                     raise UnreadableError(str(folder / f"*/{key}.flac"), "is missing")
-                entries.append(Entry(key, recordings[key], read_alignment(folder / "align" / f"{key}.align")))
+                utterances.append(Utterance(key, recordings[key], read_alignment(folder / "align" / f"{key}.align")))
             except UnreadableError as error:
                 skipped.append(error)
-        super().__init__(entries, sample_rate, skipped)
+        super().__init__(utterances, sample_rate, skipped)
 
 
 def read_alignment(path: Path) -> Target:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
 from multimodal_attn.data.datasets.photos import CaptionedPhotos, Listing
+from multimodal_attn.data.reading.images import Fit
 from multimodal_attn.data.reading.json_files import read_json
+from multimodal_attn.ranges import ImageSize
 from multimodal_attn.types import UnreadableError
 
-SPLITS = ("train", "val", "test")
 EXPECTED = "dataset_coco.json, dataset_flickr8k.json or dataset_flickr30k.json"
 
 
@@ -31,21 +33,19 @@ class Karpathy(CaptionedPhotos):
         fit: how a photo becomes square, "squash", "crop" or "pad"; see ``read_image``.
 
     Raises:
-        ValueError: if the split, the file, the folder, or all of the split's photos are missing.
+        ValueError: if the file, the folder, or all of the split's photos are missing.
     """
 
     def __init__(
         self,
-        split: str,
+        split: Split,
         captions: str | Path,
         images: str | Path,
         restval: bool = True,
         entities: str | Path | None = None,
-        image_size: int = 224,
-        fit: str = "squash",
+        image_size: ImageSize = 224,
+        fit: Fit = "squash",
     ) -> None:
-        if split not in SPLITS:
-            raise ValueError(f"data.split: '{split}'; expected one of {', '.join(SPLITS)}")
         path = Path(captions).expanduser().absolute()
         folder = Path(images).expanduser().absolute()
         if not folder.is_dir():

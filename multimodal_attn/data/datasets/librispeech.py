@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
-from multimodal_attn.data.datasets.recordings import Entry, Recordings, written
+from annotated_types import MinLen
+
+from multimodal_attn.data.datasets.base import Split
+from multimodal_attn.data.datasets.recordings import TranscribedRecordings, Utterance, written
+from multimodal_attn.ranges import SampleRate
 from multimodal_attn.types import UnreadableError
 
 LAYOUT = (
@@ -13,7 +18,11 @@ LAYOUT = (
 )
 
 
-class LibriSpeech(Recordings):
+Names = Annotated[tuple[str, ...], MinLen(1)]
+"""Of subsets, such as [train-clean-100]."""
+
+
+class LibriSpeech(TranscribedRecordings):
     """Utterances of some subsets; the corpus writes capitals without punctuation, which turn into lower case.
 
     Args:
@@ -30,23 +39,21 @@ class LibriSpeech(Recordings):
 
     def __init__(
         self,
-        split: str,
+        split: Split,
         root: str | Path,
-        train: Sequence[str] = ("train-clean-100",),
-        val: Sequence[str] = ("dev-clean",),
-        test: Sequence[str] = ("test-clean",),
-        sample_rate: int = 16000,
+        train: Names = ("train-clean-100",),
+        val: Names = ("dev-clean",),
+        test: Names = ("test-clean",),
+        sample_rate: SampleRate = 16_000,
     ) -> None:
         subsets = {"train": train, "val": val, "test": test}[split]
-        if isinstance(subsets, str) or not subsets:
-            raise ValueError(f"data.{split}: {subsets!r}; expected a list of subsets, such as [train-clean-100]")
         folder = Path(root).expanduser()
         unlisted: list[UnreadableError] = []
-        entries = [entry for name in subsets for entry in _entries(folder, name, f"data.{split}", unlisted)]
-        super().__init__(entries, sample_rate, unlisted)
+        utterances = [entry for name in subsets for entry in _utterances(folder, name, f"data.{split}", unlisted)]
+        super().__init__(utterances, sample_rate, unlisted)
 
 
-def _entries(root: Path, subset: str, option: str, unlisted: list[UnreadableError]) -> Iterator[Entry]:
+def _utterances(root: Path, subset: str, option: str, unlisted: list[UnreadableError]) -> Iterator[Utterance]:
     """The utterances of a subset; adds recordings without a transcript to ``unlisted``."""
     folder = root / subset
     if not folder.is_dir():
@@ -60,7 +67,7 @@ def _entries(root: Path, subset: str, option: str, unlisted: list[UnreadableErro
             key, _, text = line.strip().partition(" ")
             if key:
                 listed.add(key)
-                yield Entry(key, file.parent / f"{key}.flac", written(text))
+                yield Utterance(key, file.parent / f"{key}.flac", written(text))
         unlisted += [
             UnreadableError(str(path), f"has no line in {file.name}")
             for path in sorted(file.parent.glob("*.flac"))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-from multimodal_attn.data.datasets.recordings import Entry, Recordings, written
+from multimodal_attn.data.datasets.base import Split
+from multimodal_attn.data.datasets.recordings import TranscribedRecordings, Utterance, written
+from multimodal_attn.data.reading.files import digest
+from multimodal_attn.ranges import Count, SampleRate
 from multimodal_attn.types import UnreadableError
 
 LAYOUT = "metadata.csv (lines ID|text|text with numbers as words) and wavs/ID.wav"
 
 
-class LJSpeech(Recordings):
+class LJSpeech(TranscribedRecordings):
     """Utterances with the text in which numbers and abbreviations are written as words.
 
     The corpus has no split of its own: which utterances validate and test depends on the digests of their ids.
@@ -28,11 +30,13 @@ class LJSpeech(Recordings):
     """
 
     def __init__(
-        self, split: str, root: str | Path, num_val: int = 300, num_test: int = 300, sample_rate: int = 16000
+        self,
+        split: Split,
+        root: str | Path,
+        num_val: Count = 300,
+        num_test: Count = 300,
+        sample_rate: SampleRate = 16_000,
     ) -> None:
-        for option, number in (("num_val", num_val), ("num_test", num_test)):
-            if number < 1:
-                raise ValueError(f"data.{option}: {number}; expected at least 1")
         folder = Path(root).expanduser()
         metadata = folder / "metadata.csv"
         for path in (metadata, folder / "wavs"):
@@ -53,8 +57,10 @@ class LJSpeech(Recordings):
                 f" utterances of '{metadata}'"
             )
         # By a digest and not by position, so that the three splits have every chapter.
-        ranked = sorted(texts, key=lambda key: hashlib.sha256(key.encode()).digest())
+        ranked = sorted(texts, key=digest)
         parts = {"val": ranked[:num_val], "test": ranked[num_val : num_val + num_test]}
         parts["train"] = ranked[num_val + num_test :]
-        entries = [Entry(key, folder / "wavs" / f"{key}.wav", written(texts[key])) for key in sorted(parts[split])]
-        super().__init__(entries, sample_rate, bad if split == "train" else ())
+        utterances = [
+            Utterance(key, folder / "wavs" / f"{key}.wav", written(texts[key])) for key in sorted(parts[split])
+        ]
+        super().__init__(utterances, sample_rate, bad if split == "train" else ())

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from multimodal_attn.data.datasets.base import Dataset, Entry, LazyEntries, Split
+from multimodal_attn.data.modalities.text import TextReader
 from multimodal_attn.data.reading.text import read_lines
-from multimodal_attn.types import Example, Target, UnreadableError
+from multimodal_attn.ranges import Count
+from multimodal_attn.types import Target, UnreadableError
 
-STEMS = {"train": ("train",), "val": ("val", "valid", "dev"), "test": ("test",)}
+STEMS: dict[Split, tuple[str, ...]] = {"train": ("train",), "val": ("val", "valid", "dev"), "test": ("test",)}
 """What corpora call the files of a split, before ``.de`` and ``.en``."""
 
 
-class ParallelText:
+class ParallelText(Dataset):
     """A corpus in the layout of Moses, OPUS and Multi30k: ``train.de``, ``train.en``, ``val.de``, ``val.en``, ...
 
     Pairs with an empty side are left out and listed, and in training so are those with a side that is too long. Texts
@@ -29,12 +32,10 @@ class ParallelText:
     """
 
     def __init__(
-        self, split: str, root: str | Path, source_language: str, target_language: str, max_words: int = 100
+        self, split: Split, root: str | Path, source_language: str, target_language: str, max_words: Count = 100
     ) -> None:
         if source_language == target_language:
             raise ValueError(f"data.target_language: {target_language!r}; expected another than data.source_language")
-        if max_words < 1:
-            raise ValueError(f"data.max_words: {max_words}; expected at least 1")
         path, target_path = _find(Path(root).expanduser(), split, source_language, target_language)
         try:
             sources, targets = read_lines(path), read_lines(target_path)
@@ -46,46 +47,33 @@ class ParallelText:
                 " line of the one for each of the other"
             )
         limit = max_words if split == "train" else None
-        self.skipped: list[UnreadableError] = []
+        skipped: list[UnreadableError] = []
         self._pairs: list[tuple[str, str, str]] = []  # key, source, target
         for number, (source, target) in enumerate(zip(sources, targets, strict=True), start=1):
             if reason := _unusable(source, target, limit):
-                self.skipped.append(UnreadableError(f"{path}:{number}", reason))
+                skipped.append(UnreadableError(f"{path}:{number}", reason))
             else:
                 self._pairs.append((f"{path.stem}:{number}", source, target))
+        super().__init__(TextReader(), LazyEntries(len(self._pairs), self._entry), skipped)
 
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    def __getitem__(self, index: int) -> Example:
+    def _entry(self, index: int) -> Entry:
         key, source, target = self._pairs[index]
-        return Example(key, source, (Target(target),))
+        return Entry(key, (Target(target),), len(source))
 
-    def key(self, index: int) -> str:
-        """Of an example, without reading it."""
-        return self._pairs[index][0]
+    def read(self, index: int) -> str:
+        return self._pairs[index][1]
 
-    def targets(self, index: int) -> tuple[Target, ...]:
-        """Of an example, without reading it."""
-        return (Target(self._pairs[index][2]),)
+    # Without an entry for each: a corpus may have millions of pairs.
 
     def texts(self) -> list[str]:
-        """Every text to be written."""
         return [target for _, _, target in self._pairs]
 
-    def source_texts(self) -> list[str]:
-        """Every text to be read."""
-        return [source for _, source, _ in self._pairs]
-
     def lengths(self) -> list[float]:
-        """Characters of each source text."""
         return [float(len(source)) for _, source, _ in self._pairs]
 
 
-def _find(folder: Path, split: str, source_language: str, target_language: str) -> tuple[Path, Path]:
+def _find(folder: Path, split: Split, source_language: str, target_language: str) -> tuple[Path, Path]:
     """The two files, both of one name."""
-    if split not in STEMS:
-        raise ValueError(f"data.split: {split!r}; expected {', '.join(STEMS)}")
     for stem in STEMS[split]:
         paths = folder / f"{stem}.{source_language}", folder / f"{stem}.{target_language}"
         if all(path.is_file() for path in paths):

@@ -6,17 +6,20 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from multimodal_attn.data.datasets.base import Dataset, Entry
 from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
-from multimodal_attn.data.loading.features import file_fingerprint
-from multimodal_attn.data.reading.images import box_in_frame, check_fit, photo_frame, read_image
+from multimodal_attn.data.modalities.picture import PictureReader
+from multimodal_attn.data.reading.images import Fit, box_in_frame, photo_frame
 from multimodal_attn.data.reading.text import normalize_caption
-from multimodal_attn.types import Box, Example, Target, UnreadableError
+from multimodal_attn.types import Box, Target, UnreadableError
 
 
-class CaptionedPhotos:
+class CaptionedPhotos(Dataset):
     """One example a photo, which is read once for all of its captions.
 
-    Captions are normalised; one of which nothing remains is listed.
+    Captions are normalized; one of which nothing remains is listed.
+
+    The key of an example is the photo's path below ``folder``.
 
     Args:
         folder: that the photos' paths start from.
@@ -30,11 +33,10 @@ class CaptionedPhotos:
 
     Attributes:
         skipped: also photos without a file or without a caption.
-        num_grounded: captions that were found among the Entities sentences.
-        num_ungrounded: captions that were not; 0 without Entities.
+        num_ungrounded: captions that were not found among the Entities sentences; 0 without Entities.
 
     Raises:
-        ValueError: if no photo is left, or ``fit`` is not allowed.
+        ValueError: if no photo is left.
     """
 
     def __init__(
@@ -43,15 +45,14 @@ class CaptionedPhotos:
         captions: Mapping[str, Iterable[str]],
         expected: str,
         image_size: int = 224,
-        fit: str = "squash",
+        fit: Fit = "squash",
         entities: Flickr30kEntities | None = None,
         skipped: Iterable[UnreadableError] = (),
     ) -> None:
-        check_fit(fit)
-        self.folder, self.image_size, self.fit = folder, image_size, fit
-        self.skipped: list[UnreadableError] = list(skipped)
-        self.num_grounded = self.num_ungrounded = 0
-        self._examples: list[tuple[str, tuple[Target, ...]]] = []
+        entries: list[Entry] = []
+        super().__init__(PictureReader(image_size, fit), entries, skipped)
+        self.folder, self.fit = folder, fit
+        self.num_ungrounded = 0
         files = Listing(folder)
         for name, written in captions.items():
             if name not in files:
@@ -64,38 +65,14 @@ class CaptionedPhotos:
                 else:
                     self.skipped.append(UnreadableError(str(folder / name), f"caption without words: {caption!r}"))
             if texts:
-                self._examples.append((name, self._ground(name, texts, entities)))
+                entries.append(Entry(name, self._ground(name, texts, entities)))
             else:
                 self.skipped.append(UnreadableError(str(folder / name), "no caption"))
-        if not self._examples:
+        if not entries:
             raise ValueError(f"{expected}; '{folder}' has none of the split's {len(captions)} photos with a caption")
 
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    def __getitem__(self, index: int) -> Example:
-        return Example(self.key(index), read_image(self.path(index), self.image_size, self.fit), self.targets(index))
-
-    def key(self, index: int) -> str:
-        """The photo's path below the folder."""
-        return self._examples[index][0]
-
-    def targets(self, index: int) -> tuple[Target, ...]:
-        """The photo's captions, without reading the photo."""
-        return self._examples[index][1]
-
     def path(self, index: int) -> str:
-        return str(self.folder / self.key(index))
-
-    def fingerprint(self, index: int) -> str:
-        """Changes when the photo or what is made of it here does."""
-        return f"{file_fingerprint(self.path(index))}:{self.image_size}:{self.fit}"
-
-    def texts(self) -> list[str]:
-        return [target.text for _, targets in self._examples for target in targets]
-
-    def lengths(self) -> list[float]:
-        return [1.0] * len(self)
+        return str(self.folder / self.entries[index].key)
 
     def _ground(self, name: str, captions: list[str], entities: Flickr30kEntities | None) -> tuple[Target, ...]:
         if entities is None:
@@ -110,7 +87,6 @@ class CaptionedPhotos:
             self.skipped.append(UnreadableError(name, f"used without boxes: {error}"))
             sentences = {}
         found = sum(text in sentences for text in captions)
-        self.num_grounded += found
         self.num_ungrounded += len(captions) - found
         return tuple(Target(text, sentences.get(text, {})) for text in captions)
 

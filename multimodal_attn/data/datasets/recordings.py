@@ -6,18 +6,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from multimodal_attn.data.reading.audio import audio_seconds, read_audio
+from multimodal_attn.data.datasets.base import Dataset, Entry
+from multimodal_attn.data.modalities.recording import RecordingReader
 from multimodal_attn.data.reading.text import normalize_transcript
-from multimodal_attn.types import Example, Target, UnreadableError
+from multimodal_attn.types import Target, UnreadableError
 
 
-class Entry(NamedTuple):
+class Utterance(NamedTuple):
     """An utterance as a corpus lists it.
 
     Attributes:
         key: unique within the split.
         path: of the recording.
-        target: the transcript, as ``written`` normalises it or with word times.
+        target: the transcript, as ``written`` normalizes it or with word times.
         seconds: of the recording, where a list says so; None to ask the recording's header.
     """
 
@@ -34,11 +35,11 @@ def written(text: str) -> Target:
     return Target(normalize_transcript(text))
 
 
-class Recordings:
+class TranscribedRecordings(Dataset):
     """Utterances with one transcript each.
 
     Args:
-        entries: in the order of the data set.
+        utterances: in the order of the data set.
         sample_rate: to resample to, in Hz.
         skipped: what had to be left out before.
 
@@ -46,47 +47,23 @@ class Recordings:
         skipped: also recordings that are missing or have no readable header, and transcripts without a word.
     """
 
-    def __init__(self, entries: Iterable[Entry], sample_rate: int, skipped: Iterable[UnreadableError] = ()) -> None:
-        self.sample_rate = sample_rate
-        self.skipped = list(skipped)
-        self._items: list[tuple[str, Path, Target, float]] = []
-        for key, path, target, known in entries:
+    def __init__(
+        self, utterances: Iterable[Utterance], sample_rate: int, skipped: Iterable[UnreadableError] = ()
+    ) -> None:
+        entries: list[Entry] = []
+        super().__init__(RecordingReader(sample_rate), entries, skipped)
+        self._paths: list[str] = []
+        for key, file, target, known in utterances:
+            path = str(file)
             try:
                 if not target.text:
-                    raise UnreadableError(str(path), "has no word in its transcript")
-                if known is not None and not path.is_file():
-                    raise UnreadableError(str(path), "is missing")
-                self._items.append((key, path, target, audio_seconds(path) if known is None else known))
+                    raise UnreadableError(path, "has no word in its transcript")
+                if known is not None and not file.is_file():
+                    raise UnreadableError(path, "is missing")
+                entries.append(Entry(key, (target,), self.reader.length(path) if known is None else known))
+                self._paths.append(path)
             except UnreadableError as error:
                 self.skipped.append(error)
 
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __getitem__(self, index: int) -> Example:
-        """The utterance.
-
-        Raises:
-            UnreadableError: if its recording cannot be decoded.
-        """
-        key, path, target, _ = self._items[index]
-        return Example(key, read_audio(path, self.sample_rate), (target,))
-
-    def key(self, index: int) -> str:
-        """The utterance's id."""
-        return self._items[index][0]
-
-    def targets(self, index: int) -> tuple[Target, ...]:
-        """The transcript, without reading the recording."""
-        return (self._items[index][2],)
-
     def path(self, index: int) -> str:
-        return str(self._items[index][1])
-
-    def texts(self) -> list[str]:
-        """Every transcript."""
-        return [target.text for _, _, target, _ in self._items]
-
-    def lengths(self) -> list[float]:
-        """Seconds of each recording."""
-        return [seconds for _, _, _, seconds in self._items]
+        return self._paths[index]

@@ -1,6 +1,6 @@
-"""Rendered scenes of coloured shapes with captions and the true box of every noun: a demonstration without a download.
+"""Rendered scenes of colored shapes with captions and the true box of every noun: a demonstration without a download.
 
-A viewer can verify every caption. It speaks of the two big objects and leaves the coloured tiny ones and everything
+A viewer can verify every caption. It speaks of the two big objects and leaves the colored tiny ones and everything
 grey out. The first of the two is the one nearer to the top left corner; it is left of or above the other, whichever
 of the two distances is clearly the larger. A surface without stripes, dots or checks has no word.
 """
@@ -12,15 +12,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
+from annotated_types import Ge, Le
 from PIL import Image, ImageDraw
+from torch import Tensor
 
-from multimodal_attn.types import Box, Example, Target, UnreadableError
+from multimodal_attn.data.datasets.base import Dataset, Entry, LazyEntries, Split, number_of_examples
+from multimodal_attn.data.modalities.picture import PictureReader
+from multimodal_attn.ranges import Count, Seed, WholeNumber
+from multimodal_attn.types import Box, Example, Target
 
-COLOURS = {
+COLORS = {
     "red": (222, 38, 38),
     "orange": (250, 138, 20),
     "yellow": (244, 222, 45),
@@ -35,7 +40,7 @@ TEXTURES = ("", "striped", "dotted", "checkered")
 SIZES = {"small": (0.18, 0.20), "large": (0.28, 0.30)}
 """Extent of the described objects in fractions of the picture's side, from and to."""
 TINY = (0.11, 0.12)
-"""Extent of the coloured objects that no caption mentions."""
+"""Extent of the colored objects that no caption mentions."""
 
 # Each template starts with another word, which therefore settles all that follows. {0} is the object nearer to the
 # top left.
@@ -58,16 +63,16 @@ _ABOVE = (
 class _Object(NamedTuple):
     size: str  # "" for the tiny ones
     texture: str
-    colour: str
+    color: str
     shape: str
     extent: float  # of the longer side, a fraction of the picture's side
-    x: float  # of the centre
+    x: float  # of the center
     y: float
     turn: int  # degrees
 
     @property
     def words(self) -> str:
-        return " ".join(filter(None, (self.size, self.texture, self.colour, self.shape)))
+        return " ".join(filter(None, (self.size, self.texture, self.color, self.shape)))
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class _Scene:
     horizontal: bool
 
 
-class Shapes:
+class Shapes(Dataset):
     """Scenes that are drawn when they are asked for, from nothing but the seed, the split and the index.
 
     Args:
@@ -89,67 +94,62 @@ class Shapes:
         cache_bytes: what drawn pictures may take in memory, in each process; later ones are drawn anew each time.
 
     Raises:
-        ValueError: for an argument out of range.
+        ValueError: if there is no number for the split.
     """
 
     def __init__(
         self,
-        split: str,
-        num_examples: int | Mapping[str, int],
-        image_size: int = 96,
-        seed: int = 0,
-        captions_per_scene: int = 5,
-        cache_bytes: int = 2**29,
+        split: Split,
+        num_examples: Count | Mapping[Split, Count],
+        image_size: Annotated[int, Ge(48), Le(4096)] = 96,  # in less, the textures cannot be told apart
+        seed: Seed = 0,
+        captions_per_scene: Annotated[int, Ge(1), Le(len(_ABOVE))] = len(_ABOVE),
+        cache_bytes: WholeNumber = 2**29,
     ) -> None:
-        if split not in ("train", "val", "test"):
-            raise ValueError(f"data.split: {split!r}; expected train, val or test")
-        if isinstance(num_examples, Mapping):
-            if split not in num_examples:
-                raise ValueError(f"data.num_examples: no number for {split}; expected one for train, val and test")
-            num_examples = num_examples[split]
-        if num_examples < 1:
-            raise ValueError(f"data.num_examples: {num_examples}; expected at least 1")
-        if image_size < 48:
-            raise ValueError(
-                f"data.image_size: {image_size}; expected at least 48, or the textures cannot be told apart"
-            )
-        if not 1 <= captions_per_scene <= len(_ABOVE):
-            raise ValueError(f"data.captions_per_scene: {captions_per_scene}; expected 1 to {len(_ABOVE)}")
-        self.split, self.num_examples, self.image_size, self.seed = split, num_examples, image_size, seed
+        number = number_of_examples(split, num_examples)
+        super().__init__(PictureReader(image_size), LazyEntries(number, self._entry))
+        self.split, self.image_size, self.seed = split, image_size, seed
         self.captions_per_scene = captions_per_scene
-        self.skipped: list[UnreadableError] = []
         self._room = cache_bytes // (3 * image_size**2)
         self._drawn: dict[int, Example] = {}
 
-    def __len__(self) -> int:
-        return self.num_examples
+    def _entry(self, index: int) -> Entry:
+        if (drawn := self._drawn.get(index)) is not None:
+            return Entry(drawn.key, drawn.targets)
+        return Entry(f"{self.split}-{index:06d}", self._targets(self._scene(index)))
 
     def __getitem__(self, index: int) -> Example:
-        """The scene with its captions.
+        """The scene, laid out once for picture and captions.
 
         Shapes:
             source: (3, image_size, image_size) uint8.
         """
-        if not 0 <= index < self.num_examples:
+        if not 0 <= index < len(self):
             raise IndexError(index)
         example = self._drawn.get(index)
         if example is None:
-            example = self._draw(index)
+            scene = self._scene(index)
+            pixels = _render(scene, self.image_size, self._random(index, "pixels"))
+            source = torch.from_numpy(pixels.transpose(2, 0, 1).copy())
+            example = Example(f"{self.split}-{index:06d}", source, self._targets(scene))
             if len(self._drawn) < self._room:
                 self._drawn[index] = example
         return example
 
+    def read(self, index: int) -> Tensor | str:
+        return self[index].source
+
     def texts(self) -> list[str]:
-        """Every caption of the split; nothing is drawn."""
-        scenes = (_lay_out(self._random(index, "layout")) for index in range(self.num_examples))
-        return [text for scene in scenes for text in self._captions(scene)]
+        return [text for index in range(len(self)) for text in self._captions(self._scene(index))]
 
     def lengths(self) -> list[float]:
-        """1.0 for each picture."""
-        return [1.0] * self.num_examples
+        return [1.0] * len(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_drawn": {}}  # a worker draws its own: cheaper than sending all pictures
+
+    def _scene(self, index: int) -> _Scene:
+        return _lay_out(self._random(index, "layout"))
 
     def _random(self, index: int, purpose: str) -> Random:
         return Random(f"shapes {self.seed} {self.split} {index} {purpose}")
@@ -157,10 +157,6 @@ class Shapes:
     def _captions(self, scene: _Scene) -> list[str]:
         templates = _LEFT_OF if scene.horizontal else _ABOVE
         return [t.format(*(o.words for o in scene.described)) for t in templates[: self.captions_per_scene]]
-
-    def targets(self, index: int) -> tuple[Target, ...]:
-        """The captions of a scene, which is not drawn."""
-        return self._targets(_lay_out(self._random(index, "layout")))
 
     def _targets(self, scene: _Scene) -> tuple[Target, ...]:
         boxes = [_box(object_, self.image_size) for object_ in scene.described]
@@ -170,12 +166,6 @@ class Shapes:
             order = (0, 1) if template.index("{0}") < template.index("{1}") else (1, 0)
             targets.append(Target(text, {noun: (boxes[which],) for noun, which in zip(nouns, order, strict=True)}))
         return tuple(targets)
-
-    def _draw(self, index: int) -> Example:
-        scene = _lay_out(self._random(index, "layout"))
-        pixels = _render(scene, self.image_size, self._random(index, "pixels"))
-        source = torch.from_numpy(pixels.transpose(2, 0, 1).copy())
-        return Example(f"{self.split}-{index:06d}", source, self._targets(scene))
 
 
 # --------------------------------------------------------------------------------------------------- layout
@@ -192,7 +182,7 @@ def _lay_out(random: Random) -> _Scene:
         along, across = (x1 - x0, abs(y1 - y0)) if horizontal else (y1 - y0, abs(x1 - x0))
         if along >= sum(extents) / 2 + 0.04 and across <= 0.5 * along:
             break
-    looks = random.sample(range(len(COLOURS) * len(SHAPES)), 2)
+    looks = random.sample(range(len(COLORS) * len(SHAPES)), 2)
     described = (
         _make(random, sizes[0], looks[0], extents[0], x0, y0),
         _make(random, sizes[1], looks[1], extents[1], x1, y1),
@@ -204,15 +194,15 @@ def _lay_out(random: Random) -> _Scene:
             x, y = (random.uniform(0.02 + extent / 2, 0.98 - extent / 2) for _ in range(2))
             gaps = (max(abs(o.x - x), abs(o.y - y)) - (o.extent + extent) / 2 for o in (*described, *tiny))
             if min(gaps) >= 0.03:
-                tiny.append(_make(random, "", random.randrange(len(COLOURS) * len(SHAPES)), extent, x, y))
+                tiny.append(_make(random, "", random.randrange(len(COLORS) * len(SHAPES)), extent, x, y))
                 break
     return _Scene(described, tuple(tiny), horizontal)
 
 
 def _make(random: Random, size: str, look: int, extent: float, x: float, y: float) -> _Object:
-    colour, shape = tuple(COLOURS)[look // len(SHAPES)], SHAPES[look % len(SHAPES)]
+    color, shape = tuple(COLORS)[look // len(SHAPES)], SHAPES[look % len(SHAPES)]
     # Few degrees, in few steps: a square stays apart from a diamond, and masks are found in their cache.
-    return _Object(size, random.choice(TEXTURES), colour, shape, extent, x, y, random.choice((-10, -5, 0, 5, 10)))
+    return _Object(size, random.choice(TEXTURES), color, shape, extent, x, y, random.choice((-10, -5, 0, 5, 10)))
 
 
 # -------------------------------------------------------------------------------------------------- drawing
@@ -308,8 +298,8 @@ def _render(scene: _Scene, image_size: int, random: Random) -> np.ndarray:
         height, width = mask.shape[:2]
         pattern = _pattern(object_.texture, image_size // 2, image_size, random.random() < 0.5)
         dx, dy = random.randrange(8), random.randrange(8)
-        colour = np.array([c + random.uniform(-12, 12) for c in COLOURS[object_.colour]], np.float32)
-        fill = np.where(pattern[dy : dy + height, dx : dx + width], second, colour)
+        color = np.array([c + random.uniform(-12, 12) for c in COLORS[object_.color]], np.float32)
+        fill = np.where(pattern[dy : dy + height, dx : dx + width], second, color)
         patch = pixels[top : top + height, left : left + width]
         patch += mask * (fill - patch)
     dx, dy = random.randrange(image_size), random.randrange(image_size)

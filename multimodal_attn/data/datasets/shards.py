@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import zlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from multimodal_attn.data.datasets.base import Dataset, Entry, Split
 from multimodal_attn.data.datasets.photos import in_frame
-from multimodal_attn.data.reading.audio import read_audio
-from multimodal_attn.data.reading.images import check_fit, read_image
-from multimodal_attn.types import Box, Example, Span, Target, UnreadableError
+from multimodal_attn.data.modalities import READERS, reader_of
+from multimodal_attn.data.reading.files import checksum
+from multimodal_attn.data.reading.images import Fit
+from multimodal_attn.ranges import ImageSize, SampleRate
+from multimodal_attn.types import Box, Span, Target, UnreadableError
 
 INDEX = "index.json"
-VERSION = 1  # of the folder's layout
+VERSION = 2  # of the folder's layout
 PLACES = np.dtype(
     [("shard", "<u4"), ("crc32", "<u4"), ("offset", "<u8"), ("size", "<u8"), ("record", "<u8"), ("length", "<f8")]
 )
@@ -28,7 +31,7 @@ SPLIT.jsonl, and its length as the source data set gave it."""
 WRITTEN_BY = "a folder that `python -m multimodal_attn shards` has written to its end"
 
 
-class Shards:
+class Shards(Dataset):
     """A split of a folder of shards, with any example as near as any other.
 
     Layout of the folder: ``index.json`` (modality, splits, their files with sizes and checksums), and for each split
@@ -46,7 +49,6 @@ class Shards:
         sample_rate: in Hz, that recordings are resampled to.
 
     Attributes:
-        modality: "image", "audio" or "text".
         skipped: empty: what could not be used was left out when the shards were written.
 
     Raises:
@@ -54,98 +56,112 @@ class Shards:
     """
 
     def __init__(
-        self, split: str, root: str | Path, image_size: int = 224, fit: str = "squash", sample_rate: int = 16_000
+        self,
+        split: Split,
+        root: str | Path,
+        image_size: ImageSize = 224,
+        fit: Fit = "squash",
+        sample_rate: SampleRate = 16_000,
     ) -> None:
-        check_fit(fit)
-        self.root, self.image_size, self.fit, self.sample_rate = Path(root).expanduser(), image_size, fit, sample_rate
-        self.skipped: list[UnreadableError] = []
+        self.root, self.image_size, self.fit = Path(root).expanduser(), image_size, fit
         index = read_index(self.root)
         if split not in index["splits"]:
-            raise ValueError(f"data.split: '{split}'; '{self.root / INDEX}' has {', '.join(index['splits'])}")
+            raise ValueError(f"split: {split}; '{self.root / INDEX}' has {', '.join(index['splits'])}")
         content = index["splits"][split]
-        self.modality = index["modality"]
         for file in content["shards"]:
             check_file(self.root, file)
         for file in content["lists"]:
             check_file(self.root, file, by_checksum=True)
         self._shards = [(self.root / file["file"], file["sha256"]) for file in content["shards"]]
-        records, places = (self.root / file["file"] for file in content["lists"])
-        self._records, self._places = records, np.memmap(places, PLACES, mode="r")
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, index: int) -> Example:
-        """The example, from one read of a tar.
-
-        Raises:
-            UnreadableError: if its picture or recording differs from its checksum, or cannot be decoded.
-        """
-        record = self._record(index)
-        return Example(record["key"], self._source(index, record["key"]), self._targets(record))
-
-    def key(self, index: int) -> str:
-        """As in the data set that the shards were written from."""
-        key: str = self._record(index)["key"]
-        return key
-
-    def targets(self, index: int) -> tuple[Target, ...]:
-        """The texts, without reading a tar."""
-        return self._targets(self._record(index))
+        self._records, places = (self.root / file["file"] for file in content["lists"])
+        self._places = np.memmap(places, PLACES, mode="r")
+        settings = {"image_size": image_size, "fit": fit, "sample_rate": sample_rate}
+        entries = _Entries(self._records, self._places, fit == "crop")
+        super().__init__(reader_of(index["modality"], settings), entries)
 
     def fingerprint(self, index: int) -> str:
         """Changes with the contents of the shard, not with its folder, and with what is made of a picture here."""
         place = self._places[index]
         return f"{self._shards[place['shard']][1]}:{place['offset']}:{self.image_size}:{self.fit}"
 
+    def lengths(self) -> list[float]:
+        lengths: list[float] = self._places["length"].tolist()
+        return lengths
+
+    def read(self, index: int) -> Tensor | str:
+        """The source, from one read of a tar.
+
+        Raises:
+            UnreadableError: if it differs from its checksum, or cannot be decoded.
+        """
+        if not self.reader.in_files:
+            return ""
+        place = self._places[index]
+        try:
+            with self._shards[place["shard"]][0].open("rb") as file:
+                file.seek(int(place["offset"]))
+                member = _Member(file.read(int(place["size"])), partial(self._name, index))
+        except OSError as error:
+            raise UnreadableError(self._name(index), f"cannot be read ({error.strerror})") from error
+        if zlib.crc32(member.getbuffer()) != place["crc32"]:
+            raise UnreadableError(member.name, "differs from its checksum")
+        return self.reader.read(member)
+
+    def _name(self, index: int) -> str:
+        """What errors call an example: its tar and its key."""
+        return f"{self._shards[self._places[index]['shard']][0]}:{self.entries[index].key}"
+
     def texts(self) -> list[str]:
         with self._records.open(encoding="utf-8") as lines:
             return [target["text"] for line in lines for target in json.loads(line)["targets"]]
 
-    def lengths(self) -> list[float]:
-        """Seconds of each recording, 1.0 for pictures, characters of texts without either."""
-        lengths: list[float] = self._places["length"].tolist()
-        return lengths
 
-    def _record(self, index: int) -> dict[str, Any]:
+class _Entries(Sequence[Entry]):
+    """The lines of SPLIT.jsonl, each read when it is asked for, and all of them in one go.
+
+    Args:
+        records: the file.
+        places: where its lines begin.
+        cropped: boxes are moved into the photo's central square.
+    """
+
+    def __init__(self, records: Path, places: np.ndarray, cropped: bool) -> None:
+        self._records, self._places, self._cropped = records, places, cropped
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> Entry:  # type: ignore[override]  # nobody asks for slices
         with self._records.open("rb") as file:
             file.seek(int(self._places[index]["record"]))
-            record: dict[str, Any] = json.loads(file.readline())
-        return record
+            return self._entry(file.readline(), index)
 
-    def _targets(self, record: dict[str, Any]) -> tuple[Target, ...]:
+    def __iter__(self) -> Iterator[Entry]:
+        with self._records.open("rb") as file:
+            for index, line in enumerate(file):
+                yield self._entry(line, index)
+
+    def _entry(self, line: bytes, index: int) -> Entry:
+        record = json.loads(line)
         targets = []
         for target in record["targets"]:
             boxes = {int(word): tuple(Box(*box) for box in found) for word, found in target.get("boxes", {}).items()}
-            if boxes and self.fit == "crop":  # a photo of unknown sides has no square, and cannot be decoded either
+            if boxes and self._cropped:  # a photo of unknown sides has no square, and cannot be decoded either
                 boxes = in_frame(boxes, Box(*record["square"])) if "square" in record else {}
             targets.append(Target(target["text"], boxes, tuple(Span(*span) for span in target.get("times", ()))))
-        return tuple(targets)
-
-    def _source(self, index: int, key: str) -> Tensor:
-        if self.modality == "text":
-            return torch.zeros(0)
-        place = self._places[index]
-        path = self._shards[place["shard"]][0]
-        try:
-            with path.open("rb") as file:
-                file.seek(int(place["offset"]))
-                member = _Member(file.read(int(place["size"])), f"{path}:{key}")
-        except OSError as error:
-            raise UnreadableError(f"{path}:{key}", f"cannot be read ({error.strerror})") from error
-        if zlib.crc32(member.getbuffer()) != place["crc32"]:
-            raise UnreadableError(str(member), "differs from its checksum")
-        if self.modality == "image":
-            return read_image(member, self.image_size, self.fit)
-        return read_audio(member, self.sample_rate)
+        return Entry(record["key"], tuple(targets), float(self._places[index]["length"]))
 
 
 class _Member(io.BytesIO):
-    """A file's content that errors call by its name."""
+    """A file's content that errors call by its name, which is looked up then."""
 
-    def __init__(self, content: bytes, name: str) -> None:
+    def __init__(self, content: bytes, name: Callable[[], str]) -> None:
         super().__init__(content)
-        self.name = name
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        return self._name()
 
     def __repr__(self) -> str:
         return self.name
@@ -161,7 +177,7 @@ def read_index(root: Path) -> dict[str, Any]:
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
         files = [file for split in index["splits"].values() for file in (*split["lists"], *split["shards"])]
-        known = index["version"] == VERSION and index["modality"] in ("image", "audio", "text")
+        known = index["version"] == VERSION and index["modality"] in READERS
         if not known or not all({"file", "bytes", "sha256"} <= file.keys() for file in files):
             raise ValueError(f"expected version {VERSION} and the bytes and sha256 of every file")
     except FileNotFoundError:
@@ -180,10 +196,5 @@ def check_file(root: Path, expected: dict[str, Any], by_checksum: bool = False) 
         raise ValueError(f"data.root: '{path}' is missing; '{INDEX}' expects it with {expected['bytes']:,} bytes")
     if (size := path.stat().st_size) != expected["bytes"]:
         raise ValueError(f"data.root: '{path}' has {size:,} bytes; '{INDEX}' expects {expected['bytes']:,}")
-    if by_checksum and sha256(path) != expected["sha256"]:
+    if by_checksum and checksum(path) != expected["sha256"]:
         raise ValueError(f"data.root: '{path}' is damaged: it differs from the sha256 in '{INDEX}'")
-
-
-def sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

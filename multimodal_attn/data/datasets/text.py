@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
+from multimodal_attn.data.datasets.base import Dataset, Entry, LazyEntries, Split
+from multimodal_attn.data.modalities.text import TextReader
+from multimodal_attn.data.reading.text import NORMALIZERS, Normalization, read_lines
+from multimodal_attn.types import Target, UnreadableError
 
-from multimodal_attn.data.datasets.manifest import NORMALIZERS
-from multimodal_attn.data.reading.text import read_lines
-from multimodal_attn.types import Example, Target, UnreadableError
 
-
-class Texts:
-    """Examples that are nothing but a text.
+class Texts(Dataset):
+    """Examples that are nothing but a text to be written; what there is to read is empty.
 
     Args:
         texts: one for each example.
@@ -21,26 +20,25 @@ class Texts:
     """
 
     def __init__(self, texts: Sequence[str], skipped: Sequence[UnreadableError] = ()) -> None:
-        self._texts, self.skipped = list(texts), list(skipped)
+        self._texts = list(texts)
+        super().__init__(TextReader(), LazyEntries(len(texts), self._entry), skipped)
 
-    def __len__(self) -> int:
-        return len(self._texts)
+    def _entry(self, index: int) -> Entry:
+        text = self._texts[index]
+        return Entry(str(index), (Target(text),), len(text))
 
-    def __getitem__(self, index: int) -> Example:
-        """The text with an empty waveform for its source."""
-        return Example(str(index), torch.zeros(0), (Target(self._texts[index]),))
+    def read(self, index: int) -> str:
+        return ""
 
     def texts(self) -> list[str]:
-        """Every text."""
         return self._texts
 
     def lengths(self) -> list[float]:
-        """Characters of each text."""
         return [float(len(text)) for text in self._texts]
 
 
 class TextFile(Texts):
-    """The lines of a UTF-8 file; blank lines, and lines of which normalising leaves nothing, are left out.
+    """The lines of a UTF-8 file; blank lines, and lines of which normalizing leaves nothing, are left out.
 
     Args:
         split: "train", "val" or "test".
@@ -50,23 +48,21 @@ class TextFile(Texts):
         normalize: "caption", "transcript" or "none" (white space only): as the texts of the run that it is to help.
 
     Raises:
-        ValueError: if an argument is not allowed, or the file is missing or has no usable line.
+        ValueError: if the file is missing or has no usable line.
     """
 
     def __init__(
         self,
-        split: str,
+        split: Split,
         train: str | Path | None = None,
         val: str | Path | None = None,
         test: str | Path | None = None,
-        normalize: str = "transcript",
+        normalize: Normalization = "transcript",
     ) -> None:
-        if normalize not in NORMALIZERS:
-            raise ValueError(f"data.normalize: {normalize!r}; expected one of {', '.join(NORMALIZERS)}")
         name = {"train": train, "val": val, "test": test}[split]
         if name is None:
             raise ValueError(f"data.{split}: missing; expected a text file with a sentence a line")
-        path = Path(str(name)).expanduser()
+        path = Path(name).expanduser()
         try:
             texts = [text for line in read_lines(path) if (text := NORMALIZERS[normalize](line))]
         except UnreadableError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterator, Sequence
 
@@ -33,7 +34,7 @@ class BucketBatchSampler(Sampler[list[tuple[int, int]]]):
             processes take at the same time are of like length; in order, batch n goes to process n % world_size.
 
     Raises:
-        ValueError: if an argument is out of range, or an example alone costs more than ``batch_seconds``.
+        ValueError: if an example alone costs more than ``batch_seconds``.
     """
 
     def __init__(
@@ -49,18 +50,13 @@ class BucketBatchSampler(Sampler[list[tuple[int, int]]]):
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        if batch_size < 1:
-            raise ValueError(f"data.batch_size: {batch_size}; expected at least 1")
-        for key, value in (("quadratic_seconds", quadratic_seconds), ("short_first_epochs", short_first_epochs)):
-            if value < 0:
-                raise ValueError(f"data.{key}: {value}; expected at least 0")
         assert shuffle or batch_seconds is None, "sizes by cost are cut for sorted examples"
         self.lengths, self.batch_size = lengths, batch_size
         self.shuffle, self.bucket_batches, self.seed = shuffle, bucket_batches, seed
         self.quadratic_seconds, self.short_first_epochs = quadratic_seconds, short_first_epochs
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
-        self.skip = 0  # batches of the next epoch that a resumed run has already seen
+        self._begun = (0, 0)  # an epoch, and how many of its batches a resumed run has seen already
         # Lightning tells the epoch to `loader.batch_sampler.sampler`.
         self.sampler = self
         self._sizes = self._equal_sizes() if batch_seconds is None else self._sizes_by_cost(batch_seconds)
@@ -91,6 +87,15 @@ class BucketBatchSampler(Sampler[list[tuple[int, int]]]):
     def set_epoch(self, epoch: int) -> None:
         """Chooses the plan that the next iteration follows."""
         self.epoch = epoch
+
+    def fingerprint(self, epoch: int) -> str:
+        """Equal for samplers that share an epoch out in the same batches among as many processes."""
+        plan = (self.world_size, self.plan(epoch))
+        return hashlib.sha256(repr(plan).encode()).hexdigest()
+
+    def begin_at(self, epoch: int, batches: int) -> None:
+        """Chooses an epoch, and leaves out its first batches, which a resumed run has seen already."""
+        self.epoch, self._begun = epoch, (epoch, batches)
 
     def plan(self, epoch: int) -> list[list[int]]:
         """The batches of an epoch that this process takes, as indices."""
@@ -151,10 +156,10 @@ class BucketBatchSampler(Sampler[list[tuple[int, int]]]):
         return order[starts[worst] : starts[worst] + self._sizes[worst]]
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        batches = self.plan(self.epoch)[self.skip :]
-        self.skip = 0
-        for batch in batches:
-            yield [(self.epoch, index) for index in batch]
+        # At once, not when the first batch is asked for: a loader with workers fetches ahead.
+        epoch, (begun, seen) = self.epoch, self._begun
+        batches = self.plan(epoch)[seen if epoch == begun else 0 :]
+        return ([(epoch, index) for index in batch] for batch in batches)
 
     def __len__(self) -> int:
         if not self.shuffle:

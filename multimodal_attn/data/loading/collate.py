@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import random
-from typing import Protocol
+from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset as TorchDataset
 
+from multimodal_attn.data.datasets.base import Dataset
+from multimodal_attn.data.modalities import READERS
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.types import BOS, EOS, PAD, Batch, Example, Target, UnreadableError
 
 
-class Source(Protocol):
-    """What every file in ``data/datasets`` provides."""
-
-    skipped: list[UnreadableError]
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> Example: ...
-
-    def texts(self) -> list[str]: ...
-
-    def lengths(self) -> list[float]: ...
-
-
-class ReadOrSkip(Dataset[Example | UnreadableError]):
+class ReadOrSkip(TorchDataset[Example | UnreadableError]):
     """Reads examples for a loader; an unreadable one is returned as its error, so that its batch goes on without it.
 
     Args:
@@ -37,9 +24,7 @@ class ReadOrSkip(Dataset[Example | UnreadableError]):
         seed: of the drawing.
     """
 
-    def __init__(self, source: Source, texts_per_source: int | None = None, seed: int = 0) -> None:
-        if texts_per_source is not None and texts_per_source < 1:
-            raise ValueError(f"data.texts_per_source: {texts_per_source}; expected at least 1, or null for all")
+    def __init__(self, source: Dataset, texts_per_source: int | None = None, seed: int = 0) -> None:
         self.source, self.texts_per_source, self.seed = source, texts_per_source, seed
 
     def __len__(self) -> int:
@@ -55,7 +40,7 @@ class ReadOrSkip(Dataset[Example | UnreadableError]):
             return example
         # Seeded by epoch and index: a resumed run draws what the uninterrupted one would have drawn.
         drawn = random.Random(f"{self.seed}-{epoch}-{index}").sample(example.targets, self.texts_per_source)
-        return Example(example.key, example.source, tuple(drawn))
+        return replace(example, targets=tuple(drawn))
 
 
 class Collate:
@@ -73,7 +58,11 @@ class Collate:
     def __call__(self, items: list[Example | UnreadableError]) -> Batch:
         examples = [item for item in items if isinstance(item, Example)]
         skipped = [item for item in items if isinstance(item, UnreadableError)]
-        sources = [self._read(example.source) for example in examples]
+        source, lengths = torch.zeros(0), torch.zeros(0, dtype=torch.long)
+        if examples:
+            source, lengths = READERS[examples[0].modality].pad(
+                [self._as_tensor(example.source) for example in examples]
+            )
         rows = max((len(example.targets) for example in examples), default=1) or 1
         texts = [[self._encode(target) for target in example.targets] for example in examples]
         longest = max((len(tokens) for row in texts for tokens in row), default=2)
@@ -85,26 +74,23 @@ class Collate:
                 mask[b, k, : len(ids)] = True
         return Batch(
             keys=[example.key for example in examples],
-            source=_pad(sources),
-            source_lengths=torch.tensor([s.shape[0] if s.ndim == 1 else 1 for s in sources], dtype=torch.long),
+            source=source,
+            source_lengths=lengths,
             tokens=tokens,
             token_mask=mask,
             targets=[example.targets for example in examples],
             encoded=self.encoded,
             skipped=skipped,
+            sample_rate=examples[0].sample_rate if examples else 0,
         )
 
-    def _read(self, source: Tensor | str) -> Tensor:
+    def _as_tensor(self, source: Tensor | str) -> Tensor:
         if isinstance(source, Tensor):
             return source
+        if not source and self.source_tokenizer is None:  # of a text for language models, which read nothing
+            return torch.zeros(0)
         assert self.source_tokenizer is not None, "a source text needs the tokenizer of its language"
         return torch.tensor([*self.source_tokenizer.encode(source), EOS])
 
     def _encode(self, target: Target) -> list[int]:
         return [BOS, *self.tokenizer.encode(target.text), EOS]
-
-
-def _pad(sources: list[Tensor]) -> Tensor:
-    if not sources:
-        return torch.zeros(0)
-    return pad_sequence(sources, batch_first=True) if sources[0].ndim == 1 else torch.stack(sources)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
+from multimodal_attn.data.datasets.base import SPLITS, Dataset, Split
 from multimodal_attn.data.loading.batching import BucketBatchSampler
-from multimodal_attn.data.loading.collate import Collate, ReadOrSkip, Source
+from multimodal_attn.data.loading.collate import Collate, ReadOrSkip
 from multimodal_attn.data.loading.features import CachedFeatures
 from multimodal_attn.data.loading.mirroring import Mirrored
 from multimodal_attn.data.loading.selection import Selection, outside
+from multimodal_attn.data.reading.audio import LONGEST_SECONDS
 from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.ranges import Count, NotNegative, Positive, WholeNumber
 from multimodal_attn.types import UnreadableError
-
-SPLITS = ("train", "val", "test")
 
 
 class DataModule(pl.LightningDataModule):
@@ -34,6 +35,7 @@ class DataModule(pl.LightningDataModule):
         num_workers: processes that read examples; 0 reads in the training process.
         min_seconds, max_seconds: shorter and longer recordings are left out of training, and listed; None for no limit.
             Validation and test leave nothing out.
+        longest_seconds: of a recording in any split, for the sake of memory; longer ones are left out, and listed.
         batch_seconds, quadratic_seconds, short_first_epochs: of the training batches; see ``BucketBatchSampler``.
         mirror: train on the mirror images of photos, too; an epoch is then twice as long.
         seed: of shuffling and drawing.
@@ -41,67 +43,67 @@ class DataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        dataset: Callable[..., Source],
+        dataset: Callable[..., Dataset],
         tokenizer: Tokenizer,
         source_tokenizer: Tokenizer | None = None,
-        batch_size: int = 32,
-        eval_batch_size: int = 64,
-        texts_per_source: int | None = None,
-        num_workers: int = 0,
-        min_seconds: float | None = None,
-        max_seconds: float | None = None,
-        batch_seconds: float | None = None,
-        quadratic_seconds: float = 0.0,
-        short_first_epochs: int = 0,
+        batch_size: Count = 32,
+        eval_batch_size: Count = 64,
+        texts_per_source: Count | None = None,
+        num_workers: WholeNumber = 0,
+        min_seconds: NotNegative | None = None,
+        max_seconds: Positive | None = None,
+        longest_seconds: Positive = LONGEST_SECONDS,
+        batch_seconds: Positive | None = None,
+        quadratic_seconds: NotNegative = 0.0,
+        short_first_epochs: WholeNumber = 0,
         mirror: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.min_seconds, self.max_seconds = min_seconds, max_seconds
+        self.min_seconds, self.max_seconds, self.longest_seconds = min_seconds, max_seconds, longest_seconds
         self.batch_seconds, self.quadratic_seconds = batch_seconds, quadratic_seconds
         self.short_first_epochs, self.mirror = short_first_epochs, mirror
         self.make_dataset, self.tokenizer, self.source_tokenizer = dataset, tokenizer, source_tokenizer
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.texts_per_source, self.num_workers, self.seed = texts_per_source, num_workers, seed
-        self._sources: dict[str, Source] = {}
-        self._cached: dict[str, CachedFeatures] = {}
-        self._skip_batches = 0
+        self._sources: dict[Split, Dataset] = {}
+        self._cached: dict[Split, CachedFeatures] = {}
+        self._begun = (0, 0)  # epoch, and batches of it that are done, with which training begins
 
-    def source(self, split: str) -> Source:
+    def source(self, split: Split) -> Dataset:
         """The data set of a split, with pictures and waveforms as they are.
 
         Raises:
-            ValueError: for another split, or if the split holds no example.
+            ValueError: for another split, if the split holds no example, or for limits in seconds where there are none.
         """
         if split not in SPLITS:
             raise ValueError(f"split: {split!r}; expected one of {', '.join(SPLITS)}")
         if split not in self._sources:
-            source: Source = self.make_dataset(split=split)
+            source = self.make_dataset(split=split)
             if len(source) == 0:
                 reasons = "".join(f"\n  {error}" for error in source.skipped[:5])
                 raise ValueError(f"data: the {split} split holds no usable example{reasons}")
+            for name in ("min_seconds", "max_seconds", "batch_seconds"):
+                if (value := getattr(self, name)) is not None and source.reader.unit != "seconds":
+                    raise ValueError(f"data.{name}: {value:g}; expected null, as {source.reader.phrase} has no seconds")
             if self.mirror and split == "train":
                 source = Mirrored(source)
             self._sources[split] = source
-            if hasattr(source, "source_texts"):
-                self._refuse_seconds()
+            if source.reader.unit == "seconds":
+                source.reader.longest_seconds = self.longest_seconds
+                self.leave_out(split, outside(source.lengths(), None, self.longest_seconds, "longest_seconds"))
             if split == "train":
-                self.leave_out(split, outside(source.lengths(), self.min_seconds, self.max_seconds))
+                self.leave_out(split, outside(self.source(split).lengths(), self.min_seconds, self.max_seconds))
         return self._sources[split]
 
-    def _refuse_seconds(self) -> None:
-        for name in ("min_seconds", "max_seconds", "batch_seconds"):
-            if (value := getattr(self, name)) is not None:
-                raise ValueError(f"data.{name}: {value:g}; expected null, as texts have no seconds")
-
-    def leave_out(self, split: str, reasons: dict[int, str]) -> None:
+    def leave_out(self, split: Split, reasons: dict[int, str]) -> None:
         """Goes on without the examples of these indices; ``skipped`` lists them with their reasons.
 
         Raises:
             ValueError: if nothing remains.
         """
         if reasons:
-            self._sources[split] = Selection(self.source(split), reasons)  # type: ignore[arg-type]
+            self._sources[split] = Selection(self.source(split), reasons)
 
     def fit_tokenizers(self) -> None:
         """Builds the vocabularies from the training texts, never from others.
@@ -112,7 +114,7 @@ class DataModule(pl.LightningDataModule):
         source = self.source("train")
         self.tokenizer.fit(source.texts())
         if self.source_tokenizer is not None:
-            if not hasattr(source, "source_texts"):
+            if source.reader.modality != "text":
                 raise ValueError(
                     "source_tokenizer: these data have pictures or recordings for sources; expected none of"
                     " it, or data=parallel_text"
@@ -121,22 +123,21 @@ class DataModule(pl.LightningDataModule):
 
     def documents(self) -> list[list[str]]:
         """The training texts, those of one source together, without reading a picture or recording."""
-        source = self.source("train")
-        if hasattr(source, "targets"):
-            return [[target.text for target in source.targets(index)] for index in range(len(source))]
-        return [[text] for text in source.texts()]  # sources with more than one text have ``targets``
+        return self.source("train").documents()
 
-    def cache_features(self, split: str, extract: Callable, fingerprint: str, cache_dir: Path) -> None:
+    def cache_features(
+        self, split: Split, extract: Callable[[Tensor], Tensor], fingerprint: str, cache_dir: str | Path
+    ) -> None:
         """Lets the loaders of a split give a frozen encoder's output in place of pictures."""
         self._cached[split] = CachedFeatures(self.source(split), extract, fingerprint, cache_dir)
 
-    def skipped(self, split: str) -> list[UnreadableError]:
+    def skipped(self, split: Split) -> list[UnreadableError]:
         """What a split's data set, and its feature cache if there is one, had to leave out."""
         return self._cached[split].skipped if split in self._cached else self.source(split).skipped
 
     def loader(
         self,
-        split: str,
+        split: Split,
         train: bool = False,
         batch_size: int | None = None,
         share: tuple[int, int] | None = None,
@@ -153,19 +154,9 @@ class DataModule(pl.LightningDataModule):
             share = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
         cached = self._cached.get(split)
         source = self.source(split) if cached is None else cached
-        sampler = BucketBatchSampler(
-            source.lengths(),
-            batch_size or (self.batch_size if train else self.eval_batch_size),
-            shuffle=train,
-            seed=self.seed,
-            batch_seconds=self.batch_seconds if train else None,
-            quadratic_seconds=self.quadratic_seconds,
-            short_first_epochs=self.short_first_epochs,
-            rank=share[0],
-            world_size=share[1],
-        )
+        sampler = self._sampler(source, train, batch_size, share)
         if train:
-            sampler.skip, self._skip_batches = self._skip_batches, 0
+            sampler.begin_at(*self._begun)
         # Reading cached features costs less than handing them from one process to another.
         workers = 0 if cached is not None else self.num_workers
         return DataLoader(
@@ -194,12 +185,30 @@ class DataModule(pl.LightningDataModule):
     def test_dataloader(self) -> DataLoader:
         return self.loader("test")
 
-    # Where a checkpoint was written in the middle of an epoch, the resumed run goes on with the next batch.
+    def begin_at(self, epoch: int, batches: int) -> None:
+        """Lets training begin in an epoch after its first batches.
 
-    def state_dict(self) -> dict[str, Any]:
-        assert self.trainer is not None
-        progress = self.trainer.fit_loop.epoch_loop.batch_progress
-        return {"batches_done": 0 if progress.is_last_batch else progress.current.completed}
+        The loader must know when it is made: with workers it fetches ahead, before Lightning names the epoch.
+        """
+        self._begun = (epoch, batches)
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._skip_batches = int(state_dict["batches_done"])
+    def fingerprint(self, epoch: int) -> str:
+        """Equal if this and another data module share an epoch of training out in the same batches."""
+        processes = 1 if self.trainer is None else self.trainer.world_size
+        source = self._cached.get("train", self.source("train"))
+        return self._sampler(source, True, None, (0, processes)).fingerprint(epoch)
+
+    def _sampler(
+        self, source: Dataset | CachedFeatures, train: bool, batch_size: int | None, share: tuple[int, int]
+    ) -> BucketBatchSampler:
+        return BucketBatchSampler(
+            source.lengths(),
+            batch_size or (self.batch_size if train else self.eval_batch_size),
+            shuffle=train,
+            seed=self.seed,
+            batch_seconds=self.batch_seconds if train else None,
+            quadratic_seconds=self.quadratic_seconds,
+            short_first_epochs=self.short_first_epochs,
+            rank=share[0],
+            world_size=share[1],
+        )

@@ -15,18 +15,14 @@ import torch
 from filelock import FileLock
 from rich.progress import Progress
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
 
-from multimodal_attn.data.loading.collate import Source
-from multimodal_attn.types import Example, Target, UnreadableError
+from multimodal_attn.data.datasets.base import Dataset
+from multimodal_attn.data.reading.files import digest
+from multimodal_attn.types import UnreadableError
 
 _DIGEST_BYTES = 16
-
-
-def file_fingerprint(path: str | Path) -> str:
-    """Path, size and time of change of a file: what tells that cached features are still those of this file."""
-    status = os.stat(path)
-    return f"{path}:{status.st_size}:{status.st_mtime_ns}"
 
 
 class FeatureCache:
@@ -44,8 +40,7 @@ class FeatureCache:
     """
 
     def __init__(self, cache_dir: str | Path, fingerprint: str) -> None:
-        digest = hashlib.sha256(fingerprint.encode()).hexdigest()
-        self.folder = Path(cache_dir).expanduser().absolute() / digest[:24]
+        self.folder = Path(cache_dir).expanduser().absolute() / digest(fingerprint).hex()[:24]
         self.fingerprint = fingerprint
         self._shape: tuple[int, ...] | None = None
         self._rows: dict[bytes, int] = {}
@@ -140,28 +135,25 @@ class FeatureCache:
             )
 
 
-class CachedFeatures:
-    """A picture dataset whose sources are the output of a frozen encoder, computed once and read from disk.
+class CachedFeatures(Dataset):
+    """A data set of pictures whose sources are the output of a frozen encoder, computed once and read from disk.
 
     Construction computes what the cache lacks. Processes that do so at the same time share the work. Pictures that
     cannot be read are left out and listed.
 
-    Pictures are told apart by the dataset's ``fingerprint(index)`` where it has that, else by their pixels. With
-    ``key(index)`` and ``targets(index)`` as well, a dataset of which everything is cached is used without decoding
-    any picture; otherwise construction looks at each of them.
+    Pictures are told apart by the data set's ``fingerprint``, so that one of which everything is cached is used without
+    decoding any picture. Where there is none, construction looks at each picture and tells by its pixels.
 
     Args:
         dataset: of pictures of one size.
         extract: the frozen part of the encoder; not kept after construction.
-        fingerprint: everything that ``extract`` depends on: architecture, weights, normalisation.
+        fingerprint: everything that ``extract`` depends on: architecture, weights, normalization.
         cache_dir: folder of all caches.
         batch_size: pictures that are encoded together.
         num_workers: processes that decode pictures while the cache is filled.
 
     Attributes:
-        pictures: the wrapped dataset without what was left out: ``pictures[i]`` is the picture of example i.
-        skipped: what the wrapped dataset had to leave out, and pictures that cannot be read.
-        encoded: True; the sources are features.
+        skipped: what the wrapped data set had to leave out, and pictures that cannot be read.
 
     Shapes:
         extract: (B, 3, H, W) uint8 to (B, S, width). Source of an example: (S, width) float16.
@@ -170,73 +162,50 @@ class CachedFeatures:
         ValueError: if no picture can be read, or the cache cannot be written.
     """
 
-    encoded = True
-
     def __init__(
         self,
-        dataset: Source,
+        dataset: Dataset,
         extract: Callable[[Tensor], Tensor],
         fingerprint: str,
         cache_dir: str | Path,
         batch_size: int = 64,
         num_workers: int = 0,
     ) -> None:
-        self.skipped: list[UnreadableError] = list(dataset.skipped)
         self._cache = FeatureCache(cache_dir, fingerprint)
-        entries = [_describe(dataset, index) for index in range(len(dataset))]
-        unreadable = {index: entry for index, entry in enumerate(entries) if isinstance(entry, UnreadableError)}
-        prints = {index: entry[2] for index, entry in enumerate(entries) if not isinstance(entry, UnreadableError)}
+        found = [_fingerprint(dataset, index) for index in range(len(dataset))]
+        unreadable = {index: known for index, known in enumerate(found) if isinstance(known, UnreadableError)}
+        prints = {index: known for index, known in enumerate(found) if isinstance(known, str)}
         unreadable |= _fill(self._cache, dataset, prints, extract, batch_size, num_workers)
-        self.skipped += [unreadable[index] for index in sorted(unreadable)]
-
         kept = [index for index in prints if index not in unreadable]
+        self._rows = self._cache.find([prints[index] for index in kept])
+        entries = [dataset.entries[index] for index in kept]
+        super().__init__(dataset.reader, entries, dataset.skipped + [unreadable[index] for index in sorted(unreadable)])
         if not kept:
             raise ValueError(f"no picture can be read: {'; '.join(map(str, self.skipped[:3]))}")
-        described = [entry for index in kept if not isinstance(entry := entries[index], UnreadableError)]
-        self._entries = [(key, targets) for key, targets, _ in described]
-        self._rows = self._cache.find([prints[index] for index in kept])
-        lengths = dataset.lengths()
-        self._lengths = [lengths[index] for index in kept]
-        self.pictures: Dataset[Example] = Subset(dataset, kept)  # type: ignore[arg-type]
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __getitem__(self, index: int) -> Example:
-        return Example(self.key(index), self._cache[int(self._rows[index])], self.targets(index))
-
-    def key(self, index: int) -> str:
-        return self._entries[index][0]
-
-    def targets(self, index: int) -> tuple[Target, ...]:
-        return self._entries[index][1]
-
-    def texts(self) -> list[str]:
-        return [target.text for _, targets in self._entries for target in targets]
-
-    def lengths(self) -> list[float]:
-        return self._lengths
+    def read(self, index: int) -> Tensor:
+        return self._cache[int(self._rows[index])]
 
 
-def _describe(dataset: Any, index: int) -> tuple[str, tuple[Target, ...], str] | UnreadableError:
-    """Key, targets and fingerprint of an example, from its picture only if the dataset cannot tell otherwise."""
+def _fingerprint(dataset: Dataset, index: int) -> str | UnreadableError:
+    """What tells a picture apart from all others, by the picture itself only if the data set cannot tell otherwise."""
     try:
-        if all(hasattr(dataset, name) for name in ("key", "targets", "fingerprint")):
-            return dataset.key(index), dataset.targets(index), dataset.fingerprint(index)
-        example = dataset[index]
+        known = dataset.fingerprint(index)
+        return known if known is not None else _of_pixels(dataset.read(index))
     except UnreadableError as error:
         return error
-    except OSError as error:  # a file that has gone since the dataset was built
+    except OSError as error:  # a file that has gone since the data set was built
         return UnreadableError(str(error.filename), str(error.strerror))
-    if hasattr(dataset, "fingerprint"):
-        return example.key, example.targets, dataset.fingerprint(index)
-    pixels = hashlib.sha256(example.source.contiguous().numpy().tobytes()).hexdigest()
-    return example.key, example.targets, f"{tuple(example.source.shape)}:{pixels}"
+
+
+def _of_pixels(picture: Tensor | str) -> str:
+    assert isinstance(picture, Tensor), "only pictures have features to cache"
+    return f"{tuple(picture.shape)}:{hashlib.sha256(picture.contiguous().numpy().tobytes()).hexdigest()}"
 
 
 def _fill(
     cache: FeatureCache,
-    dataset: Source,
+    dataset: Dataset,
     fingerprints: dict[int, str],
     extract: Callable[[Tensor], Tensor],
     batch_size: int,
@@ -289,15 +258,15 @@ def _check_space(cache: FeatureCache, remaining: int) -> None:
         )
 
 
-class _Readable(Dataset[tuple[int, Tensor | UnreadableError]]):
+class _Readable(TorchDataset[tuple[int, Tensor | UnreadableError]]):
     """Pictures by index, with errors as values, since an exception would end the loader."""
 
-    def __init__(self, dataset: Source) -> None:
+    def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
 
     def __getitem__(self, index: int) -> tuple[int, Tensor | UnreadableError]:
         try:
-            picture = self.dataset[index].source
+            picture = self.dataset.read(index)
         except UnreadableError as error:
             return index, error
         assert isinstance(picture, Tensor), "only pictures have features to cache"

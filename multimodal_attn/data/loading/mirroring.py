@@ -2,61 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from torch import Tensor
 
-from multimodal_attn.types import Box, Example, Target, UnreadableError
+from multimodal_attn.data.datasets.base import Dataset, Entry, LazyEntries
+from multimodal_attn.types import Box, Target
 
 _SIDES = {"left": "right", "right": "left"}
 
 
-class Mirrored:
+class Mirrored(Dataset):
     """Each picture twice, as it is and mirrored left to right, with its boxes and the words "left" and "right".
 
     An epoch is twice as long, and a feature cache holds both. Indices from ``len(source)`` on are the mirror images.
 
     Args:
-        source: a data set of pictures that knows its examples without reading them.
+        source: a data set of pictures.
 
     Raises:
         ValueError: for another data set.
     """
 
-    def __init__(self, source: Any) -> None:
-        if not (hasattr(source, "fingerprint") and hasattr(source, "targets")):
-            raise ValueError(f"data.mirror: {type(source).__name__} has nothing to mirror; expected photos")
+    def __init__(self, source: Dataset) -> None:
+        if source.reader.modality != "picture":
+            raise ValueError(f"data.mirror: true; expected false, as {source.reader.phrase} has no mirror image")
         self.source = source
-        self.skipped: list[UnreadableError] = source.skipped
+        super().__init__(source.reader, LazyEntries(2 * len(source), self._entry), source.skipped)
 
-    def __len__(self) -> int:
-        return 2 * len(self.source)
-
-    def __getitem__(self, index: int) -> Example:
+    def _entry(self, index: int) -> Entry:
+        entry = self.source.entries[index % len(self.source)]
         if index < len(self.source):
-            example: Example = self.source[index]
-            return example
-        picture = self.source[index - len(self.source)].source.flip(-1)
-        return Example(self.key(index), picture, self.targets(index))
+            return entry
+        return Entry(f"{entry.key} (mirrored)", tuple(map(mirrored_target, entry.targets)), entry.length)
 
-    def key(self, index: int) -> str:
-        name = self.source.key(index % len(self.source))
-        return f"{name} (mirrored)" if index >= len(self.source) else name
+    def read(self, index: int) -> Tensor:
+        picture = self.source.read(index % len(self.source))
+        assert isinstance(picture, Tensor), "of the modality picture"
+        return picture if index < len(self.source) else picture.flip(-1)
 
-    def targets(self, index: int) -> tuple[Target, ...]:
-        targets: tuple[Target, ...] = self.source.targets(index % len(self.source))
-        return tuple(mirrored_target(target) for target in targets) if index >= len(self.source) else targets
-
-    def fingerprint(self, index: int) -> str:
-        known: str = self.source.fingerprint(index % len(self.source))
-        return f"{known}:mirrored" if index >= len(self.source) else known
+    def fingerprint(self, index: int) -> str | None:
+        known = self.source.fingerprint(index % len(self.source))
+        return known if known is None or index < len(self.source) else f"{known}:mirrored"
 
     def texts(self) -> list[str]:
         """Of the pictures as they are: a word does not become frequent by being mirrored."""
-        texts: list[str] = self.source.texts()
-        return texts
-
-    def lengths(self) -> list[float]:
-        lengths: list[float] = self.source.lengths()
-        return lengths + lengths
+        return self.source.texts()
 
 
 def mirrored_target(target: Target) -> Target:

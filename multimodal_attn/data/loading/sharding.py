@@ -14,9 +14,11 @@ import numpy as np
 import soundfile
 from PIL import Image
 
-from multimodal_attn.data.datasets.shards import PLACES, sha256
+from multimodal_attn.data.datasets.base import Dataset
+from multimodal_attn.data.datasets.shards import PLACES
+from multimodal_attn.data.reading.files import checksum
 from multimodal_attn.data.reading.images import photo_frame
-from multimodal_attn.types import Example, Target, UnreadableError
+from multimodal_attn.types import Target, UnreadableError
 
 
 class _Sample(NamedTuple):
@@ -32,23 +34,29 @@ def check_writer() -> None:
         import webdataset  # noqa: F401
     except ImportError:
         raise ValueError(
-            "shards are written by webdataset, which is not installed: pip install 'multimodal_attn[shards]'"
+            'shards are written by the package webdataset, which is not installed: pip install "webdataset"'
         ) from None
 
 
+def check_source(source: Dataset) -> None:
+    """Raises a ValueError if nothing can be read, or texts are; those that a language model writes are welcome."""
+    source.check_readable()
+    if any(source.source_texts()):
+        raise ValueError("data: texts to be read are small enough as they are; shards hold pictures and recordings")
+
+
 def write_split(
-    source: Any, split: str, folder: Path, modality: str, shard_bytes: int
+    source: Dataset, split: str, folder: Path, shard_bytes: int
 ) -> tuple[dict[str, Any], list[UnreadableError]]:
     """Writes the tars and the two lists of a split; holds one example in memory, whatever the number.
 
-    Files are copied byte by byte where the data set has ``path(index)``, as well as ``key`` and ``targets``. Anything
-    else is encoded without loss: pictures as png, waveforms as wav of 32-bit floats.
+    Files are copied byte by byte where the data set has paths. Anything else is encoded without loss: pictures as png,
+    waveforms as wav of 32-bit floats.
 
     Args:
         source: the data set.
         split: names the files.
         folder: to write into.
-        modality: "image", "audio" or "text", as ``modality_of`` tells.
         shard_bytes: a tar that has as many gets no further example.
 
     Returns:
@@ -58,7 +66,7 @@ def write_split(
         ValueError: if no example can be read.
     """
     skipped: list[UnreadableError] = []
-    samples = _samples(source, modality, skipped)
+    samples = _samples(source, skipped)
     shards: list[dict[str, Any]] = []
     records, places = folder / f"{split}.jsonl", folder / f"{split}.places"
     sample = next(samples, None)
@@ -88,27 +96,10 @@ def write_split(
                 offsets = {info.name: info.offset_data for info in tar}
             table = [(len(shards), crc, offsets[name], size, line, length) for crc, name, size, line, length in rows]
             place_file.write(np.array(table, PLACES).tobytes())
-            seconds = {"seconds": round(sum(row[-1] for row in rows), 3)} if modality == "audio" else {}
+            seconds = {"seconds": round(sum(row[-1] for row in rows), 3)} if source.reader.unit == "seconds" else {}
             shards.append({**_described(path), "examples": len(rows), **seconds})
     totals = {name: sum(shard[name] for shard in shards) for name in shards[0] if name in ("examples", "seconds")}
     return {**totals, "lists": [_described(records), _described(places)], "shards": shards}, skipped
-
-
-def modality_of(source: Any) -> str:
-    """What the first readable example is: "image", "audio", or "text" where there is nothing but texts.
-
-    Raises:
-        ValueError: if none can be read.
-    """
-    for index in range(len(source)):
-        try:
-            example: Example = source[index]
-        except UnreadableError:
-            continue
-        if isinstance(example.source, str):
-            raise ValueError("data: texts to be read are small enough as they are; shards hold pictures and recordings")
-        return "image" if example.source.ndim == 3 else "audio" if example.source.numel() else "text"
-    raise ValueError("data: no example can be read")
 
 
 def _tar_writer(file: io.BufferedWriter) -> Any:
@@ -118,40 +109,33 @@ def _tar_writer(file: io.BufferedWriter) -> Any:
     return webdataset.TarWriter(file, encoder=False, mtime=0.0, user="", group="")
 
 
-def _samples(source: Any, modality: str, skipped: list[UnreadableError]) -> Iterator[_Sample]:
+def _samples(source: Dataset, skipped: list[UnreadableError]) -> Iterator[_Sample]:
     """Everything readable in the order of the data set; the rest goes to ``skipped``."""
-    copies = all(hasattr(source, name) for name in ("path", "key", "targets"))
-    lengths = source.lengths()
-    for index in range(len(source)):
+    for index, entry in enumerate(source.entries):
         try:
-            if copies:
-                path = Path(source.path(index))
-                key, targets, suffix = source.key(index), source.targets(index), path.suffix[1:].lower() or "bin"
-                content = path.read_bytes()
-            else:
-                example = source[index]
-                key, targets = example.key, example.targets
-                suffix, content = _encoded(example, modality, source)
+            suffix, content = _content(source, index)
         except UnreadableError as error:
             skipped.append(error)
         except OSError as error:
             skipped.append(UnreadableError(str(error.filename), f"cannot be read ({error.strerror})"))
         else:
-            record = {"key": key, "targets": [_plain(target) for target in targets]}
-            if any(target.boxes for target in targets):
+            record: dict[str, Any] = {"key": entry.key, "targets": [_plain(target) for target in entry.targets]}
+            if any(target.boxes for target in entry.targets):
                 record |= _square(content)
-            yield _Sample(suffix, content, record, lengths[index])
+            yield _Sample(suffix, content, record, entry.length)
 
 
-def _encoded(example: Example, modality: str, source: Any) -> tuple[str, bytes]:
-    if modality == "text":
+def _content(source: Dataset, index: int) -> tuple[str, bytes]:
+    """Suffix and content of an example's file, or of what is encoded in place of one."""
+    if (path := source.path(index)) is not None:
+        return Path(path).suffix[1:].lower() or "bin", Path(path).read_bytes()
+    found, buffer = source.read(index), io.BytesIO()
+    if isinstance(found, str):
         return "", b""
-    assert not isinstance(example.source, str), "refused by modality_of"
-    buffer = io.BytesIO()
-    if modality == "image":
-        Image.fromarray(example.source.permute(1, 2, 0).numpy()).save(buffer, "PNG")
+    if source.reader.modality == "picture":
+        Image.fromarray(found.permute(1, 2, 0).numpy()).save(buffer, "PNG")
         return "png", buffer.getvalue()
-    soundfile.write(buffer, example.source.numpy(), source.sample_rate, format="WAV", subtype="FLOAT")
+    soundfile.write(buffer, found.numpy(), source.reader.sample_rate, format="WAV", subtype="FLOAT")
     return "wav", buffer.getvalue()
 
 
@@ -173,4 +157,4 @@ def _plain(target: Target) -> dict[str, Any]:
 
 
 def _described(path: Path) -> dict[str, Any]:
-    return {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": checksum(path)}

@@ -1,78 +1,138 @@
-"""Recordings to mono waveforms: soundfile decodes, torchaudio resamples, and what cannot be used says why."""
+"""Recordings to mono waveforms: libsndfile decodes, torchaudio resamples, and what cannot be used says why."""
 
 from __future__ import annotations
 
+import math
 import warnings
+from fractions import Fraction
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import soundfile
 import torch
 import torchaudio.functional
 from torch import Tensor
 
+from multimodal_attn.data.reading.audio_file import AudioFile
+from multimodal_attn.ranges import SampleRate
 from multimodal_attn.types import UnreadableError
 
 MIN_SECONDS = 0.025  # one analysis window of a log-mel front end: less than that gives no frame at all
+LONGEST_SECONDS = 3600.0
+"""Of a recording that is read as a whole: 230 MB at 16 kHz. What is read in parts may be of any length."""
 SUFFIXES = ("wav", "flac", "ogg", "mp3", "aiff", "opus")
 """Of the files that are taken for recordings where a folder is named."""
+_LOUDEST = 16.0  # 24 dB above full scale: beyond that, samples are no floats of audio but, say, 16-bit integers
+_OVERSHOOT = 0.01  # of the samples may lie beyond 1 without a word: codecs with losses do that
+_LARGEST_KERNEL = 1 << 20  # numbers in a resampling kernel; from 44.1 to 16 kHz it has 76,000
 
 
 def read_audio(
-    path: str | PathLike[str] | BinaryIO, sample_rate: int, start: float = 0.0, duration: float | None = None
+    path: str | PathLike[str] | BinaryIO,
+    sample_rate: int,
+    start: float = 0.0,
+    duration: float | None = None,
+    longest_seconds: float = LONGEST_SECONDS,
 ) -> Tensor:
     """The recording, or the part of it from ``start`` for ``duration`` seconds, as one channel.
+
+    It is decoded block by block to its end, whatever its header says of its length.
 
     Args:
         path: anything libsndfile reads (wav, flac, ogg, mp3, aiff, ...), or its content.
         sample_rate: of the result, in Hz.
         start: seconds into the recording.
         duration: seconds, None for all that follows; what reaches past the end is cut at the end.
+        longest_seconds: of the result.
 
     Shapes:
-        Returns (L,) float32, in [-1, 1] for integer formats.
+        Returns (L,) float32, in [-1, 1].
 
     Raises:
-        UnreadableError: missing, not audio, truncated, empty, shorter than 25 ms, or with NaN or infinite samples.
+        UnreadableError: missing, not audio, cut off, empty, longer than ``longest_seconds``, of a strange sample rate,
+            or not fit for ``waveform_of``.
     """
     if start < 0 or (duration is not None and duration <= 0):
         raise ValueError(f"start={start}, duration={duration}: expected start >= 0 and duration > 0 seconds")
-    try:
-        with soundfile.SoundFile(path) as file:
-            rate, begin = file.samplerate, round(start * file.samplerate)
-            available = file.frames - begin
-            wanted = available if duration is None else min(available, round(duration * rate))
-            if wanted < 1:
-                raise UnreadableError(str(path), f"no audio from {start:g} s on: it has {file.frames} samples")
-            file.seek(begin)
-            samples = file.read(wanted, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError, TypeError) as error:  # TypeError: soundfile, of a suffix ".raw"
-        raise UnreadableError(str(path), f"not readable as audio ({_first_line(error)})") from error
-    # A transcript of the whole on half of the recording would teach nonsense.
-    if len(samples) < 0.98 * wanted:
-        raise UnreadableError(str(path), f"truncated: {len(samples)} of {wanted} samples could be decoded")
-    if len(samples) < MIN_SECONDS * rate:
-        raise UnreadableError(str(path), f"{len(samples) / rate:.4f} s of audio: at least {MIN_SECONDS} s are needed")
+    with AudioFile(path) as file:
+        rate, begin = file.sample_rate, round(start * file.sample_rate)
+        longest = round(longest_seconds * rate)
+        wanted = longest + 1 if duration is None else min(longest + 1, round(duration * rate))
+        blocks = list(file.blocks(wanted)) if begin == 0 or file.skip(begin) else []
+        if not blocks:
+            raise UnreadableError(file.name, f"no audio from {start:g} s on: it has {file.position} samples")
+    samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    if len(samples) > longest:
+        raise UnreadableError(file.name, f"longer than {longest_seconds:g} s, the most that is read in one piece")
+    if file.integers:
+        _check_long_enough(samples, rate, file.name)
+        return resample(torch.from_numpy(samples), rate, sample_rate)
+    return waveform_of(samples, rate, sample_rate, file.name)
+
+
+def waveform_of(samples: np.ndarray, rate: int, sample_rate: int, name: str) -> Tensor:
+    """Samples of one channel at another rate. Those beyond 1 are clipped; if they are many, a warning tells how many.
+
+    Args:
+        samples: decoded and mixed.
+        rate: of the samples, in Hz.
+        sample_rate: of the result, in Hz.
+        name: of the recording, for errors and warnings.
+
+    Shapes:
+        samples: (L,). Returns (L',) float32, in [-1, 1].
+
+    Raises:
+        UnreadableError: shorter than 25 ms, or with samples that are not finite or so large that they are not of audio.
+    """
+    _check_long_enough(samples, rate, name)
     # numpy on purpose: torch would wake its threads for so little, which on a busy machine takes longer than decoding.
-    waveform = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
-    if not np.isfinite(waveform).all():
-        raise UnreadableError(str(path), "has samples that are NaN or infinite")
-    return torchaudio.functional.resample(torch.from_numpy(waveform), rate, sample_rate)
+    peak = max(float(samples.max()), -float(samples.min()))
+    if not math.isfinite(peak):
+        raise UnreadableError(name, "has samples that are NaN or infinite")
+    if peak > 1:
+        beyond = int((np.abs(samples) > 1).sum())
+        if peak > _LOUDEST:
+            reason = f"{beyond} of {len(samples)} samples lie beyond 1, up to {peak:g}; expected floats in [-1, 1]"
+            raise UnreadableError(name, reason)
+        if beyond > _OVERSHOOT * len(samples):
+            warnings.warn(f"{name}: {beyond} of {len(samples)} samples lie beyond 1 and are clipped", stacklevel=2)
+        samples = samples.clip(-1, 1)
+    return resample(torch.from_numpy(samples), rate, sample_rate)
+
+
+def _check_long_enough(samples: np.ndarray, rate: int, name: str) -> None:
+    if len(samples) < MIN_SECONDS * rate:
+        raise UnreadableError(name, f"{len(samples) / rate:.4f} s of audio: at least {MIN_SECONDS} s are needed")
+
+
+def resample(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
+    """A waveform at another rate.
+
+    The filter has a row for each sample until those of both rates coincide again. Rates such as 44,101 and 16,000 Hz
+    make that gigabytes; then the nearest ratio of small numbers is taken, which is right to a hundred thousandth.
+
+    Shapes:
+        waveform: (L,). Returns (L',).
+    """
+    if rate == sample_rate:
+        return waveform
+    ratio, largest = Fraction(rate, sample_rate), 2048
+    while ratio.numerator * ratio.denominator > _LARGEST_KERNEL:
+        ratio, largest = Fraction(rate, sample_rate).limit_denominator(largest), largest // 2
+    return torchaudio.functional.resample(waveform, ratio.numerator, ratio.denominator)
 
 
 def audio_seconds(path: str | PathLike[str]) -> float:
-    """Length of a recording by its header.
+    """Length of a recording: by its header where the file bears that out, counted where the header says nothing.
 
     Raises:
-        UnreadableError: missing, not audio, empty or shorter than 25 ms.
+        UnreadableError: missing, not audio, cut off, empty, shorter than 25 ms, or of a strange sample rate.
     """
-    try:
-        info = soundfile.info(path)
-    except (soundfile.SoundFileError, OSError, TypeError) as error:
-        raise UnreadableError(str(path), f"not readable as audio ({_first_line(error)})") from error
-    seconds = info.frames / info.samplerate
+    with AudioFile(path) as file:
+        frames = file.frames if file.frames is not None else sum(map(len, file.blocks()))
+    seconds = frames / file.sample_rate
     if seconds < MIN_SECONDS:
         raise UnreadableError(str(path), f"{seconds:.4f} s of audio: at least {MIN_SECONDS} s are needed")
     return seconds
@@ -89,7 +149,7 @@ class AudioFolder:
         sample_rate: of the excerpts, in Hz.
     """
 
-    def __init__(self, folder: str | PathLike[str] | None, sample_rate: int) -> None:
+    def __init__(self, folder: str | PathLike[str] | None, sample_rate: SampleRate) -> None:
         self.folder, self.sample_rate = folder, sample_rate
         self._files: list[tuple[str, float]] | None = None  # path and seconds
 
@@ -135,7 +195,3 @@ class AudioFolder:
         except UnreadableError as error:
             warnings.warn(str(error), stacklevel=2)
             return torch.zeros(samples)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

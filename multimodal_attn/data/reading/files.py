@@ -1,7 +1,9 @@
-"""Which files to read where folders are named."""
+"""Files: which to read where folders are named, and how to tell whether one has changed."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -34,3 +36,20 @@ def find_files(named: Iterable[Path], suffixes: Sequence[str]) -> tuple[list[Pat
     if not files and not others:
         raise ValueError(f"{', '.join(map(str, named))}: no file there")
     return files, others
+
+
+def file_fingerprint(path: str | Path) -> str:
+    """Path, size and time of change of a file: what tells that what was made of it is still up to date."""
+    status = os.stat(path)
+    return f"{path}:{status.st_size}:{status.st_mtime_ns}"
+
+
+def checksum(path: str | Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest(text: str) -> bytes:
+    """SHA-256 of a text: a number that looks random and is the same in every process."""
+    return hashlib.sha256(text.encode()).digest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -16,18 +16,13 @@ from multimodal_attn.types import Box, UnreadableError
 SUFFIXES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm", "pgm", "jp2", "avif")
 """Of the files that are taken for pictures where a folder is named."""
 
-FITS = ("squash", "crop", "pad")
+Fit = Literal["squash", "crop", "pad"]
+"""How a picture becomes square."""
 _GREY = 127  # of what is added around a photo
 _TURNED = (5, 6, 7, 8)  # orientations of EXIF in which width and height change places
 
 
-def check_fit(fit: str) -> None:
-    """Raises a ValueError unless ``fit`` is a way to make a picture square."""
-    if fit not in FITS:
-        raise ValueError(f"data.fit: {fit!r}; expected one of {', '.join(FITS)}")
-
-
-def read_image(path: str | Path | BinaryIO, size: int | None, fit: str = "squash") -> Tensor:
+def read_image(path: str | Path | BinaryIO, size: int | None, fit: Fit = "squash") -> Tensor:
     """Reads a picture upright, in RGB, with transparency over white.
 
     Args:
@@ -72,7 +67,7 @@ def read_image(path: str | Path | BinaryIO, size: int | None, fit: str = "squash
     return functional.resize(picture, [size, size], antialias=True)
 
 
-def photo_frame(path: str | Path | BinaryIO, fit: str) -> Box:
+def photo_frame(path: str | Path | BinaryIO, fit: Fit) -> Box:
     """What ``read_image`` gives with a size, in fractions of the upright photo; with bars, it reaches beyond the photo.
 
     Of a file, only the header is read.
@@ -102,7 +97,7 @@ def box_in_frame(box: Box, frame: Box) -> Box | None:
     return moved if moved.left < moved.right and moved.top < moved.bottom else None
 
 
-def _central_square(width: int, height: int, fit: str) -> tuple[int, int, int]:
+def _central_square(width: int, height: int, fit: Fit) -> tuple[int, int, int]:
     """Left, top and side in pixels; left or top is below 0 where the square is larger than the photo."""
     side = min(width, height) if fit == "crop" else max(width, height)
     return (width - side) // 2, (height - side) // 2, side

@@ -6,8 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
+from multimodal_attn.data.reading.audio_file import AudioFile
 from multimodal_attn.types import Span, UnreadableError
 
 FRAME_SECONDS = 0.01
@@ -26,23 +26,32 @@ def levels(path: str | Path) -> np.ndarray:
         UnreadableError: if it cannot be decoded.
     """
     found = []
-    try:
-        with soundfile.SoundFile(path) as file:
+    with AudioFile(path) as file:
+        done, more = 0, True
+        while more:
             # Edges are rounded one by one, so that frames do not drift at 11025 Hz.
-            number = int(file.frames / file.samplerate / FRAME_SECONDS)
-            edges = np.round(np.arange(number + 1) * FRAME_SECONDS * file.samplerate).astype(np.int64)
-            for first in range(0, number, 1000):
-                inside = edges[first : first + 1001] - edges[first]
-                samples = file.read(int(inside[-1]), dtype="float32", always_2d=True).mean(axis=1)
-                if len(samples) < inside[-1]:
-                    raise UnreadableError(str(path), f"truncated: ends after {file.tell() / file.samplerate:.1f} s")
-                power = np.add.reduceat(np.square(samples), inside[:-1]) / np.diff(inside)
-                found.append(10 * np.log10(power + 1e-10))
-    except (soundfile.SoundFileError, OSError, TypeError) as error:  # TypeError: soundfile, of a suffix ".raw"
-        raise UnreadableError(str(path), f"not readable as audio ({error})") from error
+            edges = np.round(np.arange(done, done + 1001) * FRAME_SECONDS * file.sample_rate).astype(np.int64)
+            inside = edges - edges[0]
+            blocks = list(file.blocks(int(inside[-1])))
+            samples = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+            more = len(samples) == inside[-1]
+            if not np.isfinite(samples).all():
+                raise UnreadableError(file.name, "has samples that are NaN or infinite")
+            whole = int(np.searchsorted(inside, len(samples), side="right")) - 1
+            if whole > 0:
+                found.append(_decibels(samples[: inside[whole]], inside[: whole + 1]))
+                done += whole
     if not found:
         raise UnreadableError(str(path), "holds no audio")
     return np.concatenate(found).astype(np.float32)
+
+
+def _decibels(samples: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Level of each frame around its own mean: a constant, as of a bad sound card, is not heard."""
+    samples, lengths = samples - samples.mean(), np.diff(edges)
+    power = np.add.reduceat(np.square(samples), edges[:-1]) / lengths
+    mean = np.add.reduceat(samples, edges[:-1]) / lengths
+    return 10 * np.log10(np.maximum(power - np.square(mean), 0) + 1e-10)
 
 
 def cuts(level: np.ndarray, max_seconds: float) -> list[float]:
@@ -57,11 +66,11 @@ def cuts(level: np.ndarray, max_seconds: float) -> list[float]:
     """
     width = round(_SMOOTHING_SECONDS / FRAME_SECONDS)
     padded = np.pad(level, (width // 2, width - 1 - width // 2), mode="edge")
-    smooth = np.convolve(padded, np.full(width, 1 / width), mode="valid")
     longest, found, position = round(max_seconds / FRAME_SECONDS), [], 0
     while len(level) - position > longest:
-        first = position + longest // 3
-        position = first + int(smooth[first : position + longest].argmin())
+        first, last = position + longest // 3, position + longest
+        smooth = np.convolve(padded[first : last + width - 1], np.full(width, 1 / width), mode="valid")
+        position = first + int(smooth.argmin())
         found.append(position * FRAME_SECONDS)
     return found
 

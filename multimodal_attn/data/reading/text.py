@@ -1,10 +1,12 @@
-"""Normalised texts: what is trained on is what is scored, and ``text.split()`` counts words."""
+"""Normalized texts: what is trained on is what is scored, and ``text.split()`` counts words."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from multimodal_attn.types import UnreadableError
 
@@ -16,7 +18,7 @@ def normalize_caption(text: str) -> str:
     """Lower case, without punctuation, single spaces; the usual form of caption corpora.
 
     Apostrophes vanish inside their word ("man's" becomes "mans"), all other punctuation separates ("t-shirt" becomes
-    "t shirt"). Each whitespace-separated piece is treated alone, so that normalising pieces keeps count of the words.
+    "t shirt"). Each whitespace-separated piece is treated alone, so that normalizing pieces keeps count of the words.
     """
     return _keep_words(_lower(text).replace("'", ""), keep="")
 
@@ -31,6 +33,14 @@ def normalize_transcript(text: str) -> str:
 def single_spaces(text: str) -> str:
     """The text as it is, but for white space: case and punctuation stay."""
     return " ".join(text.split())
+
+
+Normalization = Literal["caption", "transcript", "none"]
+NORMALIZERS: dict[Normalization, Callable[[str], str]] = {
+    "caption": normalize_caption,
+    "transcript": normalize_transcript,
+    "none": single_spaces,
+}
 
 
 def read_lines(path: str | Path) -> list[str]:

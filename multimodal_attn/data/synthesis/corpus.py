@@ -7,7 +7,6 @@ ends of its words in seconds, voice, ...), ``train/00000.flac`` ... at 16 kHz, a
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -24,8 +23,11 @@ import torchaudio.transforms
 from filelock import FileLock
 from rich.console import Console
 from rich.progress import Progress
+from torch import Tensor
 
-from multimodal_attn.data.synthesis import acoustics, espeak
+from multimodal_attn.acoustics import colored_noise, fast_length, impulse_responses
+from multimodal_attn.data.reading.files import checksum
+from multimodal_attn.data.synthesis import espeak
 from multimodal_attn.data.synthesis.sentences import sentences
 
 VERSION = 2  # to be raised with any change of sentences, voices or acoustics: it makes another folder
@@ -86,7 +88,7 @@ def prepare(cache_dir: str | Path, recipe: Recipe, split: str) -> Path:
     if find_spec("espeakng_loader") is None:
         raise ValueError(
             f"data.cache_dir: {problem}, and espeak-ng (GPL), which speaks the corpus, is not installed: "
-            "pip install 'multimodal_attn[speech]'"
+            'pip install "espeakng-loader"'
         )
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +124,7 @@ def find_damage(folder: Path, split: str) -> str | None:
         checksums = {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
         listing = f"{split}.jsonl"
         for name in [listing, *(entry["file"] for entry in read_listing(folder, split))]:
-            if _sha256(folder / name) != checksums.get(name):
+            if checksum(folder / name) != checksums.get(name):
                 return f"'{folder / name}' differs from its checksum"
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"'{folder}' is damaged ({type(error).__name__}: {error})"
@@ -171,7 +173,7 @@ def build(recipe: Recipe, folder: Path) -> None:
         found.sort(key=lambda entry: entry["file"])
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in found))
         names += [f"{split}.jsonl", *(entry["file"] for entry in found)]
-    (folder / CHECKSUMS).write_text("".join(f"{_sha256(folder / name)}  {name}\n" for name in names))
+    (folder / CHECKSUMS).write_text("".join(f"{checksum(folder / name)}  {name}\n" for name in names))
     if missing := sum(map(len, texts.values())) - sum(map(len, entries.values())):
         Console(stderr=True).print(
             f"{missing} utterances left out: not every word of them could be found in the speech"
@@ -226,26 +228,33 @@ def render(clean: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, 
         The waveform (L',) float32, the seconds by which the speech has moved, and what was chosen.
     """
     before, after = (int(random.uniform(0.05, 0.35) * SAMPLE_RATE) for _ in range(2))
-    waveform = np.pad(clean.astype(np.float64), (before, after))
+    waveform = torch.from_numpy(np.pad(clean.astype(np.float64), (before, after)))
     conditions: dict[str, float | None] = {"decay_seconds": None, "snr_db": None}
     if random.random() < 0.5:
         decay, direct_db = random.uniform(0.15, 0.45), random.uniform(2.0, 14.0)
-        room = acoustics.impulse_response(random, SAMPLE_RATE, decay, reverberant_ratio=10 ** (-direct_db / 10))
-        waveform = acoustics.convolve(waveform, room)
+        white = _white(random, round(decay * SAMPLE_RATE))
+        room = impulse_responses(white, _one(decay), _one(10 ** (-direct_db / 10)), SAMPLE_RATE)[0]
+        size = fast_length(len(waveform) + len(room) - 1)
+        waveform = torch.fft.irfft(torch.fft.rfft(waveform, size) * torch.fft.rfft(room, size), size)[: len(waveform)]
         conditions["decay_seconds"] = round(decay, 3)
     if random.random() < 0.85:
         snr, exponent = random.uniform(10.0, 30.0), random.uniform(0.0, 2.0)
-        level = np.sqrt(np.square(clean).mean()) * 10 ** (-snr / 20)
-        waveform = waveform + level * acoustics.coloured_noise(random, len(waveform), exponent)
+        noise = colored_noise(_white(random, fast_length(len(waveform))), _one(exponent))[0, : len(waveform)]
+        level = float(np.sqrt(np.square(clean).mean()) * 10 ** (-snr / 20))
+        waveform = waveform + level * (noise / noise.square().mean().sqrt())
         conditions["snr_db"] = round(snr, 1)
-    waveform *= 10 ** (-random.uniform(1.0, 12.0) / 20) / np.abs(waveform).max()
-    return waveform.astype(np.float32), before / SAMPLE_RATE, conditions
+    waveform = waveform * (10 ** (-random.uniform(1.0, 12.0) / 20) / waveform.abs().max())
+    return waveform.float().numpy(), before / SAMPLE_RATE, conditions
+
+
+def _white(random: np.random.Generator, samples: int) -> Tensor:
+    return torch.from_numpy(random.standard_normal((1, samples)))
+
+
+def _one(value: float) -> Tensor:
+    return torch.tensor([value], dtype=torch.float64)
 
 
 def _num_cores() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cores, 8)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -2,46 +2,54 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, Protocol, Self
+from typing import Any, Self
+
+from multimodal_attn.types import BOS, EOS, PAD, UNK
 
 SPECIAL_PIECES = ("<pad>", "<bos>", "<eos>", "<unk>")
 """The pieces of ids 0 to 3 in every tokenizer."""
 
 
-class Tokenizer(Protocol):
+class Tokenizer(ABC):
     """What every tokenizer offers.
 
     ``decode`` drops <pad>, <bos> and <eos>, so that it takes a hypothesis and a padded row alike, but shows what was
     unknown: a word that is left out would make a text score better.
     """
 
-    pad_id: int
-    bos_id: int
-    eos_id: int
-    unk_id: int
+    pad_id, bos_id, eos_id, unk_id = PAD, BOS, EOS, UNK
 
+    @abstractmethod
     def fit(self, texts: Iterable[str]) -> Self:
-        """Builds the vocabulary from normalised training texts, in place of an earlier one."""
+        """Builds the vocabulary from normalized training texts, in place of an earlier one."""
 
+    @abstractmethod
     def encode(self, text: str) -> list[int]:
         """Token ids, without <bos> and <eos>."""
 
+    @abstractmethod
     def decode(self, ids: Iterable[int]) -> str:
         """The text of token ids."""
 
+    @abstractmethod
     def pieces(self, ids: Iterable[int]) -> list[str]:
         """What to display for each id."""
 
+    @abstractmethod
     def word_spans(self, ids: Iterable[int]) -> list[tuple[int, int]]:
         """First token and one past the last token of each word of ``decode(ids).split()``."""
 
+    @abstractmethod
     def state(self) -> dict[str, Any]:
         """Plain containers that ``from_state`` rebuilds the tokenizer from."""
 
     @classmethod
+    @abstractmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """The tokenizer whose ``state()`` this was."""
 
+    @abstractmethod
     def __len__(self) -> int:
         """Size of the vocabulary, special ids included."""

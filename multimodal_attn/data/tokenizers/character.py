@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Self
 
-from multimodal_attn.data.tokenizers import SPECIAL_PIECES
-from multimodal_attn.types import BOS, EOS, PAD, UNK
+from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
 
 UNKNOWN_CHARACTER = "\N{REPLACEMENT CHARACTER}"  # one character long, so that a character error rate counts one
 VISIBLE_SPACE = "\N{OPEN BOX}"
 
 
-class CharacterTokenizer:
+class CharacterTokenizer(Tokenizer):
     """The characters of the training texts, the space among them."""
-
-    pad_id, bos_id, eos_id, unk_id = PAD, BOS, EOS, UNK
 
     def __init__(self) -> None:
         self._set_characters("")

@@ -5,36 +5,29 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from multimodal_attn.data.tokenizers import SPECIAL_PIECES
+from annotated_types import Gt
+
+from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
 from multimodal_attn.data.tokenizers.character import UNKNOWN_CHARACTER, VISIBLE_SPACE
-from multimodal_attn.types import BOS, EOS, PAD, UNK
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # how sentencepiece writes the space that a word begins with
-MODEL_TYPES = ("unigram", "bpe")
+VocabularySize = Annotated[int, Gt(len(SPECIAL_PIECES))]
+"""More than the special ids."""
 
 
-class SentencePieceTokenizer:
+class SentencePieceTokenizer(Tokenizer):
     """Pieces by a unigram language model (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016).
 
-    Needs the package sentencepiece: the extra ``subword``.
+    Needs the package ``sentencepiece``.
 
     Args:
         vocab_size: of the vocabulary, special ids included; a small text may give fewer.
         model_type: "unigram" or "bpe".
-
-    Raises:
-        ValueError: for another ``model_type``, or if ``vocab_size`` leaves no room beside the special ids.
     """
 
-    pad_id, bos_id, eos_id, unk_id = PAD, BOS, EOS, UNK
-
-    def __init__(self, vocab_size: int = 500, model_type: str = "unigram") -> None:
-        if model_type not in MODEL_TYPES:
-            raise ValueError(f"tokenizer.model_type: {model_type!r}; expected {' or '.join(MODEL_TYPES)}")
-        if vocab_size <= len(SPECIAL_PIECES):
-            raise ValueError(f"tokenizer.vocab_size: {vocab_size}; expected more than {len(SPECIAL_PIECES)}")
+    def __init__(self, vocab_size: VocabularySize = 500, model_type: Literal["unigram", "bpe"] = "unigram") -> None:
         self.vocab_size, self.model_type = vocab_size, model_type
         self._set_model(b"")
 
@@ -70,7 +63,7 @@ class SentencePieceTokenizer:
                 eos_id=self.eos_id,
                 unk_id=self.unk_id,
                 character_coverage=1.0,
-                normalization_rule_name="identity",  # texts are normalised already
+                normalization_rule_name="identity",  # texts are normalized already
                 max_sentence_length=1_000_000,  # in bytes: longer ones would be left out without a word
                 num_threads=1,
                 minloglevel=2,
@@ -134,6 +127,6 @@ def _library() -> Any:
         import sentencepiece
     except ImportError as error:
         raise ValueError(
-            "tokenizer: the package sentencepiece is missing; install it with pip install 'multimodal_attn[subword]'"
+            'tokenizer: the package sentencepiece is missing; install it with pip install "sentencepiece"'
         ) from error
     return sentencepiece

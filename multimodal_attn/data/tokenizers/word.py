@@ -6,28 +6,19 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Self
 
-from multimodal_attn.data.tokenizers import SPECIAL_PIECES
-from multimodal_attn.types import BOS, EOS, PAD, UNK
+from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
+from multimodal_attn.ranges import Count
 
 
-class WordTokenizer:
+class WordTokenizer(Tokenizer):
     """Words that were frequent enough in training; the others are <unk>.
 
     Args:
         min_count: a word must occur this often to be in the vocabulary.
         max_size: keep only the most frequent words, this many (special ids not counted); None keeps all.
-
-    Raises:
-        ValueError: if ``min_count`` or ``max_size`` is below 1.
     """
 
-    pad_id, bos_id, eos_id, unk_id = PAD, BOS, EOS, UNK
-
-    def __init__(self, min_count: int = 1, max_size: int | None = None) -> None:
-        if min_count < 1:
-            raise ValueError(f"tokenizer.min_count: {min_count}; expected at least 1")
-        if max_size is not None and max_size < 1:
-            raise ValueError(f"tokenizer.max_size: {max_size}; expected at least 1, or null for no limit")
+    def __init__(self, min_count: Count = 1, max_size: Count | None = None) -> None:
         self.min_count = min_count
         self.max_size = max_size
         self._set_words([])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from multimodal_attn.types import Timeline
-
-SILENCE_DB = -40.0  # below the loudest step of the recording
+from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.evaluation.attention.cells import cells_of
+from multimodal_attn.types import Batch, Hypothesis, Memory
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,32 @@ class CollapseSigns:
         self._quiet += other._quiet
         self._repeats += other._repeats
 
+    def update(
+        self, batch: Batch, memory: Memory, best: Sequence[Hypothesis], tokenizer: Tokenizer, sample_rate: int
+    ) -> None:
+        """Adds a batch.
+
+        Args:
+            batch: with its references.
+            memory: of the batch.
+            best: the best text of each source.
+            tokenizer: of the texts.
+            sample_rate: of recordings, in Hz.
+        """
+        cells = cells_of(memory.layout)
+        for index, (hypothesis, real) in enumerate(zip(best, memory.mask.sum(1).tolist(), strict=True)):
+            weights = hypothesis.weights[..., :real].float().cpu().numpy()
+            self.add_map(batch.keys[index], weights, cells.quiet(batch, index, memory, sample_rate))
+            references = [target.text for target in batch.targets[index]]
+            self.add_text(batch.keys[index], tokenizer.decode(hypothesis.tokens), references)
+
     def add_map(self, key: str, weights: np.ndarray, quiet: np.ndarray | None = None) -> None:
         """Adds the attention of one text.
 
         Args:
             key: of the example.
             weights: of the text's tokens, without padding.
-            quiet: steps of a recording where there is nothing to hear (see ``quiet_steps``).
+            quiet: steps of a recording where there is nothing to hear.
 
         Shapes:
             weights: (T, N, S). quiet: (S,) bool.
@@ -112,26 +132,3 @@ def repetitions(words: list[str], longest: int = 4) -> int:
             in_a_row = in_a_row + 1 if word == before else 0
             most = max(most, in_a_row // length + 1)
     return most
-
-
-def quiet_steps(waveform: np.ndarray, sample_rate: int, timeline: Timeline, positions: int, padded: bool) -> np.ndarray:
-    """The memory steps with nothing to hear: silence, and the last step where padding follows.
-
-    Args:
-        waveform: without padding.
-        sample_rate: in Hz.
-        timeline: where the steps lie.
-        positions: how many steps are real.
-        padded: whether padding follows the last of them.
-
-    Shapes:
-        waveform: (L,). Returns (positions,) bool.
-    """
-    edges = (timeline.offset_seconds + timeline.step_seconds * np.arange(positions + 1)) * sample_rate
-    edges = np.clip(np.rint(edges).astype(np.int64), 0, len(waveform))
-    energy = np.concatenate([[0.0], np.cumsum(np.square(waveform, dtype=np.float64))])
-    power = np.diff(energy[edges]) / np.maximum(np.diff(edges), 1)
-    quiet = power <= power.max(initial=0.0) * 10 ** (SILENCE_DB / 10)
-    if padded and positions:
-        quiet[-1] = True
-    return quiet

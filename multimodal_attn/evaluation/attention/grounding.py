@@ -9,7 +9,7 @@ import numpy as np
 
 from multimodal_attn.types import Box, Grid
 
-_CENTRE_SIGMA = 0.25  # width of the centre prior, in sides of the picture
+_CENTER_SIGMA = 0.25  # width of the center prior, in sides of the picture
 
 
 class Grounding(NamedTuple):
@@ -46,8 +46,8 @@ def ground(weights: np.ndarray, cells: np.ndarray) -> Grounding:
 def hit_cells(grid: Grid, boxes: tuple[Box, ...]) -> np.ndarray:
     """Which cells point at any of the boxes.
 
-    A cell does if, along both axes, its centre lies in the box or the box's centre lies in it. For a box larger than
-    a cell this asks for the cell's centre alone; a box that slips between the centres still has the cells over it.
+    A cell does if, along both axes, its center lies in the box or the box's center lies in it. For a box larger than
+    a cell this asks for the cell's center alone; a box that slips between the centers still has the cells over it.
 
     Shapes:
         Returns (S,) bool.
@@ -61,12 +61,12 @@ def hit_cells(grid: Grid, boxes: tuple[Box, ...]) -> np.ndarray:
 
 
 def _covers(number: int, first: float, last: float) -> np.ndarray:
-    """Of ``number`` equal intervals on [0, 1], those whose centre lies in [first, last] or that hold its centre."""
+    """Of ``number`` equal intervals on [0, 1], those whose center lies in [first, last] or that hold its center."""
     edges = np.arange(number) / number
-    centres = edges + 0.5 / number
+    centers = edges + 0.5 / number
     # The last interval holds its right edge too, or a box on the picture's border would lie in none.
     holder = min(int((first + last) / 2 * number), number - 1)
-    return ((centres >= first) & (centres <= last)) | (np.arange(number) == holder)
+    return ((centers >= first) & (centers <= last)) | (np.arange(number) == holder)
 
 
 def pointing_hit(weights: np.ndarray, grid: Grid, boxes: tuple[Box, ...]) -> float:
@@ -93,7 +93,7 @@ def peaks(weights: np.ndarray) -> np.ndarray:
 
 
 @cache
-def centre_prior(grid: Grid) -> np.ndarray:
+def center_prior(grid: Grid) -> np.ndarray:
     """A map that needs no model: a Gaussian around the middle of the picture, a quarter of its side wide.
 
     Its cells of most weight are the middle one; the two or four around the middle where the grid has an even side.
@@ -101,7 +101,7 @@ def centre_prior(grid: Grid) -> np.ndarray:
     Shapes:
         Returns (S,), summing to 1; always the same array for a grid.
     """
-    down = ((np.arange(grid.rows) + 0.5) / grid.rows - 0.5) / _CENTRE_SIGMA
-    across = ((np.arange(grid.columns) + 0.5) / grid.columns - 0.5) / _CENTRE_SIGMA
+    down = ((np.arange(grid.rows) + 0.5) / grid.rows - 0.5) / _CENTER_SIGMA
+    across = ((np.arange(grid.columns) + 0.5) / grid.columns - 0.5) / _CENTER_SIGMA
     weights = np.exp(-0.5 * (down[:, None] ** 2 + across[None, :] ** 2)).ravel()
     return weights / weights.sum()

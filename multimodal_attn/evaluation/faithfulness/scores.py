@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from multimodal_attn.evaluation.attention.cells import cells_of
 from multimodal_attn.evaluation.attention.rollout import input_rollout, memory_rollout
 from multimodal_attn.evaluation.faithfulness.attribution import (
     Words,
@@ -24,7 +25,7 @@ from multimodal_attn.evaluation.faithfulness.attribution import (
     word_log_probs,
 )
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.types import UNK, Batch, Grid, Hypothesis, Memory, TokenAxis
+from multimodal_attn.types import Batch, Hypothesis, Memory
 
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 KINDS = ("deletion", "insertion")
@@ -47,17 +48,13 @@ class FaithfulnessScores:
         num_draws: random orders that make the control.
         max_words: words of an example, spread evenly over its text.
         rows: words in one pass through the decoder, each with a memory of its own.
-        sample_rate: of recordings, in Hz.
         seed: of the random orders and of the resampling.
     """
 
-    def __init__(
-        self, num_draws: int = 5, max_words: int = 8, rows: int = 64, sample_rate: int = 16_000, seed: int = 0
-    ) -> None:
+    def __init__(self, num_draws: int = 5, max_words: int = 8, rows: int = 64, seed: int = 0) -> None:
         if num_draws < 1:
             raise ValueError(f"faithfulness: {num_draws} random draws; expected at least 1")
-        self.num_draws, self.max_words, self.rows, self.sample_rate = num_draws, max_words, rows, sample_rate
-        self.seed = seed
+        self.num_draws, self.max_words, self.rows, self.seed = num_draws, max_words, rows, seed
         self._random = torch.Generator().manual_seed(seed)
         self._num_examples = 0
         self._examples: dict[str, list[int]] = {"memory": [], "input": []}  # the example of each row of the curves
@@ -71,6 +68,7 @@ class FaithfulnessScores:
         memory: Memory,
         hypotheses: Sequence[Hypothesis],
         spans: Sequence[list[tuple[int, int]]],
+        sample_rate: int = 16_000,
     ) -> None:
         """Adds a batch.
 
@@ -80,6 +78,7 @@ class FaithfulnessScores:
             memory: of the batch.
             hypotheses: the best text of each example, with its attention.
             spans: token range of each of its words.
+            sample_rate: of recordings, in Hz.
         """
         texts = [
             (source, hypothesis.tokens, first, stop)
@@ -110,7 +109,7 @@ class FaithfulnessScores:
             by_rollout = input_rollout(model, chosen, memory.select(sources), read, text_maps)
             if by_rollout is not None:
                 scores["rollout"] = by_rollout
-            curve = self._input_curve(model, chosen, memory, read, num_words)
+            curve = self._input_curve(model, chosen, memory, read, num_words, sample_rate)
             self._follow("input", scores, memory.mask[sources], curve)
         self._num_examples += len(hypotheses)
 
@@ -157,12 +156,16 @@ class FaithfulnessScores:
 
         return curve
 
-    def _input_curve(self, model: Seq2Seq, batch: Batch, memory: Memory, texts: Words, num_words: Tensor) -> Curve:
+    def _input_curve(
+        self, model: Seq2Seq, batch: Batch, memory: Memory, texts: Words, num_words: Tensor, sample_rate: int
+    ) -> Curve:
+        cells = cells_of(memory.layout)
+
         def curve(ranks: Tensor, kind: str) -> Tensor:
             mask = memory.mask[texts.sources]
             values = []
             for kept in kept_cells(ranks, mask, kind):
-                source = remove_from_source(batch.source, mask & ~kept, memory, self.sample_rate)
+                source = cells.remove(batch.source, mask & ~kept, memory.layout, sample_rate)
                 encoded = model.encode(replace(batch, source=source))
                 values.append(word_log_probs(model.decoder, encoded, texts) / num_words)
             return torch.stack(values, dim=1)
@@ -254,31 +257,6 @@ def kept_cells(ranks: Tensor, mask: Tensor, kind: str) -> list[Tensor]:
     if kind == "deletion":
         return [mask & (ranks >= count) for count in counts]
     return [mask & (ranks < count) for count in counts]
-
-
-def remove_from_source(source: Tensor, removed: Tensor, memory: Memory, sample_rate: int) -> Tensor:
-    """Pictures with the removed cells in the picture's mean colour, recordings with silence, texts with <unk> there.
-
-    Cells of the memory also saw what lies around them: what is removed here is only their own region.
-
-    Shapes:
-        source: (B, 3, height, width), (B, L) or (B, S). removed: (B, S) bool. Returns the same as source.
-    """
-    if isinstance(memory.layout, Grid):
-        height, width = source.shape[-2:]
-        rows, columns = memory.layout.rows, memory.layout.columns
-        down = (torch.arange(height, device=source.device) + 0.5) * rows / height
-        across = (torch.arange(width, device=source.device) + 0.5) * columns / width
-        pixels = removed.unflatten(1, (rows, columns))[:, down.long()][:, :, across.long()]
-        colour = source.float().mean((2, 3), keepdim=True).to(source.dtype)
-        return torch.where(pixels[:, None], colour, source)
-    if isinstance(memory.layout, TokenAxis):
-        return source.masked_fill(removed, UNK)
-    seconds = torch.arange(source.shape[1], device=source.device) / sample_rate
-    steps = torch.floor((seconds - memory.layout.offset_seconds) / memory.layout.step_seconds).long()
-    covered = (steps >= 0) & (steps < removed.shape[1])
-    samples = removed[:, steps.clamp(0, removed.shape[1] - 1)] & covered
-    return source.masked_fill(samples, 0.0)
 
 
 def bootstrap_interval(

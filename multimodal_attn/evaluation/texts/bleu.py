@@ -16,7 +16,7 @@ class Bleu:
     """BLEU-1 to BLEU-4 against references that are counted once.
 
     Args:
-        references: tokenised references of each source, at least one.
+        references: tokenized references of each source, at least one.
     """
 
     def __init__(self, references: list[list[str]]) -> None:
@@ -32,34 +32,24 @@ class Bleu:
                         limits[ngram] = count
             self.limits.append(limits)
 
-    def __call__(self, hypotheses: list[str]) -> tuple[np.ndarray, np.ndarray]:
-        """BLEU of the whole set, and of each hypothesis alone.
+    def __call__(self, hypotheses: list[str]) -> np.ndarray:
+        """BLEU-1 to BLEU-4 of the whole set, in [0, 1].
+
+        The geometric mean of the precisions up to each order, times the brevity penalty.
 
         Shapes:
-            Returns (4,) and (B, 4): BLEU-1 to BLEU-4 in [0, 1].
+            Returns (4,).
         """
-        correct = np.zeros((len(hypotheses), MAX_ORDER))
-        guessed = np.zeros((len(hypotheses), MAX_ORDER))
-        length = np.zeros(len(hypotheses))
-        closest = np.zeros(len(hypotheses))
-        for index, (text, lengths, limits) in enumerate(zip(hypotheses, self.lengths, self.limits, strict=True)):
+        correct, guessed = np.zeros(MAX_ORDER), np.zeros(MAX_ORDER)
+        length = closest = 0
+        for text, lengths, limits in zip(hypotheses, self.lengths, self.limits, strict=True):
             words = text.split()
-            length[index] = len(words)
-            closest[index] = min(lengths, key=lambda n: (abs(n - len(words)), n))
-            guessed[index] = [max(0, len(words) - order) for order in range(MAX_ORDER)]
+            length += len(words)
+            closest += min(lengths, key=lambda n: (abs(n - len(words)), n))
+            guessed += [max(0, len(words) - order) for order in range(MAX_ORDER)]
             for ngram, count in count_ngrams(words).items():
-                correct[index, len(ngram) - 1] += min(count, limits.get(ngram, 0))
-        corpus = _bleu(correct.sum(0, keepdims=True), guessed.sum(0, keepdims=True), length.sum(), closest.sum())[0]
-        return corpus, _bleu(correct, guessed, length, closest)
-
-
-def _bleu(correct: np.ndarray, guessed: np.ndarray, length: np.ndarray, closest: np.ndarray) -> np.ndarray:
-    """Geometric mean of the precisions up to each order, times the brevity penalty.
-
-    Shapes:
-        correct, guessed: (B, 4). length, closest: (B,), or () for B = 1. Returns (B, 4).
-    """
-    precisions = (correct + _TINY) / (guessed + _SMALL)
-    means = np.cumprod(precisions, axis=1) ** (1 / np.arange(1, MAX_ORDER + 1))
-    ratio = np.reshape((length + _TINY) / (closest + _SMALL), (-1, 1))
-    return means * np.exp(np.minimum(0.0, 1 - 1 / ratio))
+                correct[len(ngram) - 1] += min(count, limits.get(ngram, 0))
+        means = np.cumprod((correct + _TINY) / (guessed + _SMALL)) ** (1 / np.arange(1, MAX_ORDER + 1))
+        ratio = (length + _TINY) / (closest + _SMALL)
+        scores: np.ndarray = means * np.exp(min(0.0, 1 - 1 / ratio))
+        return scores

@@ -28,7 +28,7 @@ class CiderD:
     """Likeness to the references, in which a run of words counts the more the fewer sources it is used for.
 
     Args:
-        references: tokenised references of each source, at least one. They give the document frequencies as well,
+        references: tokenized references of each source, at least one. They give the document frequencies as well,
             so that a score is comparable only with others on the same set; a set of one source scores 0.
     """
 
@@ -37,16 +37,16 @@ class CiderD:
         self._rarity = Rarity(counts)
         self.references = [[self._rarity.weigh(text) for text in texts] for texts in counts]
 
-    def __call__(self, hypotheses: list[str]) -> tuple[float, np.ndarray]:
-        """CIDEr-D of the whole set, and of each hypothesis alone.
+    def __call__(self, hypotheses: list[str]) -> np.ndarray:
+        """CIDEr-D of each hypothesis, in [0, 10]; that of a set is their mean.
 
         Shapes:
-            Returns a mean and (B,), both in [0, 10].
+            Returns (B,).
         """
         scores = np.zeros(len(hypotheses))
         for index, (text, references) in enumerate(zip(hypotheses, self.references, strict=True)):
             scores[index] = cider_d(self._rarity.weigh(count_ngrams(text.split())), references)
-        return float(scores.mean()), scores
+        return scores
 
 
 class Rarity:

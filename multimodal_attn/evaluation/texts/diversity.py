@@ -14,8 +14,8 @@ def caption_diversity(hypotheses: Sequence[str], training_texts: Sequence[str] |
     - ``training_vocabulary_used``: share of the training texts' different words that are used.
 
     Args:
-        hypotheses: one normalised caption for each picture.
-        training_texts: normalised; without them the last two are left out.
+        hypotheses: one normalized caption for each picture.
+        training_texts: normalized; without them the last two are left out.
 
     Raises:
         ValueError: if there is no caption.

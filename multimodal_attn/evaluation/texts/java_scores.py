@@ -9,18 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from multimodal_attn.evaluation.texts.captions import check_pairs
+from multimodal_attn.evaluation.texts.base import check_pairs
 from multimodal_attn.evaluation.texts.ptb import ptb_tokenize
 
 JAVA_SCORES = ("meteor", "spice")
 _PARSER = "stanford-corenlp-3.6.0.jar"
-
-
-def check_java_scores(names: Sequence[str]) -> None:
-    """Raises a ValueError for a name that is none of ``JAVA_SCORES``."""
-    unknown = [name for name in names if name not in JAVA_SCORES]
-    if unknown:
-        raise ValueError(f"extra_scores: {', '.join(unknown)}; expected some of {', '.join(JAVA_SCORES)}, or []")
 
 
 def java_scores(
@@ -28,7 +21,7 @@ def java_scores(
 ) -> tuple[dict[str, float], list[str]]:
     """METEOR (Denkowski & Lavie 2014) and SPICE (Anderson et al. 2016), as fractions.
 
-    Both sides are tokenised as for the other scores.
+    Both sides are tokenized as for the other scores.
 
     Args:
         names: "meteor", "spice" or both.
@@ -39,9 +32,8 @@ def java_scores(
         The scores, and for each that could not be computed a line that says why.
 
     Raises:
-        ValueError: for an unknown name, or as ``CaptionScores`` does.
+        ValueError: as ``CaptionScores`` does.
     """
-    check_java_scores(names)
     check_pairs(hypotheses, references)
     truth = {index: [ptb_tokenize(text) for text in texts] for index, texts in enumerate(references)}
     written = {index: [ptb_tokenize(text)] for index, text in enumerate(hypotheses)}
@@ -58,7 +50,7 @@ def java_scores(
 
 def _scorer(name: str) -> Any:
     if importlib.util.find_spec("pycocoevalcap") is None:
-        raise RuntimeError("the package pycocoevalcap is missing; pip install 'multimodal_attn[java]'")
+        raise RuntimeError("the package pycocoevalcap is missing; pip install pycocoevalcap")
     if shutil.which("java") is None:
         raise RuntimeError("there is no java to run; install a Java runtime (8 or newer)")
     module = importlib.import_module(f"pycocoevalcap.{name}.{name}")

@@ -1,7 +1,7 @@
 """The tokens on which published caption scores are counted, without Java.
 
 Caption scores are computed after the Penn Treebank tokenizer of Stanford CoreNLP 3.4.1 (options ``-preserveLines
--lowerCase``), from whose output a list of punctuation is taken away. This is that tokenizer's behaviour written down
+-lowerCase``), from whose output a list of punctuation is taken away. This is that tokenizer's behavior written down
 as a table of rules: at each position the rule that matches furthest wins, and the first of these among equals.
 Left out are phone numbers, markup with attributes and the rarer smileys and symbols.
 """

@@ -11,7 +11,7 @@ class RougeL:
     """F-measure of the longest common subsequence, with the best precision and the best recall of any reference.
 
     Args:
-        references: tokenised references of each source, at least one.
+        references: tokenized references of each source, at least one.
     """
 
     def __init__(self, references: list[list[str]]) -> None:
@@ -19,11 +19,11 @@ class RougeL:
         # hypothesis has no division by zero, and is right if a reference is empty too.
         self.references = [[_Sequence(text.split(" ")) for text in texts] for texts in references]
 
-    def __call__(self, hypotheses: list[str]) -> tuple[float, np.ndarray]:
-        """ROUGE-L of the whole set, and of each hypothesis alone.
+    def __call__(self, hypotheses: list[str]) -> np.ndarray:
+        """ROUGE-L of each hypothesis, in [0, 1]; that of a set is their mean.
 
         Shapes:
-            Returns a mean and (B,), both in [0, 1].
+            Returns (B,).
         """
         scores = np.zeros(len(hypotheses))
         for index, (text, references) in enumerate(zip(hypotheses, self.references, strict=True)):
@@ -33,13 +33,13 @@ class RougeL:
             recall = max(length / reference.length for length, reference in zip(common, references, strict=True))
             if precision and recall:
                 scores[index] = (1 + _BETA**2) * precision * recall / (recall + _BETA**2 * precision)
-        return float(scores.mean()), scores
+        return scores
 
 
 class _Sequence:
     """Words whose longest common subsequence with others takes a few machine operations a word.
 
-    One integer holds a whole row of the dynamic programme, a bit for each word here (Hyyrö 2004).
+    One integer holds a whole row of the dynamic program, a bit for each word here (Hyyrö 2004).
     """
 
     def __init__(self, words: list[str]) -> None:

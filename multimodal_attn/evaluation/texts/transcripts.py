@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import jiwer
 
-from multimodal_attn.evaluation.texts.captions import check_pairs
+from multimodal_attn.evaluation.texts.base import TextScores, check_pairs
 
 
-class TranscriptScores:
+class TranscriptScores(TextScores):
     """Error rates of a whole set: edits in all utterances over words (or characters) in all references.
 
     An utterance with an empty reference adds its hypothesis' words as insertions. If there is no reference word at
     all, rates are per one word, so that they stay finite. Rates above 1 are possible: insertions count.
     """
 
-    monitor = "wer"
-    mode = "min"
+    monitor: ClassVar[str] = "wer"
 
     def __call__(self, hypotheses: list[str], references: list[list[str]]) -> dict[str, float]:
-        """Scores of the whole set.
-
-        Args:
-            hypotheses: one text for each recording.
-            references: texts of each recording; the first one counts.
+        """Scores of the whole set; of several references the first one counts.
 
         Returns:
             ``wer`` and ``cer``, and the word ``substitutions``, ``deletions`` and ``insertions`` that add up to the
             former, all as fractions of the reference. Characters include the spaces between words.
-
-        Raises:
-            ValueError: if there is nothing to score, the two differ in length, or a recording has no reference.
         """
         check_pairs(hypotheses, references)
         truth = [" ".join(texts[0].split()) for texts in references]

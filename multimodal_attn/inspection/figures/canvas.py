@@ -91,7 +91,7 @@ class Canvas:
         self.image.paste(image, corner)
 
     def line(self, start: tuple[float, float], end: tuple[float, float], color: str, points: float = 1.0) -> None:
-        """A line, horizontal or vertical; the colour may have an alpha, as #rrggbbaa."""
+        """A line, horizontal or vertical; the color may have an alpha, as #rrggbbaa."""
         ends = [(round(x * DPI), round(y * DPI)) for x, y in (start, end)]
         self._pen.line(ends, color, _pixels(points))
 

@@ -26,20 +26,22 @@ def draw_curves(curves: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]
         shares: of the cells that are deleted or inserted.
     """
     panels = [(place, kind, lines) for place, kinds in curves.items() for kind, lines in kinds.items()]
-    figure = Figure(figsize=(4.2 * max(len(panels), 1), 3.9), dpi=DPI, facecolor="white", layout="constrained")
+    figure = Figure(figsize=(4.2 * max(len(panels), 1), 4.2), dpi=DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     first = None
     for number, (place, kind, lines) in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), number + 1, sharey=first)
         first = first or axes
         for method, values in lines.items():
-            label, colour, style = _STYLES[method]
-            axes.plot([100 * share for share in shares], values, style, color=colour, marker="o", ms=3, label=label)
+            label, color, style = _STYLES[method]
+            axes.plot([100 * share for share in shares], values, style, color=color, marker="o", ms=3, label=label)
         axes.set_title(f"{kind} {_PLACES[place]}", fontsize=10)
         axes.set_xlabel(f"% of cells {'deleted' if kind == 'deletion' else 'inserted'}", fontsize=9)
         axes.grid(alpha=0.25)
         axes.tick_params(labelsize=8)
         if number == 0:
             axes.set_ylabel("log probability of a word (nats)", fontsize=9)
-            axes.legend(fontsize=8)
+    if first is not None:  # under the panels: within one it would cover curves
+        lines_and_names = first.get_legend_handles_labels()
+        figure.legend(*lines_and_names, loc="outside lower center", ncols=2 * len(panels), fontsize=8, frameon=False)
     return figure

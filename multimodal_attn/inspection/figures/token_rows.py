@@ -1,4 +1,4 @@
-"""What every tokens-by-positions matrix has around it: a headline, labels for its rows, the scale of its colours."""
+"""What every tokens-by-positions matrix has around it: a headline, labels for its rows, the scale of its colors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from multimodal_attn.inspection.figures.colors import heat_colors
 from multimodal_attn.prediction.prediction import Prediction
 
 LEFT_MARGIN, RIGHT_MARGIN, FOOTER = 0.95, 2.35, 0.95
-GREY = "#555555"
+GRAY = "#555555"
 
 
 class TokenRows:
@@ -39,33 +39,35 @@ class TokenRows:
         return top + row / self.rows * (bottom - top)
 
 
-def headline(canvas: Canvas, record: Prediction) -> None:
+def headline(canvas: Canvas, prediction: Prediction) -> None:
     """The text, and under it the reference, the score and what looks wrong."""
-    text = shorten(record.text, 90, placeholder=" …") or "(empty hypothesis)"
-    reference = record.references[0] if record.references else "(none)"
-    flags = f" · {', '.join(record.flags)}" if record.flags else ""
+    text = shorten(prediction.text, 90, placeholder=" …") or "(empty hypothesis)"
+    reference = prediction.references[0] if prediction.references else "(none)"
+    flags = f" · {', '.join(prediction.flags)}" if prediction.flags else ""
     canvas.text(0.15, 0.12, text, 13, bold=True)
     line = shorten(f"reference: {reference}", 100, placeholder=" …")
-    canvas.text(0.15, 0.42, f"{line} · score {record.score:.3g}{flags} · {record.key}", 9, GREY)
+    canvas.text(0.15, 0.42, f"{line} · score {prediction.score:.3g}{flags} · {prediction.key}", 9, GRAY)
 
 
-def label_tokens(canvas: Canvas, rows: TokenRows, record: Prediction) -> None:
+def label_tokens(canvas: Canvas, rows: TokenRows, prediction: Prediction) -> None:
     """Each token at its row, or, where rows are too narrow to read, each word."""
     points = min(9.0, rows.row_inches * 72 * 0.85)
     if points >= 5:
-        labels = [(row + 0.5, token) for row, token in enumerate(record.tokens)]
+        labels = [(row + 0.5, token) for row, token in enumerate(prediction.tokens)]
     else:
         points = 7
-        labels = [((first + last) / 2, shorten(word, 16, placeholder="…")) for word, first, last in record.word_tokens]
+        labels = [
+            ((first + last) / 2, shorten(word, 16, placeholder="…")) for word, first, last in prediction.word_tokens
+        ]
     for row, label in labels:
         canvas.text(rows.matrix[0] - 0.05, rows.y(row), label, points, anchor="rm")
 
 
-def label_words(canvas: Canvas, rows: TokenRows, record: Prediction) -> None:
+def label_words(canvas: Canvas, rows: TokenRows, prediction: Prediction) -> None:
     """Word, entropy and peak in the right margin, with a bracket over the word's rows."""
     left, _, right, _ = rows.matrix
     free_from = -np.inf  # labels need a tenth of an inch each, more than a one-token word may have
-    for index, (word, first, last) in enumerate(record.word_tokens):
+    for index, (word, first, last) in enumerate(prediction.word_tokens):
         x = right + 0.06
         canvas.line((x, rows.y(first + 0.15)), (x, rows.y(last - 0.15)), "#888888", 1.5)
         middle = max((first + last) / 2, free_from)
@@ -73,8 +75,8 @@ def label_words(canvas: Canvas, rows: TokenRows, record: Prediction) -> None:
         canvas.text(
             right + 0.15,
             rows.y(middle),
-            f"{shorten(word, 16, placeholder='…')}   entropy {record.entropy[index]:.2f} · "
-            f"peak {record.peak[index]:.2f}",
+            f"{shorten(word, 16, placeholder='…')}   entropy {prediction.entropy[index]:.2f} · "
+            f"peak {prediction.peak[index]:.2f}",
             8,
             anchor="lm",
         )
@@ -82,8 +84,8 @@ def label_words(canvas: Canvas, rows: TokenRows, record: Prediction) -> None:
             canvas.line((left, rows.y(first)), (right, rows.y(first)), "#ffffff59", 0.5)
 
 
-def draw_scale(canvas: Canvas, area: Area, limit: float, uniform: float) -> None:
-    """The colours from 0 to ``limit``, with a mark at the weight of a uniform map."""
+def scale(canvas: Canvas, area: Area, limit: float, uniform: float) -> None:
+    """The colors from 0 to ``limit``, with a mark at the weight of a uniform map."""
     left, top, right, bottom = area
     canvas.picture(heat_colors(np.linspace(0, limit, 256, dtype=np.float32)[None], limit), area)
     mark = left + min(uniform / limit, 1.0) * (right - left)

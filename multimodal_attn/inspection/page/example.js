@@ -1,5 +1,3 @@
-const views = { grid: Photo, timeline: Speech, text: SourceText };
-
 /** Arrow keys, Home and End among buttons that stand in a row. */
 function walk(event, index, buttons) {
   const to = { ArrowRight: index + 1, ArrowLeft: index - 1, Home: 0, End: buttons.length - 1 }[event.key];
@@ -25,7 +23,8 @@ class Example {
       this.body = make("div");
       this.said = make("p", { class: "said", role: "status" });
       this.slider = this.ranks();
-      this.parts = [this.head, this.slider, this.references(), this.body, this.said].filter((part) => part !== null);
+      this.reference = make("div", { class: "references" });
+      this.parts = [this.head, this.slider, this.reference, this.body, this.said].filter((part) => part !== null);
       await this.show(this.rank);
     } catch (error) {
       this.fail(error);
@@ -42,20 +41,21 @@ class Example {
     if (name(hypothesis) !== name(this.hypothesis)) this.chosen = null;
     this.hypothesis = hypothesis;
     this.maps = hypothesis.maps;
-    const view = new views[this.data.kind](this);
+    const view = new views[this.about.view](this);
     await view.ready;
     if (!this.mounted || this.rank !== rank) return;
     const held = this.body.contains(document.activeElement);
     this.view?.stop?.();
     this.view = view;
-    this.gate = hypothesis.gate ? new Gate(this) : null;
+    this.charts = hypothesis.charts.map((chart) => new charts[chart.script](this, chart));
     this.head.replaceChildren(...this.headline());
-    this.body.replaceChildren(view.node, ...(this.gate ? [this.gate.node] : []));
+    this.reference.replaceChildren(compared(this.about.references, hypothesis));
+    this.body.replaceChildren(view.node, ...this.charts.map((chart) => chart.node));
     // Whole at once: a card never shrinks on its way.
     if (!this.node.firstChild) this.node.replaceChildren(...this.parts);
     this.node.style.minHeight = "";
     this.tellRank();
-    this.chosen ??= this.first();
+    this.chosen ??= view.first?.() ?? null;
     this.draw();
     if (held) view.buttons[this.chosen ?? 0]?.focus({ preventScroll: true });
   }
@@ -72,13 +72,11 @@ class Example {
     this.node.replaceChildren(make("p", { class: "no" }, `cannot draw ${this.about.key}: ${error.message}`));
   }
 
-  /** The word to show at first: one with a true box, else the sharpest; none of a recording, which can be played. */
-  first() {
-    const { boxes, peak, words } = this.hypothesis;
-    if (this.data.kind === "timeline" || !words.length) return null;
-    const known = Object.keys(boxes ?? {});
-    const among = known.length ? known.map(Number) : words.map((_, i) => i);
-    return among.reduce((best, i) => (peak[0][i] > peak[0][best] ? i : best));
+  /** The word whose map has the highest peak, among some words or all. */
+  sharpest(some = []) {
+    const { peak, words } = this.hypothesis;
+    const among = some.length ? some : words.map((_, i) => i);
+    return among.reduce((best, i) => (peak[0][i] > peak[0][best] ? i : best), among[0] ?? null);
   }
 
   headline() {
@@ -130,28 +128,14 @@ class Example {
     if (this.slider) this.show((this.rank + 1) % this.data.hypotheses.length).catch((error) => this.fail(error));
   }
 
-  references() {
-    const [one, ...more] = this.about.references;
-    if (one === undefined) return make("p", { class: "references" }, "no reference");
-    if (!more.length) return make("p", { class: "references" }, `reference: ${one}`);
-    return make(
-      "details",
-      { class: "references" },
-      make("summary", {}, `reference: ${one} (+${more.length})`),
-      make("ul", {}, ...more.map((text) => make("li", {}, text))),
-    );
-  }
-
   measure(name, word) {
     const rows = this.hypothesis[name];
     return (rows[settings.head] ?? rows[0])[word];
   }
 
-  /** The button of a word; drawing fills in its numbers. */
-  button(index, picture) {
-    const { words, boxes, times } = this.hypothesis;
-    const [word] = words[index];
-    const truth = boxes?.[index] ? "box" : times?.[index] ? "times" : "";
+  /** The button of a word, with a picture above its name and a mark behind it; drawing fills in its numbers. */
+  button(index, picture = null, mark = null) {
+    const [word] = this.hypothesis.words[index];
     return make(
       "button",
       {
@@ -165,14 +149,8 @@ class Example {
         onkeydown: (event) => walk(event, index, this.view.buttons),
       },
       picture,
-      make(
-        "span",
-        { class: "name" },
-        word,
-        truth ? make("i", { title: `true ${truth} known` }, truth === "box" ? " ▢" : "") : null,
-      ),
-      make("span", { class: "numbers" }),
-      make("span", { class: "numbers" }),
+      make("span", { class: "name" }, word, mark),
+      ...Array.from({ length: 3 }, () => make("span", { class: "numbers" })),
     );
   }
 
@@ -187,13 +165,9 @@ class Example {
     if (!this.view) return;
     this.view.buttons.forEach((button, i) => {
       const [entropy, peak] = [this.measure("entropy", i), this.measure("peak", i)];
-      const [first, second] = button.querySelectorAll(".numbers");
-      first.textContent = `entropy ${entropy.toFixed(2)}`;
-      second.textContent = `peak ${short(peak)}`;
-      button.setAttribute(
-        "aria-label",
-        `${this.hypothesis.words[i][0]}, entropy ${entropy.toFixed(2)}, peak weight ${short(peak)}`,
-      );
+      const numbers = [`entropy ${entropy.toFixed(2)}`, `peak ${short(peak)}`, ...this.flat(i)];
+      button.querySelectorAll(".numbers").forEach((line, n) => (line.textContent = numbers[n] ?? ""));
+      button.setAttribute("aria-label", [this.hypothesis.words[i][0], ...numbers].join(", "));
     });
     this.view.draw();
     this.select();
@@ -204,12 +178,17 @@ class Example {
     this.view.buttons.forEach((button, i) => button.setAttribute("aria-pressed", i === this.chosen));
     this.title.forEach((span, i) => span.classList.toggle("chosen", i === this.chosen));
     this.view.select(this.chosen);
-    this.gate?.select(this.chosen);
+    this.charts.forEach((chart) => chart.select(this.chosen));
     this.say(...(this.chosen === null ? [this.view.hint] : this.describe(this.chosen)));
   }
 
   say(...parts) {
     this.said.replaceChildren(...parts);
+  }
+
+  /** What to say of a map that is as good as uniform. */
+  flat(index) {
+    return this.measure("entropy", index) >= overview.nearlyUniform ? ["nearly uniform"] : [];
   }
 
   describe(index) {
@@ -218,6 +197,7 @@ class Example {
     return [
       make("b", {}, this.hypothesis.words[index][0]),
       ` · entropy ${this.measure("entropy", index).toFixed(2)} · peak ${short(peak)}, ${times} times a uniform map's · `,
+      ...this.flat(index).map((words) => `${words}: it points nowhere · `),
       ...this.view.compare(index),
     ];
   }

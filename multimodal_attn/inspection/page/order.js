@@ -1,7 +1,6 @@
 /** The order of the examples, and which of them are shown. Cards are moved and hidden, never drawn anew. */
 
-const examples = overview.examples.map((about, number) => new Example(number, about));
-const byNode = new Map(examples.map((example) => [example.node, example]));
+const byNode = new Map();
 const nothing = make("p", { class: "nothing", hidden: true }, "No example fits this filter.");
 const known = (name) => examples.some(({ about }) => about.measures[name] !== null);
 const option = (value, text) => make("option", { value }, text);
@@ -46,7 +45,12 @@ function filter() {
     shown += !example.node.hidden;
   }
   nothing.hidden = shown > 0;
-  $("count").textContent = shown === examples.length ? `${shown} examples` : `${shown} of ${examples.length} examples`;
+  const { length } = examples;
+  const all = overview.total ?? length;
+  const some = shown === length ? "" : `${shown} of `;
+  $("count").textContent = `${some}${length}${all > length ? ` of ${all}` : ""} example${all === 1 ? "" : "s"}`;
+  $("count").hidden = all < 2;
+  $("count").title = all > length ? `This page holds ${length} of the ${all} examples, spread evenly over them.` : "";
 }
 
 function showAll() {

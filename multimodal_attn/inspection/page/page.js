@@ -1,4 +1,5 @@
-const photos = overview.examples.some(({ kind }) => kind === "grid");
+/** The views that this page has examples of. */
+const present = () => [...new Set(overview.examples.map(({ view }) => views[view]))];
 
 function legend() {
   const levels = [0, 0.25, 0.5, 0.75, 1];
@@ -8,12 +9,13 @@ function legend() {
       make("span", {}, settings.perWord ? `${short(100 * weight(level))}%` : short(pageLimit() * weight(level))),
     ),
   );
-  // The ramp itself is even in colour: its ticks say which weight a colour stands for.
+  // The ramp itself is even in color: its ticks say which weight a color stands for.
   const kind = settings.gamma < 1 ? "square-root" : "linear";
+  const colors = present().map(({ legend }) => legend);
   $("legend-text").textContent = settings.perWord
-    ? "Share of the word's own peak: each map is stretched by itself. Colours of different words cannot be compared, and a nearly uniform map looks sharp."
-    : `Attention weight of one position${settings.head ? ` in head ${settings.head}` : ""}: one ${kind} scale for every map ` +
-      `on this page. Cyan is the truth${photos ? ", the circle a map's peak" : ""}.`;
+    ? "Share of the word's own peak: each map is stretched by itself. Colors of different words cannot be compared, and a nearly uniform map looks sharp."
+    : `Color: ${colors.join(" or ")}${settings.head ? `, in head ${settings.head}` : ""}. ` +
+      `One ${kind} scale for the whole page. Cyan: the truth.`;
   $("legend-text").classList.toggle("alert", settings.perWord);
 }
 
@@ -77,54 +79,85 @@ function keys(event) {
   else if (event.key === "/") $("find").focus();
   else if (event.key === "n" && example) example.nextRank();
   else if (event.key === "p" && example?.view?.toggle) example.view.toggle();
+  else if (switches[event.key]) switches[event.key].click();
   else if (event.key === "Escape")
     (example ? [example] : examples.filter((e) => e.mounted)).forEach((e) => e.choose(null));
   else return;
   event.preventDefault();
 }
 
+/** A figure's name for people; what it means and its name in metrics.json when one points at it. */
+const named = (tag, { name, title, meaning }, attributes = {}) =>
+  make(tag, { title: [meaning, name].filter(Boolean).join(" · "), ...attributes }, title);
+
 function figures() {
-  const shown = (value) => (value === null ? "n/a" : String(value));
-  const all = new Map(overview.metrics);
   $("headline").append(
-    ...overview.headline.map((name) => make("div", {}, make("dt", {}, name), make("dd", {}, shown(all.get(name))))),
-  );
-  // Roles, because the rows flow in columns, and what is laid out otherwise is no table for a screen reader.
-  const cell = (tag, role, text) => make(tag, { role, scope: tag === "th" ? "row" : null }, text);
-  $("metrics").tBodies[0].append(
-    ...overview.metrics.map(([name, value]) =>
-      make("tr", { role: "row" }, cell("th", "rowheader", name), cell("td", "cell", shown(value))),
+    ...overview.headline.map((figure) =>
+      make(
+        "div",
+        {},
+        named("dt", figure),
+        make("dd", {}, figure.value),
+        figure.baseline && make("dd", { class: "baseline" }, figure.baseline),
+      ),
     ),
   );
-  $("metrics").setAttribute("role", "table");
+  // Roles, because the rows flow in columns, and what is laid out otherwise is no table for a screen reader.
+  const row = (figure) =>
+    make(
+      "tr",
+      { role: "row" },
+      named("th", figure, { role: "rowheader", scope: "row" }),
+      make("td", { role: "cell" }, figure.value),
+    );
+  for (const [group, members] of overview.figures)
+    $("groups").append(
+      make("table", { role: "table" }, make("caption", {}, group), make("tbody", {}, ...members.map(row))),
+    );
   $("headline").hidden = !overview.headline.length;
-  $("figures").hidden = !overview.metrics.length;
-  $("figures-name").textContent = `all ${overview.metrics.length} figures`;
+  $("figures").hidden = !overview.figures.length;
+  $("figures-name").textContent = `all ${overview.figures.flatMap(([, members]) => members).length} figures`;
   $("alarms").append(...overview.alarms.map((text) => make("p", {}, text)));
   $("alarms").hidden = !overview.alarms.length;
+  $("top").hidden = !document.title && !overview.figures.length && !overview.alarms.length; // in a notebook
+}
+
+const switches = {}; // key -> what it switches
+
+/**
+ * What views can be told: `{ label, set, options: [value, text] pairs }`, or without options a switch that a `key`
+ * turns too. What `needs` a measure is offered where an example has it.
+ */
+function addControls() {
+  for (const control of present().flatMap(({ controls }) => controls)) {
+    if (control.needs && !known(control.needs)) continue;
+    const input = control.options
+      ? make("select", {}, ...control.options.map(([value, text]) => option(value, text)))
+      : make("input", { type: "checkbox", checked: true });
+    input.addEventListener("change", () => {
+      control.set(control.options ? input.value : input.checked);
+      redraw();
+    });
+    if (control.key) switches[control.key] = input;
+    const key = control.key ? make("kbd", {}, control.key) : null;
+    $("controls").append(make("label", {}, `${control.label} `, input, key));
+  }
 }
 
 function setUp() {
+  examples.push(...overview.examples.map((about, number) => new Example(number, about)));
+  for (const example of examples) byNode.set(example.node, example);
   figures();
   offerOrders();
+  addControls();
+  $("finding").hidden = examples.length < 2;
   $("head").append(
     option(0, "mean of heads"),
     ...Array.from({ length: overview.heads }, (_, i) => option(i + 1, String(i + 1))),
   );
   $("head-label").hidden = overview.heads < 2;
-  $("cells-label").hidden = !photos;
-  $("hear-label").hidden = !known("late");
-
   $("head").addEventListener("change", (event) => {
     settings.head = Number(event.target.value);
-    redraw();
-  });
-  $("cells").addEventListener("change", (event) => {
-    settings.smooth = event.target.value === "smooth";
-    redraw();
-  });
-  $("hear").addEventListener("change", (event) => {
-    settings.truth = event.target.value === "true";
     redraw();
   });
   $("scale").addEventListener("change", (event) => {
@@ -135,19 +168,17 @@ function setUp() {
   document.addEventListener("keydown", keys);
   addEventListener("hashchange", fromHash);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  // On a small screen the controls would fill half of it: they wait behind their name.
+  const narrow = matchMedia("(max-width: 46rem)");
+  const fold = () => ($("panel").open = !narrow.matches);
+  narrow.addEventListener("change", fold);
+  fold();
 
-  const ramp = Float32Array.from({ length: 256 }, (_, i) => i / 255);
-  const grey = photos ? new Uint8Array(1024).fill(128) : null;
-  settings.gamma = grey ? 0.5 : 1; // photos: few cells are strong, and a linear scale would hide all others
-  $("scale").value = grey ? "root" : "linear";
-  paint(
-    $("ramp"),
-    grey,
-    ramp.map((level) => level ** (1 / settings.gamma)),
-    256,
-    1,
-    1,
-  );
+  settings.gamma = Math.min(1, ...present().map(({ gamma }) => gamma));
+  $("scale").value = settings.gamma < 1 ? "root" : "linear";
+  const gray = present().some(({ overGray }) => overGray) ? new Uint8Array(1024).fill(128) : null;
+  const ramp = Float32Array.from({ length: 256 }, (_, i) => (i / 255) ** (1 / settings.gamma));
+  paint($("ramp"), gray, ramp, 256, 1, 1);
   legend();
   arrange();
   const near = new IntersectionObserver(
@@ -163,4 +194,4 @@ function setUp() {
   fromHash();
 }
 
-setUp();
+document.addEventListener("DOMContentLoaded", setUp); // when all views and charts have put themselves in their lists

@@ -15,98 +15,118 @@ from typing import Any
 
 import numpy as np
 
-from multimodal_attn.inspection.figures.colors import ALPHA_FLOOR, ALPHA_RANGE, HEAT, PHOTO_COLOR, heat_limit
-from multimodal_attn.inspection.page.data import (
-    MEASURES,
-    add_audio,
-    describe_example,
-    largest_head_weight,
-    rounded_number,
-    summarise,
-)
+from multimodal_attn.inspection.figures.colors import ALPHA_FLOOR, ALPHA_RANGE, HEAT, PHOTO_COLOR
+from multimodal_attn.inspection.page.data import MEASURES, describe_example, summarize
+from multimodal_attn.inspection.page.packing import rounded_number
+from multimodal_attn.inspection.views import heat_limit
+from multimodal_attn.inspection.views.base import NEARLY_UNIFORM
+from multimodal_attn.measures import Measure, beside, groups, headline, measure, shown
 from multimodal_attn.prediction.prediction import Prediction
 
-SCRIPTS = (
-    "maps.js",
-    "gate.js",
-    "photo.js",
-    "speech.js",
-    "text.js",
-    "example.js",
-    "order.js",
-    "page.js",
-)
-# What a run is judged by, the most telling first: its texts, then its attention, each beside its baseline.
-HEADLINE = (
-    "wer",
-    "cer",
-    "cider_d",
-    "bleu_4",
-    "bleu",
-    "chrf",
-    "onset_error_ms",
-    "onset_even_ms",
-    "pointing_accuracy",
-    "pointing_centre",
-    "alignment_accuracy",
-    "alignment_uniform",
-    "faithfulness_deletion",
-    "attention_entropy",
-    "attention_peak",
-)
-NUM_HEADLINE = 6
+_SPLITS = {"train": "training", "val": "validation", "test": "test"}
+
+
+def page_title(run: str, split: str | None) -> str:
+    """Of the page of a run's examples, wherever it is made; ``split`` is None for sources from elsewhere."""
+    return f"{run}: {'predictions' if split is None else _SPLITS.get(split, split)}"
 
 
 def write_page(
-    records: Sequence[Prediction],
+    predictions: Sequence[Prediction],
     path: str | Path,
     title: str,
     metrics: Mapping[str, Any] | None = None,
     alarms: Sequence[str] = (),
+    total: int | None = None,
 ) -> Path:
     """Writes the page; an older one at this path is replaced only when the new one is whole.
 
     Args:
-        records: of any layout; a TokenAxis needs the tokens of the source text as ``source``.
+        predictions: of any layout.
         path: of the HTML file; its folder is made.
-        title: of the page.
-        metrics: numbers of the whole evaluation: a headline at the top, the rest in a table to unfold.
+        title: of the page, see ``page_title``.
+        metrics: numbers of the whole evaluation: a headline at the top, the rest in tables to unfold.
         alarms: sentences that a reader must see before the maps, in red.
+        total: how many examples the predictions were chosen from; None if they are all.
 
     Raises:
-        ValueError: if there is no picture for a record's layout.
+        ValueError: if nothing shows a prediction's layout.
     """
-    examples = [describe_example(record) for record in records]
-    add_audio(records, examples)
-    # Every hypothesis that can be drawn, on one scale.
-    drawn = [
-        hypothesis
-        for record, example in zip(records, examples, strict=True)
-        for hypothesis in [record, *record.others][: len(example["hypotheses"])]
-    ]
-    figures = metrics or {}
-    overview = {
-        "examples": [summarise(record, example) for record, example in zip(records, examples, strict=True)],
-        "measures": list(MEASURES.items()),
-        "metrics": [[str(name), rounded_number(value, 4)] for name, value in figures.items()],
-        "headline": [name for name in HEADLINE if name in figures][:NUM_HEADLINE],
-        "alarms": list(alarms),
-        "heads": max((record.weights.shape[1] for record in records), default=1),
-        "limits": [rounded_number(heat_limit(drawn), 5), rounded_number(largest_head_weight(drawn), 5)],
-        "heat": base64.b64encode(np.rint(HEAT * 255).astype(np.uint8).tobytes()).decode(),
-        "blend": {"floor": ALPHA_FLOOR, "range": ALPHA_RANGE, "photo": PHOTO_COLOR},
-    }
-    blocks = [_json_block("overview", overview)]
-    # A block each, so that the browser parses an example when it comes into view and not before.
-    blocks += [_json_block(f"example-{number}", example) for number, example in enumerate(examples)]
-    text = _fill_template(title, "\n".join(blocks))
-
+    text = render_page(predictions, title, metrics, alarms, total)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
     unfinished.write_text(text, encoding="utf-8")
     os.replace(unfinished, path)
     return path
+
+
+def render_page(
+    predictions: Sequence[Prediction],
+    title: str,
+    metrics: Mapping[str, Any] | None = None,
+    alarms: Sequence[str] = (),
+    total: int | None = None,
+) -> str:
+    """The page as text; arguments as for ``write_page``."""
+    examples = [describe_example(prediction) for prediction in predictions]
+    # Every hypothesis that can be drawn, on one scale.
+    drawn = [
+        hypothesis
+        for prediction, example in zip(predictions, examples, strict=True)
+        for hypothesis in [prediction, *prediction.others][: len(example["hypotheses"])]
+    ]
+    overview = {
+        "examples": [summarize(prediction) for prediction in predictions],
+        "total": total,
+        "measures": list(MEASURES.items()),
+        **_run_figures(metrics or {}),
+        "alarms": list(alarms),
+        "heads": max((prediction.weights.shape[1] for prediction in predictions), default=1),
+        "limits": [rounded_number(heat_limit(drawn, each_head), 5) for each_head in (False, True)],
+        "nearlyUniform": NEARLY_UNIFORM,
+        "heat": base64.b64encode(np.rint(HEAT * 255).astype(np.uint8).tobytes()).decode(),
+        "blend": {"floor": ALPHA_FLOOR, "range": ALPHA_RANGE, "photo": PHOTO_COLOR},
+    }
+    blocks = [_json_block("overview", overview)]
+    # A block each, so that the browser parses an example when it comes into view and not before.
+    blocks += [_json_block(f"example-{number}", example) for number, example in enumerate(examples)]
+    return _fill_template(title, "\n".join(blocks))
+
+
+# --------------------------------------------------------------------------------------------- the run's figures
+
+
+def _run_figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """What the run is judged by, and all figures in groups."""
+    return {
+        "headline": [_figure(found, metrics) for found in headline(metrics)],
+        "figures": [
+            [title, [_figure(found, metrics) for found in members]] for title, members in groups(metrics).items()
+        ],
+    }
+
+
+def _figure(found: Measure, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    baseline = None
+    if (value := beside(metrics, found)) is not None:
+        compared = measure(found.baseline).title if isinstance(found.baseline, str) else "chance"
+        baseline = f"{compared}: {_shown(found.name, value)}"
+    return {
+        "name": found.name,
+        "title": found.title,
+        "value": _shown(found.name, metrics[found.name]),
+        "baseline": baseline,
+        "meaning": found.meaning,
+    }
+
+
+def _shown(name: str, value: Any) -> str:
+    """What a logger's figures may hold is not always a number."""
+    if isinstance(value, bool | str) or value is None:
+        return "n/a" if value is None else str(value)
+    number = float(value)
+    return shown(name, number) if np.isfinite(number) else "n/a"
 
 
 # ------------------------------------------------------------------------------------------------ HTML, JSON
@@ -119,16 +139,32 @@ def _json_block(name: str, content: Any) -> str:
     return f'<script type="application/json" id="{name}">{text}</script>'
 
 
+def script() -> str:
+    """All scripts in one: ``core.js``, the page's own, and each view and chart in a scope of its own.
+
+    They only define and register; the page starts when it has been read, so their order does not matter.
+    """
+    room = resources.files("multimodal_attn.inspection")
+    own = [f"{{\n{text}}}" for folder in ("views", "charts") for text in _texts(room / folder)]
+    return "\n".join([*_texts(room / "page"), *own])
+
+
+def _texts(folder: Any) -> list[str]:
+    files = [file for file in folder.iterdir() if file.name.endswith(".js")]
+    return [
+        file.read_text(encoding="utf-8") for file in sorted(files, key=lambda file: (file.name != "core.js", file.name))
+    ]
+
+
 def _fill_template(title: str, data: str) -> str:
     folder = resources.files(__package__)
-    style = (folder / "page.css").read_text(encoding="utf-8")
-    script = "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    style, code = (folder / "page.css").read_text(encoding="utf-8"), script()
     parts = {
         "TITLE": html.escape(title).encode("ascii", "xmlcharrefreplace").decode(),
         "STYLE": style,
         "STYLE_HASH": _content_hash(style),
-        "SCRIPT": script,
-        "SCRIPT_HASH": _content_hash(script),
+        "SCRIPT": code,
+        "SCRIPT_HASH": _content_hash(code),
         "DATA": data,
     }
     template = (folder / "page.html").read_text(encoding="utf-8")

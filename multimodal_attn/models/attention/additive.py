@@ -8,6 +8,8 @@ from multimodal_attn.models.attention.base import Attention, AttentionStep, weig
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.models.kernels.fast_loop import LoopAttention
+from multimodal_attn.ranges import Count, DropoutRate, Positive
 from multimodal_attn.types import Memory
 
 
@@ -27,10 +29,10 @@ class AdditiveAttention(Attention):
         self,
         query_dim: int,
         memory_dim: int,
-        attention_dim: int = 256,
+        attention_dim: Count = 256,
         normalizer: NormalizerName = "softmax",
-        temperature: float = 1.0,
-        dropout: float = 0.0,
+        temperature: Positive = 1.0,
+        dropout: DropoutRate = 0.0,
     ) -> None:
         super().__init__()
         self.key = nn.Linear(memory_dim, attention_dim)
@@ -43,9 +45,15 @@ class AdditiveAttention(Attention):
         """See ``additive_keys``."""
         return additive_keys(self.key(memory.states))
 
+    def loop_attention(self) -> LoopAttention | None:
+        """See ``Attention``: with a plain softmax and without dropout."""
+        if not self.normalizer.plain or self.dropout.drops:
+            return None
+        return LoopAttention(self.query.weight, self.score.weight[0])
+
     def forward(
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
-        scores = additive_scores(projected, 2 * self.query(query), self.score.weight[0], mask=memory.mask)
+        scores = additive_scores(projected, self.query(query), self.score.weight[0], mask=memory.mask)
         weights = self.normalizer(scores, memory.mask[:, None])
         return AttentionStep(weighted_sum(self.dropout(weights), memory), weights[:, :, None], None)

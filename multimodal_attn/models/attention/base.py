@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from multimodal_attn.models.kernels.fast_loop import LoopAttention
 from multimodal_attn.types import Memory
 
 
@@ -61,6 +62,11 @@ class Attention(nn.Module, ABC):
 
     def start(self, memory: Memory, rows: int) -> Tensor | None:
         """The state before the first step, (B, rows, ...), or None."""
+        return None
+
+    def loop_attention(self) -> LoopAttention | None:
+        """What the fast loop of the recurrent decoder needs to take the place of ``forward``; None if it cannot, as the
+        mechanism is set now. A subclass must offer it by itself, see ``kernels.offered``."""
         return None
 
     @abstractmethod

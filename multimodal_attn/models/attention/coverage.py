@@ -8,6 +8,7 @@ from multimodal_attn.models.attention.base import Attention, AttentionStep, weig
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.ranges import Count, DropoutRate, Positive
 from multimodal_attn.types import Memory
 
 
@@ -30,10 +31,10 @@ class CoverageAttention(Attention):
         self,
         query_dim: int,
         memory_dim: int,
-        attention_dim: int = 256,
+        attention_dim: Count = 256,
         normalizer: NormalizerName = "softmax",
-        temperature: float = 1.0,
-        dropout: float = 0.0,
+        temperature: Positive = 1.0,
+        dropout: DropoutRate = 0.0,
     ) -> None:
         super().__init__()
         self.key = nn.Linear(memory_dim, attention_dim)
@@ -45,7 +46,7 @@ class CoverageAttention(Attention):
 
     def project(self, memory: Memory) -> tuple[Tensor, ...]:
         """See ``additive_keys``."""
-        return additive_keys(self.key(memory.states), features=True)
+        return additive_keys(self.key(memory.states), exponentials=False)
 
     def start(self, memory: Memory, rows: int) -> Tensor:
         """Nothing read yet: zeros (B, rows, S)."""
@@ -57,10 +58,10 @@ class CoverageAttention(Attention):
         assert state is not None, "coverage attention needs the state that start() gives"
         scores = additive_scores(
             projected,
-            2 * self.query(query),
+            self.query(query),
             self.score.weight[0],
             state[..., None],
-            2 * self.coverage.weight.T,
+            self.coverage.weight,
             memory.mask,
         )
         weights = self.normalizer(scores, memory.mask[:, None])

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.ranges import Count, DropoutRate, Positive
 from multimodal_attn.types import Memory
 
 
@@ -27,10 +28,10 @@ class DotAttention(Attention):
         self,
         query_dim: int,
         memory_dim: int,
-        attention_dim: int = 256,
+        attention_dim: Count = 256,
         normalizer: NormalizerName = "softmax",
-        temperature: float = 1.0,
-        dropout: float = 0.0,
+        temperature: Positive = 1.0,
+        dropout: DropoutRate = 0.0,
     ) -> None:
         super().__init__()
         # No bias on the keys: it would add the same to every score of a step, which the softmax ignores.

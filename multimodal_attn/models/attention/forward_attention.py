@@ -9,7 +9,9 @@ from multimodal_attn.models.attention.base import Attention, AttentionStep, firs
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.models.kernels.fast_loop import LoopAttention
 from multimodal_attn.models.kernels.windows import windows
+from multimodal_attn.ranges import Count, DropoutRate, Positive
 from multimodal_attn.types import Memory
 
 
@@ -32,25 +34,20 @@ class ForwardAttention(Attention):
         normalizer: from the scores plus ``log moved`` to weights, see ``Normalizer``.
         temperature: divides the scores, not ``log moved``.
         dropout: on the weights that make the context, not on those that are reported and carried on.
-
-    Raises:
-        ValueError: if ``reach`` is below 1.
     """
 
     def __init__(
         self,
         query_dim: int,
         memory_dim: int,
-        attention_dim: int = 256,
-        reach: int = 1,
+        attention_dim: Count = 256,
+        reach: Count = 1,
         agent: bool = True,
         normalizer: NormalizerName = "softmax",
-        temperature: float = 1.0,
-        dropout: float = 0.0,
+        temperature: Positive = 1.0,
+        dropout: DropoutRate = 0.0,
     ) -> None:
         super().__init__()
-        if reach < 1:
-            raise ValueError(f"attention.reach: {reach}; expected at least 1")
         self.reach = reach
         self.key = nn.Linear(memory_dim, attention_dim)
         self.query = nn.Linear(query_dim, attention_dim, bias=False)
@@ -68,6 +65,14 @@ class ForwardAttention(Attention):
         shifts = memory.states.new_full((len(memory.mask), self.reach + 1), 1 / (self.reach + 1))
         return torch.cat([shifts, first_position(memory)], dim=-1)[:, None].expand(-1, rows, -1)
 
+    def loop_attention(self) -> LoopAttention | None:
+        """See ``Attention``: with a plain softmax and without dropout."""
+        if not self.normalizer.plain or self.dropout.drops:
+            return None
+        agent, bias = (None, None) if self.agent is None else (self.agent.weight, self.agent.bias)
+        query, score = self.query.weight, self.score.weight[0]
+        return LoopAttention(query, score, agent=agent, agent_bias=bias, reach=self.reach)
+
     def forward(
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
@@ -76,7 +81,7 @@ class ForwardAttention(Attention):
         # The window of a position begins with the weight that is ``reach`` positions before it.
         moved = (windows(previous, self.reach, 0) * shifts.flip(-1)[:, :, None]).sum(-1)
         moved = moved.to(torch.promote_types(moved.dtype, torch.float32))
-        scores = additive_scores(projected, 2 * self.query(query), self.score.weight[0], mask=memory.mask)
+        scores = additive_scores(projected, self.query(query), self.score.weight[0], mask=memory.mask)
         scores = scores.to(moved.dtype)
         # In logarithms: far from the best score, the product itself would be 0 everywhere within reach.
         tiny = torch.finfo(moved.dtype).tiny

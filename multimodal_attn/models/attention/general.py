@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.ranges import DropoutRate, Positive
 from multimodal_attn.types import Memory
 
 
@@ -17,7 +18,6 @@ class GeneralAttention(Attention):
     Args:
         query_dim: width H of the query.
         memory_dim: width D of the memory.
-        attention_dim: not used; there, so that the same command line fits every mechanism.
         normalizer: from scores to weights, see ``Normalizer``.
         temperature: divides the scores.
         dropout: on the weights that make the context, not on those that are reported.
@@ -27,10 +27,9 @@ class GeneralAttention(Attention):
         self,
         query_dim: int,
         memory_dim: int,
-        attention_dim: int | None = None,
         normalizer: NormalizerName = "softmax",
-        temperature: float = 1.0,
-        dropout: float = 0.0,
+        temperature: Positive = 1.0,
+        dropout: DropoutRate = 0.0,
     ) -> None:
         super().__init__()
         self.key = nn.Linear(memory_dim, query_dim, bias=False)

@@ -11,6 +11,7 @@ from torch.nn import functional
 from multimodal_attn.masking import masked_softmax
 from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
 from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores
+from multimodal_attn.ranges import Count, Positive, Share
 from multimodal_attn.types import Memory
 
 
@@ -35,32 +36,19 @@ class HardAttention(Attention):
         expected_share: probability that a text is read with the expected context in training; 0.5 in the paper.
         temperature: of the Gumbel-softmax whose gradient is taken: lower is less biased, and varies more.
         evaluation: "best", the context of the most probable position, or "expected".
-
-    Raises:
-        ValueError: for another estimator or evaluation, or a number out of range.
     """
 
     def __init__(
         self,
         query_dim: int,
         memory_dim: int,
-        attention_dim: int = 256,
+        attention_dim: Count = 256,
         estimator: Literal["gumbel", "reinforce"] = "gumbel",
-        expected_share: float = 0.5,
-        temperature: float = 1.0,
+        expected_share: Share = 0.5,
+        temperature: Positive = 1.0,
         evaluation: Literal["best", "expected"] = "best",
     ) -> None:
         super().__init__()
-        for name, value, allowed in (
-            ("estimator", estimator, ("gumbel", "reinforce")),
-            ("evaluation", evaluation, ("best", "expected")),
-        ):
-            if value not in allowed:
-                raise ValueError(f"attention.{name}: {value!r}; expected one of {', '.join(allowed)}")
-        if not 0 <= expected_share <= 1:
-            raise ValueError(f"attention.expected_share: {expected_share}; expected 0 to 1")
-        if not temperature > 0:
-            raise ValueError(f"attention.temperature: {temperature}; expected above 0")
         self.estimator, self.expected_share, self.temperature = estimator, expected_share, temperature
         self.evaluation = evaluation
         self.objective = "hard_attention" if estimator == "reinforce" else None
@@ -82,7 +70,7 @@ class HardAttention(Attention):
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
         mask = memory.mask[:, None]
-        scores = additive_scores(projected, 2 * self.query(query), self.score.weight[0], mask=memory.mask)
+        scores = additive_scores(projected, self.query(query), self.score.weight[0], mask=memory.mask)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         weights = masked_softmax(scores, mask)
         choice = None

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from multimodal_attn.models.attention.base import Attention, AttentionStep
+from multimodal_attn.ranges import Count
 from multimodal_attn.types import Memory
 
 
@@ -26,17 +27,12 @@ class LinearAttention(Attention):
         attention_dim: width A of queries, keys and features.
         feature_map: "elu" for elu(x) + 1 (equation 7), or "relu" for relu(x) + 0.001, where the constant keeps a
             query that meets no key from dividing by 0.
-
-    Raises:
-        ValueError: for another feature map.
     """
 
     def __init__(
-        self, query_dim: int, memory_dim: int, attention_dim: int = 256, feature_map: Literal["elu", "relu"] = "elu"
+        self, query_dim: int, memory_dim: int, attention_dim: Count = 256, feature_map: Literal["elu", "relu"] = "elu"
     ) -> None:
         super().__init__()
-        if feature_map not in ("elu", "relu"):
-            raise ValueError(f"attention.feature_map: {feature_map!r}; expected elu or relu")
         self.feature_map = feature_map
         self.key = nn.Linear(memory_dim, attention_dim)
         self.query = nn.Linear(query_dim, attention_dim)

@@ -1,4 +1,4 @@
-"""Attention within a window around a predicted centre (Luong et al. 2015, section 3.2, "local-p")."""
+"""Attention within a window around a predicted center (Luong et al. 2015, section 3.2, "local-p")."""
 
 from __future__ import annotations
 
@@ -10,51 +10,46 @@ from torch import Tensor, nn
 from multimodal_attn.models.attention.base import Attention, AttentionStep, first_position, weighted_sum
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.ranges import Count, DropoutRate, Positive
 from multimodal_attn.types import Memory
 
 
 class LocalAttention(Attention):
-    """Bilinear scores, kept near a centre: ``query . W memory - (s - centre)^2 / (2 (window / 2)^2)``.
+    """Bilinear scores, kept near a center: ``query . W memory - (s - center)^2 / (2 (window / 2)^2)``.
 
     With the softmax these are the paper's weights (equation 10, alignment times Gaussian), divided by their sum.
-    Positions more than ``window`` away from the centre get exactly 0. Positions count along the memory: the mechanism
+    Positions more than ``window`` away from the center get exactly 0. Positions count along the memory: the mechanism
     is meant for time and text; on a picture, row by row, a window is a band.
 
     Args:
         query_dim: width H of the query.
         memory_dim: width D of the memory.
-        attention_dim: width A of the hidden layer that predicts the centre.
+        attention_dim: width A of the hidden layer that predicts the center.
         window: D of the paper, in positions to each side.
-        centre: "predicted" anew in every step, anywhere in the memory (equation 9): ``last * sigmoid(...)``; or
+        center: "predicted" anew in every step, anywhere in the memory (equation 9): ``last * sigmoid(...)``; or
             "previous": at most ``window`` positions after the peak of the step before, ``peak + window *
             sigmoid(...)``, starting at the first position, so that attention moves forward through the memory and
             never jumps.
         normalizer: from scores to weights, see ``Normalizer``.
         temperature: divides the scores.
         dropout: on the weights that make the context, not on those that are reported.
-
-    Raises:
-        ValueError: if ``window`` is below 1, or for another ``centre``.
     """
 
     def __init__(
         self,
         query_dim: int,
         memory_dim: int,
-        attention_dim: int = 256,
-        window: int = 10,
-        centre: Literal["predicted", "previous"] = "predicted",
+        attention_dim: Count = 256,
+        window: Count = 10,
+        center: Literal["predicted", "previous"] = "predicted",
         normalizer: NormalizerName = "softmax",
-        temperature: float = 1.0,
-        dropout: float = 0.0,
+        temperature: Positive = 1.0,
+        dropout: DropoutRate = 0.0,
     ) -> None:
         super().__init__()
-        if window < 1:
-            raise ValueError(f"attention.window: {window}; expected at least 1")
-        if centre not in ("predicted", "previous"):
-            raise ValueError(f"attention.centre: {centre!r}; expected predicted or previous")
-        self.window, self.centre = window, centre
+        self.window, self.center = window, center
         self.key = nn.Linear(memory_dim, query_dim, bias=False)
+        # Spelled as in checkpoints.
         self.centre_hidden = nn.Linear(query_dim, attention_dim, bias=False)
         self.centre_score = nn.Linear(attention_dim, 1, bias=False)
         self.normalizer = Normalizer(normalizer, temperature)
@@ -65,8 +60,8 @@ class LocalAttention(Attention):
         return (self.key(memory.states).transpose(1, 2).contiguous(),)
 
     def start(self, memory: Memory, rows: int) -> Tensor | None:
-        """With ``centre="previous"``, all weight on the first real position, (B, rows, S)."""
-        return first_position(memory)[:, None].expand(-1, rows, -1) if self.centre == "previous" else None
+        """With ``center="previous"``, all weight on the first real position, (B, rows, S)."""
+        return first_position(memory)[:, None].expand(-1, rows, -1) if self.center == "previous" else None
 
     def forward(
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
@@ -75,17 +70,17 @@ class LocalAttention(Attention):
         scores = torch.bmm(query, keys)
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))  # bfloat16 has no room for positions
         positions = torch.arange(keys.shape[-1], device=keys.device, dtype=scores.dtype)
-        distance = positions - self._centres(query, memory, state).to(scores.dtype)  # (B, K, S)
+        distance = positions - self._centers(query, memory, state).to(scores.dtype)  # (B, K, S)
         near = memory.mask[:, None] & (distance.detach().abs() <= self.window)
         weights = self.normalizer(scores - 2 * (distance / self.window).square(), near)
-        following = weights if self.centre == "previous" else None
+        following = weights if self.center == "previous" else None
         return AttentionStep(weighted_sum(self.dropout(weights), memory), weights[:, :, None], following)
 
-    def _centres(self, query: Tensor, memory: Memory, state: Tensor | None) -> Tensor:
+    def _centers(self, query: Tensor, memory: Memory, state: Tensor | None) -> Tensor:
         """(B, K, 1), between the first position and the last real one."""
         share = self.centre_score(self.centre_hidden(query).tanh()).float().sigmoid()
         last = (memory.mask.sum(-1) - 1).clamp(min=0)[:, None, None]
-        if self.centre == "predicted":
+        if self.center == "predicted":
             return last * share
         assert state is not None, "local attention needs the state that start() gives"
         return torch.minimum(state.argmax(-1, keepdim=True) + self.window * share, last.to(share.dtype))

@@ -8,7 +8,9 @@ from multimodal_attn.models.attention.base import Attention, AttentionStep, unif
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.models.kernels.fast_loop import LoopAttention
 from multimodal_attn.models.kernels.windows import windows
+from multimodal_attn.ranges import Count, DropoutRate, OddCount, Positive
 from multimodal_attn.types import Memory
 
 
@@ -23,29 +25,24 @@ class LocationAttention(Attention):
         memory_dim: width D of the memory.
         attention_dim: width A of the hidden layer.
         num_filters: channels of the convolution F over the previous weights.
-        kernel_size: its width in memory steps; must be odd, so that a filter has a centre.
+        kernel_size: its width in memory steps; odd, so that a filter has a center.
         normalizer: from scores to weights, see ``Normalizer``.
         temperature: divides the scores.
         dropout: on the weights that make the context, not on those that are reported.
-
-    Raises:
-        ValueError: if ``kernel_size`` is even.
     """
 
     def __init__(
         self,
         query_dim: int,
         memory_dim: int,
-        attention_dim: int = 256,
-        num_filters: int = 16,
-        kernel_size: int = 31,
+        attention_dim: Count = 256,
+        num_filters: Count = 16,
+        kernel_size: OddCount = 31,
         normalizer: NormalizerName = "softmax",
-        temperature: float = 1.0,
-        dropout: float = 0.0,
+        temperature: Positive = 1.0,
+        dropout: DropoutRate = 0.0,
     ) -> None:
         super().__init__()
-        if kernel_size % 2 == 0:
-            raise ValueError(f"attention.kernel_size: {kernel_size} is even; expected an odd number")
         self.key = nn.Linear(memory_dim, attention_dim)
         self.query = nn.Linear(query_dim, attention_dim, bias=False)
         self.location_filters = nn.Linear(kernel_size, num_filters, bias=False)
@@ -56,11 +53,19 @@ class LocationAttention(Attention):
 
     def project(self, memory: Memory) -> tuple[Tensor, ...]:
         """See ``additive_keys``."""
-        return additive_keys(self.key(memory.states), features=True)
+        return additive_keys(self.key(memory.states), exponentials=False)
 
     def start(self, memory: Memory, rows: int) -> Tensor:
         """Uniform weights over real positions, (B, rows, S)."""
         return uniform_weights(memory)[:, None].expand(-1, rows, -1)
+
+    def loop_attention(self) -> LoopAttention | None:
+        """See ``Attention``: with a plain softmax and without dropout."""
+        if not self.normalizer.plain or self.dropout.drops:
+            return None
+        return LoopAttention(
+            self.query.weight, self.score.weight[0], self.location.weight, self.location_filters.weight
+        )
 
     def forward(
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
@@ -70,7 +75,7 @@ class LocationAttention(Attention):
         half = self.location_filters.in_features // 2
         seen = self.location_filters(windows(state, half, half))  # (B, K, S, filters)
         scores = additive_scores(
-            projected, 2 * self.query(query), self.score.weight[0], seen, 2 * self.location.weight.T, memory.mask
+            projected, self.query(query), self.score.weight[0], seen, self.location.weight, memory.mask
         )
         weights = self.normalizer(scores, memory.mask[:, None])
         return AttentionStep(weighted_sum(self.dropout(weights), memory), weights[:, :, None], weights)

@@ -14,10 +14,9 @@ class MeanPooling(Attention):
     Args:
         query_dim: width H of the query (not used).
         memory_dim: width D of the memory (not used).
-        attention_dim: not used either; there, so that the same command line fits every mechanism.
     """
 
-    def __init__(self, query_dim: int, memory_dim: int, attention_dim: int | None = None) -> None:
+    def __init__(self, query_dim: int, memory_dim: int) -> None:
         super().__init__()
 
     def project(self, memory: Memory) -> tuple[Tensor, Tensor]:

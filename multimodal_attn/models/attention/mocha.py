@@ -9,6 +9,7 @@ from torch.nn import functional
 from multimodal_attn.models.attention.base import AttentionStep, weighted_sum
 from multimodal_attn.models.attention.monotonic import MonotonicAttention
 from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores
+from multimodal_attn.ranges import Count, Finite, NotNegative
 from multimodal_attn.types import Memory
 
 
@@ -25,23 +26,18 @@ class MochaAttention(MonotonicAttention):
         noise: standard deviation of what is added to the scores of the walk in training.
         initial_offset: of these scores, see ``MonotonicAttention``.
         chunk_size: w, positions in a chunk.
-
-    Raises:
-        ValueError: if ``chunk_size`` is below 1.
     """
 
     def __init__(
         self,
         query_dim: int,
         memory_dim: int,
-        attention_dim: int = 256,
-        noise: float = 1.0,
-        initial_offset: float = -1.0,
-        chunk_size: int = 4,
+        attention_dim: Count = 256,
+        noise: NotNegative = 1.0,
+        initial_offset: Finite = -1.0,
+        chunk_size: Count = 4,
     ) -> None:
         super().__init__(query_dim, memory_dim, attention_dim, noise, initial_offset)
-        if chunk_size < 1:
-            raise ValueError(f"attention.chunk_size: {chunk_size}; expected at least 1")
         self.chunk_size = chunk_size
         self.chunk_key = nn.Linear(memory_dim, attention_dim)
         self.chunk_query = nn.Linear(query_dim, attention_dim, bias=False)
@@ -57,7 +53,7 @@ class MochaAttention(MonotonicAttention):
         assert state is not None, "monotonic attention needs the state that start() gives"
         keys, chunk_keys = projected[: len(projected) // 2], projected[len(projected) // 2 :]
         alignment = self.align(query, keys, memory, state)
-        scores = additive_scores(chunk_keys, 2 * self.chunk_query(query), self.chunk_score.weight[0], mask=memory.mask)
+        scores = additive_scores(chunk_keys, self.chunk_query(query), self.chunk_score.weight[0], mask=memory.mask)
         weights = spread_over_chunks(alignment, scores, memory.mask, self.chunk_size)
         return AttentionStep(weighted_sum(weights, memory), weights[:, :, None], alignment)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from multimodal_attn.models.attention.base import Attention, AttentionStep, first_position, weighted_sum
 from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores
+from multimodal_attn.models.kernels.recurrence import recurrence
+from multimodal_attn.ranges import Count, Finite, NotNegative
 from multimodal_attn.types import Memory
 
 
@@ -32,22 +31,17 @@ class MonotonicAttention(Attention):
         noise: standard deviation of what is added to the scores in training.
         initial_offset: of the scores. Walks begin with steps of about ``exp(-initial_offset)`` positions: the more
             positions a token spans, the lower it should be.
-
-    Raises:
-        ValueError: if ``noise`` is below 0.
     """
 
     def __init__(
         self,
         query_dim: int,
         memory_dim: int,
-        attention_dim: int = 256,
-        noise: float = 1.0,
-        initial_offset: float = -1.0,
+        attention_dim: Count = 256,
+        noise: NotNegative = 1.0,
+        initial_offset: Finite = -1.0,
     ) -> None:
         super().__init__()
-        if noise < 0:
-            raise ValueError(f"attention.noise: {noise}; expected 0 or above")
         self.noise = noise
         self.key = nn.Linear(memory_dim, attention_dim)
         self.query = nn.Linear(query_dim, attention_dim, bias=False)
@@ -70,7 +64,7 @@ class MonotonicAttention(Attention):
             query: (B, K, H). previous: (B, K, S), the alignment of the step before. Returns (B, K, S).
         """
         direction = functional.normalize(self.score.weight[0], dim=0)
-        scores = self.gain * additive_scores(keys, 2 * self.query(query), direction, mask=memory.mask) + self.offset
+        scores = self.gain * additive_scores(keys, self.query(query), direction, mask=memory.mask) + self.offset
         scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
         if not self.training:
             return hard_alignment(scores, memory.mask, previous)
@@ -97,8 +91,7 @@ def expected_alignment(scores: Tensor, mask: Tensor, previous: Tensor) -> Tensor
     real, last = mask[:, None], _last(mask)[:, None]
     stop = scores.sigmoid().masked_fill(last, 1.0).masked_fill(~real, 0.0)
     go = (-scores).sigmoid().masked_fill(last, 0.0).masked_fill(~real, 1.0)
-    arrive: Tensor = _Recurrence.apply(functional.pad(go[..., :-1], (1, 0)), previous.to(go.dtype))
-    return stop * arrive
+    return stop * recurrence(functional.pad(go[..., :-1], (1, 0)), previous.to(go.dtype))
 
 
 def hard_alignment(scores: Tensor, mask: Tensor, previous: Tensor) -> Tensor:
@@ -115,32 +108,3 @@ def hard_alignment(scores: Tensor, mask: Tensor, previous: Tensor) -> Tensor:
 def _last(mask: Tensor) -> Tensor:
     """True at the last real position of each row."""
     return mask & (mask.flip(-1).cumsum(-1).flip(-1) == 1)
-
-
-class _Recurrence(torch.autograd.Function):
-    """``y_j = decay_j y_{j-1} + x_j`` over the last axis, in log2(S) parallel rounds; backward is the same reversed."""
-
-    @staticmethod
-    def forward(ctx: Any, decay: Tensor, x: Tensor) -> Tensor:
-        y = _scan(decay, x)
-        ctx.save_for_backward(decay, y)
-        return y
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
-        decay, y = ctx.saved_tensors
-        next_decay = functional.pad(decay[..., 1:], (0, 1))
-        d_x = _scan(next_decay.flip(-1), grad.flip(-1)).flip(-1)
-        return d_x * functional.pad(y[..., :-1], (1, 0)), d_x
-
-
-def _scan(decay: Tensor, x: Tensor) -> Tensor:
-    """The recurrence by doubling: each round lets y_j hold twice as many of the last inputs (Hillis & Steele 1986)."""
-    y, reach = x, 1
-    while reach < x.shape[-1]:
-        # New tensors, not in place: both sides overlap.
-        y = torch.cat([y[..., :reach], torch.addcmul(y[..., reach:], decay[..., reach:], y[..., :-reach])], dim=-1)
-        decay = torch.cat([decay[..., :reach], decay[..., reach:] * decay[..., :-reach]], dim=-1)
-        reach *= 2
-    return y

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
 from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.models.layers.heads import join_heads, split_heads
+from multimodal_attn.ranges import Count, DropoutRate, Positive
 from multimodal_attn.types import Memory
 
 
@@ -30,11 +32,11 @@ class MultiHeadAttention(Attention):
         self,
         query_dim: int,
         memory_dim: int,
-        attention_dim: int = 256,
-        num_heads: int = 4,
+        attention_dim: Count = 256,
+        num_heads: Count = 4,
         normalizer: NormalizerName = "softmax",
-        temperature: float = 1.0,
-        dropout: float = 0.0,
+        temperature: Positive = 1.0,
+        dropout: DropoutRate = 0.0,
     ) -> None:
         super().__init__()
         if attention_dim % num_heads:
@@ -50,20 +52,16 @@ class MultiHeadAttention(Attention):
         self.normalizer = Normalizer(normalizer, temperature)
         self.dropout = Dropout(dropout)
 
-    def _split(self, x: Tensor) -> Tensor:
-        """(B, positions, N * head) to (B, N, positions, head)."""
-        return x.unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2)
-
     def project(self, memory: Memory) -> tuple[Tensor, Tensor]:
         """Scaled keys (B, N, head, S) and values (B, N, S, head)."""
-        keys = self._split(self.key(memory.states)) * self.head_dim**-0.5
-        return keys.transpose(2, 3).contiguous(), self._split(self.value(memory.states)).contiguous()
+        keys, values = (split_heads(made(memory.states), self.num_heads) for made in (self.key, self.value))
+        return (keys * self.head_dim**-0.5).transpose(2, 3).contiguous(), values.contiguous()
 
     def forward(
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
         keys, values = projected
-        scores = self._split(self.query(query)) @ keys  # (B, N, K, S)
+        scores = split_heads(self.query(query), self.num_heads) @ keys  # (B, N, K, S)
         weights = self.normalizer(scores, memory.mask[:, None, None])
-        heads = (self.dropout(weights) @ values).transpose(1, 2).flatten(2)  # (B, K, N * head)
-        return AttentionStep(self.output(heads), weights.transpose(1, 2), None)
+        context = self.output(join_heads(self.dropout(weights) @ values))
+        return AttentionStep(context, weights.transpose(1, 2), None)

@@ -8,7 +8,10 @@ from torch import Tensor, nn
 
 from multimodal_attn.models.attention.base import Attention, AttentionStep, uniform_weights
 from multimodal_attn.models.attention.normalizers import Normalizer, NormalizerName
+from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores_of_heads
 from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.models.layers.heads import join_heads, split_heads
+from multimodal_attn.ranges import Count, DropoutRate, OddCount, Positive
 from multimodal_attn.types import Memory
 
 
@@ -24,35 +27,33 @@ class MultiHeadLocationAttention(Attention):
         attention_dim: width A of the hidden layers of all heads together.
         num_heads: N; must divide ``attention_dim``.
         num_filters: channels of each head's convolution F over its previous weights.
-        kernel_size: its width in memory steps; must be odd, so that a filter has a centre.
+        kernel_size: its width in memory steps; odd, so that a filter has a center.
         normalizer: from scores to weights, see ``Normalizer``.
         temperature: divides the scores.
         dropout: on the weights that make the context, not on those that are reported.
 
     Raises:
-        ValueError: if ``kernel_size`` is even, or ``attention_dim`` not a multiple of ``num_heads``.
+        ValueError: if ``attention_dim`` is not a multiple of ``num_heads``.
     """
 
     def __init__(
         self,
         query_dim: int,
         memory_dim: int,
-        attention_dim: int = 256,
-        num_heads: int = 4,
-        num_filters: int = 8,
-        kernel_size: int = 31,
+        attention_dim: Count = 256,
+        num_heads: Count = 4,
+        num_filters: Count = 8,
+        kernel_size: OddCount = 31,
         normalizer: NormalizerName = "softmax",
-        temperature: float = 1.0,
-        dropout: float = 0.0,
+        temperature: Positive = 1.0,
+        dropout: DropoutRate = 0.0,
     ) -> None:
         super().__init__()
         if attention_dim % num_heads:
             raise ValueError(
                 f"attention.attention_dim: {attention_dim} is not a multiple of attention.num_heads ({num_heads})"
             )
-        if kernel_size % 2 == 0:
-            raise ValueError(f"attention.kernel_size: {kernel_size} is even; expected an odd number")
-        self.num_heads, self.head_dim = num_heads, attention_dim // num_heads
+        self.num_heads = num_heads
         self.key = nn.Linear(memory_dim, attention_dim)
         self.value = nn.Linear(memory_dim, attention_dim)
         self.query = nn.Linear(query_dim, attention_dim, bias=False)
@@ -61,17 +62,17 @@ class MultiHeadLocationAttention(Attention):
             num_heads, num_heads * num_filters, kernel_size, padding=kernel_size // 2, groups=num_heads, bias=False
         )
         self.location = nn.Conv1d(num_heads * num_filters, attention_dim, 1, groups=num_heads, bias=False)
-        # One v for each head, as one Linear would initialise it.
-        bound = self.head_dim**-0.5
-        self.score = nn.Parameter(torch.empty(num_heads, self.head_dim).uniform_(-bound, bound))
+        # One v for each head, as one Linear would initialize it.
+        width = attention_dim // num_heads
+        self.score = nn.Parameter(torch.empty(num_heads, width).uniform_(-(width**-0.5), width**-0.5))
         self.output = nn.Linear(attention_dim, memory_dim)
         self.normalizer = Normalizer(normalizer, temperature)
         self.dropout = Dropout(dropout)
 
-    def project(self, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Keys (B, S, A), doubled as in ``additive_scores``, and values (B, N, S, head)."""
-        values = self.value(memory.states).unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2)
-        return 2 * self.key(memory.states), values.contiguous()
+    def project(self, memory: Memory) -> tuple[Tensor, ...]:
+        """Values (B, N, S, head), then what ``additive_keys`` makes."""
+        values = split_heads(self.value(memory.states), self.num_heads)
+        return values.contiguous(), *additive_keys(self.key(memory.states), exponentials=False)
 
     def start(self, memory: Memory, rows: int) -> Tensor:
         """Uniform weights over real positions, (B, rows, N, S)."""
@@ -81,14 +82,10 @@ class MultiHeadLocationAttention(Attention):
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None
     ) -> AttentionStep:
         assert state is not None, "location attention needs the state that start() gives"
-        keys, values = projected
+        values, *keys = projected
         located = self.location(self.location_filters(state.flatten(0, 1))).transpose(1, 2)  # (B * K, S, A)
-        located = (2 * located).unflatten(0, state.shape[:2])
-        hidden = (keys[:, None] + located + 2 * self.query(query)[:, :, None]).sigmoid_()
-        hidden = hidden.unflatten(-1, (self.num_heads, self.head_dim))  # (B, K, S, N, head)
-        # As in ``additive_scores``: tanh(x) = 2 sigmoid(2x) - 1.
-        scores = torch.einsum("bksnh,nh->bnks", hidden, 2 * self.score) - self.score.sum(-1)[:, None, None]
+        located = located.unflatten(0, state.shape[:2])
+        scores = additive_scores_of_heads(tuple(keys), self.query(query), self.score, located)
         weights = self.normalizer(scores, memory.mask[:, None, None])  # (B, N, K, S)
-        heads = (self.dropout(weights) @ values).transpose(1, 2).flatten(2)  # (B, K, A)
         each = weights.transpose(1, 2)
-        return AttentionStep(self.output(heads), each, each)
+        return AttentionStep(self.output(join_heads(self.dropout(weights) @ values)), each, each)

@@ -7,7 +7,7 @@ best one.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -26,17 +26,10 @@ class Normalizer(nn.Module):
         name: "softmax"; "sparsemax" (Martins & Astudillo 2016); "entmax15" (Peters et al. 2019), which lies between
             both; "sigmoid", each score's sigmoid divided by their sum (Chorowski et al. 2015, section 2.3).
         temperature: divides the scores first; below 1 sharpens, above 1 flattens.
-
-    Raises:
-        ValueError: for another name, or a temperature that is not above 0.
     """
 
     def __init__(self, name: NormalizerName = "softmax", temperature: float = 1.0) -> None:
         super().__init__()
-        if name not in get_args(NormalizerName):
-            raise ValueError(f"attention.normalizer: {name!r}; expected one of {', '.join(get_args(NormalizerName))}")
-        if not temperature > 0:
-            raise ValueError(f"attention.temperature: {temperature}; expected above 0")
         self.name, self.temperature = name, temperature
 
     @property

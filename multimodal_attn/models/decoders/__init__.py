@@ -2,7 +2,8 @@
 
 from multimodal_attn.models.decoders.adaptive import AdaptiveDecoder
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
-from multimodal_attn.models.decoders.recurrent import DecoderState, RecurrentDecoder
+from multimodal_attn.models.decoders.recurrent import RecurrentDecoder
+from multimodal_attn.models.decoders.state import DecoderState
 from multimodal_attn.models.decoders.top_down import TopDownDecoder
 from multimodal_attn.models.decoders.transformer import TransformerDecoder
 

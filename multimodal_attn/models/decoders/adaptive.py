@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
-from multimodal_attn.masking import masked_softmax
-from multimodal_attn.models.attention.base import Attention, AttentionStep
+from multimodal_attn.masking import masked_mean, masked_softmax
+from multimodal_attn.models.attention.base import AttentionStep
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
-from multimodal_attn.models.decoders.recurrent import DecoderState
-from multimodal_attn.models.decoders.top_down import lstm
+from multimodal_attn.models.decoders.state import DecoderState
 from multimodal_attn.models.kernels.additive_scores import additive_keys, additive_scores
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.kernels.picking import real_steps
+from multimodal_attn.models.layers.lstm import lstm_step, open_forget_gate
+from multimodal_attn.models.layers.scheduled_sampling import own_tokens
+from multimodal_attn.ranges import Count, DropoutRate
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 
@@ -27,11 +27,9 @@ class AdaptiveDecoder(Decoder):
     which sum to 1, and as gate ``1 - beta``. The LSTM does not read the context: attention of all words is taken at
     once.
 
-    It brings its own attention, whose scores (equation 6) must be comparable to the sentinel's: ``conf/attention``
-    plays no part.
+    It brings its own attention, whose scores (equation 6) must be comparable to the sentinel's.
 
     Args:
-        attention: not used.
         memory_dim: width D of the memory.
         vocab_size: V.
         embedding_dim: width of the token embedding, and of the mean memory beside it.
@@ -40,17 +38,17 @@ class AdaptiveDecoder(Decoder):
         dropout: on the LSTM's inputs and before the vocabulary.
     """
 
+    own_attention = True
     gate_name = "1 - sentinel"
 
     def __init__(
         self,
-        attention: Callable[..., Attention] | None,
         memory_dim: int,
         vocab_size: int,
-        embedding_dim: int = 256,
-        hidden_dim: int = 512,
-        attention_dim: int = 256,
-        dropout: float = 0.3,
+        embedding_dim: Count = 256,
+        hidden_dim: Count = 512,
+        attention_dim: Count = 256,
+        dropout: DropoutRate = 0.3,
     ) -> None:
         super().__init__()
         self.hidden_dim = hidden_dim
@@ -67,14 +65,11 @@ class AdaptiveDecoder(Decoder):
         self.score = nn.Linear(attention_dim, 1, bias=False)
         self.dropout = Dropout(dropout)
         self.vocabulary = nn.Linear(hidden_dim, vocab_size)
-        # A forget bias of 1 lets gradients through long outputs from the start (Jozefowicz et al. 2015).
-        nn.init.zeros_(self.embedding_gates.bias)
-        nn.init.ones_(self.embedding_gates.bias[hidden_dim : 2 * hidden_dim])
+        open_forget_gate(self.embedding_gates, hidden_dim)
 
     def prepare(self, memory: Memory) -> PreparedMemory:
         """The mean memory (B, 1, E), the memory as it is attended to (B, S, H), and its keys."""
-        real = memory.mask[..., None].to(memory.states.dtype)
-        mean = self.mean((memory.states * real).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp(min=1))
+        mean = self.mean(masked_mean(memory.states, memory.mask))
         states = self.memory(memory.states)
         return PreparedMemory(memory, (mean, states, *additive_keys(self.key(states))))
 
@@ -105,7 +100,7 @@ class AdaptiveDecoder(Decoder):
     def _advance(self, input_gates: Tensor, hidden: Tensor, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Hidden state, cell and sentinel (equations 9 and 10) after one token."""
         gates = input_gates + self.recurrent_gates(hidden)
-        hidden, cell = lstm(gates[..., : 4 * self.hidden_dim], cell)
+        hidden, cell = lstm_step(gates[..., : 4 * self.hidden_dim], cell)
         return hidden, cell, gates[..., 4 * self.hidden_dim :].sigmoid() * cell.tanh()
 
     def _look(self, hidden: Tensor, sentinel: Tensor, source: PreparedMemory) -> AttentionStep:
@@ -116,11 +111,11 @@ class AdaptiveDecoder(Decoder):
         """
         _, states, *keys = source.projected
         mask = source.memory.mask[:, None]
-        query, score = 2 * self.query(hidden), self.score.weight[0]
+        query, score = self.query(hidden), self.score.weight[0]
         scores = additive_scores(tuple(keys), query, score, mask=source.memory.mask)  # (B, K, S)
         # Each row has a key of its own: as B K sources of one row and one position.
-        sentinel_keys, sentinel_query = (x.flatten(0, 1)[:, None] for x in (2 * self.sentinel_key(sentinel), query))
-        sentinel_score = additive_scores((sentinel_keys,), sentinel_query, score).view(*query.shape[:2], 1)
+        sentinel_keys = additive_keys(self.sentinel_key(sentinel).flatten(0, 1)[:, None], exponentials=False)
+        sentinel_score = additive_scores(sentinel_keys, query.flatten(0, 1)[:, None], score).view(*query.shape[:2], 1)
         weights = masked_softmax(scores, mask)
         joint = torch.cat([scores, sentinel_score], dim=-1)
         beta = masked_softmax(joint, nn.functional.pad(mask, (0, 1), value=True))[..., -1:]
@@ -148,8 +143,7 @@ class AdaptiveDecoder(Decoder):
             if sampling_probability and t:
                 with torch.no_grad():
                     logits = self._logits(hidden, self._look(hidden, sentinels[-1], source))
-                    drawn = torch.distributions.Categorical(logits=logits.float()).sample()
-                    replaced = torch.rand(drawn.shape, device=drawn.device) < sampling_probability
+                    drawn, replaced = own_tokens(logits, sampling_probability)
                 gates[t] = torch.where(replaced[..., None], self._input_gates(drawn, mean), gates[t])
             hidden, cell, sentinel = self._advance(gates[t], hidden, cell)
             hiddens.append(hidden)

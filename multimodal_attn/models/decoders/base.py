@@ -11,7 +11,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from multimodal_attn.models.attention.base import AttentionStep
@@ -25,17 +24,14 @@ class PreparedMemory:
     Attributes:
         memory: of B sources.
         projected: tensors of any shape whose first axis is B.
-        words: (V, ...) what the decoder made of every token beforehand, or None.
     """
 
     memory: Memory
     projected: tuple[Tensor, ...]
-    words: Tensor | None = None
 
     def first(self, sources: int) -> PreparedMemory:
         """The first ``sources`` sources, as views."""
-        projected = tuple(p[:sources] for p in self.projected)
-        return PreparedMemory(self.memory.select(slice(sources)), projected, self.words)
+        return PreparedMemory(self.memory.select(slice(sources)), tuple(p[:sources] for p in self.projected))
 
 
 class LayerWeights(NamedTuple):
@@ -53,14 +49,19 @@ class LayerWeights(NamedTuple):
 class Decoder(nn.Module, ABC):
     """Reads a memory and writes tokens.
 
-    Constructors take ``attention`` (makes the mechanism when called with ``query_dim`` and ``memory_dim``),
-    ``memory_dim`` and ``vocab_size`` by keyword. The layer that makes logits of features is named ``vocabulary``.
+    Constructors take ``memory_dim``, ``vocab_size`` and, unless they bring their own, ``attention`` by keyword, which
+    makes the mechanism when called with ``query_dim`` and ``memory_dim``. The layer that makes logits of features is
+    named ``vocabulary``.
 
     Attributes:
+        own_attention: whether the decoder brings its own attention, so that ``conf/attention`` plays no part.
+        objective: see ``Attention``, of the mechanism that the decoder was given.
         gate_name: what the ``gate`` in the attention of a step is called, for decoders that have one.
     """
 
     vocabulary: nn.Linear
+    own_attention: bool = False
+    objective: str | None = None
     gate_name: str = ""
 
     @abstractmethod
@@ -105,12 +106,3 @@ class Decoder(nn.Module, ABC):
             tokens: (B, K, T) int64, without the token that no step reads.
         """
         return []
-
-
-def select_rows(tensor: Tensor, index: Tensor) -> Tensor:
-    """Row ``index[b, k]`` of source b, for each b and k.
-
-    Shapes:
-        tensor: (B, K, ...). index: (B, K') int64. Returns (B, K', ...).
-    """
-    return tensor[torch.arange(len(index), device=index.device)[:, None], index]

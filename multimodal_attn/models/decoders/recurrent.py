@@ -7,20 +7,22 @@ embedding's part of the gates before the loop, the readout and the vocabulary af
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from multimodal_attn.models.attention.additive import AdditiveAttention
+from multimodal_attn.masking import masked_mean
+from multimodal_attn.models import kernels
 from multimodal_attn.models.attention.base import Attention, AttentionStep
-from multimodal_attn.models.attention.forward_attention import ForwardAttention
-from multimodal_attn.models.attention.location import LocationAttention
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
+from multimodal_attn.models.decoders.state import DecoderState
 from multimodal_attn.models.kernels.dropout import Dropout
-from multimodal_attn.models.kernels.fast_loop import LoopPlan, LoopWeights, run_loop
+from multimodal_attn.models.kernels.fast_loop import LoopAttention, run_loop
 from multimodal_attn.models.kernels.picking import real_steps
+from multimodal_attn.models.layers.lstm import lstm_step, open_forget_gate
+from multimodal_attn.models.layers.scheduled_sampling import own_tokens
+from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 _LEAVE_TOGETHER = 4
@@ -29,42 +31,6 @@ than the steps saved by going alone."""
 
 _SMALL_VOCABULARY = 256
 """Tokens of which a search reads most again and again: their part of the gates is made once for all steps."""
-
-
-@dataclass
-class DecoderState:
-    """What one step leaves for the next.
-
-    Attributes:
-        hidden: of each layer (B, K, H).
-        cell: of each layer (B, K, H).
-        context: (B, K, D) what attention last gave.
-        attention: the mechanism's own state (B, K, ...), or None.
-    """
-
-    hidden: list[Tensor]
-    cell: list[Tensor]
-    context: Tensor
-    attention: Tensor | None
-
-    def _map(self, function: Callable[[Tensor], Tensor]) -> DecoderState:
-        attention = None if self.attention is None else function(self.attention)
-        return DecoderState(
-            [function(h) for h in self.hidden], [function(c) for c in self.cell], function(self.context), attention
-        )
-
-    def select(self, index: Tensor) -> DecoderState:
-        """Reorders the rows of every source: row k becomes what row ``index[b, k]`` was.
-
-        Shapes:
-            index: (B, K') int64.
-        """
-        sources = torch.arange(len(index), device=index.device)[:, None]
-        return self._map(lambda tensor: tensor[sources, index])
-
-    def first(self, sources: int) -> DecoderState:
-        """The first ``sources`` sources, as views."""
-        return self._map(lambda tensor: tensor[:sources])
 
 
 class RecurrentDecoder(Decoder):
@@ -86,7 +52,6 @@ class RecurrentDecoder(Decoder):
         gate: scale the context by ``sigmoid(w . hidden)`` (Xu et al., section 4.2.1: beta).
         deep_output: let the embedding of the last token reach the readout (Xu et al., equation 7).
         dropout: on embeddings and on the readout.
-        fast: train through ``fast_loop`` where it covers this decoder.
     """
 
     def __init__(
@@ -94,27 +59,19 @@ class RecurrentDecoder(Decoder):
         attention: Callable[..., Attention],
         memory_dim: int,
         vocab_size: int,
-        embedding_dim: int = 256,
-        hidden_dim: int = 512,
-        num_layers: int = 1,
+        embedding_dim: Count = 256,
+        hidden_dim: Count = 512,
+        num_layers: Layers = 1,
         attend: Literal["before", "after"] = "before",
         initial_state: Literal["mean", "zeros"] = "mean",
         gate: bool = True,
         deep_output: bool = True,
-        dropout: float = 0.3,
-        fast: bool = True,
+        dropout: DropoutRate = 0.3,
     ) -> None:
         super().__init__()
-        for name, value, allowed in (
-            ("attend", attend, ("before", "after")),
-            ("initial_state", initial_state, ("mean", "zeros")),
-        ):
-            if value not in allowed:
-                raise ValueError(f"decoder.{name}: {value!r}; expected one of {', '.join(allowed)}")
-        if num_layers < 1:
-            raise ValueError(f"decoder.num_layers: {num_layers}; expected at least 1")
-        self.attend, self.initial_state, self.memory_dim, self.fast = attend, initial_state, memory_dim, fast
+        self.attend, self.initial_state, self.memory_dim = attend, initial_state, memory_dim
         self.attention = attention(query_dim=hidden_dim, memory_dim=memory_dim)
+        self.objective = self.attention.objective
         self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=PAD)
         # One product a step and layer: [context or lower layer, own hidden state] -> gates i, f, o, g.
         self.embedding_gates = nn.Linear(embedding_dim, 4 * hidden_dim)
@@ -131,31 +88,27 @@ class RecurrentDecoder(Decoder):
         self.deep_output = deep_output
         self.dropout = Dropout(dropout)
         self.vocabulary = nn.Linear(embedding_dim, vocab_size)
-        self._open_forget_gates(hidden_dim)
-
-    def _open_forget_gates(self, hidden_dim: int) -> None:
-        # A forget bias of 1 lets gradients through long outputs from the start (Jozefowicz et al. 2015).
-        for linear in (self.embedding_gates, *self.recurrent_gates[1:]):
-            nn.init.zeros_(linear.bias)
-            nn.init.ones_(linear.bias[hidden_dim : 2 * hidden_dim])
+        for gates in (self.embedding_gates, *self.recurrent_gates[1:]):
+            open_forget_gate(gates, hidden_dim)
 
     # ------------------------------------------------------------------------------------------- one step
 
     def prepare(self, memory: Memory) -> PreparedMemory:
-        """Projects the memory once for all steps, and outside of training a small vocabulary as well."""
-        words = None
-        if not (self.training or torch.is_grad_enabled()) and len(self.embedding.weight) <= _SMALL_VOCABULARY:
-            words = self.embedding_gates(self.embedding.weight)
-        return PreparedMemory(memory, self.attention.project(memory), words)
+        """What the gates take from each token of a small vocabulary, outside of training (B, V, 4H), else (B, 0, 4H);
+        then what attention projects."""
+        tokens = self.embedding.weight
+        searches = kernels.in_use() and not (self.training or torch.is_grad_enabled())
+        table = self.embedding_gates(tokens if searches and len(tokens) <= _SMALL_VOCABULARY else tokens[:0])
+        # The same for all sources: a view, not copies.
+        return PreparedMemory(memory, (table.expand(len(memory.mask), -1, -1), *self.attention.project(memory)))
 
     def start(self, source: PreparedMemory, rows: int) -> DecoderState:
         """The state before the first token, for ``rows`` rows that share each source."""
         memory = source.memory
         batch, layers = len(memory.states), len(self.recurrent_gates)
         if self.initial_state == "mean":
-            real = memory.mask[..., None].to(memory.states.dtype)
-            mean = (memory.states * real).sum(1) / real.sum(1).clamp(min=1)
-            parts = torch.tanh(self.initial(mean))[:, None].expand(-1, rows, -1).chunk(2 * layers, dim=-1)
+            initial = torch.tanh(self.initial(masked_mean(memory.states, memory.mask)))
+            parts = initial.expand(-1, rows, -1).chunk(2 * layers, dim=-1)
         else:
             width = self.readout_hidden.in_features
             parts = (memory.states.new_zeros(batch, rows, width),) * (2 * layers)
@@ -175,7 +128,7 @@ class RecurrentDecoder(Decoder):
         return DecoderState(hidden, cell, attended.context, attended.state), attended
 
     def _look(self, query: Tensor, attention_state: Tensor | None, source: PreparedMemory) -> AttentionStep:
-        step: AttentionStep = self.attention(query, source.projected, source.memory, attention_state)
+        step: AttentionStep = self.attention(query, source.projected[1:], source.memory, attention_state)
         if self.gate is None:
             return step
         beta = torch.sigmoid(self.gate(query))
@@ -184,16 +137,13 @@ class RecurrentDecoder(Decoder):
     def _recur(
         self, embedding_gates: Tensor, context: Tensor, state: DecoderState
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """The LSTM layers (Hochreiter & Schmidhuber 1997, with forget gates)."""
+        """The new states and cells of the LSTM layers."""
         hiddens, cells, below = [], [], context
         for layer, recurrent in enumerate(self.recurrent_gates):
             gates = recurrent(torch.cat([below, state.hidden[layer]], dim=-1))
             if layer == 0:
                 gates = gates + embedding_gates
-            width = gates.shape[-1] // 4
-            input_gate, forget_gate, output_gate = gates[..., : 3 * width].sigmoid().chunk(3, dim=-1)
-            cell = forget_gate * state.cell[layer] + input_gate * gates[..., 3 * width :].tanh()
-            below = output_gate * cell.tanh()
+            below, cell = lstm_step(gates, state.cell[layer])
             hiddens.append(below)
             cells.append(cell)
         return hiddens, cells
@@ -213,8 +163,8 @@ class RecurrentDecoder(Decoder):
         Shapes:
             token: (B, K) int64. Returns logits (B, K, V), the new state, and the attention of this step.
         """
-        embedded = self.dropout(self.embedding(token))
-        gates = self.embedding_gates(embedded) if source.words is None else source.words[token]
+        embedded, table = self.dropout(self.embedding(token)), source.projected[0]
+        gates = table[0, token] if table.shape[1] else self.embedding_gates(embedded)
         state, attended = self._advance(gates, state, source)
         return self._readout(state.hidden[-1], state.context, embedded), state, attended
 
@@ -244,9 +194,9 @@ class RecurrentDecoder(Decoder):
         embedded = self.dropout(self.embedding(inputs[order]))
         gates = self.embedding_gates(embedded)
         source = self.prepare(memory.select(order))
-        loop_weights = self._loop_weights() if self.fast and not sampling_probability else None
-        if loop_weights is not None:
-            hidden, context, weights = self._fast_loop(gates, source, active, loop_weights)
+        offered = kernels.offered(self.attention.loop_attention)
+        if offered is not None and len(self.recurrent_gates) == 1 and not sampling_probability:
+            hidden, context, weights = self._fast_loop(gates, source, active, offered)
             choices = None
         else:
             hidden, context, weights, choices, embedded = self._loop(
@@ -303,47 +253,27 @@ class RecurrentDecoder(Decoder):
         chosen = join(choices) if choices else None
         return join(hiddens), join(contexts), join(weights), chosen, torch.stack(embedded_steps, dim=2)
 
-    def _loop_weights(self) -> LoopWeights | None:
-        """The parameters that ``fast_loop`` wants, or None where it does not cover this decoder."""
-        attention = self.attention
-        # The type itself: what a subclass changes, the fast loop would not know.
-        covered = type(attention) in (AdditiveAttention, LocationAttention, ForwardAttention)
-        if not covered or len(self.recurrent_gates) > 1:
-            return None
-        assert isinstance(attention, AdditiveAttention | LocationAttention | ForwardAttention)
-        if not attention.normalizer.plain or (attention.training and attention.dropout.p):
-            return None
-        location = filters = agent = agent_bias = None
-        if isinstance(attention, ForwardAttention) and attention.agent is not None:
-            agent, agent_bias = attention.agent.weight, attention.agent.bias
-        if isinstance(attention, LocationAttention):
-            location, filters = attention.location.weight, attention.location_filters.weight
-        gate, bias = (None, None) if self.gate is None else (self.gate.weight[0], self.gate.bias)
-        recurrent: Tensor = self.recurrent_gates[0].weight  # type: ignore[assignment]
-        query, score = attention.query.weight, attention.score.weight[0]
-        return LoopWeights(recurrent, query, score, location, filters, agent, agent_bias, gate, bias)
-
     def _fast_loop(
-        self, gates: Tensor, source: PreparedMemory, active: list[int], weights: LoopWeights
+        self, gates: Tensor, source: PreparedMemory, active: list[int], attention: LoopAttention
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The same by ``fast_loop``, for given tokens only."""
+        """The same for given tokens only: hidden, context and weights."""
         state = self.start(source, gates.shape[1])
-        # Under autocast the plain loop's products are in the dtype that autocast gave the gates.
-        reach = self.attention.reach if isinstance(self.attention, ForwardAttention) else None
-        plan = LoopPlan(self.attend == "before", active, gates.dtype, reach)
-        output = run_loop(
-            plan,
-            gates.transpose(1, 2).transpose(0, 1),
+        memory, (recurrent,) = source.memory, self.recurrent_gates
+        hidden, context, weights = run_loop(
+            attention,
+            recurrent.weight,  # type: ignore[arg-type]
+            None if self.gate is None else (self.gate.weight[0], self.gate.bias),
+            self.attend == "before",
+            active,
+            gates,
             state.hidden[0],
             state.cell[0],
-            source.projected[0],
-            source.memory.states,
-            source.memory.mask,
-            weights,
+            source.projected[1],
+            memory.states,
+            memory.mask,
             state.attention,
         )
-        hidden, context, attended = (x.permute(1, 2, 0, 3) for x in output)
-        return hidden, context, attended[:, :, :, None]
+        return hidden, context, weights[:, :, :, None]
 
     def _sample(
         self, state: DecoderState, last_embedded: Tensor, embedded: Tensor, gate: Tensor, probability: float
@@ -352,8 +282,7 @@ class RecurrentDecoder(Decoder):
         sources = len(gate)
         with torch.no_grad():
             logits = self._readout(state.hidden[-1], state.context, last_embedded[:sources])
-            drawn = torch.distributions.Categorical(logits=logits.float()).sample()
-            replaced = torch.rand(drawn.shape, device=drawn.device) < probability
+            drawn, replaced = own_tokens(logits, probability)
         own = self.dropout(self.embedding(drawn))
         mixed = torch.where(replaced[..., None], own, embedded[:sources])
         return (

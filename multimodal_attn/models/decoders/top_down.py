@@ -7,11 +7,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from multimodal_attn.masking import masked_mean
 from multimodal_attn.models.attention.base import Attention, AttentionStep
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
-from multimodal_attn.models.decoders.recurrent import DecoderState
+from multimodal_attn.models.decoders.state import DecoderState
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.kernels.picking import real_steps
+from multimodal_attn.models.layers.lstm import lstm_step, open_forget_gate
+from multimodal_attn.models.layers.scheduled_sampling import own_tokens
+from multimodal_attn.ranges import Count, DropoutRate
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 
@@ -36,14 +40,15 @@ class TopDownDecoder(Decoder):
         attention: Callable[..., Attention],
         memory_dim: int,
         vocab_size: int,
-        embedding_dim: int = 256,
-        hidden_dim: int = 512,
+        embedding_dim: Count = 256,
+        hidden_dim: Count = 512,
         attention_on_attention: bool = False,
-        dropout: float = 0.3,
+        dropout: DropoutRate = 0.3,
     ) -> None:
         super().__init__()
         self.memory_dim, self.hidden_dim = memory_dim, hidden_dim
         self.attention = attention(query_dim=hidden_dim, memory_dim=memory_dim)
+        self.objective = self.attention.objective
         self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=PAD)
         # What the first layer's gates take from the word and the mean memory is known before the time loop.
         self.embedding_gates = nn.Linear(embedding_dim, 4 * hidden_dim)
@@ -53,16 +58,13 @@ class TopDownDecoder(Decoder):
         self.information = nn.Linear(memory_dim + hidden_dim, 2 * memory_dim) if attention_on_attention else None
         self.dropout = Dropout(dropout)
         self.vocabulary = nn.Linear(hidden_dim, vocab_size)
-        for linear in (self.embedding_gates, self.language_gates):
-            # A forget bias of 1 lets gradients through long outputs from the start (Jozefowicz et al. 2015).
-            nn.init.zeros_(linear.bias)
-            nn.init.ones_(linear.bias[hidden_dim : 2 * hidden_dim])
+        for gates in (self.embedding_gates, self.language_gates):
+            open_forget_gate(gates, hidden_dim)
 
     def prepare(self, memory: Memory) -> PreparedMemory:
         """The mean memory's part of the first gates (B, 1, 4H), then what attention projects."""
-        real = memory.mask[..., None].to(memory.states.dtype)
-        mean = (memory.states * real).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp(min=1)
-        return PreparedMemory(memory, (self.mean_gates(mean), *self.attention.project(memory)))
+        mean_gates = self.mean_gates(masked_mean(memory.states, memory.mask))
+        return PreparedMemory(memory, (mean_gates, *self.attention.project(memory)))
 
     def start(self, source: PreparedMemory, rows: int) -> DecoderState:
         """Zeros, for ``rows`` rows of each source; layer 0 attends, layer 1 writes."""
@@ -88,13 +90,13 @@ class TopDownDecoder(Decoder):
         """Both layers and the attention between them, given the embedding's part of the first gates (B, K, 4H)."""
         mean_gates, *projected = source.projected
         recurrent = self.attention_gates(torch.cat([state.hidden[1], state.hidden[0]], dim=-1))
-        query, query_cell = lstm(embedding_gates + mean_gates + recurrent, state.cell[0])
+        query, query_cell = lstm_step(embedding_gates + mean_gates + recurrent, state.cell[0])
         attended: AttentionStep = self.attention(query, tuple(projected), source.memory, state.attention)
         if self.information is not None:
             value, gate = self.information(torch.cat([attended.context, query], dim=-1)).chunk(2, dim=-1)
             attended = attended._replace(context=gate.sigmoid() * value)
         gates = self.language_gates(torch.cat([attended.context, query, state.hidden[1]], dim=-1))
-        hidden, cell = lstm(gates, state.cell[1])
+        hidden, cell = lstm_step(gates, state.cell[1])
         return DecoderState([query, hidden], [query_cell, cell], attended.context, attended.state), attended
 
     def _logits(self, hidden: Tensor) -> Tensor:
@@ -115,8 +117,7 @@ class TopDownDecoder(Decoder):
         for t in range(inputs.shape[2]):
             if sampling_probability and t:
                 with torch.no_grad():
-                    drawn = torch.distributions.Categorical(logits=self._logits(hiddens[-1]).float()).sample()
-                    replaced = torch.rand(drawn.shape, device=drawn.device) < sampling_probability
+                    drawn, replaced = own_tokens(self._logits(hiddens[-1]), sampling_probability)
                 own = self.embedding_gates(self.dropout(self.embedding(drawn)))
                 gates[t] = torch.where(replaced[..., None], own, gates[t])
             state, attended = self._advance(gates[t], state, source)
@@ -129,15 +130,3 @@ class TopDownDecoder(Decoder):
         joined = torch.stack(weights, 2).masked_fill(~mask[..., None, None], 0.0)
         chosen = torch.stack(choices, 2) if choices else None
         return DecoderOutput(logits, tokens[..., 1:][mask], joined, mask, chosen)
-
-
-def lstm(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """Hidden state and cell (Hochreiter & Schmidhuber 1997, with forget gates) from gates i, f, o, g.
-
-    Shapes:
-        gates: (..., 4H). cell: (..., H).
-    """
-    width = cell.shape[-1]
-    input_gate, forget_gate, output_gate = gates[..., : 3 * width].sigmoid().chunk(3, dim=-1)
-    cell = forget_gate * cell + input_gate * gates[..., 3 * width :].tanh()
-    return output_gate * cell.tanh(), cell

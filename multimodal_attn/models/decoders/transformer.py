@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multimodal_attn.masking import masked_softmax
-from multimodal_attn.models.attention.base import Attention, AttentionStep
-from multimodal_attn.models.decoders.base import Decoder, LayerWeights, PreparedMemory, select_rows
+from multimodal_attn.masking import masked_softmax, select_rows
+from multimodal_attn.models.attention.base import AttentionStep
+from multimodal_attn.models.decoders.base import Decoder, LayerWeights, PreparedMemory
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.kernels.picking import real_steps
+from multimodal_attn.models.layers.heads import join_heads, mean_weights, split_heads
+from multimodal_attn.models.layers.scheduled_sampling import own_tokens
 from multimodal_attn.models.layers.sinusoids import sinusoids
+from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 
@@ -32,21 +34,16 @@ class TransformerState:
     tokens: int
 
     def select(self, index: Tensor) -> TransformerState:
-        """Reorders the rows of every source: row k becomes what row ``index[b, k]`` was.
-
-        Shapes:
-            index: (B, K') int64.
-        """
+        """See ``select_rows``."""
         return TransformerState([select_rows(layer, index) for layer in self.cache], self.tokens)
 
 
 class TransformerDecoder(Decoder):
     """Layers of self-attention, attention to the memory, and a feed-forward network.
 
-    It brings its own attention: ``conf/attention`` plays no part. Reported are the weights of one layer's N heads.
+    It brings its own attention. Reported are the weights of one layer's N heads.
 
     Args:
-        attention: not used.
         memory_dim: width D of the memory.
         vocab_size: V.
         embedding_dim: width of the token embedding, which also writes the tokens; None for ``hidden_dim``.
@@ -61,23 +58,22 @@ class TransformerDecoder(Decoder):
         ValueError: if a number does not fit the others.
     """
 
+    own_attention = True
+
     def __init__(
         self,
-        attention: Callable[..., Attention] | None,
         memory_dim: int,
         vocab_size: int,
-        embedding_dim: int | None = None,
-        hidden_dim: int = 256,
-        num_layers: int = 3,
-        num_heads: int = 4,
-        feed_forward_dim: int = 1024,
+        embedding_dim: Count | None = None,
+        hidden_dim: Count = 256,
+        num_layers: Layers = 3,
+        num_heads: Count = 4,
+        feed_forward_dim: Count = 1024,
         reported_layer: int = -1,
-        dropout: float = 0.1,
+        dropout: DropoutRate = 0.1,
     ) -> None:
         super().__init__()
-        if num_layers < 1:
-            raise ValueError(f"decoder.num_layers: {num_layers}; expected at least 1")
-        if num_heads < 1 or hidden_dim % num_heads or hidden_dim % 2:
+        if hidden_dim % num_heads or hidden_dim % 2:
             raise ValueError(
                 f"decoder.hidden_dim: {hidden_dim}; expected an even multiple of decoder.num_heads ({num_heads})"
             )
@@ -138,9 +134,9 @@ class TransformerDecoder(Decoder):
         if sampling_probability:
             with torch.no_grad():
                 logits = self._logits(self._run(inputs, start, source)[0][:, :, :-1])
-                drawn = torch.distributions.Categorical(logits=logits.float()).sample()
-                replaced = (torch.rand(drawn.shape, device=drawn.device) < sampling_probability) & mask[..., :-1]
-                inputs = torch.cat([inputs[..., :1], torch.where(replaced, drawn, inputs[..., 1:])], dim=-1)
+                drawn, replaced = own_tokens(logits, sampling_probability)
+                mixed = torch.where(replaced & mask[..., :-1], drawn, inputs[..., 1:])
+                inputs = torch.cat([inputs[..., :1], mixed], dim=-1)
         hidden, _, (_, weights) = self._run(inputs, start, source)
         weights = weights.masked_fill(~mask[..., None, None], 0.0)
         return DecoderOutput(self._logits(real_steps(hidden, mask)), tokens[..., 1:][mask], weights, mask)
@@ -219,16 +215,14 @@ class _Layer(nn.Module):
         heads = functional.scaled_dot_product_attention(
             query, cache[:, :, 0], cache[:, :, 1], causal, dropout_p=self.dropout_share if self.training else 0.0
         )
-        hidden = hidden + self.dropout(self.self_output(heads.transpose(2, 3).flatten(3)))
+        hidden = hidden + self.dropout(self.self_output(join_heads(heads)))
 
-        query = self.memory_query(self.memory_norm(hidden)).unflatten(-1, (self.num_heads, -1))  # (B, K, T, N, head)
-        batch, rows, new = query.shape[:3]
         # All tokens of all rows are queries of one product: the memory is not copied for them.
-        query = query.flatten(1, 2).transpose(1, 2) * query.shape[-1] ** -0.5  # (B, N, K * T, head)
+        query = split_heads(self.memory_query(self.memory_norm(hidden)).flatten(1, 2), self.num_heads)
+        query = query * query.shape[-1] ** -0.5  # (B, N, K * T, head)
         weights = masked_softmax(query @ projected[:, 0].transpose(2, 3), memory.mask[:, None, None])
-        heads = (weights @ projected[:, 1]).transpose(1, 2).flatten(2)
-        context = self.memory_output(heads).view(batch, rows, new, -1)
-        weights = weights.transpose(1, 2).unflatten(1, (rows, new))
+        context = self.memory_output(join_heads(weights @ projected[:, 1])).unflatten(1, hidden.shape[1:3])
+        weights = weights.transpose(1, 2).unflatten(1, hidden.shape[1:3])
         hidden = hidden + self.dropout(context)
         return hidden + self.dropout(self.feed_forward(hidden)), cache, (context, weights)
 
@@ -239,13 +233,12 @@ class _Layer(nn.Module):
             As in ``forward``. Returns (B, K, T, tokens + T).
         """
         query, cache, causal = self._self_inputs(hidden, past)
-        scores = query @ cache[:, :, 0].transpose(-2, -1) * query.shape[-1] ** -0.5
-        return masked_softmax(scores, causal).mean(2)
+        return mean_weights(query, cache[:, :, 0], causal)
 
     def _self_inputs(self, hidden: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, K, N, T, head), the cache with the new tokens, and who sees whom (T, tokens + T)."""
         normed = self.self_norm(hidden)
-        query = self.self_query(normed).unflatten(-1, (self.num_heads, -1)).transpose(2, 3)
+        query = split_heads(self.self_query(normed), self.num_heads)
         fresh = self.self_key_value(normed).unflatten(-1, (2, self.num_heads, -1)).permute(0, 1, 3, 4, 2, 5)
         cache = torch.cat([past, fresh], dim=4)
         new, total = query.shape[3], cache.shape[4]

@@ -1,12 +1,18 @@
-"""The contract of encoders."""
+"""The contract of encoders.
+
+What an encoder has learnt already, its body, may be frozen. Whatever loads, optimizes or caches an encoder asks by the
+names below; most encoders have no such body, and the defaults say so.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from multimodal_attn.types import Kind, Layout, Memory
+from multimodal_attn.types import Layout, Memory, Modality
 
 
 class Encoder(nn.Module, ABC):
@@ -18,11 +24,24 @@ class Encoder(nn.Module, ABC):
         reads: what it encodes.
         dim: width D of the memory.
         layout: where each memory position lies in the source.
+        body: the part that may have been trained before, and that freezing is about; None for encoders without.
+        unfetched: settings of the constructor with which it fetches no weights.
+        pretrained: the body has learnt elsewhere, so that fine-tuning it wants a smaller learning rate.
+        frozen: the body never trains.
+        held: the body does not train for now.
     """
 
-    reads: Kind = "recordings"
+    reads: Modality = "recording"
     dim: int
     layout: Layout
+    unfetched: ClassVar[Mapping[str, Any]] = {}
+    pretrained: bool = False
+    frozen: bool = False
+    held: bool = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body: nn.Module | None = None
 
     @abstractmethod
     def forward(self, source: Tensor, lengths: Tensor) -> Memory:
@@ -41,3 +60,31 @@ class Encoder(nn.Module, ABC):
             the memory, any before them belong to no cell.
         """
         return []
+
+    @classmethod
+    def without_download(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The same settings, for an encoder that is to be filled from a checkpoint: no weights are fetched."""
+        return {**settings, **cls.unfetched}
+
+    def hold(self, held: bool) -> None:
+        """Treats the whole body as frozen for a while, whatever the settings say."""
+        self.held = held
+        self.train(self.training)
+
+    def cache_fingerprint(self) -> str | None:
+        """Changes with everything that the output of ``extract`` depends on but the source; None if it is nothing to
+        keep, because it changes in training."""
+        return None
+
+    def extract(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """What a cache keeps of each source: ``assemble(*extract(source, lengths))`` is ``forward``.
+
+        Shapes:
+            As in ``forward``. Returns (B, S, width), and (B,) how many of the S positions are each source's.
+        """
+        return source, lengths
+
+    def assemble(self, features: Tensor, lengths: Tensor) -> Memory:
+        """The memory from what ``extract`` gave, fresh or cached."""
+        memory: Memory = self(features, lengths)
+        return memory

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from multimodal_attn.masking import length_mask, masked_softmax
-from multimodal_attn.models.encoders.base import Encoder
+from multimodal_attn.masking import length_mask
 from multimodal_attn.models.encoders.conv_subsampling import ConvSubsampling
 from multimodal_attn.models.encoders.log_mel import LogMel
+from multimodal_attn.models.encoders.speech import SpeechEncoder
 from multimodal_attn.models.kernels.dropout import Dropout
-from multimodal_attn.types import Memory, Timeline
+from multimodal_attn.models.layers.heads import join_heads, mean_weights
+from multimodal_attn.ranges import Count, DropoutRate, Layers, OddCount
+from multimodal_attn.types import Memory
 
 
-class Conformer(Encoder):
+class Conformer(SpeechEncoder):
     """Convolutions that shorten speech, then conformer layers.
 
     Two things differ from the paper, and from ``torchaudio.models.Conformer``, so that a recording never depends on its
@@ -36,36 +37,31 @@ class Conformer(Encoder):
         dropout: in the layers and on the memory.
 
     Raises:
-        ValueError: if the widths do not fit, the kernel is even, or for another subsampling.
+        ValueError: if the widths do not fit.
     """
 
     def __init__(
         self,
-        front_end: Callable[[], LogMel] | LogMel,
-        hidden_dim: int = 256,
-        num_layers: int = 6,
-        num_heads: int = 4,
-        feedforward_factor: int = 4,
-        kernel_size: int = 15,
-        subsampling: int = 4,
-        channels: int = 32,
-        dropout: float = 0.1,
+        front_end: LogMel,
+        hidden_dim: Count = 256,
+        num_layers: Layers = 6,
+        num_heads: Count = 4,
+        feedforward_factor: Count = 4,
+        kernel_size: OddCount = 15,
+        subsampling: Literal[2, 4, 8] = 4,
+        channels: Count = 32,
+        dropout: DropoutRate = 0.1,
     ) -> None:
-        super().__init__()
+        super().__init__(front_end, hidden_dim, subsampling)
         if hidden_dim % (2 * num_heads):
             raise ValueError(
                 f"encoder.hidden_dim: {hidden_dim}; expected a multiple of 2 * encoder.num_heads={2 * num_heads}"
             )
-        if kernel_size % 2 == 0:
-            raise ValueError(f"encoder.kernel_size: {kernel_size}; expected an odd number")
-        self.front_end = front_end if isinstance(front_end, LogMel) else front_end()
         self.subsample = ConvSubsampling(self.front_end.num_mels, hidden_dim, subsampling, channels)
         self.layers = nn.ModuleList(
             _Layer(hidden_dim, num_heads, feedforward_factor, kernel_size, dropout) for _ in range(num_layers)
         )
         self.dropout = Dropout(dropout)
-        self.dim = hidden_dim
-        self.layout = Timeline(subsampling * self.front_end.hop_seconds)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Memory:
         """Shapes:
@@ -140,13 +136,12 @@ class _SelfAttention(nn.Module):
         attended = functional.scaled_dot_product_attention(
             query, key, value, mask[:, None, None], self.dropout.p if self.training else 0.0
         )
-        return self.dropout(self.output(attended.transpose(1, 2).flatten(2)))
+        return self.dropout(self.output(join_heads(attended)))
 
     def weights(self, x: Tensor, mask: Tensor) -> Tensor:
         """The weights in ``forward``, averaged over heads, (B, S, S)."""
         query, key, _ = self._inputs(x)
-        scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
-        return masked_softmax(scores, mask[:, None, None]).mean(1)
+        return mean_weights(query, key, mask[:, None, None])
 
     def _inputs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries and keys, rotated, and values, (B, N, S, head) each."""

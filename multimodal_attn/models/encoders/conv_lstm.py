@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
 from multimodal_attn.masking import length_mask
-from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.encoders.log_mel import LogMel
+from multimodal_attn.models.encoders.speech import SpeechEncoder
 from multimodal_attn.models.kernels.bidirectional import BidirectionalLSTM
 from multimodal_attn.models.kernels.dropout import Dropout
-from multimodal_attn.types import Memory, Timeline
+from multimodal_attn.ranges import Count, DropoutRate, Layers
+from multimodal_attn.types import Memory
 
 
-class ConvLSTM(Encoder):
+class ConvLSTM(SpeechEncoder):
     """Two VGG blocks (two 3 x 3 convolutions and a 2 x 2 maximum each), then bidirectional LSTM layers.
 
     Args:
@@ -28,14 +27,13 @@ class ConvLSTM(Encoder):
 
     def __init__(
         self,
-        front_end: Callable[[], LogMel] | LogMel,
-        channels: tuple[int, int] = (32, 64),
-        hidden_dim: int = 256,
-        num_layers: int = 2,
-        dropout: float = 0.2,
+        front_end: LogMel,
+        channels: tuple[Count, Count] = (32, 64),
+        hidden_dim: Count = 256,
+        num_layers: Layers = 2,
+        dropout: DropoutRate = 0.2,
     ) -> None:
-        super().__init__()
-        self.front_end = front_end if isinstance(front_end, LogMel) else front_end()
+        super().__init__(front_end, 2 * hidden_dim, 4)
         self.convolutions = nn.ModuleList(
             nn.Conv2d(before, width, 3, padding=1)
             for before, width in (
@@ -51,8 +49,6 @@ class ConvLSTM(Encoder):
         self.layers = nn.ModuleList(BidirectionalLSTM(2 * hidden_dim, hidden_dim) for _ in range(num_layers))
         self.norms = nn.ModuleList(nn.LayerNorm(2 * hidden_dim) for _ in range(num_layers + 1))
         self.dropout = Dropout(dropout)
-        self.dim = 2 * hidden_dim
-        self.layout = Timeline(4 * self.front_end.hop_seconds)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Memory:
         """Shapes:

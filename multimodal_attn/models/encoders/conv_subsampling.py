@@ -12,7 +12,7 @@ from multimodal_attn.masking import length_mask
 class ConvSubsampling(nn.Module):
     """Convolutions of stride 2, each followed by a ReLU, and a projection.
 
-    Along time the kernels are four frames wide, not the usual three: step s of the output is then centred on exactly
+    Along time the kernels are four frames wide, not the usual three: step s of the output is then centered on exactly
     the frames ``[s, s + 1) * factor`` that it stands for.
 
     Args:
@@ -20,15 +20,10 @@ class ConvSubsampling(nn.Module):
         dim: width of the output.
         factor: how many frames become one step: 2, 4 or 8.
         channels: of every convolution.
-
-    Raises:
-        ValueError: for another factor.
     """
 
     def __init__(self, num_mels: int, dim: int, factor: int = 4, channels: int = 32) -> None:
         super().__init__()
-        if factor not in (2, 4, 8):
-            raise ValueError(f"encoder.subsampling: {factor}; expected 2, 4 or 8")
         self.convolutions = nn.ModuleList()
         before, bins, left = 1, num_mels, factor
         while left > 1:

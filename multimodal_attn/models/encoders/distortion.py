@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Annotated, Protocol, runtime_checkable
 
 import torch
 import torchaudio.functional
+from annotated_types import Gt, Lt
 from torch import Tensor, nn
 
+from multimodal_attn.acoustics import colored_noise, impulse_responses
 from multimodal_attn.masking import length_mask
+from multimodal_attn.ranges import Finite, NotNegative, SampleRate, Share
+
+Decay = Annotated[float, Gt(0.01), Lt(math.inf)]
+"""Seconds in which a room falls silent."""
 
 
-class Recordings(Protocol):
+@runtime_checkable
+class Sounds(Protocol):
     """Files to draw from; none means that noise and rooms are generated."""
 
     def __len__(self) -> int: ...
@@ -27,20 +35,20 @@ class Noise(nn.Module):
     Args:
         probability: that a recording gets noise.
         snr_db: smallest and largest ratio of the recording's power to the noise's.
-        recordings: of noise; if there are none, noise of a random colour is generated, from white to brown.
+        recordings: of noise; if there are none, noise of a random color is generated, from white to brown.
 
     Raises:
-        ValueError: if an argument is outside of what is allowed.
+        ValueError: if a smallest value is above its largest.
     """
 
     def __init__(
         self,
-        probability: float = 0.5,
-        snr_db: Sequence[float] = (5.0, 30.0),
-        recordings: Recordings | None = None,
+        probability: Share = 0.5,
+        snr_db: tuple[Finite, Finite] = (5.0, 30.0),
+        recordings: Sounds | None = None,
     ) -> None:
         super().__init__()
-        _check("noise", probability, snr_db=snr_db)
+        _check("noise", snr_db=snr_db)
         self.probability, self.snr_db, self.recordings = probability, snr_db, recordings
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
@@ -60,7 +68,8 @@ class Noise(nn.Module):
     def _noise(self, number: int, samples: int) -> Tensor:
         """Shapes: returns (number, samples)."""
         if self.recordings is None or not len(self.recordings):
-            return coloured_noise(_uniform(number, (0.0, 2.0)), samples)
+            exponents = _uniform(number, (0.0, 2.0))
+            return colored_noise(torch.randn(number, samples), exponents)
         rows = []
         for index, position in zip(_indices(self.recordings, number), torch.rand(number).tolist(), strict=True):
             part = self.recordings.excerpt(index, position, samples)
@@ -80,23 +89,19 @@ class Reverberation(nn.Module):
             generated.
 
     Raises:
-        ValueError: if an argument is outside of what is allowed.
+        ValueError: if a smallest value is above its largest.
     """
 
     def __init__(
         self,
-        sample_rate: int,
-        probability: float = 0.3,
-        decay_seconds: Sequence[float] = (0.1, 0.5),
-        reverberant_ratio: Sequence[float] = (0.1, 1.0),
-        recordings: Recordings | None = None,
+        sample_rate: SampleRate,
+        probability: Share = 0.3,
+        decay_seconds: tuple[Decay, Decay] = (0.1, 0.5),
+        reverberant_ratio: tuple[NotNegative, NotNegative] = (0.1, 1.0),
+        recordings: Sounds | None = None,
     ) -> None:
         super().__init__()
-        _check("reverberation", probability, decay_seconds=decay_seconds, reverberant_ratio=reverberant_ratio)
-        if decay_seconds[0] <= 0.01:
-            raise ValueError(
-                f"encoder.front_end.reverberation.decay_seconds: {list(decay_seconds)}; expected above 0.01"
-            )
+        _check("reverberation", decay_seconds=decay_seconds, reverberant_ratio=reverberant_ratio)
         self.sample_rate, self.probability = sample_rate, probability
         self.decay_seconds, self.reverberant_ratio = decay_seconds, reverberant_ratio
         self.recordings = recordings
@@ -124,7 +129,7 @@ class Reverberation(nn.Module):
         if self.recordings is None or not len(self.recordings):
             decays = _uniform(number, self.decay_seconds)
             ratios = _uniform(number, self.reverberant_ratio)
-            return impulse_responses(decays, ratios, samples, self.sample_rate)
+            return impulse_responses(torch.randn(number, samples), decays, ratios, self.sample_rate)
         responses = torch.zeros(number, samples)
         for row, index in enumerate(_indices(self.recordings, number)):
             response = self.recordings.excerpt(index, 0.0, samples)
@@ -133,32 +138,6 @@ class Reverberation(nn.Module):
             responses[row, : len(response)] = response / response[0] if response[0] else response
             responses[row, 0] = 1.0
         return responses
-
-
-def coloured_noise(exponents: Tensor, samples: int) -> Tensor:
-    """Noise whose power falls as 1 / f^exponent: 0 white, 1 pink, 2 brown.
-
-    Shapes:
-        exponents: (B,). Returns (B, samples).
-    """
-    spectrum = torch.fft.rfft(torch.randn(len(exponents), samples))
-    # Flat below 20 Hz at 16 kHz: else all is rumble.
-    frequency = torch.arange(spectrum.shape[1]).clamp(min=samples / 800)
-    return torch.fft.irfft(spectrum * frequency ** (-exponents[:, None] / 2), samples)
-
-
-def impulse_responses(decays: Tensor, ratios: Tensor, samples: int, sample_rate: int) -> Tensor:
-    """Rooms: the direct sound, 1 at sample 0, and an exponentially decaying tail of noise.
-
-    Shapes:
-        decays: (B,) seconds until the tail has fallen by 60 dB. ratios: (B,) energy of the tail. Returns (B, samples).
-    """
-    time = torch.arange(samples) / sample_rate
-    tail = torch.randn(len(decays), samples) * 10 ** (-3 * time / decays[:, None])
-    tail *= (time >= 0.003) & (time < decays[:, None])  # the first wall is about a metre away
-    tail *= (ratios / tail.square().sum(1)).sqrt()[:, None]
-    tail[:, 0] = 1.0
-    return tail
 
 
 # Draws are made on the CPU's generator, so that a seed gives the same rooms and noise on every machine.
@@ -172,13 +151,11 @@ def _uniform(number: int, limits: Sequence[float]) -> Tensor:
     return limits[0] + (limits[1] - limits[0]) * torch.rand(number)
 
 
-def _indices(recordings: Recordings, number: int) -> list[int]:
+def _indices(recordings: Sounds, number: int) -> list[int]:
     return torch.randint(len(recordings), (number,)).tolist()
 
 
-def _check(name: str, probability: float, **limits: Sequence[float]) -> None:
-    if not 0 <= probability <= 1:
-        raise ValueError(f"encoder.front_end.{name}.probability: {probability}; expected 0 to 1")
+def _check(name: str, **limits: tuple[float, float]) -> None:
     for key, values in limits.items():
-        if len(values) != 2 or values[0] > values[1]:
+        if values[0] > values[1]:
             raise ValueError(f"encoder.front_end.{name}.{key}: {list(values)}; expected smallest and largest")

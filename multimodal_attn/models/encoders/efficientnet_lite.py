@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 from collections import OrderedDict
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
 
 from multimodal_attn.models.encoders.picture import PictureEncoder
+from multimodal_attn.ranges import Count, DropoutRate, ImageSize
 
 # The lite networks were trained on (x - 127) / 128, x in 0..255.
 _MEAN, _STD = (127 / 255,) * 3, (128 / 255,) * 3
@@ -28,23 +30,21 @@ class EfficientNetLite(PictureEncoder):
         dropout: on the memory.
 
     Raises:
-        ValueError: if a package is missing or an argument is not among the choices.
+        ValueError: if a package is missing.
     """
+
+    unfetched: ClassVar = {"pretrained": False}
 
     def __init__(
         self,
-        image_size: int,
-        variant: int = 0,
-        stride: int = 32,
+        image_size: ImageSize,
+        variant: Literal[0, 1, 2] = 0,
+        stride: Literal[16, 32] = 32,
         pretrained: bool = True,
-        dim: int | None = 512,
+        dim: Count | None = 512,
         trainable_from: str | None = None,
-        dropout: float = 0.0,
+        dropout: DropoutRate = 0.0,
     ) -> None:
-        if stride not in (16, 32):
-            raise ValueError(f"encoder.stride: {stride}; expected 16 or 32")
-        if variant not in (0, 1, 2):
-            raise ValueError(f"encoder.variant: {variant}; expected 0, 1 or 2")
         body, channels = _body(variant, stride, pretrained)
         super().__init__(
             body,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torchvision.models.feature_extraction import create_feature_extractor, get_
 
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.models.encoders.torchvision_weights import load_network
+from multimodal_attn.ranges import Count, DropoutRate, ImageSize
 
 _AFTER_THE_MAP = ("avgpool", "classifier")  # stages that may keep a map's size, and are none of the backbone
 
@@ -32,15 +34,17 @@ class ImageCNN(PictureEncoder):
         ValueError: for an unknown backbone, layer or weights, or if the layer does not give a grid.
     """
 
+    unfetched: ClassVar = {"weights": None}
+
     def __init__(
         self,
         backbone: str,
-        layer: str | int,
+        layer: str | Count,
         weights: str | None,
-        image_size: int,
-        dim: int | None = 512,
+        image_size: ImageSize,
+        dim: Count | None = 512,
         trainable_from: str | None = None,
-        dropout: float = 0.0,
+        dropout: DropoutRate = 0.0,
     ) -> None:
         if backbone.startswith("vit_"):
             raise ValueError(
@@ -48,7 +52,8 @@ class ImageCNN(PictureEncoder):
             )
         network, (mean, std) = load_network(backbone, weights)
         node, channels_last = find_map(network, layer, image_size, backbone)
-        body = _GridOf(create_feature_extractor(network, {node: "grid"}, suppress_diff_warning=True), channels_last)
+        extractor = create_feature_extractor(network, {node: "grid"}, suppress_diff_warning=True)
+        body = _GridOf(extractor, channels_last, f"{backbone}, {node}")
         with torch.no_grad():
             channels = body.eval()(torch.zeros(1, 3, image_size, image_size)).shape[1]
         super().__init__(
@@ -67,13 +72,16 @@ class ImageCNN(PictureEncoder):
 class _GridOf(nn.Module):
     """Takes the one tensor out of the feature extractor's dictionary, as (B, channels, rows, columns)."""
 
-    def __init__(self, extractor: nn.Module, channels_last: bool) -> None:
+    def __init__(self, extractor: nn.Module, channels_last: bool, name: str) -> None:
         super().__init__()
         # Children keep their torchvision names, so that encoder.trainable_from can speak of them.
         for name, child in extractor.named_children():
             self.add_module(name, child)
         self._extractor = [extractor]  # in a list: registered once, as the children above
-        self.channels_last = channels_last
+        self.channels_last, self.name = channels_last, name
+
+    def extra_repr(self) -> str:
+        return self.name
 
     def forward(self, pictures: Tensor) -> Tensor:
         grid: Tensor = self._extractor[0](pictures)["grid"]

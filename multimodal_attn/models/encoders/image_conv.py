@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import nn
 
 from multimodal_attn.models.encoders.picture import PictureEncoder
+from multimodal_attn.ranges import Count, Counts, DropoutRate, ImageSize
 
 
 class ImageConv(PictureEncoder):
@@ -24,7 +23,7 @@ class ImageConv(PictureEncoder):
     """
 
     def __init__(
-        self, image_size: int, channels: Sequence[int], strides: Sequence[int], dim: int = 256, dropout: float = 0.0
+        self, image_size: ImageSize, channels: Counts, strides: Counts, dim: Count = 256, dropout: DropoutRate = 0.0
     ) -> None:
         if len(channels) != len(strides):
             raise ValueError(f"encoder.strides: {len(strides)} numbers for {len(channels)} in encoder.channels")

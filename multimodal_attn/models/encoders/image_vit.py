@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 import torch
 import torchvision
@@ -12,7 +12,8 @@ from torchvision.models import VisionTransformer
 from torchvision.models.vision_transformer import EncoderBlock, interpolate_embeddings
 
 from multimodal_attn.models.encoders.picture import PictureEncoder
-from multimodal_attn.models.encoders.torchvision_weights import colours_of, fill, find_weights, read_file
+from multimodal_attn.models.encoders.torchvision_weights import colors_of, fill, find_weights, read_file
+from multimodal_attn.ranges import Count, DropoutRate, ImageSize
 
 
 class ImageViT(PictureEncoder):
@@ -37,21 +38,21 @@ class ImageViT(PictureEncoder):
         ValueError: for another backbone, unknown weights, or pictures that patches do not tile.
     """
 
+    unfetched: ClassVar = {"weights": None}
+
     def __init__(
         self,
         backbone: str,
         weights: str | None,
-        image_size: int,
+        image_size: ImageSize,
         class_token: Literal["drop", "join"] = "drop",
-        dim: int | None = 512,
+        dim: Count | None = 512,
         trainable_from: str | None = None,
-        dropout: float = 0.0,
+        dropout: DropoutRate = 0.0,
     ) -> None:
         names = [name for name in torchvision.models.list_models(module=torchvision.models) if name.startswith("vit_")]
         if backbone not in names:
             raise ValueError(f"encoder.backbone: {backbone!r}; expected one of {', '.join(names)}")
-        if class_token not in ("drop", "join"):
-            raise ValueError(f"encoder.class_token: {class_token!r}; expected drop or join")
         patch = int(backbone.rpartition("_")[2])
         if image_size % patch:
             raise ValueError(f"data.image_size: {image_size}; expected a multiple of {patch}, the patch of {backbone}")
@@ -63,7 +64,7 @@ class ImageViT(PictureEncoder):
                 state = dict(interpolate_embeddings(image_size, patch, state))
             fill(network, state, backbone, weights)
         body = _Patches(network, image_size // patch, class_token == "join")
-        mean, std = colours_of(backbone, chosen)
+        mean, std = colors_of(backbone, chosen)
         super().__init__(
             body,
             network.hidden_dim * (2 if class_token == "join" else 1),
@@ -81,7 +82,7 @@ class ImageViT(PictureEncoder):
         As in ``Encoder``; before the cells comes the class token.
         """
         assert isinstance(self.body, _Patches)
-        return self.body.layer_weights(self.normalise(pictures))
+        return self.body.layer_weights(self.normalize(pictures))
 
 
 class _Patches(nn.Module):
@@ -104,13 +105,14 @@ class _Patches(nn.Module):
         self.norm = network.encoder.ln
         # In the state, so that a feature cache, which knows the state alone, tells both apart.
         self.register_buffer("join", torch.tensor(join))
+        self.joins = join
 
     def forward(self, pictures: Tensor) -> Tensor:
         tokens = self._tokens(pictures)
         for block in self._blocks():
             tokens = block(tokens)
         whole, cells = self.norm(tokens).split([1, tokens.shape[1] - 1], dim=1)
-        if self.join:
+        if self.joins:
             cells = torch.cat([cells, whole.expand_as(cells)], dim=-1)
         return cells.transpose(1, 2).unflatten(2, (self.rows, self.rows))
 

@@ -1,7 +1,9 @@
-"""What every picture encoder shares: normalising, the two halves that let a frozen one be cached, the grid."""
+"""What every picture encoder shares: normalizing, the two halves that let a frozen one be cached, the grid."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 import torch
@@ -23,13 +25,14 @@ class PictureEncoder(Encoder):
     evaluation mode without gradients, whatever the model is set to, and its output may come from a cache.
 
     Args:
-        body: (B, 3, height, width) normalised pictures to (B, channels, rows, columns).
+        body: (B, 3, height, width) normalized pictures to (B, channels, rows, columns). A cache of features knows it by
+            its weights and its ``repr``: what neither tells belongs into ``extra_repr``.
         channels: of the body's output.
         image_size: side of the square pictures in pixels.
         dim: width D of the memory; None keeps the channels as they are, without a projection.
         positions: add the row and column embeddings.
         dropout: on the memory.
-        mean, std: of each colour in [0, 1], as the body expects.
+        mean, std: of each color in [0, 1], as the body expects.
         trainable_from: name of the body's first child (or grandchild, "a.b") that trains; None freezes the body,
             "all" trains all of it.
         pretrained: the body was trained before, so that fine-tuning it wants a smaller learning rate.
@@ -38,8 +41,9 @@ class PictureEncoder(Encoder):
         ValueError: if ``trainable_from`` names no part of the body.
     """
 
-    reads = "pictures"
+    reads = "picture"
     layout: Grid
+    body: nn.Module
     mean: Tensor
     std: Tensor
 
@@ -60,8 +64,8 @@ class PictureEncoder(Encoder):
         # Channels last makes convolutions faster on CPUs and GPUs alike, and their output the layout of a memory.
         self.body = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.dim = dim or channels
+        self.image_size = image_size
         self.frozen = trainable_from is None
-        self.held = False
         self.pretrained = pretrained
         self._frozen_parts = _freeze(body, trainable_from)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
@@ -82,32 +86,40 @@ class PictureEncoder(Encoder):
             part.eval()
         return self
 
-    def hold(self, held: bool) -> None:
-        """Treats the whole body as frozen for a while, whatever ``trainable_from`` says."""
-        self.held = held
-        self.train(self.training)
+    def cache_fingerprint(self) -> str | None:
+        """See ``Encoder``: of the body's weights and structure, the size of the pictures and their colors."""
+        if not self.frozen:
+            return None
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.body.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.cpu().numpy().tobytes())
+        # The weights do not tell where a network is cut, nor what it does between them.
+        known = [repr(self.body), self.image_size, self.mean.tolist(), self.std.tolist()]
+        digest.update(json.dumps(known).encode())
+        return digest.hexdigest()[:16]
 
-    def extract(self, pictures: Tensor) -> Tensor:
+    def extract(self, pictures: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The body's feature map as memory positions.
 
         Shapes:
-            pictures: (B, 3, height, width) uint8. Returns (B, rows * columns, channels).
+            pictures: (B, 3, height, width) uint8. Returns (B, rows * columns, channels), and (B,) their number.
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen and not self.held):
-            grid = self.body(self.normalise(pictures))
-        return grid.flatten(2).transpose(1, 2)
+            grid = self.body(self.normalize(pictures))
+        return grid.flatten(2).transpose(1, 2), torch.full_like(lengths, grid.shape[2] * grid.shape[3])
 
-    def normalise(self, pictures: Tensor) -> Tensor:
+    def normalize(self, pictures: Tensor) -> Tensor:
         """Pictures as the body expects them.
 
         Shapes:
             (B, 3, height, width) uint8 to the same in float.
         """
-        normalised = (pictures.to(self.mean.dtype) / 255 - self.mean) / self.std
-        return normalised.contiguous(memory_format=torch.channels_last)
+        normalized = (pictures.to(self.mean.dtype) / 255 - self.mean) / self.std
+        return normalized.contiguous(memory_format=torch.channels_last)
 
-    def assemble(self, features: Tensor) -> Memory:
-        """The memory from (B, S, channels) features, fresh or cached."""
+    def assemble(self, features: Tensor, lengths: Tensor) -> Memory:
+        """The memory from (B, S, channels) features, fresh or cached; every picture has S positions."""
         states = self.project(features)
         if self.rows is not None and self.columns is not None:
             states = states + (self.rows + self.columns).flatten(0, 1)
@@ -120,7 +132,7 @@ class PictureEncoder(Encoder):
         Shapes:
             pictures: (B, 3, height, width) uint8.
         """
-        return self.assemble(self.extract(pictures))
+        return self.assemble(*self.extract(pictures, lengths))
 
 
 def _freeze(body: nn.Module, trainable_from: str | None) -> Any:

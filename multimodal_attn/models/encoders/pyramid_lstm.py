@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from multimodal_attn.masking import length_mask
-from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.encoders.log_mel import LogMel
+from multimodal_attn.models.encoders.speech import SpeechEncoder
 from multimodal_attn.models.kernels.bidirectional import BidirectionalLSTM
 from multimodal_attn.models.kernels.dropout import Dropout
-from multimodal_attn.types import Memory, Timeline
+from multimodal_attn.ranges import Count, Counts, DropoutRate
+from multimodal_attn.types import Memory
 
 
-class PyramidLSTM(Encoder):
+class PyramidLSTM(SpeechEncoder):
     """Bidirectional LSTM layers, each reading several steps of the one below as one.
 
     Args:
@@ -29,14 +30,13 @@ class PyramidLSTM(Encoder):
 
     def __init__(
         self,
-        front_end: Callable[[], LogMel] | LogMel,
-        hidden_dim: int,
-        reductions: Sequence[int],
+        front_end: LogMel,
+        hidden_dim: Count,
+        reductions: Counts,
         layer_norm: bool = True,
-        dropout: float = 0.2,
+        dropout: DropoutRate = 0.2,
     ) -> None:
-        super().__init__()
-        self.front_end = front_end if isinstance(front_end, LogMel) else front_end()
+        super().__init__(front_end, 2 * hidden_dim, math.prod(reductions))
         self.reductions = tuple(reductions)
         widths = [self.front_end.num_mels] + [2 * hidden_dim] * (len(self.reductions) - 1)
         self.layers = nn.ModuleList(
@@ -46,11 +46,6 @@ class PyramidLSTM(Encoder):
             nn.LayerNorm(2 * hidden_dim) if layer_norm else nn.Identity() for _ in self.reductions
         )
         self.dropout = Dropout(dropout)
-        self.dim = 2 * hidden_dim
-        total = 1
-        for factor in self.reductions:
-            total *= factor
-        self.layout = Timeline(total * self.front_end.hop_seconds)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Memory:
         """Shapes:

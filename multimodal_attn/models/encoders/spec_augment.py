@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from multimodal_attn.ranges import Share, WholeNumber
+
 
 class SpecAugment(nn.Module):
     """Zeroes random stretches of real frames and random bands of bins.
@@ -19,26 +21,20 @@ class SpecAugment(nn.Module):
         time_mask_frames: the longest mask; None for no limit but the next.
         time_mask_share: no mask covers more than this share of the frames (p_S there, 0.04).
         num_mel_masks, mel_mask_bins: per recording, and the widest.
-
-    Raises:
-        ValueError: for a share outside of 0 to 1.
     """
 
     max_time_masks = 20
 
     def __init__(
         self,
-        num_time_masks: int = 0,
-        time_masks_per_frame: float | None = None,
-        time_mask_frames: int | None = 20,
-        time_mask_share: float = 0.2,
-        num_mel_masks: int = 0,
-        mel_mask_bins: int = 15,
+        num_time_masks: WholeNumber = 0,
+        time_masks_per_frame: Share | None = None,
+        time_mask_frames: WholeNumber | None = 20,
+        time_mask_share: Share = 0.2,
+        num_mel_masks: WholeNumber = 0,
+        mel_mask_bins: WholeNumber = 15,
     ) -> None:
         super().__init__()
-        for key, share in (("time_mask_share", time_mask_share), ("time_masks_per_frame", time_masks_per_frame or 0.0)):
-            if not 0 <= share <= 1:
-                raise ValueError(f"encoder.front_end.{key}: {share}; expected 0 to 1")
         self.num_time_masks, self.time_masks_per_frame = num_time_masks, time_masks_per_frame
         self.time_mask_frames, self.time_mask_share = time_mask_frames, time_mask_share
         self.num_mel_masks, self.mel_mask_bins = num_mel_masks, mel_mask_bins

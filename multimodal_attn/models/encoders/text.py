@@ -16,7 +16,7 @@ class TextEncoder(Encoder):
         embedding_dim: width of an embedding.
     """
 
-    reads = "texts"
+    reads = "text"
     layout: TokenAxis
 
     def __init__(self, vocab_size: int, embedding_dim: int) -> None:

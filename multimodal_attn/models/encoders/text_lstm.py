@@ -8,6 +8,7 @@ from multimodal_attn.masking import length_mask
 from multimodal_attn.models.encoders.text import TextEncoder
 from multimodal_attn.models.kernels.bidirectional import BidirectionalLSTM
 from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import Memory
 
 
@@ -25,11 +26,14 @@ class TextLSTM(TextEncoder):
     """
 
     def __init__(
-        self, vocab_size: int, embedding_dim: int, hidden_dim: int, num_layers: int = 1, dropout: float = 0.2
+        self,
+        vocab_size: int,
+        embedding_dim: Count,
+        hidden_dim: Count,
+        num_layers: Layers = 1,
+        dropout: DropoutRate = 0.2,
     ) -> None:
         super().__init__(vocab_size, embedding_dim)
-        if num_layers < 1:
-            raise ValueError(f"encoder.num_layers: {num_layers}; expected at least 1")
         widths = [embedding_dim] + [2 * hidden_dim] * (num_layers - 1)
         self.layers = nn.ModuleList(BidirectionalLSTM(width, hidden_dim) for width in widths)
         self.dropout = Dropout(dropout)

@@ -12,11 +12,12 @@ from multimodal_attn.models.encoders.text import TextEncoder
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.layers.self_attention import SelfAttentionLayers
 from multimodal_attn.models.layers.sinusoids import sinusoids
+from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import Memory
 
 
 class TextTransformer(TextEncoder):
-    """torch's encoder layers, normalised before each part (Xiong et al. 2020), over tokens with sinusoidal positions.
+    """torch's encoder layers, normalized before each part (Xiong et al. 2020), over tokens with sinusoidal positions.
 
     Args:
         vocab_size: of the source's tokenizer.
@@ -33,11 +34,11 @@ class TextTransformer(TextEncoder):
     def __init__(
         self,
         vocab_size: int,
-        hidden_dim: int = 256,
-        num_layers: int = 3,
-        num_heads: int = 4,
-        feedforward_factor: int = 4,
-        dropout: float = 0.1,
+        hidden_dim: Count = 256,
+        num_layers: Layers = 3,
+        num_heads: Count = 4,
+        feedforward_factor: Count = 4,
+        dropout: DropoutRate = 0.1,
     ) -> None:
         super().__init__(vocab_size, hidden_dim)
         self.layers = SelfAttentionLayers(hidden_dim, num_layers, num_heads, feedforward_factor, dropout)

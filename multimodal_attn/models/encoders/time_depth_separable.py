@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
 
 import torch
 from torch import Tensor, nn
 
 from multimodal_attn.masking import length_mask
-from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.encoders.log_mel import LogMel
+from multimodal_attn.models.encoders.speech import SpeechEncoder
 from multimodal_attn.models.kernels.dropout import Dropout
-from multimodal_attn.types import Memory, Timeline
+from multimodal_attn.ranges import Count, Counts, DropoutRate, LayerCounts, OddCount
+from multimodal_attn.types import Memory
 
 
-class TimeDepthSeparable(Encoder):
+class TimeDepthSeparable(SpeechEncoder):
     """Groups of blocks that convolve each mel bin over time, then mix all bins and channels of a step.
 
     A step hears only the frames within reach of the kernels, so that attention and CTC cannot place a word far from
     where it is said; the states of a recurrent encoder can tell of anything that they have passed.
 
-    Two things differ from the paper. It normalises over time as well; here each step is normalised by itself, so that
+    Two things differ from the paper. It normalizes over time as well; here each step is normalized by itself, so that
     what an utterance gives does not depend on its length. And the first and last frame go on beyond the ends, in place
     of zeros: CTC soon learns to write the first letter where the zeros are and the last letter where they begin again,
     and then stays there.
@@ -35,29 +36,26 @@ class TimeDepthSeparable(Encoder):
         dropout: on what each part of a block adds, and on the memory.
 
     Raises:
-        ValueError: if the groups' settings differ in number, or for an even kernel.
+        ValueError: if the groups' settings differ in number.
     """
 
     def __init__(
         self,
-        front_end: Callable[[], LogMel] | LogMel,
-        channels: Sequence[int] = (10, 14, 18),
-        num_blocks: Sequence[int] = (2, 3, 3),
-        strides: Sequence[int] = (2, 2, 1),
-        kernel_size: int = 9,
-        hidden_dim: int = 256,
-        dropout: float = 0.2,
+        front_end: LogMel,
+        channels: Counts = (10, 14, 18),
+        num_blocks: LayerCounts = (2, 3, 3),
+        strides: Counts = (2, 2, 1),
+        kernel_size: OddCount = 9,
+        hidden_dim: Count = 256,
+        dropout: DropoutRate = 0.2,
     ) -> None:
-        super().__init__()
         if not len(channels) == len(num_blocks) == len(strides):
             raise ValueError(
                 f"encoder: channels {list(channels)}, num_blocks {list(num_blocks)} and strides {list(strides)};"
                 " expected one number for each group in all three"
             )
-        if kernel_size % 2 == 0:
-            raise ValueError(f"encoder.kernel_size: {kernel_size}; expected an odd number")
-        self.front_end = front_end if isinstance(front_end, LogMel) else front_end()
-        num_mels = self.front_end.num_mels
+        super().__init__(front_end, hidden_dim, math.prod(strides))
+        num_mels = front_end.num_mels
         layers: list[nn.Module] = []
         self.reach, self.frames_per_step = 0, 1  # in frames: what a step hears on either side of its own
         for before, width, number, stride in zip([1, *channels], channels, num_blocks, strides, strict=False):
@@ -69,8 +67,6 @@ class TimeDepthSeparable(Encoder):
         self.layers = nn.Sequential(*layers)
         self.output = nn.Linear(channels[-1] * num_mels, hidden_dim)
         self.dropout = Dropout(dropout)
-        self.dim = hidden_dim
-        self.layout = Timeline(self.frames_per_step * self.front_end.hop_seconds)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Memory:
         """Shapes:

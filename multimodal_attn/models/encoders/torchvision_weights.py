@@ -1,4 +1,4 @@
-"""Weights of torchvision's backbones, by name or from a file, with the colours that they expect."""
+"""Weights of torchvision's backbones, by name or from a file, with the colors that they expect."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
-Colours = tuple[tuple[float, ...], tuple[float, ...]]
-"""Mean and standard deviation of each colour in [0, 1]."""
+Colors = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation of each color in [0, 1]."""
 
-# These normalise their input anew if told so, which torchvision does for its own weights and no file remembers.
-_RENORMALISING = ("googlenet", "inception_v3")
+# These normalize their input anew if told so, which torchvision does for its own weights and no file remembers.
+_RENORMALIZING = ("googlenet", "inception_v3")
 
 
 def find_weights(backbone: str, weights: str | None) -> WeightsEnum | None:
@@ -42,26 +42,26 @@ def find_weights(backbone: str, weights: str | None) -> WeightsEnum | None:
     return chosen
 
 
-def colours_of(backbone: str, chosen: WeightsEnum | None) -> Colours:
+def colors_of(backbone: str, chosen: WeightsEnum | None) -> Colors:
     """What these weights expect; for a file or random ones, what torchvision's default ones do."""
     preset = (chosen or torchvision.models.get_model_weights(backbone).DEFAULT).transforms()
     return tuple(preset.mean), tuple(preset.std)
 
 
-def load_network(backbone: str, weights: str | None) -> tuple[nn.Module, Colours]:
-    """A network with its weights, and the colours that it expects.
+def load_network(backbone: str, weights: str | None) -> tuple[nn.Module, Colors]:
+    """A network with its weights, and the colors that it expects.
 
     Raises:
         ValueError: for an unknown backbone or weights, or a file that does not fit.
     """
     chosen = find_weights(backbone, weights)
-    arguments: dict[str, Any] = {"transform_input": True} if backbone in _RENORMALISING else {}
+    arguments: dict[str, Any] = {"transform_input": True} if backbone in _RENORMALIZING else {}
     if chosen is None and arguments:
         arguments["init_weights"] = True
     network = torchvision.models.get_model(backbone, weights=chosen, **arguments)
     if weights is not None and chosen is None:
         fill(network, read_file(backbone, weights), backbone, weights)
-    return network, colours_of(backbone, chosen)
+    return network, colors_of(backbone, chosen)
 
 
 def read_file(backbone: str, path: str) -> dict[str, Tensor]:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from multimodal_attn.masking import length_mask
-from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.encoders.conv_subsampling import ConvSubsampling
 from multimodal_attn.models.encoders.log_mel import LogMel
+from multimodal_attn.models.encoders.speech import SpeechEncoder
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.layers.self_attention import SelfAttentionLayers
 from multimodal_attn.models.layers.sinusoids import sinusoids
-from multimodal_attn.types import Memory, Timeline
+from multimodal_attn.ranges import Count, DropoutRate, Layers
+from multimodal_attn.types import Memory
 
 
-class Transformer(Encoder):
-    """torch's encoder layers, normalised before each part (Xiong et al. 2020), over steps with sinusoidal positions.
+class Transformer(SpeechEncoder):
+    """torch's encoder layers, normalized before each part (Xiong et al. 2020), over steps with sinusoidal positions.
 
     Args:
         front_end: makes the log-mel frames.
@@ -31,27 +32,24 @@ class Transformer(Encoder):
         dropout: in the layers, on the positions and on the memory.
 
     Raises:
-        ValueError: if the widths do not fit, or for another subsampling.
+        ValueError: if the widths do not fit.
     """
 
     def __init__(
         self,
-        front_end: Callable[[], LogMel] | LogMel,
-        hidden_dim: int = 256,
-        num_layers: int = 6,
-        num_heads: int = 4,
-        feedforward_factor: int = 4,
-        subsampling: int = 4,
-        channels: int = 32,
-        dropout: float = 0.1,
+        front_end: LogMel,
+        hidden_dim: Count = 256,
+        num_layers: Layers = 6,
+        num_heads: Count = 4,
+        feedforward_factor: Count = 4,
+        subsampling: Literal[2, 4, 8] = 4,
+        channels: Count = 32,
+        dropout: DropoutRate = 0.1,
     ) -> None:
-        super().__init__()
-        self.front_end = front_end if isinstance(front_end, LogMel) else front_end()
+        super().__init__(front_end, hidden_dim, subsampling)
         self.subsample = ConvSubsampling(self.front_end.num_mels, hidden_dim, subsampling, channels)
         self.layers = SelfAttentionLayers(hidden_dim, num_layers, num_heads, feedforward_factor, dropout)
         self.dropout = Dropout(dropout)
-        self.dim = hidden_dim
-        self.layout = Timeline(subsampling * self.front_end.hop_seconds)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Memory:
         """Shapes:

@@ -2,6 +2,9 @@
 
 The hidden layer has B K S A numbers, and on a CPU making them bounds the whole decoder. ``plain_additive_scores`` is
 the definition. ``HiddenLayer`` makes them block by block, while they fit into the cache, and ``HiddenGradients`` anew.
+
+``tanh(x) = 2 sigmoid(2x) - 1``, and a sigmoid takes a ninth of the time of a tanh on a CPU. Keys are therefore doubled
+once per memory, and queries where they meet them; nobody outside of this room knows.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from multimodal_attn.models.kernels import in_use
+
 _BLOCK = 2**20
 """Numbers of the hidden layer that are made at a time on a CPU: they stay in its caches (4 MiB), and are enough for all
 cores to share."""
@@ -23,47 +28,44 @@ _USES_THAT_PAY = 3
 
 def plain_additive_scores(
     doubled_keys: Tensor,
-    doubled_queries: Tensor,
+    queries: Tensor,
     score: Tensor,
     features: Tensor | None = None,
     projection: Tensor | None = None,
 ) -> Tensor:
-    """``v . tanh(k + q + U f)`` from 2k, 2q, f and 2U.
-
-    ``tanh(x) = 2 sigmoid(2x) - 1``: the doubling is done once per memory, and a sigmoid takes a ninth of the time of a
-    tanh on a CPU.
+    """``v . tanh(k + q + U f)`` from 2k, q, f and U.
 
     Shapes:
-        doubled_keys: (B, S, A). doubled_queries: (B, K, A). score: (A,), v. features: (B, K, S, F) what the mechanism
-        knows of each position, with projection (F, A), doubled; or neither. Returns (B, K, S).
+        doubled_keys: (B, S, A). queries: (B, K, A). score: (A,), v. features: (B, K, S, F) what the mechanism knows of
+        each position, with projection (A, F), U; or neither. Returns (B, K, S).
     """
-    hidden = doubled_keys[:, None] + doubled_queries[:, :, None]
+    hidden = doubled_keys[:, None] + (2 * queries)[:, :, None]
     if features is not None and projection is not None:
-        hidden = hidden + features @ projection
+        hidden = hidden + features @ (2 * projection.T)
     # The sum of v matters to what is no softmax: sigmoids see where the scores lie, not only their differences.
     return hidden.sigmoid_() @ (2 * score) - score.sum()
 
 
-def additive_keys(projected: Tensor, features: bool = False) -> tuple[Tensor, ...]:
+def additive_keys(projected: Tensor, exponentials: bool = True) -> tuple[Tensor, ...]:
     """Keys as ``additive_scores`` takes them: what every step of a search would else make anew.
 
     Args:
         projected: (B, S, A), k.
-        features: whether the scores will have any.
+        exponentials: False for scores with features, which have no use for them, and for keys that are met once.
 
     Shapes:
-        Returns 2k, (B, S, A), and, for steps without gradients on a CPU and without features, ``exp(-2k)``.
+        Returns 2k, (B, S, A), and, for steps without gradients on a CPU, the ``exponentials`` ``exp(-2k)``.
     """
     doubled = 2 * projected
-    if torch.is_grad_enabled() or doubled.is_cuda:
+    if torch.is_grad_enabled() or doubled.is_cuda or not in_use():
         return (doubled,)
     doubled = doubled.to(_wide(doubled.dtype))
-    return (doubled,) if features else (doubled, _exponentials(doubled))
+    return (doubled, _exponentials(doubled)) if exponentials else (doubled,)
 
 
 def additive_scores(
     keys: tuple[Tensor, ...],
-    doubled_queries: Tensor,
+    queries: Tensor,
     score: Tensor,
     features: Tensor | None = None,
     projection: Tensor | None = None,
@@ -76,14 +78,25 @@ def additive_scores(
         mask: (B, S) False where scores do not matter: on a CPU, none is made behind the last True of a block.
     """
     doubled_keys, *exponentials = keys
-    if torch.is_grad_enabled():
-        return plain_additive_scores(doubled_keys, doubled_queries, score, features, projection)
+    if torch.is_grad_enabled() or not in_use():
+        return plain_additive_scores(doubled_keys, queries, score, features, projection)
     with torch.autocast(doubled_keys.device.type, enabled=False):
         lengths = None if mask is None else last_real(mask)
-        layer = HiddenLayer(doubled_keys, 2 * score, projection, lengths, doubled_queries.shape[1], *exponentials)
-        scores = layer.keys.new_zeros(*doubled_queries.shape[:2], doubled_keys.shape[1])
-        layer.scores(layer.ready(doubled_queries), features, scores)
+        layer = HiddenLayer(doubled_keys, score, projection, lengths, queries.shape[1], *exponentials)
+        scores = layer.keys.new_zeros(*queries.shape[:2], doubled_keys.shape[1])
+        layer.scores(layer.ready(2 * queries), features, scores)
         return scores - score.sum()
+
+
+def additive_scores_of_heads(keys: tuple[Tensor, ...], queries: Tensor, score: Tensor, known: Tensor) -> Tensor:
+    """``v_n . tanh(k_n + q_n + f_n)`` for heads n that share the hidden layer, with gradients or without.
+
+    Shapes:
+        keys: of ``additive_keys``. queries: (B, K, A). score: (N, A / N), the v_n. known: (B, K, S, A) what the
+        mechanism knows of each position. Returns (B, N, K, S).
+    """
+    hidden = (keys[0][:, None] + 2 * known + (2 * queries)[:, :, None]).sigmoid_().unflatten(-1, score.shape)
+    return torch.einsum("bksnh,nh->bnks", hidden, 2 * score) - score.sum(-1)[:, None, None]
 
 
 def last_real(mask: Tensor) -> list[int] | None:
@@ -135,14 +148,16 @@ class HiddenLayer:
 
     Args:
         keys: (B, S, A), doubled.
-        score: (A,) 2 v.
-        projection: (F, A), doubled, or None.
+        score: (A,) v.
+        projection: (A, F) U, or None.
         lengths: of the B sources, how many positions matter; None for all.
         uses: rows of queries, of all steps, that will meet each key.
         exponentials: ``exp(-keys)``, if it is there.
 
     Attributes:
         keys: (B, S, A), doubled; or, if ``exponential``, ``exp(-2k)``.
+        score: (A,) 2 v.
+        projection: (F, A) 2 U, or None.
         exponential: without features, ``sigmoid(2k + 2q)`` is ``1 / (1 + exp(-2k) exp(-2q))``. With the exponentials
             made beforehand, a CPU takes two thirds of the time: its reciprocals are quicker than its sigmoids.
     """
@@ -162,9 +177,9 @@ class HiddenLayer:
             exponentials = _exponentials(keys.to(dtype))
         self.exponential = exponentials is not None
         self.keys = keys.to(dtype) if exponentials is None else exponentials
-        self.score = score.to(dtype)
+        self.score = (2 * score).to(dtype)
         self.one = torch.ones_like(self.score[:1])
-        self.projection = None if projection is None else projection.to(dtype)
+        self.projection = None if projection is None else (2 * projection.T).to(dtype)
         self.lengths = [keys.shape[1]] * len(keys) if lengths is None else lengths
         self.buffer = keys.new_empty(0, dtype=dtype)
         self._blocks: dict[tuple[int, int], list[Block]] = {}
@@ -286,6 +301,6 @@ class HiddenGradients:
         return d_features
 
     def whole(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Those of the doubled keys, of 2 v and of the doubled projection."""
-        projection = None if self.projection is None else self.projection * self.layer.score
-        return self.keys * self.layer.score, self.score[0], projection
+        """Those of the doubled keys, of v and of U."""
+        projection = None if self.projection is None else 2 * (self.projection * self.layer.score).T
+        return self.keys * self.layer.score, 2 * self.score[0], projection

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from multimodal_attn.models.kernels import in_use
+
 SMALL = 4096  # numbers; fewer than these torch drops as quickly
 
 
@@ -16,12 +18,18 @@ class Dropout(nn.Dropout):
     what stays is scaled by the share that really stays: the expectation is exact.
     """
 
+    @property
+    def drops(self) -> bool:
+        """Whether it does anything as the model is set now."""
+        return self.training and self.p > 0
+
     def forward(self, x: Tensor) -> Tensor:
         """Shapes:
         x: any. Returns the same shape.
         """
         limit = round(self.p * 256)
-        if not self.training or x.device.type != "cpu" or x.numel() < SMALL or not 0 < limit < 256:
+        small = x.numel() < SMALL or not 0 < limit < 256
+        if small or not self.training or x.device.type != "cpu" or not in_use():
             return super().forward(x)
         draws = torch.empty(-(-x.numel() // 8), dtype=torch.long).random_(-(2**63), None)
         kept = draws.view(torch.uint8)[: x.numel()].view(x.shape) >= limit

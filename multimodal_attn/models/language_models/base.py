@@ -10,8 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
+
+from multimodal_attn.masking import select_rows
 
 
 @dataclass
@@ -25,17 +26,16 @@ class LanguageState:
     tensors: list[Tensor]
 
     def select(self, index: Tensor) -> LanguageState:
-        """Row k of every source becomes what row ``index[b, k]`` was.
-
-        Shapes:
-            index: (B, K') int64.
-        """
-        sources = torch.arange(len(index), device=index.device)[:, None]
-        return LanguageState([tensor[sources, index] for tensor in self.tensors])
+        """See ``select_rows``."""
+        return LanguageState([select_rows(tensor, index) for tensor in self.tensors])
 
 
 class LanguageModel(nn.Module, ABC):
     """Predicts each next token of a text. Constructors take ``vocab_size`` by keyword."""
+
+    def pretrained_parameters(self) -> list[nn.Parameter]:
+        """As in ``Seq2Seq``: none."""
+        return []
 
     @abstractmethod
     def forward(self, tokens: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.language_models.base import LanguageModel, LanguageState
+from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import PAD
 
 
@@ -18,22 +19,17 @@ class RecurrentLanguageModel(LanguageModel):
         hidden_dim: width H of each layer.
         num_layers: LSTM layers.
         dropout: between layers, never along time.
-
-    Raises:
-        ValueError: if ``num_layers`` is below 1.
     """
 
     def __init__(
         self,
         vocab_size: int,
-        embedding_dim: int = 256,
-        hidden_dim: int = 512,
-        num_layers: int = 2,
-        dropout: float = 0.3,
+        embedding_dim: Count = 256,
+        hidden_dim: Count = 512,
+        num_layers: Layers = 2,
+        dropout: DropoutRate = 0.3,
     ) -> None:
         super().__init__()
-        if num_layers < 1:
-            raise ValueError(f"language_model.num_layers: {num_layers}; expected at least 1")
         self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=PAD)
         self.layers = nn.LSTM(
             embedding_dim, hidden_dim, num_layers, batch_first=True, dropout=dropout if num_layers > 1 else 0.0

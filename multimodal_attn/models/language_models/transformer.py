@@ -1,4 +1,4 @@
-"""A language model of causal self-attention (Vaswani et al. 2017), normalised first as in Radford et al. 2019."""
+"""A language model of causal self-attention (Vaswani et al. 2017), normalized first as in Radford et al. 2019."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from torch.nn import functional
 
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.language_models.base import LanguageModel, LanguageState
+from multimodal_attn.models.layers.heads import join_heads, split_heads
 from multimodal_attn.models.layers.sinusoids import sinusoids
+from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import PAD
 
 
@@ -25,16 +27,19 @@ class TransformerLanguageModel(LanguageModel):
         dropout: on embeddings and before each residual sum.
 
     Raises:
-        ValueError: if ``num_layers`` is below 1, ``dim`` is odd, or ``num_heads`` does not divide ``dim``.
+        ValueError: if ``dim`` is odd, or ``num_heads`` does not divide it.
     """
 
     def __init__(
-        self, vocab_size: int, dim: int = 256, num_layers: int = 4, num_heads: int = 4, dropout: float = 0.1
+        self,
+        vocab_size: int,
+        dim: Count = 256,
+        num_layers: Layers = 4,
+        num_heads: Count = 4,
+        dropout: DropoutRate = 0.1,
     ) -> None:
         super().__init__()
-        if num_layers < 1:
-            raise ValueError(f"language_model.num_layers: {num_layers}; expected at least 1")
-        if dim % 2 or num_heads < 1 or dim % num_heads:
+        if dim % 2 or dim % num_heads:
             raise ValueError(f"language_model.num_heads: {num_heads}; expected a divisor of dim, {dim}, which is even")
         self.embedding = nn.Embedding(vocab_size, dim, padding_idx=PAD)
         self.blocks = nn.ModuleList(_Block(dim, num_heads, dropout) for _ in range(num_layers))
@@ -86,12 +91,9 @@ class _Block(nn.Module):
         normed = self.norm_attention(hidden)
         now = self.key_value(normed)
         seen_now = now if seen is None else torch.cat([seen, now], dim=1)
-        query, key, value = (self._heads(part) for part in (self.query(normed), *seen_now.chunk(2, dim=-1)))
+        parts = (self.query(normed), *seen_now.chunk(2, dim=-1))
+        query, key, value = (split_heads(part, self.num_heads) for part in parts)
         # A single next token may look at everything: all of it came before.
         attended = functional.scaled_dot_product_attention(query, key, value, is_causal=seen is None)
-        hidden = hidden + self.dropout(self.output(attended.transpose(1, 2).flatten(2)))
+        hidden = hidden + self.dropout(self.output(join_heads(attended)))
         return hidden + self.dropout(self.feed_forward(self.norm_forward(hidden))), seen_now
-
-    def _heads(self, tensor: Tensor) -> Tensor:
-        """(R, T, dim) to (R, heads, T, dim / heads)."""
-        return tensor.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class SelfAttentionLayers(nn.Module):
-    """torch's encoder layers, normalised before each part (Xiong et al. 2020), with a last norm.
+    """torch's encoder layers, normalized before each part (Xiong et al. 2020), with a last norm.
 
     Args:
         hidden_dim: width of the layers; even, for the positions that are added to what they read.

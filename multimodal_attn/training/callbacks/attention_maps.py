@@ -10,14 +10,13 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from multimodal_attn import tracking
 from multimodal_attn.data.loading.datamodule import DataModule
-from multimodal_attn.inspection.figures.colors import heat_limit
-from multimodal_attn.inspection.figures.figure import draw
-from multimodal_attn.inspection.figures.table import example_table
-from multimodal_attn.inspection.page.page import write_page
-from multimodal_attn.prediction.decode import decode_examples, record_of
+from multimodal_attn.inspection.page.page import page_title, write_page
+from multimodal_attn.inspection.table import example_table
+from multimodal_attn.inspection.views import heat_limit, view_of
 from multimodal_attn.prediction.prediction import Prediction
+from multimodal_attn.ranges import Count, WholeNumber
 from multimodal_attn.training.module import Seq2SeqModule
-from multimodal_attn.types import Batch, Example, UnreadableError
+from multimodal_attn.types import Batch, Example
 
 
 class AttentionMaps(pl.Callback):
@@ -32,9 +31,7 @@ class AttentionMaps(pl.Callback):
         every_n_epochs: how often.
     """
 
-    def __init__(self, run_dir: str, num_examples: int = 4, every_n_epochs: int = 1) -> None:
-        if every_n_epochs < 1:
-            raise ValueError(f"callbacks.attention_maps.every_n_epochs: {every_n_epochs}; expected at least 1")
+    def __init__(self, run_dir: str, num_examples: WholeNumber = 4, every_n_epochs: Count = 1) -> None:
         self.run_dir, self.num_examples, self.every_n_epochs = Path(run_dir), num_examples, every_n_epochs
         self._examples: list[Example] | None = None
         self._records: dict[str, Prediction] = {}  # of this validation, by key
@@ -43,14 +40,7 @@ class AttentionMaps(pl.Callback):
     def examples(self, data: DataModule) -> list[Example]:
         """The same examples every time; unreadable ones are left out (the loader lists them)."""
         if self._examples is None:
-            source = data.source("val")
-            self._examples = []
-            total = min(self.num_examples, len(source))
-            for number in range(total):
-                try:
-                    self._examples.append(source[number * len(source) // total])
-                except UnreadableError:
-                    continue
+            self._examples = data.source("val").spread(self.num_examples)
         return self._examples
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -72,8 +62,8 @@ class AttentionMaps(pl.Callback):
         for example in self.examples(trainer.datamodule):  # type: ignore[attr-defined]
             if example.key in batch.keys:
                 index = batch.keys.index(example.key)
-                self._records[example.key] = record_of(
-                    pl_module, example, [outputs["hypotheses"][index]], outputs["memory"], index
+                self._records[example.key] = pl_module.predictor.prediction(
+                    example, [outputs["hypotheses"][index]], outputs["memory"], index
                 )
 
     @rank_zero_only
@@ -85,11 +75,12 @@ class AttentionMaps(pl.Callback):
         # With trainer=ddp, this process has met its own share of the examples only.
         missed = [example for example in examples if example.key not in self._records]
         if missed:
-            self._records |= {record.key: record for record in decode_examples(pl_module, missed)}
+            self._records |= {record.key: record for record in pl_module.predictor.predict(missed)}
         records = [self._records[example.key] for example in examples]
-        limit = heat_limit(records)  # one colour scale, so that the pictures can be compared
+        limit = heat_limit(records)  # one color scale, so that the pictures can be compared
         for number, record in enumerate(records):
-            tracking.log_picture(trainer.loggers, f"attention/{number}", draw(record, limit), trainer.global_step)
+            picture = view_of(record).draw(limit)
+            tracking.log_picture(trainer.loggers, f"attention/{number}", picture, trainer.global_step)
 
     def _draws_now(self, trainer: pl.Trainer) -> bool:
         return not trainer.sanity_checking and trainer.current_epoch % self.every_n_epochs == 0
@@ -101,15 +92,17 @@ class AttentionMaps(pl.Callback):
     @rank_zero_only
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, Seq2SeqModule)
-        examples = self.examples(trainer.datamodule)  # type: ignore[attr-defined]
+        data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
+        examples = self.examples(data)
         if not examples:
             return
         figures = None
         if self._validated_step == trainer.global_step:
             found = trainer.callback_metrics.items()
             figures = {name.removeprefix("val/"): float(value) for name, value in found if name.startswith("val/")}
-        records = decode_examples(pl_module, examples)
-        path = write_page(records, self.run_dir / "attention.html", f"{self.run_dir.name}: val", figures)
+        records = pl_module.predictor.predict(examples)
+        title = page_title(pl_module.predictor.name, "val")
+        path = write_page(records, self.run_dir / "attention.html", title, figures, total=len(data.source("val")))
         tracking.log_page(trainer.loggers, "attention", path, trainer.global_step)
         columns, rows = example_table(records, heat_limit(records))
         tracking.log_table(trainer.loggers, "examples", columns, rows, trainer.global_step)

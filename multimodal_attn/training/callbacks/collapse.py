@@ -8,9 +8,10 @@ from typing import Any
 import pytorch_lightning as pl
 
 from multimodal_attn.distributed import gather
-from multimodal_attn.evaluation.attention.collapse import CollapseSigns, Sign, quiet_steps
+from multimodal_attn.evaluation.attention.collapse import CollapseSigns, Sign
+from multimodal_attn.ranges import AboveZero, Count
 from multimodal_attn.training.module import Seq2SeqModule
-from multimodal_attn.types import Batch, Timeline
+from multimodal_attn.types import Batch
 
 log = logging.getLogger(__name__)
 
@@ -26,22 +27,15 @@ class CollapseDetector(pl.Callback):
         quiet: share of weight on silent steps, and on the last one before padding, that is too much.
         repeats: share of texts with the same words three times in a row that is too much.
         patience: validations in a row before it warns.
-
-    Raises:
-        ValueError: if a share lies outside of (0, 1] or ``patience`` is below 1.
     """
 
-    def __init__(self, cell: float = 0.5, quiet: float = 0.5, repeats: float = 0.1, patience: int = 2) -> None:
+    def __init__(
+        self, cell: AboveZero = 0.5, quiet: AboveZero = 0.5, repeats: AboveZero = 0.1, patience: Count = 2
+    ) -> None:
         self.limits = {"cell": cell, "quiet": quiet, "repeats": repeats}
-        for name, value in self.limits.items():
-            if not 0 < value <= 1:
-                raise ValueError(f"callbacks.collapse.{name}: {value}; expected a share above 0 and at most 1")
-        if patience < 1:
-            raise ValueError(f"callbacks.collapse.patience: {patience}; expected at least 1")
         self.patience = patience
         self._in_a_row = dict.fromkeys(self.limits, 0)
         self._signs = CollapseSigns()
-        self._is_recording = False
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._signs = CollapseSigns()
@@ -58,19 +52,10 @@ class CollapseDetector(pl.Callback):
         if not outputs:  # every file of the batch was unreadable
             return
         assert isinstance(pl_module, Seq2SeqModule)
-        memory, sample_rate = outputs["memory"], pl_module.config.get("data", {}).get("sample_rate", 16_000)
-        positions = memory.mask.sum(1).tolist()
-        for index, hypothesis in enumerate(outputs["hypotheses"]):
-            real, key = positions[index], batch.keys[index]
-            quiet = None
-            if isinstance(memory.layout, Timeline):
-                waveform = batch.source[index, : batch.source_lengths[index]].float().cpu().numpy()
-                padded = real < memory.mask.shape[1]
-                quiet = quiet_steps(waveform, sample_rate, memory.layout, real, padded)
-            self._signs.add_map(key, hypothesis.weights[..., :real].float().cpu().numpy(), quiet)
-            references = [target.text for target in batch.targets[index]]
-            self._signs.add_text(key, pl_module.tokenizer.decode(hypothesis.tokens), references)
-        self._is_recording = isinstance(memory.layout, Timeline)
+        predictor = pl_module.predictor
+        self._signs.update(
+            batch, outputs["memory"], outputs["hypotheses"], predictor.tokenizer, predictor.reader.sample_rate
+        )
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         all_signs = CollapseSigns()
@@ -85,23 +70,24 @@ class CollapseDetector(pl.Callback):
             too_much = sign.share > self.limits[name] and sign.share > sign.expected
             self._in_a_row[name] = self._in_a_row[name] + 1 if too_much else 0
             if self._in_a_row[name] == self.patience and trainer.is_global_zero:
-                log.warning(self._message(name, sign))
+                log.warning(_message(name, sign, recordings=signs["quiet"] is not None))
 
-    def _message(self, name: str, sign: Sign) -> str:
-        what, help_ = {
-            "cell": (
-                "of all attention lies on a single cell, over words and examples",
-                "objective=[cross_entropy,ctc] with attention=location moves it along"
-                if self._is_recording
-                else "objective=[cross_entropy,doubly_stochastic] spreads it",
-            ),
-            "quiet": (
-                "of all attention lies on silence or on the last step before padding",
-                "objective=[cross_entropy,ctc], a larger objective.ctc.weight, or recordings trimmed of their silence",
-            ),
-            "repeats": (
-                "of the validation texts say the same words three times in a row, or more often",
-                "scheduled_sampling.probability=0.1, and search.max_length_ratio bounds what is left",
-            ),
-        }[name]
-        return f"{sign.share:.0%} {what}. Most in {sign.key}: {sign.detail}. What may help: {help_}."
+
+def _message(name: str, sign: Sign, recordings: bool) -> str:
+    what, help_ = {
+        "cell": (
+            "of all attention lies on a single cell, over words and examples",
+            "objective=[cross_entropy,ctc] with attention=location moves it along"
+            if recordings
+            else "objective=[cross_entropy,doubly_stochastic] spreads it",
+        ),
+        "quiet": (
+            "of all attention lies on silence or on the last step before padding",
+            "objective=[cross_entropy,ctc], a larger objective.ctc.weight, or recordings trimmed of their silence",
+        ),
+        "repeats": (
+            "of the validation texts say the same words three times in a row, or more often",
+            "scheduled_sampling.probability=0.1, and search.max_length_ratio bounds what is left",
+        ),
+    }[name]
+    return f"{sign.share:.0%} {what}. Most in {sign.key}: {sign.detail}. What may help: {help_}."

@@ -13,7 +13,7 @@ from multimodal_attn.data.loading.batching import BucketBatchSampler
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.encoders.log_mel import LogMel
 from multimodal_attn.training.module import Seq2SeqModule
-from multimodal_attn.types import Batch, Kind
+from multimodal_attn.types import Batch, Modality
 
 
 class TryLargestBatch(pl.Callback):
@@ -26,7 +26,7 @@ class TryLargestBatch(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not isinstance(pl_module, Seq2SeqModule):  # a language model
             return
-        if pl_module.model.encoder.reads == "pictures":
+        if pl_module.model.encoder.reads == "picture":
             return
         front_end = getattr(pl_module.model.encoder, "front_end", None)
         loader, data = trainer.train_dataloader, trainer.datamodule  # type: ignore[attr-defined]
@@ -47,7 +47,7 @@ class TryLargestBatch(pl.Callback):
             with torch.random.fork_rng(devices=devices):
                 with trainer.precision_plugin.train_step_context():
                     output, memory = pl_module.model(batch)
-                    loss, _ = pl_module._losses(batch, memory, output)
+                    loss, _ = pl_module.losses(batch, memory, output)
                 loss.backward()
         except RuntimeError as error:
             if not _is_out_of_memory(error):
@@ -71,11 +71,11 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
-def _advice(batch: Batch, data: DataModule, reads: Kind, error: RuntimeError) -> str:
+def _advice(batch: Batch, data: DataModule, reads: Modality, error: RuntimeError) -> str:
     key = "batch_size" if data.batch_seconds is None else "batch_seconds"
-    limit = "max_words" if reads == "texts" else "max_seconds"
+    limit = "max_words" if reads == "text" else "max_seconds"
     return (
-        f"data.{key}: {getattr(data, key):g}; the largest batch ({len(batch)} {reads}, the longest with"
+        f"data.{key}: {getattr(data, key):g}; the largest batch ({len(batch)} {reads}s, the longest with"
         f" {batch.tokens.shape[-1] - 2} tokens) does not fit into memory; lower it, or data.{limit}"
         f" ({next(iter(str(error).splitlines()), 'out of memory')})"
     )

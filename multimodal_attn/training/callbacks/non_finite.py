@@ -9,7 +9,7 @@ import torch
 from torch.optim import Optimizer
 
 
-class TrainingDivergedError(RuntimeError):
+class TrainingDivergedError(ValueError):
     """Too many steps in a row had no finite gradient."""
 
 

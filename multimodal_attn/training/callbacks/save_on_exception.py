@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.utilities import rank_zero_info
+from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+from torch.optim import Optimizer
 
 from multimodal_attn.training.callbacks.non_finite import TrainingDivergedError
+from multimodal_attn.training.callbacks.whole_steps import finish_hooks
+from multimodal_attn.types import Batch
 
 
 class SaveOnException(pl.Callback):
-    """On Ctrl-C or any error, saves the state of that moment as ``last``, from which ``resume=`` goes on.
+    """On Ctrl-C, SIGTERM or any error, saves the last whole step as ``last``, from which ``resume=`` goes on.
+
+    A signal lets the batch at hand end; a second Ctrl-C does not wait. What stops the optimizer in the middle of its
+    step leaves the weights half changed, and the checkpoint of before stays.
 
     Between two epochs Lightning's progress counts the new epoch as done; the checkpoint of the validation before it,
     since which nothing has been learnt, is then the better one and stays.
@@ -29,20 +39,70 @@ class SaveOnException(pl.Callback):
 
     def __init__(self, path: str, run_dir: str) -> None:
         self.path, self.run_dir = path, run_dir
-        self.saved_at = -1  # optimiser steps when the last checkpoint was written
+        self.saved_at = -1  # optimizer steps when the last checkpoint was written
+        self.received: signal.Signals | None = None  # what has asked the training to stop
+        self._stepping = False
+
+    # --------------------------------------------------------------------------------------------- signals
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Receives the signals in place of Lightning, which gives them back when the training ends."""
+
+        def receive(number: int, frame: FrameType | None) -> None:
+            if self.received == number == signal.SIGINT:
+                raise KeyboardInterrupt
+            self.received = signal.Signals(number)
+
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, receive)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        self._stepping = False
+        # Several processes stop at the same batch, whichever of them was asked to.
+        if trainer.strategy.reduce_boolean_decision(self.received is not None, all=False):
+            raise SIGTERMException
+
+    def on_validation_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        if self.received is not None and trainer.world_size == 1:  # several may have different numbers of batches
+            raise SIGTERMException
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
+    ) -> None:
+        self._stepping = True
+
+    # ---------------------------------------------------------------------------------------------- saving
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         self.saved_at = trainer.global_step
 
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self.saved_at = checkpoint["global_step"]
+
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         # All processes of a distributed training must save together, and an error may be that of one alone.
-        together = trainer.world_size == 1 or isinstance(exception, KeyboardInterrupt | TrainingDivergedError)
+        together = trainer.world_size == 1 or isinstance(exception, SIGTERMException | TrainingDivergedError)
         learnt_since = trainer.global_step > self.saved_at
-        if together and (trainer.training or trainer.validating) and (learnt_since or not Path(self.path).is_file()):
+        progress = trainer.fit_loop.epoch_loop.batch_progress.current
+        torn = self._stepping and progress.processed < progress.ready  # type: ignore[attr-defined]
+        torn &= not isinstance(exception, TrainingDivergedError)  # which is raised before the step
+        wanted = (trainer.training or trainer.validating) and (learnt_since or not Path(self.path).is_file())
+        if together and wanted and not torn:
+            finish_hooks(trainer, pl_module)
             _validate_again(trainer)
-            trainer.save_checkpoint(self.path)
+            try:
+                trainer.save_checkpoint(self.path)
+            except OSError as error:
+                rank_zero_warn(f"no checkpoint could be written: {error}")
         if Path(self.path).is_file():
             rank_zero_info(
                 f"stopped in epoch {trainer.current_epoch}; go on with: python train.py resume={self.run_dir}"

@@ -12,6 +12,7 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 
 from multimodal_attn.distributed import gather
 from multimodal_attn.types import Batch, UnreadableError
+from multimodal_attn.writing import write_file
 
 
 class SkippedFiles(pl.Callback):
@@ -41,7 +42,7 @@ class SkippedFiles(pl.Callback):
 
     @rank_zero_only
     def _write(self) -> None:
-        self.path.write_text("".join(f"{path}\t{reason}\n" for path, reason in self.reasons.items()))
+        write_file(self.path, "".join(f"{path}\t{reason}\n" for path, reason in self.reasons.items()))
         rank_zero_info(f"{self._reported} examples could not be used ({self._counts()}); {self.path} lists them")
 
     def _counts(self) -> str:
@@ -75,3 +76,9 @@ class SkippedFiles(pl.Callback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.sanity_checking:
             self.report()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"reasons": self.reasons}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.reasons = dict(state_dict["reasons"])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.ranges import Finite
+from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import Batch, Box, DecoderOutput, Grid, Memory
 
 
-class BoxSupervision(nn.Module):
+class BoxSupervision(Objective):
     """Asks the map of a word to lie on the boxes that the word speaks of.
 
     Mean over the words with boxes of ``sum_s q_s log(q_s / a_s)``, where *a* is the mean map over the word's tokens and
@@ -24,11 +26,8 @@ class BoxSupervision(nn.Module):
         ValueError: when it is called for another source than pictures.
     """
 
-    needs_ctc_head = False
-
-    def __init__(self, weight: float = 0.1) -> None:
-        super().__init__()
-        self.weight = weight
+    def __init__(self, weight: Finite = 0.1) -> None:
+        super().__init__(weight)
 
     def prepare(self, data: DataModule) -> None:
         """Called once before training, with the run's data."""

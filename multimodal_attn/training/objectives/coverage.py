@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.ranges import Finite
+from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import Batch, DecoderOutput, Memory
 
 
-class Coverage(nn.Module):
+class Coverage(Objective):
     """Mean over steps and heads of ``sum_s min(weights_s, coverage_s)``; coverage sums the weights of earlier steps.
 
     0 if every step attends to new positions only, 1 if none does. Meant for ``attention=coverage``, and good for any
@@ -19,11 +21,8 @@ class Coverage(nn.Module):
         weight: of this objective in the sum; the paper takes 1.
     """
 
-    needs_ctc_head = False
-
-    def __init__(self, weight: float = 1.0) -> None:
-        super().__init__()
-        self.weight = weight
+    def __init__(self, weight: Finite = 1.0) -> None:
+        super().__init__(weight)
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
         weights = output.weights.float()  # (B, K, T, N, S), 0 after the end of a text

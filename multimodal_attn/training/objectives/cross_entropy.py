@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.ranges import DropoutRate, Finite
+from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import Batch, DecoderOutput, Memory
 
 
-class CrossEntropy(nn.Module):
+class CrossEntropy(Objective):
     """Mean over real tokens.
 
     Args:
@@ -17,11 +19,9 @@ class CrossEntropy(nn.Module):
         label_smoothing: share of the target's probability that is spread over the vocabulary.
     """
 
-    needs_ctc_head = False
-
-    def __init__(self, weight: float = 1.0, label_smoothing: float = 0.0) -> None:
-        super().__init__()
-        self.weight, self.label_smoothing = weight, label_smoothing
+    def __init__(self, weight: Finite = 1.0, label_smoothing: DropoutRate = 0.0) -> None:
+        super().__init__(weight)
+        self.label_smoothing = label_smoothing
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
         # Smoothing is a regulariser of training: validation reports the plain likelihood.

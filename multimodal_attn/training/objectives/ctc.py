@@ -6,20 +6,21 @@ import math
 from itertools import pairwise
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from multimodal_attn.data.loading.selection import Listed
-from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.types import PAD, Batch, DecoderOutput, Memory, Timeline
+from multimodal_attn.ranges import Count, Finite
+from multimodal_attn.training.objectives.base import Objective
+from multimodal_attn.types import PAD, Batch, DecoderOutput, Layout, Memory, Timeline
 
 
-class CTC(nn.Module):
+class CTC(Objective):
     """Makes the encoder write the text by itself, in order, which soon makes attention diagonal.
 
     Mean over texts of the loss per token. A text that does not fit into its memory positions has no CTC path
-    (``without_path`` finds such examples, so that training leaves them out): where one occurs all the same, in
+    (``unusable`` finds such examples, so that training leaves them out): where one occurs all the same, in
     validation or because the recording was sped up, it adds nothing here. Reads the first text of each source.
 
     Args:
@@ -28,16 +29,13 @@ class CTC(nn.Module):
             the CTC head no longer follows the encoder: neither decode nor time words with it then.
 
     Raises:
-        ValueError: if ``epochs`` is below 1, or, in ``forward``, for a memory that is no recording's.
+        ValueError: in ``forward``, for a memory that is no recording's.
     """
 
     needs_ctc_head = True
 
-    def __init__(self, weight: float = 0.3, epochs: int | None = None) -> None:
-        super().__init__()
-        if epochs is not None and epochs < 1:
-            raise ValueError(f"objective.ctc.epochs: {epochs}; expected at least 1, or null for all")
-        self.weight, self.epochs = weight, epochs
+    def __init__(self, weight: Finite = 0.3, epochs: Count | None = None) -> None:
+        super().__init__(weight, epochs)
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
         if not isinstance(memory.layout, Timeline):
@@ -46,27 +44,28 @@ class CTC(nn.Module):
                 " objectives without it"
             )
         log_probs = model.ctc_logits(memory).float().log_softmax(-1).transpose(0, 1)  # (S, B, V)
-        lengths = batch.token_mask[:, 0].sum(-1) - 2  # without <bos> and <eos>
+        # Without <bos> and <eos>; an example without a text has none of them.
+        lengths = (batch.token_mask[:, 0].sum(-1) - 2).clamp(min=0)
         texts = batch.tokens[:, 0, 1 : 1 + max(1, int(lengths.max()))]
         losses = functional.ctc_loss(
             log_probs, texts, memory.mask.sum(-1), lengths, blank=PAD, reduction="none", zero_infinity=True
         )
         return torch.mean(losses / lengths.clamp(min=1))
 
+    def unusable(self, data: DataModule, layout: Layout) -> dict[int, str]:
+        """The examples whose first text needs more memory positions than their recording has.
 
-def without_path(source: Listed, tokenizer: Tokenizer, layout: Timeline) -> dict[int, str]:
-    """Reasons to leave out the examples whose first text needs more memory positions than their recording has.
-
-    Each token takes a position, and a blank must part two equal ones that follow each other.
-    """
-    reasons = {}
-    for index, seconds in enumerate(source.lengths()):
-        targets = source.targets(index)
-        if targets:
-            tokens = tokenizer.encode(targets[0].text)
-            needed = len(tokens) + sum(one == other for one, other in pairwise(tokens))
-            # Lengths are seconds of whole samples: what is left of a position is no rounding error.
-            positions = math.ceil((seconds - layout.offset_seconds) / layout.step_seconds - 1e-6)
-            if needed > positions:
-                reasons[index] = f"its text is too long for CTC (needs {needed} memory positions of {positions})"
-    return reasons
+        Each token takes a position, and a blank must part two equal ones that follow each other.
+        """
+        if not isinstance(layout, Timeline):
+            return {}
+        source, tokenizer, reasons = data.source("train"), data.tokenizer, {}
+        for index, (_, targets, seconds) in enumerate(source.entries):
+            if targets:
+                tokens = tokenizer.encode(targets[0].text)
+                needed = len(tokens) + sum(one == other for one, other in pairwise(tokens))
+                # Lengths are seconds of whole samples: what is left of a position is no rounding error.
+                positions = math.ceil((seconds - layout.offset_seconds) / layout.step_seconds - 1e-6)
+                if needed > positions:
+                    reasons[index] = f"its text is too long for CTC (needs {needed} memory positions of {positions})"
+        return reasons

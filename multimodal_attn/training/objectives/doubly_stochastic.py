@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.ranges import Finite
+from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import Batch, DecoderOutput, Memory
 
 
-class DoublyStochastic(nn.Module):
+class DoublyStochastic(Objective):
     """Asks every memory position for the same attention over the whole text: mean of ``(target - sum_t weights)^2``.
 
     The paper asks for a sum of 1 at each position, which T words cannot give to S > T positions; "share" asks for
@@ -19,18 +21,11 @@ class DoublyStochastic(nn.Module):
     Args:
         weight: of this objective in the sum.
         target: "one" as in the paper, or "share" for T / S.
-
-    Raises:
-        ValueError: for another target.
     """
 
-    needs_ctc_head = False
-
-    def __init__(self, weight: float = 1.0, target: Literal["one", "share"] = "share") -> None:
-        super().__init__()
-        if target not in ("one", "share"):
-            raise ValueError(f"objective.doubly_stochastic.target: {target!r}; expected one or share")
-        self.weight, self.target = weight, target
+    def __init__(self, weight: Finite = 1.0, target: Literal["one", "share"] = "share") -> None:
+        super().__init__(weight)
+        self.target = target
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
         received = output.weights.float().mean(3).sum(2)  # (B, K, S)

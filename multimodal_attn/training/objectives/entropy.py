@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.ranges import Finite
+from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import Batch, DecoderOutput, Memory
 
 
-class Entropy(nn.Module):
+class Entropy(Objective):
     """Mean entropy of the weights of a step and head, relative to the logarithm of the number of real positions.
 
     1 is uniform, 0 a single position, as in the measure ``attention_entropy``. A positive ``weight`` makes attention
@@ -18,11 +20,8 @@ class Entropy(nn.Module):
         weight: of this objective in the sum.
     """
 
-    needs_ctc_head = False
-
-    def __init__(self, weight: float = 0.1) -> None:
-        super().__init__()
-        self.weight = weight
+    def __init__(self, weight: Finite = 0.1) -> None:
+        super().__init__(weight)
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
         weights = output.weights.float()  # (B, K, T, N, S)

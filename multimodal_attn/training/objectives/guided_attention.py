@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.ranges import Count, Finite, Positive
+from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import Batch, DecoderOutput, Grid, Memory
 
 
-class GuidedAttention(nn.Module):
+class GuidedAttention(Objective):
     """Mean over the cells of all alignments of ``weights * (1 - exp(-(t / T - s / S)^2 / (2 sigma^2)))``.
 
     T and S are the real steps and positions of each text and source; padding counts neither in the sum nor among the
@@ -22,19 +24,12 @@ class GuidedAttention(nn.Module):
             pause, or ends before one, does not lie on the diagonal: there a longer push makes its times wrong.
 
     Raises:
-        ValueError: if ``sigma`` is not above 0 or ``epochs`` is below 1, or, when it is called, for pictures, which
-            have no diagonal.
+        ValueError: when it is called for pictures, which have no diagonal.
     """
 
-    needs_ctc_head = False
-
-    def __init__(self, weight: float = 1.0, sigma: float = 0.2, epochs: int | None = None) -> None:
-        super().__init__()
-        if not sigma > 0:
-            raise ValueError(f"objective.guided_attention.sigma: {sigma}; expected above 0")
-        if epochs is not None and epochs < 1:
-            raise ValueError(f"objective.guided_attention.epochs: {epochs}; expected at least 1, or null for all")
-        self.weight, self.sigma, self.epochs = weight, sigma, epochs
+    def __init__(self, weight: Finite = 1.0, sigma: Positive = 0.2, epochs: Count | None = None) -> None:
+        super().__init__(weight, epochs)
+        self.sigma = sigma
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
         if isinstance(memory.layout, Grid):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.ranges import DropoutRate, Finite
+from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import Batch, DecoderOutput, Memory
 
 
-class HardAttention(nn.Module):
+class HardAttention(Objective):
     """Makes the positions likelier after which the text was likelier than usual (equations 10 to 12).
 
     The gradient is that of ``-(log p(text | positions) - baseline) log p(positions) - entropy_weight H(positions)``,
@@ -31,29 +33,20 @@ class HardAttention(nn.Module):
             position can influence: its own and those after it. Both are unbiased; "rest" varies less.
 
     Raises:
-        ValueError: for another reward or a number out of range; when it is called in training, if the attention does
-            not say what it drew.
+        ValueError: when it is called in training, if the attention does not say what it drew.
     """
 
-    needs_ctc_head = False
     baseline: Tensor
 
     def __init__(
         self,
-        weight: float = 1.0,
-        entropy_weight: float = 0.01,
-        baseline_decay: float = 0.9,
+        weight: Finite = 1.0,
+        entropy_weight: Finite = 0.01,
+        baseline_decay: DropoutRate = 0.9,
         reward: Literal["text", "rest"] = "rest",
     ) -> None:
-        super().__init__()
-        if reward not in ("text", "rest"):
-            raise ValueError(f"objective.hard_attention.reward: {reward!r}; expected text or rest")
-        if not 0 <= baseline_decay < 1:
-            raise ValueError(
-                f"objective.hard_attention.baseline_decay: {baseline_decay}; expected at least 0 and below 1"
-            )
-        self.weight, self.entropy_weight = weight, entropy_weight
-        self.baseline_decay, self.reward = baseline_decay, reward
+        super().__init__(weight)
+        self.entropy_weight, self.baseline_decay, self.reward = entropy_weight, baseline_decay, reward
         self.register_buffer("baseline", torch.tensor(torch.nan))  # until the first batch has been seen
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
+from annotated_types import Ge
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.ranges import Count, Finite, Positive
 from multimodal_attn.search import BeamSearch
-from multimodal_attn.training.objectives.whole_texts import WholeTextObjective, evaluating, text_log_probs
+from multimodal_attn.training.objectives.whole_texts import WholeTextObjective, text_log_probs
 from multimodal_attn.training.rewards import word_errors
 from multimodal_attn.types import BOS, EOS, PAD, Batch, DecoderOutput, Hypothesis, Memory
 
@@ -24,23 +29,22 @@ class MinimumWordError(WholeTextObjective):
         num_best: n, texts of each source.
         max_length: tokens after which a text is cut off.
         max_length_ratio: cut off earlier, after this many tokens per real memory position; None for no such limit.
-
-    Raises:
-        ValueError: if ``num_best`` is below 2.
     """
 
     def __init__(
-        self, weight: float = 1.0, num_best: int = 4, max_length: int = 1000, max_length_ratio: float | None = 1.5
+        self,
+        weight: Finite = 1.0,
+        num_best: Annotated[int, Ge(2)] = 4,
+        max_length: Count = 1000,
+        max_length_ratio: Positive | None = 1.5,
     ) -> None:
         super().__init__(weight)
-        if num_best < 2:
-            raise ValueError(f"objective.minimum_word_error.num_best: {num_best}; expected at least 2")
         self.beam = BeamSearch(num_best, max_length=max_length, max_length_ratio=max_length_ratio)
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput | None) -> Tensor:
         truth = [targets[0].text for targets in batch.targets]
         with evaluating(model.decoder):
-            found = self.beam(model.decoder, memory)
+            found = self.beam(model, memory)
             tokens, mask = (tensor.to(memory.mask.device) for tensor in _pad(found, self.beam.width))
             log_probs = text_log_probs(model.decoder, tokens, mask, memory)
         # A beam may find fewer texts than asked for: empty rows have no probability.

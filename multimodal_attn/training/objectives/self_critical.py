@@ -8,14 +8,11 @@ from torch import Tensor
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.decoders.base import Decoder
+from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.search.draw import draw
-from multimodal_attn.training.objectives.whole_texts import (
-    WholeTextObjective,
-    ended,
-    evaluating,
-    text_log_probs,
-)
+from multimodal_attn.ranges import Count, Finite, Positive
+from multimodal_attn.search.sample import sample
+from multimodal_attn.training.objectives.whole_texts import WholeTextObjective, ended, text_log_probs
 from multimodal_attn.training.rewards import CiderDReward
 from multimodal_attn.types import Batch, DecoderOutput, Memory
 
@@ -29,36 +26,32 @@ class SelfCritical(WholeTextObjective):
 
     Args:
         weight: of this objective in the sum.
-        num_samples: K, texts that are drawn of each source.
+        num_samples: K, texts that are sampled of each source.
         baseline: "greedy", the reward of the greedy text (Rennie et al., section 3.2), or "samples", the mean reward
             of the source's other samples (Luo 2020, section 3), which needs at least two of them.
         max_length: tokens after which a text is cut off.
-        temperature: of the distribution that texts are drawn from and that learns. Label smoothing gives every token a
-            little probability, which below 1 hardly any is drawn by. The best token of a step is the same at all.
+        temperature: of the distribution that texts are sampled from and that learns. Label smoothing gives every token
+            a little probability, which below 1 hardly any is sampled by. The best token of a step is the same at all.
 
     Raises:
-        ValueError: for another baseline, if ``num_samples`` is too small for it, or the temperature not above 0.
+        ValueError: if ``num_samples`` is too small for the baseline.
     """
 
     def __init__(
         self,
-        weight: float = 1.0,
-        num_samples: int = 5,
+        weight: Finite = 1.0,
+        num_samples: Count = 5,
         baseline: Literal["greedy", "samples"] = "samples",
-        max_length: int = 30,
-        temperature: float = 1.0,
+        max_length: Count = 30,
+        temperature: Positive = 1.0,
     ) -> None:
         super().__init__(weight)
-        if baseline not in ("greedy", "samples"):
-            raise ValueError(f"objective.self_critical.baseline: {baseline!r}; expected greedy or samples")
         fewest = 2 if baseline == "samples" else 1
         if num_samples < fewest:
             raise ValueError(
                 f"objective.self_critical.num_samples: {num_samples}; expected at least {fewest}, with"
                 f" baseline={baseline}"
             )
-        if not temperature > 0:
-            raise ValueError(f"objective.self_critical.temperature: {temperature}; expected above 0")
         self.baseline, self.temperature = baseline, temperature
         self.num_samples, self.max_length = num_samples, max_length
 
@@ -71,11 +64,11 @@ class SelfCritical(WholeTextObjective):
         decoder: Decoder = model.decoder
         with evaluating(decoder):
             if not self.training:
-                greedy = draw(decoder, memory, 0, self.max_length, greedy_row=True)
+                greedy = sample(model, memory, 0, self.max_length, greedy_row=True)
                 return -self._rewards(greedy.tokens, batch).mean()
             greedy_row = self.baseline == "greedy"
-            drawn = draw(decoder, memory, self.num_samples, self.max_length, greedy_row, self.temperature)
-            tokens, mask = drawn.tokens, drawn.mask
+            samples = sample(model, memory, self.num_samples, self.max_length, greedy_row, self.temperature)
+            tokens, mask = samples.tokens, samples.mask
             rewards = self._rewards(tokens, batch)
             if self.baseline == "greedy":
                 baseline, rewards, tokens, mask = rewards[:, :1], rewards[:, 1:], tokens[:, 1:], mask[:, 1:]

@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from torch import Tensor, nn
+from torch import Tensor
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.decoders.base import Decoder
-from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.search.constraints import forbid_specials
-from multimodal_attn.types import EOS, Batch, DecoderOutput, Memory
+from multimodal_attn.search.rules.base import forbid_specials
+from multimodal_attn.training.objectives.base import Objective
+from multimodal_attn.types import EOS, Memory
 
 
-class WholeTextObjective(nn.Module, ABC):
+class WholeTextObjective(Objective):
     """Judges texts that the model writes, not its next token after the true ones: ``output`` is not read.
 
     Texts are written and their probability is taken with the decoder in evaluation mode. With dropout, the texts
     would come from another distribution than the one that learns from them; and what is judged is what will be used.
     Dropout of the encoder stays: both read the same memory.
-
-    Args:
-        weight: of this objective in the sum.
     """
 
-    needs_ctc_head = False
-
-    def __init__(self, weight: float) -> None:
-        super().__init__()
-        self.weight = weight
+    needs_output = False
 
     def prepare(self, data: DataModule) -> None:
-        """Called once before training, with the run's data."""
         self.decode = data.tokenizer.decode
-
-    @abstractmethod
-    def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput | None) -> Tensor: ...
-
-
-@contextmanager
-def evaluating(decoder: Decoder) -> Iterator[None]:
-    """The decoder in evaluation mode for a while."""
-    was_training = decoder.training
-    decoder.eval()
-    try:
-        yield
-    finally:
-        decoder.train(was_training)
 
 
 def text_log_probs(decoder: Decoder, tokens: Tensor, mask: Tensor, memory: Memory, temperature: float = 1.0) -> Tensor:

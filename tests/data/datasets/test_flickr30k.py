@@ -34,7 +34,7 @@ def test_both_files_of_captions_are_read(root: Path, captions: str) -> None:
     for name in {"results_20130124.token", "results.csv"} - {captions}:
         (root / name).unlink()
     train = Flickr30k("train", root, image_size=4)
-    assert [train.key(index) for index in range(len(train))] == ["11.jpg", "22.jpg"]
+    assert [train.entries[index].key for index in range(len(train))] == ["11.jpg", "22.jpg"]
     assert train.texts() == ["two dogs run", "dogs running", "a man"]
     assert train[1].source.shape == (3, 4, 4)
     assert Flickr30k("val", root).texts() == ["a woman"]
@@ -48,7 +48,7 @@ def test_both_files_of_captions_are_read(root: Path, captions: str) -> None:
 def test_other_name_of_the_folder_and_split_beside_it(root: Path) -> None:
     (root / "flickr30k-images").rename(root / "flickr30k_images")
     (root / "val.txt").write_text("11.jpg\n")
-    assert Flickr30k("val", root).key(0) == "11.jpg"
+    assert Flickr30k("val", root).entries[0].key == "11.jpg"
 
 
 def test_captions_carry_the_boxes_of_entities(root: Path) -> None:
@@ -56,14 +56,13 @@ def test_captions_carry_the_boxes_of_entities(root: Path) -> None:
         (root / "flickr30k_entities" / name).parent.mkdir()
         (root / "flickr30k_entities" / name).write_text(text)
     dataset = Flickr30k("train", root)
-    assert dataset.targets(0)[0].boxes == {1: (Box(0, 0, 0.5, 1),)}
-    assert (dataset.num_grounded, dataset.num_ungrounded) == (1, 2)
+    assert dataset.entries[0].targets[0].boxes == {1: (Box(0, 0, 0.5, 1),)}
+    assert dataset.num_ungrounded == 2
 
 
 @pytest.mark.parametrize(
     ("split", "missing", "message"),
     [
-        ("dev", [], r"data\.split: 'dev'; expected one of train, val, test"),
         ("test", [], r"data\.root: .* has no test\.txt or flickr30k_entities/test\.txt; expected the layout"),
         (
             "train",

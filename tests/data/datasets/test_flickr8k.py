@@ -94,19 +94,19 @@ def test_lists_what_is_left_out(root: Path) -> None:
 
 def test_head_nouns_carry_boxes(grounded_root: Path) -> None:
     dataset = Flickr8k("train", grounded_root)
-    possessive, compound, unmatched = dataset.targets(0)
+    possessive, compound, unmatched = dataset.entries[0].targets
     words = possessive.text.split()
     assert {words[index]: boxes for index, boxes in possessive.boxes.items()} == {"man": EVERYTHING, "dogs": DOGS}
     words = compound.text.split()
     assert {words[index]: boxes for index, boxes in compound.boxes.items()} == {"dogs": DOGS, "shirt": EVERYTHING}
     assert unmatched.boxes == {}
-    assert (dataset.num_grounded, dataset.num_ungrounded) == (2, 11)
+    assert dataset.num_ungrounded == 11
 
 
 def test_boxes_move_with_the_crop(grounded_root: Path) -> None:
     """The photo is 40 x 20: cropped, what lay at a quarter and three quarters of its width are its borders."""
     dataset = Flickr8k("train", grounded_root, image_size=20, fit="crop")
-    possessive, _, _ = dataset.targets(0)
+    possessive, _, _ = dataset.entries[0].targets
     words = possessive.text.split()
     moved = {words[index]: boxes for index, boxes in possessive.boxes.items()}
     assert moved == {"man": EVERYTHING, "dogs": (Box(0, 0.25, 0.5, 0.5), Box(0.5, 0.5, 1, 0.75))}
@@ -119,15 +119,15 @@ def test_word_whose_boxes_are_cropped_away_has_none(grounded_root: Path) -> None
     edge = ANNOTATION.replace("<xmin>101<", "<xmin>1<").replace("<xmax>200<", "<xmax>100<")
     edge = edge.replace("<xmin>201<", "<xmin>301<").replace("<xmax>300<", "<xmax>400<")
     (grounded_root / "flickr30k_entities/Annotations/11.xml").write_text(edge)
-    target = Flickr8k("train", grounded_root, fit="crop").targets(0)[0]
+    target = Flickr8k("train", grounded_root, fit="crop").entries[0].targets[0]
     assert {target.text.split()[index] for index in target.boxes} == {"man"}
 
 
 def test_damaged_annotation_costs_the_boxes_only(grounded_root: Path) -> None:
     (grounded_root / "flickr30k_entities/Annotations/11.xml").write_text(ANNOTATION[:200])
     dataset = Flickr8k("train", grounded_root)
-    assert len(dataset.targets(0)) == 3
-    assert all(not target.boxes for target in dataset.targets(0))
+    assert len(dataset.entries[0].targets) == 3
+    assert all(not target.boxes for target in dataset.entries[0].targets)
     assert any("without boxes" in error.reason and "11.xml" in error.reason for error in dataset.skipped)
 
 
@@ -142,14 +142,13 @@ def test_fingerprint_follows_file_and_size(root: Path) -> None:
 def test_survives_the_way_to_a_worker(grounded_root: Path) -> None:
     dataset = Flickr8k("train", grounded_root)
     copy = pickle.loads(pickle.dumps(dataset))
-    assert copy.targets(0) == dataset.targets(0)
+    assert copy.entries[0].targets == dataset.entries[0].targets
     assert torch.equal(copy[0].source, dataset[0].source)
 
 
 @pytest.mark.parametrize(
     ("split", "missing", "message"),
     [
-        ("dev", None, r"data\.split: 'dev'; expected one of train, val, test"),
         ("test", None, r"data\.root: .* has no Flickr8k_text/Flickr_8k\.testImages\.txt; expected the layout"),
         ("train", "Flickr8k_text/Flickr8k.token.txt", r"data\.root: .* has no Flickr8k_text/Flickr8k\.token\.txt"),
         ("val", "Flicker8k_Dataset/33_c.jpg", r"data\.root: .*Flicker8k_Dataset' has none of the split's 1 photos"),

@@ -41,11 +41,11 @@ def read(root: Path, split: str, **settings: object) -> Karpathy:
 
 
 def test_each_split_has_its_photos_wherever_they_lie(coco: Path) -> None:
-    found = {split: [read(coco, split).key(i) for i in range(len(read(coco, split)))] for split in ("val", "test")}
+    found = {split: [entry.key for entry in read(coco, split).entries] for split in ("val", "test")}
     names = list(PHOTOS)
     assert found == {"val": [names[3]], "test": [names[4]]}
     train = read(coco, "train")
-    assert [train.key(index) for index in range(len(train))] == names[:3]
+    assert [train.entries[index].key for index in range(len(train))] == names[:3]
     assert [int(train[index].source[0, 0, 0]) for index in range(3)] == pytest.approx([0, 40, 80], abs=3)
     assert [target.text for target in train[0].targets] == ["a a dog", "a dog"]
     assert train[0].source.shape == (3, 8, 8)
@@ -77,9 +77,9 @@ def test_flickr_photos_lie_in_one_folder_and_may_have_boxes(tmp_path: Path) -> N
         (tmp_path / "entities" / name).write_text(text)
     path = tmp_path / "dataset_flickr8k.json"
     dataset = Karpathy("train", path, tmp_path, entities=tmp_path / "entities")
-    assert dataset.targets(0)[0].boxes == {1: (Box(0, 0, 0.5, 1),)}
-    assert (dataset.num_grounded, dataset.num_ungrounded) == (1, 0)
-    assert Karpathy("train", path, tmp_path).targets(0)[0].boxes == {}
+    assert dataset.entries[0].targets[0].boxes == {1: (Box(0, 0, 0.5, 1),)}
+    assert dataset.num_ungrounded == 0
+    assert Karpathy("train", path, tmp_path).entries[0].targets[0].boxes == {}
     with pytest.raises(ValueError, match=r"data\.entities: .* has no folder Sentences"):
         Karpathy("train", path, tmp_path, entities=tmp_path)
 
@@ -87,7 +87,6 @@ def test_flickr_photos_lie_in_one_folder_and_may_have_boxes(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("split", "content", "images", "message"),
     [
-        ("restval", "{}", ".", r"data\.split: 'restval'; expected one of train, val, test"),
         ("train", None, ".", r"data\.captions: .*dataset_coco\.json' cannot be read .*; expected dataset_coco\.json"),
         ("train", "[1", ".", r"data\.captions: .*dataset_coco\.json' is not json"),
         ("train", "[]", ".", r"data\.captions: .* has no list of images; expected dataset_coco\.json"),

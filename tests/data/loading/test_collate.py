@@ -5,38 +5,30 @@ import torch
 from multimodal_attn.data.loading.collate import Collate, ReadOrSkip
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.types import BOS, EOS, PAD, Example, Target, UnreadableError
+from tests.data.listed import Listed
 
 TOKENIZER = WordTokenizer().fit(["a cat sat", "two dogs"])
 
 
-class Source:
-    """Three recordings; the second is broken."""
-
-    skipped: list[UnreadableError] = []  # noqa: RUF012
-
-    def __len__(self) -> int:
-        return 3
-
-    def __getitem__(self, index: int) -> Example:
-        if index == 1:
-            raise UnreadableError("b.wav", "no header")
-        return Example(str(index), torch.ones(4 + index), (Target("a cat"), Target("two"), Target("dogs")))
-
-    def texts(self) -> list[str]:
-        return []
-
-    def lengths(self) -> list[float]:
-        return [4.0, 5.0, 6.0]
+TARGETS = (Target("a cat"), Target("two"), Target("dogs"))
+RECORDINGS = Listed(
+    [
+        Example("0", torch.ones(4), TARGETS),
+        UnreadableError("b.wav", "no header"),
+        Example("2", torch.ones(6), TARGETS),
+    ]
+)
 
 
 def test_unreadable_example_leaves_the_batch_and_is_listed() -> None:
-    reader = ReadOrSkip(Source())
+    reader = ReadOrSkip(RECORDINGS)
     batch = Collate(TOKENIZER)([reader[0, index] for index in range(3)])
     assert batch.keys == ["0", "2"]
     assert [error.path for error in batch.skipped] == ["b.wav"]
     assert batch.source.shape == (2, 6)
     assert batch.source[0].tolist() == [1, 1, 1, 1, 0, 0]
     assert batch.source_lengths.tolist() == [4, 6]
+    assert batch.sample_rate == 16_000
 
 
 def test_texts_are_framed_and_padded() -> None:
@@ -55,7 +47,7 @@ def test_batch_of_broken_files_is_empty() -> None:
 
 
 def test_text_is_drawn_by_epoch_and_index() -> None:
-    reader, again = ReadOrSkip(Source(), texts_per_source=1, seed=5), ReadOrSkip(Source(), texts_per_source=1, seed=5)
+    reader, again = (ReadOrSkip(RECORDINGS, texts_per_source=1, seed=5) for _ in range(2))
 
     def drawn(source: ReadOrSkip, epoch: int) -> str:
         example = source[epoch, 0]

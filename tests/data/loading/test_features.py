@@ -12,32 +12,25 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from multimodal_attn.data.datasets.base import Dataset, Entry
 from multimodal_attn.data.datasets.manifest import Manifest
 from multimodal_attn.data.loading.features import CachedFeatures, FeatureCache
-from multimodal_attn.types import Example, Target, UnreadableError
+from multimodal_attn.data.modalities.picture import PictureReader
+from multimodal_attn.types import Target, UnreadableError
 
 
-class Pictures:
+class Pictures(Dataset):
     """Constant pictures of value ``index + offset``, drawn, without files; some cannot be read."""
 
     def __init__(self, count: int, offset: int = 0, unreadable: tuple[int, ...] = ()) -> None:
-        self.count, self.offset, self.unreadable = count, offset, unreadable
-        self.skipped: list[UnreadableError] = [UnreadableError("gone.jpg", "no such file")]
+        self.offset, self.unreadable = offset, unreadable
+        entries = [Entry(f"picture-{index}", (Target(f"number {index}"),)) for index in range(count)]
+        super().__init__(PictureReader(4), entries, [UnreadableError("gone.jpg", "no such file")])
 
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> Example:
+    def read(self, index: int) -> Tensor:
         if index in self.unreadable:
             raise UnreadableError(f"{index}.jpg", "cut off")
-        source = torch.full((3, 4, 4), index + self.offset, dtype=torch.uint8)
-        return Example(f"picture-{index}", source, (Target(f"number {index}"),))
-
-    def texts(self) -> list[str]:
-        return [f"number {index}" for index in range(self.count)]
-
-    def lengths(self) -> list[float]:
-        return [1.0] * self.count
+        return torch.full((3, 4, 4), index + self.offset, dtype=torch.uint8)
 
 
 class Extract:
@@ -89,7 +82,6 @@ def test_sources_become_features_and_all_else_stays(tmp_path: Path) -> None:
     assert dataset[3].targets == pictures[3].targets
     assert dataset.texts() == pictures.texts()
     assert dataset.lengths() == [1.0] * 5
-    assert torch.equal(dataset.pictures[3].source, pictures[3].source)
     assert [error.path for error in dataset.skipped] == ["gone.jpg"]
 
 
@@ -117,7 +109,7 @@ def test_unreadable_pictures_are_left_out_and_listed(tmp_path: Path) -> None:
     dataset = CachedFeatures(Pictures(6, unreadable=(1, 4)), Extract(), "encoder", tmp_path, batch_size=2)
     check(dataset, [0, 2, 3, 5])
     assert [error.path for error in dataset.skipped] == ["gone.jpg", "1.jpg", "4.jpg"]
-    assert dataset.pictures[3].key == dataset[3].key == "picture-5"
+    assert dataset[3].key == "picture-5"
     assert dataset.texts() == ["number 0", "number 2", "number 3", "number 5"]
     with pytest.raises(ValueError, match=r"no picture can be read: .*0\.jpg: cut off"):
         CachedFeatures(Pictures(2, unreadable=(0, 1)), Extract(), "encoder", tmp_path)
@@ -142,7 +134,7 @@ def test_changed_file_is_computed_again_and_no_other(photos: Path, tmp_path: Pat
 
 def test_cached_files_are_not_decoded(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     CachedFeatures(read(photos), Extract(), "encoder", tmp_path / "cache")
-    monkeypatch.setattr(Manifest, "__getitem__", lambda self, index: pytest.fail("decoded a picture"))
+    monkeypatch.setattr(Manifest, "read", lambda self, index: pytest.fail("decoded a picture"))
     check(CachedFeatures(read(photos), Extract(), "encoder", tmp_path / "cache"), [0, 10, 20, 30, 40, 50])
 
 

@@ -12,7 +12,8 @@ from multimodal_attn.data.datasets.photos import CaptionedPhotos
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.loading.mirroring import Mirrored, mirrored_target
 from multimodal_attn.data.tokenizers.word import WordTokenizer
-from multimodal_attn.types import Box, Target
+from multimodal_attn.types import Box, Example, Target
+from tests.data.listed import Listed
 
 
 @pytest.fixture
@@ -52,5 +53,5 @@ def test_only_training_is_mirrored(photos: CaptionedPhotos) -> None:
 
 
 def test_other_data_has_nothing_to_mirror() -> None:
-    with pytest.raises(ValueError, match=r"data.mirror: list has nothing to mirror; expected photos"):
-        Mirrored([])
+    with pytest.raises(ValueError, match=r"data.mirror: true; expected false, as a recording has no mirror image"):
+        Mirrored(Listed([Example("a", torch.zeros(4))]))

@@ -7,39 +7,21 @@ from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.loading.selection import Selection, outside
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
 from multimodal_attn.data.tokenizers.word import WordTokenizer
-from multimodal_attn.training.objectives.ctc import without_path
+from multimodal_attn.training.objectives.ctc import CTC
 from multimodal_attn.types import Example, Target, Timeline, UnreadableError
+from tests.data.listed import Listed
 
 TEXTS = ["abc", "aab", "ba", "abab"]
 
 
-class Source:
+def source(split: str = "train") -> Listed:
     """Recordings of 0.3, 0.6, 0.9 and 1.2 seconds."""
-
-    def __init__(self, split: str = "train") -> None:
-        self.skipped = [UnreadableError("broken.wav", "no header")]
-
-    def __len__(self) -> int:
-        return 4
-
-    def __getitem__(self, index: int) -> Example:
-        return Example(self.key(index), torch.ones(round(16000 * self.lengths()[index])), self.targets(index))
-
-    def key(self, index: int) -> str:
-        return f"{index}.wav"
-
-    def targets(self, index: int) -> tuple[Target, ...]:
-        return (Target(TEXTS[index]),)
-
-    def texts(self) -> list[str]:
-        return TEXTS
-
-    def lengths(self) -> list[float]:
-        return [0.3, 0.6, 0.9, 1.2]
+    examples = [Example(f"{n}.wav", torch.ones(4800 * (n + 1)), (Target(text),)) for n, text in enumerate(TEXTS)]
+    return Listed(examples, [UnreadableError("broken.wav", "no header")])
 
 
 def test_what_remains_keeps_its_order_and_the_rest_is_listed() -> None:
-    selection = Selection(Source(), {2: "too loud", 0: "too short"})
+    selection = Selection(source(), {2: "too loud", 0: "too short"})
     assert [selection[index].key for index in range(len(selection))] == ["1.wav", "3.wav"]
     assert selection.texts() == ["aab", "abab"]
     assert selection.lengths() == [0.6, 1.2]
@@ -51,8 +33,8 @@ def test_what_remains_keeps_its_order_and_the_rest_is_listed() -> None:
 
 
 def test_selections_add_up() -> None:
-    twice = Selection(Selection(Source(), {0: "one"}), {1: "two"})
-    assert [twice.key(index) for index in range(len(twice))] == ["1.wav", "3.wav"]
+    twice = Selection(Selection(source(), {0: "one"}), {1: "two"})
+    assert [twice.entries[index].key for index in range(len(twice))] == ["1.wav", "3.wav"]
     assert [error.reason for error in twice.skipped] == ["no header", "one", "two"]
 
 
@@ -65,7 +47,7 @@ def test_limits_are_named_with_their_key() -> None:
 
 
 def test_only_training_leaves_out() -> None:
-    data = DataModule(Source, WordTokenizer(), min_seconds=0.5, max_seconds=1.0)
+    data = DataModule(source, WordTokenizer(), min_seconds=0.5, max_seconds=1.0)
     assert [data.source("train").lengths(), data.source("val").lengths()] == [[0.6, 0.9], [0.3, 0.6, 0.9, 1.2]]
     assert [error.path for error in data.skipped("train")] == ["broken.wav", "0.wav", "3.wav"]
     data.fit_tokenizers()
@@ -74,23 +56,22 @@ def test_only_training_leaves_out() -> None:
 
 def test_nothing_left_is_an_error_that_says_why() -> None:
     with pytest.raises(ValueError, match=r"every training example is left out\n.*no header\n.*data.max_seconds=0.1"):
-        DataModule(Source, WordTokenizer(), max_seconds=0.1).source("train")
+        DataModule(source, WordTokenizer(), max_seconds=0.1).source("train")
 
 
 def test_ctc_counts_a_blank_between_equal_tokens() -> None:
     tokenizer = CharacterTokenizer().fit(TEXTS)
     # Steps of 0.2 s: 2, 3, 5 and 6 positions for texts that need 3, 3 + 1, 2 and 4.
-    reasons = without_path(Source(), tokenizer, Timeline(0.2))
+    data, objective = DataModule(source, tokenizer), CTC()
+    reasons = objective.unusable(data, Timeline(0.2))
     assert reasons == {
         0: "its text is too long for CTC (needs 3 memory positions of 2)",
         1: "its text is too long for CTC (needs 4 memory positions of 3)",
     }
-    assert without_path(Source(), tokenizer, Timeline(0.1)) == {}
+    assert objective.unusable(data, Timeline(0.1)) == {}
 
 
-def test_a_source_that_cannot_name_its_examples_is_refused() -> None:
-    class Nameless:
-        skipped: list[UnreadableError] = []  # noqa: RUF012
-
-    with pytest.raises(ValueError, match=r"Nameless needs the methods key\(index\) and targets\(index\)"):
-        Selection(Nameless(), {0: "reason"})
+def test_only_recordings_have_seconds() -> None:
+    texts = Listed([Example("0", "ein Hund", (Target("a dog"),))])
+    with pytest.raises(ValueError, match=r"data.batch_seconds: 3; expected null, as a text file has no seconds"):
+        DataModule(lambda split: texts, WordTokenizer(), batch_seconds=3).source("train")

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import torchaudio.functional
 
-from multimodal_attn.data.reading.audio import AudioFolder, audio_seconds, read_audio
+from multimodal_attn.data.reading.audio import AudioFolder, audio_seconds, read_audio, resample
 from multimodal_attn.types import UnreadableError
 
 
@@ -31,6 +32,58 @@ def test_mixes_channels_down(tmp_path):
     left = tone(0.2, 16000)
     soundfile.write(path, np.stack([left, np.zeros_like(left)], axis=1), 16000, subtype="FLOAT")
     np.testing.assert_allclose(read_audio(path, 16000).numpy(), left / 2, atol=1e-6)
+
+
+def test_a_channel_that_cancels_is_not_mixed_in(tmp_path):
+    path = tmp_path / "stereo.wav"
+    left, other = tone(0.2, 16000), tone(0.2, 16000, 300.0)
+    for channels, expected in (
+        ([left, -left], left),
+        ([0.1 * left, -left], -left),
+        ([left, -left, left], left),
+        ([left, other], (left + other) / 2),
+        ([left, 0.01 * other - left], left),
+    ):
+        soundfile.write(path, np.stack(channels, axis=1), 16000, subtype="FLOAT")
+        np.testing.assert_allclose(read_audio(path, 16000).numpy(), expected, atol=1e-6)
+
+
+def test_values_beyond_one(tmp_path):
+    path = tmp_path / "float.wav"
+    soundfile.write(path, 4 * tone(1.0, 16000), 16000, subtype="FLOAT")
+    with pytest.warns(UserWarning, match=r"float.wav: 10640 of 16000 samples lie beyond 1 and are clipped"):
+        waveform = read_audio(path, 16000)
+    np.testing.assert_allclose(waveform.numpy(), (4 * tone(1.0, 16000)).clip(-1, 1), atol=1e-6)
+    soundfile.write(path, 32768 * tone(1.0, 16000), 16000, subtype="FLOAT")  # 16-bit integers that were not divided
+    with pytest.raises(UnreadableError, match=r"float.wav: \d+ of 16000 samples lie beyond 1, up to 16384; expected"):
+        read_audio(path, 16000)
+
+
+@pytest.mark.parametrize("rate", [1, 1999, 384_001, 2**31 - 1])
+def test_strange_sample_rates_are_refused(tmp_path, rate):
+    path = tmp_path / "strange.wav"
+    soundfile.write(path, tone(0.1, 16000), 16000)
+    content = bytearray(path.read_bytes())
+    content[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(content)
+    for read in (audio_seconds, lambda path: read_audio(path, 16000)):
+        with pytest.raises(UnreadableError, match=rf"a sample rate of {rate} Hz; expected 2000 to 384000"):
+            read(path)
+
+
+@pytest.mark.parametrize("rate", [44_101, 22_051, 383_999, 2_003])
+def test_rates_without_a_common_divisor_need_no_large_kernel(tmp_path, monkeypatch, rate):
+    path = tmp_path / "odd.wav"
+    soundfile.write(path, tone(1.0, rate), rate)
+    sizes, plain = [], torchaudio.functional.resample
+    monkeypatch.setattr(
+        torchaudio.functional, "resample", lambda w, old, new: sizes.append(old * new) or plain(w, old, new)
+    )
+    waveform = read_audio(path, 16000)
+    assert max(sizes) <= 1 << 20
+    assert len(waveform) == pytest.approx(16000, abs=2)
+    assert torch.fft.rfft(waveform).abs().argmax() == 440
+    assert resample(torch.ones(441), 441, 160).shape == (160,)
 
 
 def test_reads_a_part(tmp_path):

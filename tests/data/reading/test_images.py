@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from multimodal_attn.data.reading.images import box_in_frame, check_fit, photo_frame, read_image
+from multimodal_attn.data.reading.images import box_in_frame, photo_frame, read_image
 from multimodal_attn.types import Box, Grid, UnreadableError
 
 RED, WHITE, BLACK = (255, 0, 0), (255, 255, 255), (0, 0, 0)
@@ -142,9 +142,7 @@ def test_box_outside_of_the_frame_is_gone() -> None:
     assert box_in_frame(Box(0.8, 0, 0.9, 1), middle) is None
 
 
-def test_unknown_fit_and_unreadable_header_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"data\.fit: 'stretch'; expected one of squash, crop, pad"):
-        check_fit("stretch")
+def test_unreadable_header_is_named(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("not a picture")
     with pytest.raises(UnreadableError, match="not a readable picture"):
         photo_frame(tmp_path / "text.jpg", "crop")

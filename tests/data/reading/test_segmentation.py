@@ -57,6 +57,19 @@ def test_silence_is_known() -> None:
     assert [is_silent(level, span) for span in (Span(0, 1), Span(1, 2), Span(2, 3))] == [True, False, True]
 
 
+def test_a_constant_is_silence(tmp_path: Path) -> None:
+    sound = np.full(30 * 8000, 0.2)
+    sound[12 * 8000 : 13 * 8000] += 0.1 * np.sin(np.arange(8000))
+    soundfile.write(tmp_path / "a.wav", sound, 8000)
+    level = levels(tmp_path / "a.wav")
+    assert [is_silent(level, Span(start, start + 1.0)) for start in (0, 5, 11, 12, 14, 25)] == [
+        *3 * [True],
+        False,
+        True,
+        True,
+    ]
+
+
 def test_what_cannot_be_decoded_is_named(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("no sound")
     whole = recording(tmp_path / "whole.flac", 8000, [(30.0, 0.3)]).read_bytes()

@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from multimodal_attn.evaluation.attention.collapse import CollapseSigns, quiet_steps, repetitions
-from multimodal_attn.types import Timeline
+from multimodal_attn.evaluation.attention.collapse import CollapseSigns, repetitions
 
 
 def one_hot(size: int, *positions: int) -> np.ndarray:
@@ -48,19 +47,6 @@ def test_a_uniform_map_and_a_walk_are_not_stuck() -> None:
         assert sign is not None
         assert sign.share == pytest.approx(1 / 8)
         assert sign.share == pytest.approx(sign.expected)
-
-
-def test_quiet_steps_of_a_recording() -> None:
-    waveform = np.zeros(100, dtype=np.float32)
-    waveform[20:60] = 0.5
-    waveform[70:80] = 0.001  # 54 dB below
-    assert np.flatnonzero(~quiet_steps(waveform, 100, Timeline(0.1), 10, padded=False)).tolist() == [2, 3, 4, 5]
-    loud = np.ones(100, dtype=np.float32)
-    assert np.flatnonzero(quiet_steps(loud, 100, Timeline(0.1), 10, padded=True)).tolist() == [9]
-    assert not quiet_steps(loud, 100, Timeline(0.1), 10, padded=False).any()
-    assert quiet_steps(np.zeros(100), 100, Timeline(0.1), 10, padded=False).all()
-    # A memory may reach beyond the recording's end: nothing is heard there.
-    assert quiet_steps(loud, 100, Timeline(0.1), 12, padded=False).tolist() == [False] * 10 + [True] * 2
 
 
 def test_weight_on_quiet_steps() -> None:

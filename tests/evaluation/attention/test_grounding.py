@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from multimodal_attn.evaluation.attention.grounding import centre_prior, ground, hit_cells, peaks, pointing_hit
+from multimodal_attn.evaluation.attention.grounding import center_prior, ground, hit_cells, peaks, pointing_hit
 from multimodal_attn.types import Box, Grid
 
 
@@ -12,9 +12,9 @@ from multimodal_attn.types import Box, Grid
     [
         (Box(0, 0, 0.5, 0.5), [0, 1, 4, 5]),
         (Box(0, 0, 1, 1), list(range(16))),
-        (Box(0.2, 0, 0.55, 0.25), [1]),  # overlaps three cells of the first row, holds one centre
-        (Box(0.51, 0.52, 0.6, 0.6), [10]),  # small, between centres: the cell that holds it
-        (Box(0, 0.52, 1, 0.6), [8, 9, 10, 11]),  # a thin strip between the centres of rows
+        (Box(0.2, 0, 0.55, 0.25), [1]),  # overlaps three cells of the first row, holds one center
+        (Box(0.51, 0.52, 0.6, 0.6), [10]),  # small, between centers: the cell that holds it
+        (Box(0, 0.52, 1, 0.6), [8, 9, 10, 11]),  # a thin strip between the centers of rows
         (Box(1, 1, 1, 1), [15]),  # on the border
         (Box(0.95, 0.95, 1.0, 1.0), [15]),
     ],
@@ -77,8 +77,8 @@ def test_random_maps_are_worth_as_much_as_a_uniform_one() -> None:
 
 
 @pytest.mark.parametrize(("grid", "middle"), [(Grid(3, 3), [4]), (Grid(4, 4), [5, 6, 9, 10]), (Grid(3, 4), [5, 6])])
-def test_the_centre_prior_peaks_in_the_middle(grid: Grid, middle: list[int]) -> None:
-    prior = centre_prior(grid)
+def test_the_center_prior_peaks_in_the_middle(grid: Grid, middle: list[int]) -> None:
+    prior = center_prior(grid)
     assert prior.sum() == pytest.approx(1)
     assert np.flatnonzero(peaks(prior)).tolist() == middle
     assert prior.argmin() in (0, grid.columns - 1, len(prior) - grid.columns, len(prior) - 1)

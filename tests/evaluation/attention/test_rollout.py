@@ -19,6 +19,7 @@ from multimodal_attn.models.encoders.log_mel import LogMel
 from multimodal_attn.models.encoders.transformer import Transformer
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search import GreedySearch
+from multimodal_attn.search.rules.min_length import MinLength
 from multimodal_attn.types import Batch, Memory, TokenAxis
 
 
@@ -90,7 +91,7 @@ def test_a_decoder_is_an_encoder_of_its_tokens_and_a_memory_that_stays() -> None
 
 def tiny_decoder() -> TransformerDecoder:
     torch.manual_seed(0)
-    decoder = TransformerDecoder(None, memory_dim=16, vocab_size=9, hidden_dim=16, num_layers=2, feed_forward_dim=16)
+    decoder = TransformerDecoder(memory_dim=16, vocab_size=9, hidden_dim=16, num_layers=2, feed_forward_dim=16)
     for parameter in decoder.parameters():
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.5)
@@ -153,7 +154,7 @@ def _none(*arguments: object) -> list[torch.Tensor]:
 def test_rollout_stands_beside_attention_at_both_places() -> None:
     model, batch = tiny_model()
     memory = model.encode(batch)
-    best = [found[0] for found in GreedySearch(6, min_length=3)(model.decoder, memory)]
+    best = [found[0] for found in GreedySearch(6, rules=[MinLength(3)])(model, memory)]
     scores = FaithfulnessScores(num_draws=1)
     scores.update(model, batch, memory, best, [[(i, i + 1) for i in range(len(h.tokens))] for h in best])
     found = scores.compute()

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from multimodal_attn.evaluation.attention.shape import effective_cells, relative_entropy, text_shape
+from multimodal_attn.evaluation.attention.shape import text_shape
+from multimodal_attn.prediction.entropy import effective_cells, relative_entropy
 
 
 def one_hot(size: int, *positions: int) -> np.ndarray:

@@ -20,7 +20,6 @@ from multimodal_attn.evaluation.faithfulness.scores import (
     bootstrap_interval,
     cell_ranks,
     kept_cells,
-    remove_from_source,
     verdicts,
 )
 from multimodal_attn.models.decoders import RecurrentDecoder
@@ -129,8 +128,8 @@ def measure(
     true = torch.eye(CELLS)[:6]
     claimed = {"true": true, "uniform": torch.full((6, CELLS), 1 / CELLS), "wrong": true.roll(10, dims=1)}[maps]
     best = [Hypothesis([4, 5, 6, 7, 8, 9], 0.0, torch.zeros(6), claimed[:, None]) for _ in range(NUM_EXAMPLES)]
-    scores = FaithfulnessScores(num_draws=2, max_words=3, rows=rows, sample_rate=1, seed=seed)
-    scores.update(model, batch, memory, best, [[(i, i + 1) for i in range(6)]] * NUM_EXAMPLES)
+    scores = FaithfulnessScores(num_draws=2, max_words=3, rows=rows, seed=seed)
+    scores.update(model, batch, memory, best, [[(i, i + 1) for i in range(6)]] * NUM_EXAMPLES, sample_rate=1)
     return scores
 
 
@@ -245,31 +244,6 @@ def test_deleted_and_inserted_cells_are_the_whole() -> None:
     ):
         assert (left ^ put).equal(mask)
         assert put.sum(1).tolist() == [round(12 * share), round(7 * share)]
-
-
-def test_a_region_of_a_picture_gets_the_mean_colour() -> None:
-    picture = torch.zeros(1, 3, 4, 6, dtype=torch.uint8)
-    picture[:, 1, :, 3:] = 100
-    removed = torch.tensor([[False, False, False, True]])  # the lower right quarter
-    found = remove_from_source(picture, removed, Memory(torch.zeros(1, 4, 1), removed, Grid(2, 2)), 1)
-    assert found[0, 1, 2:, 3:].unique().tolist() == [50]
-    assert found[0, 1, :2].equal(picture[0, 1, :2])
-    assert found[0, 1, 2:, :3].equal(picture[0, 1, 2:, :3])
-
-
-def test_a_span_of_a_recording_gets_silence() -> None:
-    layout = Timeline(step_seconds=0.5, offset_seconds=0.25)
-    removed = torch.tensor([[False, True, False]])
-    found = remove_from_source(torch.ones(1, 20), removed, Memory(torch.zeros(1, 3, 1), removed, layout), 10)
-    assert (found[0] == 0).nonzero()[:, 0].tolist() == [8, 9, 10, 11, 12]  # from 0.75 to 1.25 seconds
-
-
-def test_words_that_are_removed_are_unknown() -> None:
-    removed = torch.tensor([[True, False, True]])
-    found = remove_from_source(
-        torch.tensor([[7, 8, 9]]), removed, Memory(torch.zeros(1, 3, 1), removed, TokenAxis()), 1
-    )
-    assert found.tolist() == [[UNK, 8, UNK]]
 
 
 def test_words_of_an_example_are_resampled_together() -> None:

@@ -105,8 +105,8 @@ def main() -> None:
     texts = list(dict.fromkeys(text for pairs in sets.values() for h, rs in pairs for text in (h, *rs)))
     # A last line that is not empty: the reference tokenizer loses empty lines at the end.
     captions = {index: [{"caption": text}] for index, text in enumerate([*texts, "end"])}
-    tokenised = PTBTokenizer().tokenize(captions)
-    tokens = {text: tokenised[index][0] for index, text in enumerate(texts)}
+    tokenized = PTBTokenizer().tokenize(captions)
+    tokens = {text: tokenized[index][0] for index, text in enumerate(texts)}
     fixture = {
         "tokens": {text: words for text, words in tokens.items() if text != words},
         "sets": {

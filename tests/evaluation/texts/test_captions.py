@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from multimodal_attn.evaluation.texts.bleu import Bleu
 from multimodal_attn.evaluation.texts.captions import CaptionScores
+from multimodal_attn.evaluation.texts.cider import CiderD
 from multimodal_attn.evaluation.texts.ptb import ptb_tokenize
+from multimodal_attn.evaluation.texts.rouge import RougeL
 
 MEASURES = ["bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider_d"]
 SETS = ["mixed", "empty", "exact", "one source"]
@@ -54,9 +57,13 @@ def test_scores_of_a_set_equal_the_reference_scorers(name: str) -> None:
 @pytest.mark.parametrize("name", SETS)
 def test_scores_of_each_caption_equal_the_reference_scorers(name: str) -> None:
     hypotheses, references, expected = fixture_set(name)
-    scores = CaptionScores().per_caption(hypotheses, references)
+    written = [ptb_tokenize(text) for text in hypotheses]
+    truth = [[ptb_tokenize(text) for text in texts] for texts in references]
+    found = {"rouge_l": RougeL(truth)(written), "cider_d": CiderD(truth)(written)}
+    bleu = np.stack([Bleu([texts])([text]) for text, texts in zip(written, truth, strict=True)])
+    found |= {f"bleu_{order + 1}": bleu[:, order] for order in range(4)}
     for measure in MEASURES:
-        np.testing.assert_allclose(scores[measure], expected[measure][1:], rtol=0, atol=1e-6, err_msg=measure)
+        np.testing.assert_allclose(found[measure], expected[measure][1:], rtol=0, atol=1e-6, err_msg=measure)
 
 
 def test_bleu_by_hand() -> None:
@@ -74,11 +81,10 @@ def test_rouge_by_hand() -> None:
 
 def test_cider_by_hand() -> None:
     # Each word is used for one of two sources: cosine 1 where order 1 alone exists, and 0 at the other orders.
-    scores = CaptionScores().per_caption(["kite", "robot"], [["kite"], ["teapot"]])
-    np.testing.assert_allclose(scores["cider_d"], [10 / 4, 0])
+    np.testing.assert_allclose(CiderD([["kite"], ["teapot"]])(["kite", "robot"]), [10 / 4, 0])
 
 
-def test_both_sides_are_tokenised() -> None:
+def test_both_sides_are_tokenized() -> None:
     assert CaptionScores()(["A kite, on a roof!"], [["a kite on a roof ."]])["bleu_4"] == pytest.approx(1)
 
 

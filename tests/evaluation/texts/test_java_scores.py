@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from multimodal_attn.evaluation.texts.java_scores import check_java_scores, java_scores
+from multimodal_attn.evaluation.texts.captions import CaptionScores
+from multimodal_attn.evaluation.texts.java_scores import java_scores
 
 HYPOTHESES, REFERENCES = ["A red kite.", ""], [["a red kite flies", "The kite is red!"], ["a dog"]]
 # What stands in for the programs: the share of sources whose hypothesis has words, after a look at what it was given.
@@ -38,7 +39,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[loaded]
 
 
-def test_tokenised_texts_are_scored_and_a_failure_is_one_line(package: Path) -> None:
+def test_tokenized_texts_are_scored_and_a_failure_is_one_line(package: Path) -> None:
     scores, missing = java_scores(["meteor", "spice"], HYPOTHESES, REFERENCES)
     assert scores == {"meteor": 0.25}
     assert missing == ["extra_scores: spice is left out: out of memory"]
@@ -55,7 +56,7 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     _, missing = java_scores(["meteor", "spice"], HYPOTHESES, REFERENCES)
     assert len(missing) == 2
-    assert "pip install 'multimodal_attn[java]'" in missing[0]
+    assert "pip install pycocoevalcap" in missing[0]
 
 
 def test_nothing_is_downloaded(package: Path) -> None:
@@ -73,8 +74,8 @@ def test_nothing_asked_nothing_done(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"extra_scores: clip, mover; expected some of meteor, spice"):
-        check_java_scores(["meteor", "clip", "mover"])
+    with pytest.raises(ValueError, match=r"extra_scores: clip, mover; expected \[\] or some of meteor, spice"):
+        CaptionScores().check_extras(["meteor", "clip", "mover"])
 
 
 def test_meteor_itself() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from sacrebleu.metrics.bleu import BLEU
 
 from multimodal_attn.evaluation.texts.translations import TranslationScores
 
@@ -46,6 +47,13 @@ def test_more_references_never_harm() -> None:
 
 def test_short_texts_have_a_bleu_too() -> None:
     assert TranslationScores()(["one", "two three"], [["one"], ["two three"]])["bleu"] == pytest.approx(1)
+
+
+def test_longer_texts_have_the_bleu_of_sacrebleus_own_settings() -> None:
+    written, references = ["one", "two three", "a man sleeps on it"], [["one"], ["two"], ["a man sleeps on a couch"]]
+    expected = BLEU().corpus_score(written, [[texts[0] for texts in references]]).score
+    assert expected > 0
+    assert TranslationScores()(written, references)["bleu"] == pytest.approx(expected / 100)
 
 
 def test_nothing_to_score_is_an_error() -> None:

@@ -52,9 +52,10 @@ def open_page(browser: Any, tmp_path: Path) -> Iterator[OpenPage]:
         metrics: dict[str, Any] | None = None,
         fragment: str = "",
         width: int = 1280,
+        total: int | None = None,
         **options: Any,
     ) -> Any:
-        address = write_page(records, tmp_path / "index.html", "a run: val", metrics).as_uri()
+        address = write_page(records, tmp_path / "index.html", "a run: val", metrics, total=total).as_uri()
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from multimodal_attn.inspection.page.data import describe_example
+from multimodal_attn.inspection.show import html_of
 from multimodal_attn.prediction.prediction import Prediction
+from multimodal_attn.types import Span
 from tests.inspection.browser.conftest import OpenPage
 from tests.inspection.records import photo_record, speech_record, text_record
 
@@ -70,15 +73,15 @@ def test_true_cells_are_flat_where_smooth_maps_are_not(open_page: OpenPage) -> N
     record = photo_record()
     record.source[:] = 128
     page = open_page([record])
-    colours = """canvas => {
+    colors = """canvas => {
       const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
       return new Set(new Uint32Array(data.buffer)).size;
     }"""
     canvas = page.locator(".view canvas")
     expect(chosen(page)).to_have_text(re.compile("dog"))
-    assert canvas.evaluate(colours) > 20
+    assert canvas.evaluate(colors) > 20
     pick(page, "Map", "cells")
-    assert canvas.evaluate(colours) == 2  # of the one strong cell and of all others
+    assert canvas.evaluate(colors) == 2  # of the one strong cell and of all others
 
 
 def test_one_scale_for_the_page_and_a_switch_that_says_so(open_page: OpenPage) -> None:
@@ -87,12 +90,62 @@ def test_one_scale_for_the_page_and_a_switch_that_says_so(open_page: OpenPage) -
     page = open_page([photo_record("strong"), weak])
     maps = page.locator(".view canvas")
     expect(maps).to_have_count(2)
-    expect(page.locator("#ticks span").last).to_have_text("0.77")
+    expect(page.locator("#ticks span").last).to_have_text("0.73")
     flat = page.locator("[data-number='1'] .view canvas").evaluate(PIXELS)
-    pick(page, "Colour scale", "word")
+    pick(page, "Color scale", "word")
     expect(page.locator("#ticks span").last).to_have_text("100%")
     expect(page.locator("#legend-text")).to_contain_text("cannot be compared")
     assert page.locator("[data-number='1'] .view canvas").evaluate(PIXELS) != flat
+
+
+def test_the_overlay_can_be_switched_off_by_hand_and_by_key(open_page: OpenPage) -> None:
+    page = open_page([photo_record()])
+    canvas, overlay = page.locator(".view canvas"), page.get_by_role("checkbox", name="Overlay")
+    expect(canvas).to_be_visible()
+    overlay.uncheck()
+    expect(canvas).to_be_hidden()
+    expect(page.locator(".view .peak")).to_have_count(0)
+    expect(page.locator(".view .box")).to_have_count(1)  # the truth stays
+    page.locator(".example .word").nth(2).focus()
+    page.keyboard.press("m")
+    expect(canvas).to_be_visible()
+    expect(overlay).to_be_checked()
+
+
+def test_a_uniform_map_leaves_the_photo_gray_and_is_called_so(open_page: OpenPage) -> None:
+    record = photo_record()
+    record.source[:] = 128
+    page = open_page([record])
+    spread = """canvas => {
+      const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      let most = 0;
+      for (let p = 0; p < data.length; p += 4) most = Math.max(most, Math.abs(data[p] - data[p + 2]));
+      return most;
+    }"""
+    canvas = page.locator(".view canvas")
+    assert canvas.evaluate(spread) > 100  # the sharp one has color
+    words(page).nth(0).hover()
+    assert canvas.evaluate(spread) <= 2
+    expect(words(page).nth(0)).to_contain_text("nearly uniform")
+    expect(page.locator(".said")).to_contain_text("nearly uniform: it points nowhere")
+    expect(words(page).nth(2)).not_to_contain_text("nearly uniform")
+
+
+def test_a_text_is_marked_against_its_reference(open_page: OpenPage) -> None:
+    record = photo_record(words="a big dog runs")
+    record.references = ["the cat", "a red dog runs fast"]
+    record.others = [photo_record(words="a red dog runs fast")]
+    record.others[0].references = record.references
+    page = open_page([record])
+    line = page.locator(".references summary")
+    expect(line).to_contain_text("closest of 2 references (1 replaced, 1 missed)")
+    expect(line.locator(".swap")).to_have_text("missed: red→added: big")
+    expect(line.locator("> del")).to_have_text("missed: fast")
+    line.click()
+    expect(page.locator(".references li")).to_have_text(["the cat"])
+    page.get_by_role("slider").focus()
+    page.keyboard.press("ArrowRight")
+    expect(line).to_contain_text("✓ the same words")
 
 
 def test_heads_can_be_seen_alone(open_page: OpenPage) -> None:
@@ -129,16 +182,17 @@ def test_the_slider_shows_the_other_hypotheses(open_page: OpenPage) -> None:
     expect(words(page).nth(1)).to_be_focused()
 
 
-def test_a_gate_is_drawn_where_there_is_one(open_page: OpenPage) -> None:
+def test_a_gate_is_drawn_and_explained_where_there_is_one(open_page: OpenPage) -> None:
     gated = photo_record("gated")
     gated.gate, gated.gate_name = [0.25, 0.5, 1.0], "beta"
     page = open_page([gated, photo_record("plain")])
     expect(page.locator(".example .view")).to_have_count(2)
-    bars = page.locator(".gate .bar-of")
+    bars = page.locator(".chart .bar-of")
     expect(bars).to_have_count(3)
     heights = bars.locator("i").evaluate_all("bars => bars.map(bar => bar.getBoundingClientRect().height)")
     assert heights[0] == pytest.approx(heights[2] / 4, rel=0.05)
-    expect(page.get_by_role("img", name="beta of each token: a 0.25, red 0.50, dog 1.00")).to_be_visible()
+    expect(page.get_by_role("img", name="Gate β of each token: a 0.25, red 0.50, dog 1.00")).to_be_visible()
+    expect(page.get_by_text("how much of what attention read the decoder used")).to_be_visible()
     bars.nth(1).hover()
     expect(page.locator("[data-number='0'] .word[aria-pressed=true]")).to_contain_text("red")
 
@@ -210,6 +264,19 @@ def test_playing_lights_up_the_word_that_is_heard(open_page: OpenPage) -> None:
     expect(words(page).nth(1)).to_have_class(re.compile(r"\bnow\b"))
     expect(page.locator(".word.now")).to_have_count(0)  # at its end it stops, and no word is lit
     expect(play).to_be_visible()
+
+
+def test_true_words_that_were_missed_stand_in_the_lane_of_truth(open_page: OpenPage) -> None:
+    record = spoken(1.0)
+    record.text, record.times = "go up", {0: Span(0.0, 0.4)}
+    record.true_words = [("go", Span(0.0, 0.4)), ("right", Span(0.4, 0.6)), ("now", Span(0.6, 1.0))]
+    page = open_page([record])
+    lane = page.locator(".lane > span")
+    expect(lane).to_have_count(3)
+    missed = page.locator(".lane .missed")
+    expect(missed).to_have_text(["right (written as up)", "now (missed)"])
+    lefts = missed.evaluate_all("nodes => nodes.map(node => node.style.left)")
+    assert lefts == ["40%", "60%"]
 
 
 def test_recording_and_matrix_share_one_axis(open_page: OpenPage) -> None:
@@ -324,22 +391,32 @@ def test_a_link_leads_to_its_example(open_page: OpenPage) -> None:
 
 
 def test_few_figures_stand_at_the_top_and_all_can_be_unfolded(open_page: OpenPage) -> None:
-    names = [
-        "bleu_1",
-        "bleu_4",
-        "cider_d",
-        "pointing_accuracy",
-        "pointing_centre",
-        "attention_entropy",
-        "attention_peak",
-    ]
+    names = ["bleu_1", "bleu_4", "cider_d", "pointing_accuracy", "pointing_center", "attention_entropy"]
     page = open_page([photo_record()], dict.fromkeys([*names, *(f"other_{i}" for i in range(40))], 0.25))
-    expect(page.locator("#headline dt")).to_have_count(6)
-    expect(page.locator("#headline dt").first).to_have_text("cider_d")
-    table = page.get_by_role("table", name="All figures of the evaluation")
+    titles = page.locator("#headline dt")
+    expect(titles).to_have_text(["CIDEr-D", "BLEU-4", "Pointing accuracy", "Attention entropy"])
+    expect(page.locator("#headline .baseline")).to_have_text("Always the center: 25.0 %")
+    table = page.get_by_role("table", name="Other figures")
     expect(table).to_be_hidden()
-    page.get_by_text("all 47 figures").click()
+    page.get_by_text("all 46 figures").click()
     expect(table.get_by_role("rowheader", name="other_39")).to_be_visible()
+    expect(page.get_by_role("table", name="Texts").get_by_role("rowheader")).to_have_count(3)
+    heights = page.locator("#groups td").evaluate_all("cells => [...new Set(cells.map(cell => cell.offsetHeight))]")
+    assert len(heights) == 1  # no number is broken over two lines
+
+
+def test_the_page_says_how_many_examples_it_holds_of_how_many(open_page: OpenPage) -> None:
+    page = open_page(several(), total=500)
+    count = page.locator("#count")
+    expect(count).to_have_text("4 of 500 examples")
+    page.get_by_label("Find").fill("blue")
+    expect(count).to_have_text("1 of 4 of 500 examples")
+
+
+def test_one_example_needs_no_finding(open_page: OpenPage) -> None:
+    page = open_page([photo_record()])
+    expect(page.locator("#count")).to_be_hidden()
+    expect(page.get_by_label("Find")).to_be_hidden()
 
 
 # ---------------------------------------------------------------------------------------- safety, size, screens
@@ -391,6 +468,19 @@ def test_a_phone_needs_no_scrolling_sideways(open_page: OpenPage, record: Any) -
     page = open_page([record()], {"cider_d": 0.5, "attention_entropy": 0.5}, width=360)
     expect(words(page).first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_the_page_works_in_a_frame_of_a_notebook(browser: Any, tmp_path: Path) -> None:
+    (tmp_path / "cell.html").write_text(f"<!doctype html><p>out</p>{html_of([photo_record(key='<b>')])}")
+    page = browser.new_page()
+    page.goto((tmp_path / "cell.html").as_uri())
+    frame = page.frame_locator("iframe")
+    expect(frame.locator(".view canvas")).to_be_visible()
+    expect(frame.locator("header")).to_be_hidden()  # no title, no figures
+    frame.locator(".word").nth(0).hover()
+    expect(frame.locator(".said")).to_contain_text("nearly uniform")
+    assert page.locator("iframe").get_attribute("sandbox") == "allow-scripts"
+    page.close()
 
 
 def test_dark_and_light_follow_the_reader(open_page: OpenPage) -> None:

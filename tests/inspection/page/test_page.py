@@ -14,9 +14,11 @@ import pytest
 import soundfile
 from PIL import Image
 
-from multimodal_attn.inspection import page
-from multimodal_attn.inspection.page.data import OTHERS_BYTES, pack_weights, unpack_weights
-from multimodal_attn.inspection.page.page import write_page
+from multimodal_attn.inspection.page.data import OTHERS_BYTES, word_diff
+from multimodal_attn.inspection.page.packing import pack_weights, unpack_weights
+from multimodal_attn.inspection.page.page import page_title, script, write_page
+from multimodal_attn.inspection.views import VIEWS
+from multimodal_attn.types import Span
 from tests.inspection.records import photo_record, speech_record, text_record
 
 
@@ -65,8 +67,9 @@ def test_one_file_with_all_its_parts(tmp_path: Path):
     assert elements.blocks["title"] == elements.blocks["h1"] == "a run: val"
     overview = elements.json("overview")
     assert [e["key"] for e in overview["examples"]] == ["photo.jpg", "clip"]
-    assert overview["metrics"] == [["bleu_4", 0.25]]
-    assert overview["headline"] == ["bleu_4"]
+    (figure,) = overview["headline"]
+    assert (figure["name"], figure["title"], figure["value"]) == ("bleu_4", "BLEU-4", "0.250")
+    assert overview["figures"] == [["Texts", [figure]]]
     assert not re.search(r"\{\{\w+\}\}", path.read_text(encoding="utf-8"))
 
 
@@ -104,15 +107,24 @@ def test_texts_from_data_stay_texts(tmp_path: Path):
     (about,) = elements.json("overview")["examples"]
     assert about["text"] == about["key"] == about["references"][0] == about["flags"][0] == EVIL
     assert elements.json("example-0")["hypotheses"][0]["words"][0][0] == EVIL
-    assert elements.json("overview")["metrics"] == [[EVIL, EVIL]]
+    ((_, (figure,)),) = elements.json("overview")["figures"]
+    assert figure["title"] == figure["value"] == EVIL
 
 
 def test_the_script_never_writes_markup():
-    for name in page.SCRIPTS:
-        script = (Path(page.__file__).parent / name).read_text(encoding="utf-8")
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", script), (
-            name
-        )
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|srcdoc", script()
+    )
+
+
+def test_every_view_and_chart_has_a_script_that_registers_itself(tmp_path: Path):
+    record = photo_record()
+    record.gate = [0.5] * 3
+    example = read(write_page([record], tmp_path / "index.html", "x")).json("example-0")
+    kinds = [f"views.{view.name} =" for view in VIEWS.values()]  # type: ignore[attr-defined]
+    kinds += [f"charts.{chart['script']} =" for chart in example["hypotheses"][0]["charts"]]
+    assert len(kinds) == 4
+    assert all(script().count(kind) == 1 for kind in kinds)
 
 
 def test_weights_come_back_within_the_stated_bound():
@@ -142,9 +154,9 @@ def test_photo_example(tmp_path: Path):
     assert best["hits"] == {"2": 1}
     assert best["entropy"][0][:2] == [1, 1]
     assert best["peak"][0][2] == pytest.approx(0.77)
-    assert "gate" not in best
+    assert best["charts"] == []
     overview = elements.json("overview")
-    assert overview["limits"][0] == pytest.approx(0.77)
+    assert overview["limits"][0] == pytest.approx(0.77 - 1 / 24, rel=1e-4)  # above uniform
     measures = overview["examples"][0]["measures"]
     assert measures["rouge_l"] == 0.83  # precision 2 / 3 and recall 1 of "a dog": 2.44 p r / (r + 1.44 p)
     assert (measures["score"], measures["hits"], measures["words"]) == (-0.5, 1, 3)
@@ -191,7 +203,7 @@ def test_what_else_the_search_found_is_on_the_page(tmp_path: Path):
     assert [h["text"] for h in example["hypotheses"]] == ["a red dog", "a dog", ""]
     assert example["hypotheses"][1]["boxes"] == {"1": [[0.3, 0.2, 0.55, 0.6]]}
     assert example["found"] == 3
-    assert elements.json("overview")["limits"][0] == pytest.approx(0.9)
+    assert elements.json("overview")["limits"][0] == pytest.approx(0.9 - 1 / 24, rel=1e-4)
 
 
 def test_hypotheses_too_large_for_the_page_stay_out(tmp_path: Path):
@@ -209,23 +221,50 @@ def test_a_gate_is_there_where_the_record_has_one(tmp_path: Path):
     record.gate, record.gate_name = [0.25, 0.5, 0.75], "beta"
     elements = read(write_page([record], tmp_path / "index.html", "x"))
     best = elements.json("example-0")["hypotheses"][0]
-    assert (best["gate"], best["gate_name"]) == ([0.25, 0.5, 0.75], "beta")
+    (chart,) = best["charts"]
+    assert (chart["script"], chart["title"], chart["data"]) == ("bars", "Gate β", [0.25, 0.5, 0.75])
+    assert "how much of what attention read" in chart["about"]
     assert elements.json("overview")["examples"][0]["measures"]["gate"] == 0.5
 
 
-def test_the_headline_is_short_and_texts_come_first(tmp_path: Path):
-    names = ["attention_entropy", "num_examples", "attention_peak", "pointing_centre", "pointing_accuracy", "box_iou"]
-    figures = dict.fromkeys([*names, "bleu_4", "cider_d", "faithfulness_deletion"], 0.5)
+def test_the_headline_is_short_and_each_figure_stands_beside_its_baseline(tmp_path: Path):
+    names = ["attention_entropy", "num_examples", "pointing_center", "pointing_accuracy", "faithfulness_deletion"]
+    figures = dict.fromkeys([*names, "bleu_4", "cider_d", "of_my_own"], 0.5)
     overview = read(write_page([], tmp_path / "index.html", "x", figures)).json("overview")
-    assert overview["headline"] == [
-        "cider_d",
-        "bleu_4",
-        "pointing_accuracy",
-        "pointing_centre",
-        "faithfulness_deletion",
-        "attention_entropy",
-    ]
-    assert [name for name, _ in overview["metrics"]] == list(figures)
+    told = {figure["name"]: (figure["title"], figure["value"], figure["baseline"]) for figure in overview["headline"]}
+    assert list(told)[:2] == ["cider_d", "bleu_4"]
+    assert told["pointing_accuracy"] == ("Pointing accuracy", "50.0 %", "Always the center: 50.0 %")
+    assert told["faithfulness_deletion"][2] == "chance: 0.000 nats"
+    assert {"pointing_center", "num_examples"}.isdisjoint(told)
+    listed = [figure["name"] for _, members in overview["figures"] for figure in members]
+    assert sorted(listed) == sorted(figures)
+    assert overview["figures"][-1][1][0]["value"] == "0"  # a count
+
+
+def test_the_page_says_of_how_many_its_examples_are(tmp_path: Path):
+    assert read(write_page([], tmp_path / "index.html", "x", total=500)).json("overview")["total"] == 500
+    assert page_title("a_run", "val") == "a_run: validation"
+    assert page_title("a_run", "test_other") == "a_run: test_other"
+    assert page_title("a_run", None) == "a_run: predictions"
+
+
+def test_a_text_is_compared_with_the_reference_that_it_is_closest_to():
+    assert word_diff("a", []) is None
+    found = word_diff("a big dog runs", ["the cat", "a red dog runs fast"])
+    assert found == {
+        "reference": 1,
+        "edits": 2,
+        "pairs": [(0, "a"), (1, "red"), (2, "dog"), (3, "runs"), (None, "fast")],
+    }
+    assert word_diff("a b", ["b"]) == {"reference": 0, "edits": 1, "pairs": [(0, None), (1, "b")]}
+    assert word_diff("", ["b"]) == {"reference": 0, "edits": 1, "pairs": [(None, "b")]}
+
+
+def test_true_words_that_were_not_written_have_their_times(tmp_path: Path):
+    record = speech_record()
+    record.true_words = [("go", Span(0.0, 0.4)), ("now", Span(0.4, 0.5)), ("cup", Span(0.5, 1.0))]
+    best = read(write_page([record], tmp_path / "index.html", "x")).json("example-0")["hypotheses"][0]
+    assert best["missed"] == [["now", 0.4, 0.5, "up"], ["cup", 0.5, 1, None]]
 
 
 def test_long_recordings_are_compressed(tmp_path: Path):
@@ -252,7 +291,8 @@ def test_what_has_no_number_becomes_null(tmp_path: Path):
     record.weights[0] = np.nan
     path = write_page([record], tmp_path / "index.html", "x", {"loss": float("nan"), "n": np.float32(2.0), "name": "y"})
     overview = read(path).json("overview")
-    assert overview["metrics"] == [["loss", None], ["n", 2], ["name", "y"]]
+    values = {figure["name"]: figure["value"] for _, members in overview["figures"] for figure in members}
+    assert values == {"loss": "n/a", "n": "2.000", "name": "y"}
     assert overview["examples"][0]["measures"]["score"] is None
 
 
@@ -285,7 +325,7 @@ def test_a_failed_page_leaves_the_old_one(tmp_path: Path):
     path = write_page([photo_record()], tmp_path / "index.html", "old")
     record = photo_record()
     record.layout = "elsewhere"  # type: ignore[assignment]
-    with pytest.raises(ValueError, match=r"photo\.jpg: no page for layout str"):
+    with pytest.raises(ValueError, match=r"photo\.jpg: nothing shows a str"):
         write_page([record], path, "new")
     assert read(path).blocks["title"] == "old"
 

@@ -91,17 +91,3 @@ def test_gumbels_gradient_is_that_of_its_softmax() -> None:
     noisy = (scores - torch.empty(1, 3, S).exponential_().log()) / 0.5
     (score,) = torch.autograd.grad((noisy.softmax(-1) @ memory.states.detach() * towards).sum(), attention.score.weight)
     torch.testing.assert_close(attention.score.weight.grad, score)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"estimator": "guess"}, "attention.estimator: 'guess'"),
-        ({"evaluation": "worst"}, "attention.evaluation: 'worst'"),
-        ({"expected_share": 1.5}, "attention.expected_share: 1.5"),
-        ({"temperature": 0.0}, "attention.temperature: 0.0"),
-    ],
-)
-def test_wrong_settings_are_named(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make(**settings)

@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from multimodal_attn.models.attention.mocha import MochaAttention, spread_over_chunks
+from multimodal_attn.models.attention.mocha import spread_over_chunks
 from multimodal_attn.models.attention.monotonic import MonotonicAttention, expected_alignment, hard_alignment
 from multimodal_attn.types import Memory, Timeline
 
@@ -119,10 +119,3 @@ def test_noise_is_of_training_only() -> None:
     assert not torch.equal(weights[0], weights[1])
     assert torch.equal(weights[2], weights[3])
     assert set(weights[2].unique().tolist()) == {0.0, 1.0}
-
-
-def test_values_are_checked() -> None:
-    with pytest.raises(ValueError, match=r"attention.noise: -1"):
-        MonotonicAttention(3, 5, noise=-1)
-    with pytest.raises(ValueError, match=r"attention.chunk_size: 0"):
-        MochaAttention(3, 5, chunk_size=0)

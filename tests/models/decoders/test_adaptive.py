@@ -14,7 +14,7 @@ H = 8
 
 def make() -> AdaptiveDecoder:
     torch.manual_seed(0)
-    return AdaptiveDecoder(None, memory_dim=20, vocab_size=11, embedding_dim=6, hidden_dim=H, attention_dim=7).eval()
+    return AdaptiveDecoder(memory_dim=20, vocab_size=11, embedding_dim=6, hidden_dim=H, attention_dim=7).eval()
 
 
 def test_a_step_by_the_equations() -> None:

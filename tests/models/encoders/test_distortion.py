@@ -8,8 +8,9 @@ import pytest
 import soundfile
 import torch
 
+from multimodal_attn.acoustics import colored_noise
 from multimodal_attn.data.reading.audio import AudioFolder
-from multimodal_attn.models.encoders.distortion import Noise, Reverberation, coloured_noise
+from multimodal_attn.models.encoders.distortion import Noise, Reverberation
 
 LENGTHS = torch.tensor([16000, 6000])
 
@@ -50,7 +51,7 @@ def test_silence_stays_finite() -> None:
 
 
 def test_colour_of_generated_noise() -> None:
-    power = torch.fft.rfft(coloured_noise(torch.tensor([0.0, 2.0]), 16000)).abs().square()
+    power = torch.fft.rfft(colored_noise(torch.randn(2, 16000), torch.tensor([0.0, 2.0]))).abs().square()
     low, high = power[:, 100:200].mean(1), power[:, 1000:2000].mean(1)
     assert float(low[0] / high[0]) == pytest.approx(1.0, rel=0.5)
     assert float(low[1] / high[1]) == pytest.approx(100.0, rel=0.5)  # ten times the frequency, squared
@@ -98,14 +99,6 @@ def test_a_seed_gives_the_same_distortion(distort: torch.nn.Module) -> None:
     assert not torch.equal(results[0], results[2])
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: Noise(1.5), r"noise.probability: 1.5; expected 0 to 1"),
-        (lambda: Noise(snr_db=(20, 10)), r"noise.snr_db: \[20, 10\]; expected smallest and largest"),
-        (lambda: Reverberation(16000, decay_seconds=(0, 1)), r"decay_seconds: \[0, 1\]; expected above 0.01"),
-    ],
-)
-def test_values_out_of_range_are_named(make, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make()
+def test_limits_in_the_wrong_order_are_named() -> None:
+    with pytest.raises(ValueError, match=r"noise.snr_db: \[20, 10\]; expected smallest and largest"):
+        Noise(snr_db=(20, 10))

@@ -93,9 +93,7 @@ class _Give(nn.Module):
     ("encoder", "arguments", "message"),
     [
         (Conformer, {"hidden_dim": 20, "num_heads": 4}, r"encoder.hidden_dim: 20; expected a multiple of 2 \*"),
-        (Conformer, {"kernel_size": 4}, r"encoder.kernel_size: 4; expected an odd"),
         (Transformer, {"hidden_dim": 30, "num_heads": 4}, r"encoder.hidden_dim: 30; expected an even multiple"),
-        (Transformer, {"subsampling": 3}, r"encoder.subsampling: 3; expected 2, 4 or 8"),
     ],
 )
 def test_widths_that_do_not_fit_are_named(encoder: type, arguments: dict[str, int], message: str) -> None:

@@ -58,8 +58,3 @@ def test_a_seed_gives_the_same_masks() -> None:
         results.append(augment(torch.ones(3, 100, 40), torch.tensor([100, 50, 80])))
     assert torch.equal(*results)
     assert (results[0] == 0).any()
-
-
-def test_share_is_checked() -> None:
-    with pytest.raises(ValueError, match=r"encoder.front_end.time_mask_share: 2; expected 0 to 1"):
-        SpecAugment(time_mask_share=2)

@@ -27,7 +27,7 @@ class Frames(nn.Module):
 def listener(frames: Tensor, **settings: object) -> TimeDepthSeparable:
     torch.manual_seed(0)
     shape: dict[str, object] = {"channels": [2, 3], "num_blocks": [1, 1], "strides": [2, 2], "kernel_size": 3}
-    encoder = TimeDepthSeparable(lambda: Frames(frames), **{**shape, **settings}, hidden_dim=8)  # type: ignore[arg-type]
+    encoder = TimeDepthSeparable(Frames(frames), **{**shape, **settings}, hidden_dim=8)  # type: ignore[arg-type]
     return encoder.eval()
 
 
@@ -59,7 +59,7 @@ def test_steps_hold_the_frames_that_their_time_says() -> None:
     assert memory.mask.sum() == FRAMES // 4
 
 
-@pytest.mark.parametrize("settings", [{"num_blocks": [1]}, {"strides": [2, 2, 1]}, {"kernel_size": 4}])
+@pytest.mark.parametrize("settings", [{"num_blocks": [1]}, {"strides": [2, 2, 1]}])
 def test_settings_that_do_not_fit_are_named(settings: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=f"encoder.*{next(iter(settings))}"):
         listener(torch.zeros(1, FRAMES, MELS), **settings)

@@ -19,7 +19,7 @@ from multimodal_attn.models.kernels.additive_scores import (
 
 def inputs(sources: int, rows: int, size: int, width: int, known: int, dtype: torch.dtype) -> list[Tensor | None]:
     shapes = [(sources, size, width), (sources, rows, width), (width,)]
-    shapes += [(sources, rows, size, known), (known, width)] if known else []
+    shapes += [(sources, rows, size, known), (width, known)] if known else []
     found = [torch.randn(shape, dtype=dtype, requires_grad=True) for shape in shapes]
     return [*found, *[None] * (5 - len(found))]
 
@@ -45,16 +45,16 @@ def test_values_and_gradients(
     upstream = torch.randn_like(plain) * real
     expected = torch.autograd.grad(plain, [tensor for tensor in given if tensor is not None], upstream)
     projection_now = None if projection is None else projection.detach()
-    layer = HiddenLayer(keys.detach(), 2 * score.detach(), projection_now, last_real(mask), uses)
+    layer = HiddenLayer(keys.detach(), score.detach(), projection_now, last_real(mask), uses)
     assert layer.exponential == (uses > 1 and known == 0)
     gradients = HiddenGradients(layer)
     known_now = None if features is None else features.detach()
     for part in (0.3, 0.7):  # as from two steps
         d_queries = torch.empty_like(queries)
-        d_features = gradients.add(layer.ready(queries.detach()), known_now, part * upstream, d_queries)
+        d_features = gradients.add(layer.ready(2 * queries.detach()), known_now, part * upstream, d_queries)
     d_keys, d_score, d_projection = gradients.whole()
     # The constant -sum(v) is not the layer's.
-    found = [d_keys, d_queries * layer.score / part, 2 * d_score - upstream.sum()]
+    found = [d_keys, 2 * d_queries * layer.score / part, d_score - upstream.sum()]
     found += [] if d_features is None else [d_features / part, d_projection]
     for gradient, wanted in zip(found, expected, strict=True):
         torch.testing.assert_close(gradient, wanted)
@@ -71,7 +71,7 @@ def test_keys_that_are_made_once_give_the_same_scores(known: int) -> None:
     keys, queries, score, features, projection = inputs(3, 2, 7, 5, known, torch.float64)
     expected = plain_additive_scores(keys, queries, score, features, projection)
     with torch.no_grad():
-        made = additive_keys(keys / 2, features=known > 0)
+        made = additive_keys(keys / 2, exponentials=known == 0)
         assert len(made) == (1 if known else 2)
         torch.testing.assert_close(additive_scores(made, queries, score, features, projection), expected)
     assert len(additive_keys(keys / 2)) == 1  # in training there are only the keys
@@ -111,7 +111,7 @@ def test_last_real_counts_up_to_the_last_one() -> None:
 
 
 def test_exponentials_stay_finite_and_near_the_definition() -> None:
-    keys, queries, score = torch.randn(1, 50, 8), torch.randn(1, 4, 8), torch.randn(8)
+    keys, queries, score = torch.randn(1, 50, 8), torch.randn(1, 4, 8) / 2, torch.randn(8)
     for scale in (1, 10, 1000):
         with torch.no_grad():
             found = additive_scores((scale * keys,), scale * queries, score)

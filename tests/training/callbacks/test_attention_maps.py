@@ -8,16 +8,20 @@ from typing import Any
 import pytest
 import torch
 
+from multimodal_attn.data.modalities.picture import PictureReader
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.prediction.prediction import Prediction
+from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.training.callbacks import attention_maps
 from multimodal_attn.training.callbacks.attention_maps import AttentionMaps
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Example, Grid, Hypothesis, Memory
+from tests.data.listed import Listed
 
 TOKENIZER = WordTokenizer().fit(["a dog runs"])
-MODULE: Any = Seq2SeqModule(torch.nn.Identity(), TOKENIZER, {}, None, None, None, None)  # type: ignore[arg-type]
-SOURCE = [Example(key, torch.zeros(3, 4, 4, dtype=torch.uint8)) for key in "abcdef"]
+PREDICTOR = Predictor(torch.nn.Identity(), TOKENIZER, None, PictureReader(4))  # type: ignore[arg-type]
+MODULE: Any = Seq2SeqModule(PREDICTOR, {}, None, None)  # type: ignore[arg-type]
+SOURCE = Listed([Example(key, torch.zeros(3, 4, 4, dtype=torch.uint8)) for key in "abcdef"])
 
 
 def trainer_at(epoch: int, step: int = 0, **metrics: float) -> Any:
@@ -50,15 +54,16 @@ def validate(maps: AttentionMaps, trainer: Any, keys: str) -> None:
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Prediction]:
-    """The records that are drawn; ``decode_examples`` writes nothing for any example."""
+    """The records that are drawn; ``predict`` writes nothing for any example."""
     found: list[Prediction] = []
-    monkeypatch.setattr(attention_maps, "draw", lambda record, limit: found.append(record))
+    view_of = lambda record: SimpleNamespace(draw=lambda limit: found.append(record))  # noqa: E731
+    monkeypatch.setattr(attention_maps, "view_of", view_of)
     monkeypatch.setattr(attention_maps.tracking, "log_picture", lambda *arguments: None)
-    monkeypatch.setattr(attention_maps, "decode_examples", decode)
+    monkeypatch.setattr(PREDICTOR, "predict", predict)
     return found
 
 
-def decode(module: Seq2SeqModule, examples: Sequence[Example]) -> list[Prediction]:
+def predict(examples: Sequence[Example]) -> list[Prediction]:
     empty = Hypothesis([], 0.0, torch.zeros(0), torch.zeros(0, 1, 2))
     return [Prediction.from_hypothesis(example, empty, TOKENIZER, Grid(1, 2), 2) for example in examples]
 
@@ -93,7 +98,7 @@ def test_page_has_the_figures_of_these_weights_alone(
     drawn: list[Prediction], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     figures: list[Mapping[str, float] | None] = []
-    monkeypatch.setattr(attention_maps, "write_page", lambda records, path, title, metrics: figures.append(metrics))
+    monkeypatch.setattr(attention_maps, "write_page", lambda *arguments, total: figures.append(arguments[3]))
     monkeypatch.setattr(attention_maps.tracking, "log_page", lambda *arguments: None)
     monkeypatch.setattr(attention_maps, "example_table", lambda records, limit: (["key"], [[r.key] for r in records]))
     maps = AttentionMaps(str(tmp_path))

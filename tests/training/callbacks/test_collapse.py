@@ -6,8 +6,12 @@ import logging
 
 import pytest
 import torch
+from pytorch_lightning import Callback
 
+from multimodal_attn.data.modalities.recording import RecordingReader
 from multimodal_attn.data.tokenizers.word import WordTokenizer
+from multimodal_attn.parts import part
+from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.training.callbacks.collapse import CollapseDetector
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Batch, Grid, Hypothesis, Layout, Memory, Target, Timeline
@@ -18,9 +22,10 @@ class Trainer:
 
 
 def module() -> Seq2SeqModule:
-    """A module of which the detector uses the tokenizer, the configuration and the log."""
+    """A module of which the detector uses the tokenizer, the reader's sample rate and the log."""
     tokenizer = WordTokenizer().fit(["a dog runs"])
-    made = Seq2SeqModule(torch.nn.Module(), tokenizer, {}, None, None, None, None, config={"data": {"sample_rate": 10}})  # type: ignore[arg-type]
+    predictor = Predictor(torch.nn.Module(), tokenizer, None, RecordingReader(10))  # type: ignore[arg-type]
+    made = Seq2SeqModule(predictor, {}, None, None)  # type: ignore[arg-type]
     made.logged = {}
     made.log = lambda name, value: made.logged.update({name: value})  # type: ignore[method-assign,assignment]
     return made
@@ -28,7 +33,7 @@ def module() -> Seq2SeqModule:
 
 def validate(detector: CollapseDetector, made: Seq2SeqModule, text: str, cells: list[int], layout: Layout) -> None:
     """One validation of two examples: a batch as module and loader would give it."""
-    tokens = made.tokenizer.encode(text)
+    tokens = made.predictor.tokenizer.encode(text)
     weights = torch.eye(6)[cells][:, None]
     source = (
         torch.cat([torch.zeros(2, 20), torch.ones(2, 40)], dim=1)
@@ -93,5 +98,6 @@ def test_repeated_words(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("cell", 0.0), ("quiet", 1.5), ("patience", 0)])
 def test_values_out_of_range_name_their_key(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=rf"callbacks.collapse.{name}"):
-        CollapseDetector(**{name: value})  # type: ignore[arg-type]
+    node = {"_target_": f"{CollapseDetector.__module__}.CollapseDetector", name: value}
+    with pytest.raises(ValueError, match=rf"callbacks.collapse.{name}: {value}; expected "):
+        part("callbacks.collapse", node, Callback)

@@ -7,15 +7,19 @@ from typing import Any
 import pytest
 import torch
 
+from multimodal_attn.data.modalities.picture import PictureReader
 from multimodal_attn.data.tokenizers.word import WordTokenizer
+from multimodal_attn.evaluation.texts.captions import CaptionScores
 from multimodal_attn.models.attention import DotAttention
 from multimodal_attn.models.decoders import RecurrentDecoder
 from multimodal_attn.models.encoders.image_cnn import ImageCNN
+from multimodal_attn.models.encoders.text_lstm import TextLSTM
 from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.search import GreedySearch
 from multimodal_attn.training.callbacks.freeze_backbone import FreezeBackbone
 from multimodal_attn.training.module import Seq2SeqModule
-from multimodal_attn.training.objectives import CrossEntropy
+from multimodal_attn.training.objectives.cross_entropy import CrossEntropy
 from multimodal_attn.training.optimizers import adamw
 from multimodal_attn.types import Batch
 
@@ -23,8 +27,8 @@ from multimodal_attn.types import Batch
 def module(trainable_from: str | None) -> Seq2SeqModule:
     encoder = ImageCNN("resnet18", "layer2", None, image_size=32, dim=8, trainable_from=trainable_from)
     model = Seq2Seq(encoder, partial(RecurrentDecoder, partial(DotAttention)), vocab_size=9)
-    objectives = {"cross_entropy": CrossEntropy()}
-    return Seq2SeqModule(model, WordTokenizer(), objectives, GreedySearch(5), dict, adamw, None)  # type: ignore[arg-type]
+    predictor = Predictor(model, WordTokenizer(), GreedySearch(5), PictureReader(32))
+    return Seq2SeqModule(predictor, {"cross_entropy": CrossEntropy()}, CaptionScores(), adamw)
 
 
 def learns(made: Seq2SeqModule, epoch: int, optimizer: torch.optim.Optimizer) -> set[str]:
@@ -67,8 +71,6 @@ def test_what_has_no_second_stage_is_refused() -> None:
         callback.on_fit_start(None, module(None))
     callback.on_fit_start(None, module("layer2"))
     other = module("layer2")
-    other.model.encoder = torch.nn.Identity()  # type: ignore[assignment]
-    with pytest.raises(ValueError, match="expected an encoder of pictures"):
+    other.model.encoder = TextLSTM(5, 4, 4)
+    with pytest.raises(ValueError, match="this encoder has no backbone"):
         callback.on_fit_start(None, other)
-    with pytest.raises(ValueError, match=r"callbacks.freeze_backbone.epochs: 0"):
-        FreezeBackbone(0)

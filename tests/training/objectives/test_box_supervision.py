@@ -8,8 +8,7 @@ import torch
 
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
 from multimodal_attn.data.tokenizers.word import WordTokenizer
-from multimodal_attn.training.objectives import BoxSupervision
-from multimodal_attn.training.objectives.box_supervision import box_maps
+from multimodal_attn.training.objectives.box_supervision import BoxSupervision, box_maps
 from multimodal_attn.types import BOS, EOS, PAD, Batch, Box, DecoderOutput, Grid, Memory, Target, Timeline
 
 GRID = Grid(2, 2)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from multimodal_attn.models.attention import AdditiveAttention, HardAttention
 from multimodal_attn.models.decoders import Decoder, RecurrentDecoder, TopDownDecoder
-from multimodal_attn.training.objectives import HardAttention as Objective
+from multimodal_attn.training.objectives.hard_attention import HardAttention as Objective
 from multimodal_attn.types import DecoderOutput
 from tests.contracts.parts import memory, texts
 
@@ -122,9 +122,3 @@ def test_other_attention_is_refused() -> None:
     tokens, mask = texts()
     with pytest.raises(ValueError, match="hard_attention wants attention=hard"):
         Objective()(None, None, None, model(tokens, mask, memory()))
-
-
-@pytest.mark.parametrize(("setting", "value"), [("reward", "none"), ("baseline_decay", 1.0)])
-def test_wrong_settings_are_named(setting: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=rf"objective.hard_attention.{setting}"):
-        Objective(**{setting: value})

@@ -11,16 +11,16 @@ from torch.autograd.function import once_differentiable
 from multimodal_attn.models.kernels.additive_scores import last_real
 from multimodal_attn.models.kernels.fast_loop.gradients import Gradients
 from multimodal_attn.models.kernels.fast_loop.loop import Loop
-from multimodal_attn.models.kernels.fast_loop.plan import Kept, LoopPlan, LoopWeights, views_of_steps
+from multimodal_attn.models.kernels.fast_loop.plan import Kept, LoopAttention, LoopPlan, LoopWeights, views_of_steps
 
 
 class LoopOutput(NamedTuple):
     """Of every step; rows that have left the loop are 0.
 
     Attributes:
-        hidden: (T, B, K, H).
-        context: (T, B, K, D), gated.
-        weights: (T, B, K, S).
+        hidden: (B, K, T, H).
+        context: (B, K, T, D), gated.
+        weights: (B, K, T, S).
     """
 
     hidden: Tensor
@@ -29,25 +29,38 @@ class LoopOutput(NamedTuple):
 
 
 def run_loop(
-    plan: LoopPlan,
+    attention: LoopAttention,
+    recurrent: Tensor,
+    gate: tuple[Tensor, Tensor] | None,
+    attend_before: bool,
+    active: list[int],
     gates: Tensor,
     hidden: Tensor,
     cell: Tensor,
     keys: Tensor,
     states: Tensor,
     mask: Tensor,
-    weights: LoopWeights,
     previous: Tensor | None,
 ) -> LoopOutput:
     """Attends and recurs for all steps; differentiable once in everything but ``mask`` and ``previous``.
 
+    Args:
+        attention: what the mechanism offers.
+        recurrent: see ``LoopWeights``, as for ``gate``.
+        attend_before: see ``LoopPlan``, as for ``active``.
+
     Shapes:
-        gates: (T, B, K, 4H) the embedding's part. hidden, cell: (B, K, H) at the start. keys: (B, S, A), doubled as
-        ``additive_scores`` wants them. states: (B, S, D). mask: (B, S). previous: the state of attention before the
-        first step, if it has one: (B, K, S) weights, and with forward attention (B, K, reach + 1) shifts before them.
+        gates: (B, K, T, 4H) the embedding's part. hidden, cell: (B, K, H) at the start. keys: (B, S, A) of
+        ``additive_keys``. states: (B, S, D). mask: (B, S). previous: the state of attention before the first step, if
+        it has one: (B, K, S) weights, and with forward attention (B, K, reach + 1) shifts before them.
     """
+    # Under autocast the plain loop's products are in the dtype that autocast gave the gates.
+    plan = LoopPlan(attend_before, active, gates.dtype, attention.reach)
+    weights = (*attention[:-1], recurrent, *(gate or (None, None)))
+    by_step = gates.transpose(1, 2).transpose(0, 1)  # (T, B, K, 4H)
     with torch.autocast(gates.device.type, enabled=False):
-        return LoopOutput(*_RunLoop.apply(plan, gates, hidden, cell, keys, states, mask, previous, *weights))
+        output = _RunLoop.apply(plan, by_step, hidden, cell, keys, states, mask, previous, *weights)
+    return LoopOutput(*(steps.permute(1, 2, 0, 3) for steps in output))
 
 
 class _RunLoop(torch.autograd.Function):

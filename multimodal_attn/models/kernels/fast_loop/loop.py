@@ -23,8 +23,7 @@ class Loop:
         self.recurrent = weights.recurrent.to(plan.dtype)
         self.query = 2 * weights.query.to(plan.dtype)  # doubled, like the keys
         self.query_inputs_first = self.query.T
-        location = None if weights.location is None else 2 * weights.location.T
-        self.layer = HiddenLayer(keys, 2 * weights.score, location, lengths, uses=rows * len(plan.active))
+        self.layer = HiddenLayer(keys, weights.score, weights.location, lengths, uses=rows * len(plan.active))
         self.filters = None if weights.filters is None else weights.filters.to(self.layer.keys.dtype)
         self.agent, self.agent_bias = weights.agent, weights.agent_bias
         self.gate, self.gate_bias = weights.gate, weights.gate_bias

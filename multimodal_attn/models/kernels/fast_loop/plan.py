@@ -10,26 +10,42 @@ import torch
 from torch import Tensor
 
 
+class LoopAttention(NamedTuple):
+    """What a mechanism of additive scores and a softmax offers to the loop: parameters, as its plain modules hold them.
+
+    Attributes:
+        query: (A, H) of the hidden layer.
+        score: (A,) v.
+        location: (A, F) of the filtered previous weights to the hidden layer; or None.
+        filters: (F, kernel) over the previous weights; or None.
+        agent: (reach + 1, D + H) of [context, query] to the shifts of forward attention, and its bias; or None.
+        reach: of forward attention; None for the others.
+    """
+
+    query: Tensor
+    score: Tensor
+    location: Tensor | None = None
+    filters: Tensor | None = None
+    agent: Tensor | None = None
+    agent_bias: Tensor | None = None
+    reach: int | None = None
+
+
 class LoopWeights(NamedTuple):
-    """Parameters of the loop, as the plain modules hold them.
+    """Parameters of the loop: those of ``LoopAttention``, and of the decoder.
 
     Attributes:
         recurrent: (4H, D + H) of [context, hidden] to the gates i, f, o, g.
-        query: (A, H) of the attention's hidden layer.
-        score: (A,) v.
-        location: (A, F) of the filtered previous weights to the attention's hidden layer; or None.
-        filters: (F, kernel) over the previous weights; or None.
-        agent: (reach + 1, D + H) of [context, query] to the shifts of forward attention, and its bias; or None.
         gate: (H,) and its bias (1,) of Show-Attend-Tell's beta; or None.
     """
 
-    recurrent: Tensor
     query: Tensor
     score: Tensor
     location: Tensor | None
     filters: Tensor | None
     agent: Tensor | None
     agent_bias: Tensor | None
+    recurrent: Tensor
     gate: Tensor | None
     gate_bias: Tensor | None
 

@@ -1,0 +1,109 @@
+"""Tables of cells with names, from csv and jsonl files; rows that are damaged are listed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+
+
+class Table(NamedTuple):
+    """A table as its file has it.
+
+    Attributes:
+        columns: in lower case; of a jsonl, every key that occurs.
+        records: line number, and the cells by column.
+        bad: line number, and what is wrong there.
+    """
+
+    columns: list[str]
+    records: list[tuple[int, dict[str, Any]]]
+    bad: list[tuple[int, str]]
+
+    @property
+    def names(self) -> str:
+        """The columns, for errors."""
+        return ",".join(self.columns) or "(none)"
+
+
+def read_table(path: Path, option: str) -> Table:
+    """The table in a UTF-8 file: a csv with a header, or a jsonl with an object a line.
+
+    The cells of a csv stand between commas, semicolons or tabs, whichever the header has most of.
+
+    Args:
+        path: of the file.
+        option: key of the configuration that led there, for the error.
+
+    Raises:
+        ValueError: if it cannot be read as one of these.
+    """
+    readers = {".csv": _read_csv, ".tsv": _read_csv, ".jsonl": _read_jsonl}
+    if path.suffix.lower() not in readers:
+        raise ValueError(f"{option}: '{path}' ends in '{path.suffix}'; expected {' or '.join(readers)}")
+    try:
+        return readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))  # spreadsheets write a signature
+    except OSError as error:
+        raise ValueError(f"{option}: '{path}' cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{option}: '{path}' is not UTF-8 ({error}); save it as UTF-8") from error
+    except csv.Error as error:
+        raise ValueError(f"{option}: '{path}' is damaged: {error}") from error
+
+
+def _read_csv(text: str) -> Table:
+    header = text.lstrip().partition("\n")[0]
+    separator = max(SEPARATORS, key=header.count)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
+    table = Table([], [], [])
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return table
+        except csv.Error as error:
+            if "unexpected end" in str(error):  # all that follows has been swallowed: no matter of one row
+                raise csv.Error(f"a quotation mark in line {line} is never closed") from error
+            last = f" (read up to line {reader.line_num})" if reader.line_num > line else ""
+            table.bad.append((line, f"{error}{last}"))
+            continue
+        if not any(cell.strip() for cell in cells):
+            continue
+        if not table.columns:
+            table.columns.extend(cell.strip().lower() for cell in cells)
+            if len(set(table.columns)) < len(table.columns):
+                raise csv.Error(f"a column occurs twice in {table.names}; several texts of a source take several rows")
+        elif len(cells) != len(table.columns):
+            named = SEPARATORS[separator]
+            reason = (
+                f"{len(cells)} fields, expected {len(table.columns)}; a text that has {named} needs quotation marks"
+            )
+            table.bad.append((line, reason))
+        else:
+            table.records.append((line, dict(zip(table.columns, cells, strict=True))))
+
+
+def _read_jsonl(text: str) -> Table:
+    table = Table([], [], [])
+    columns: dict[str, None] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            table.bad.append((number, f"not JSON ({error})"))
+            continue
+        if isinstance(record, dict):
+            record = {name.strip().lower(): cell for name, cell in record.items()}
+            table.records.append((number, record))
+            columns |= dict.fromkeys(record)
+        else:
+            table.bad.append((number, "not an object {...}"))
+    table.columns.extend(columns)
+    return table

@@ -1,0 +1,57 @@
+"""Tokens of a source text: whether they are those of the source word that a word comes from."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from multimodal_attn.evaluation.attention.cells.base import Cells, Reading, Text
+from multimodal_attn.evaluation.attention.grounding import ground
+from multimodal_attn.types import UNK, Target, TokenAxis
+
+
+class TextCells(Cells[TokenAxis]):
+    """Alignment along the references, over words whose source words are known.
+
+    ``alignment_accuracy``, ``alignment_mass_gain``, ``alignment_uniform`` and ``alignment_num_words``.
+    """
+
+    def update(self, reading: Reading, layout: TokenAxis) -> None:
+        if reading.source_tokenizer is None:
+            return
+        for row, target in enumerate(reading.references()):
+            if target.read_from:
+                source = reading.batch.source[reading.index, : reading.positions].tolist()
+                self.compare(reading.along(row), target, reading.source_tokenizer.word_spans(source))
+
+    def compare(self, text: Text, target: Target, source_spans: list[tuple[int, int]]) -> None:
+        """Adds one translation, read along with; ``source_spans`` are the positions of each word of the source."""
+        self.note_sharpness(text.maps)
+        number = len(text.spans)  # a translation that was cut off lacks the last words
+        known = [(*text.spans[word], places) for word, places in target.read_from.items() if places and word < number]
+        if not known:
+            return
+        maps = np.stack([text.maps[first:stop].mean(0) for first, stop, _ in known])
+        right = np.zeros(maps.shape, dtype=bool)
+        for row, (_, _, places) in enumerate(known):
+            for place in places:
+                right[row, slice(*source_spans[place])] = True
+        found = ground(maps, right)
+        self.note("aligned", [np.stack([found.hit, found.mass, right.mean(1)])])
+
+    def compute(self) -> dict[str, float]:
+        if not self.samples:
+            return {}
+        aligned = np.concatenate(self.samples["aligned"], axis=1)
+        hit, mass, uniform = aligned.mean(1).tolist()
+        return {
+            "alignment_accuracy": hit,
+            "alignment_mass_gain": mass - uniform,
+            "alignment_uniform": uniform,
+            "alignment_num_words": float(aligned.shape[1]),
+        }
+
+    @staticmethod
+    def remove(source: Tensor, removed: Tensor, layout: TokenAxis, sample_rate: int) -> Tensor:
+        """Texts (B, S) with <unk> in place of the tokens."""
+        return source.masked_fill(removed, UNK)

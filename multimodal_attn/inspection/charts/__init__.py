@@ -1,0 +1,16 @@
+"""Charts under the maps of an example.
+
+A new one is a function of a prediction in ``CHARTS``, and the script beside this file that draws what it returns;
+``bars`` serves whatever has one number for each token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from multimodal_attn.inspection.charts.chart import Chart
+from multimodal_attn.inspection.charts.gate import gate
+from multimodal_attn.prediction.prediction import Prediction
+
+CHARTS: tuple[Callable[[Prediction], Chart | None], ...] = (gate,)
+"""In the order in which they stand on the page; each gives None for a prediction that it has nothing to say of."""

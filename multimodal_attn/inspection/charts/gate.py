@@ -1,0 +1,21 @@
+"""How far the decoder let attention through at each token."""
+
+from __future__ import annotations
+
+from multimodal_attn.inspection.charts.chart import Chart
+from multimodal_attn.inspection.page.packing import rounded_numbers
+from multimodal_attn.prediction.prediction import Prediction
+
+_NAMES = {"beta": "Gate β", "1 - sentinel": "Gate (1 − sentinel)"}
+
+
+def gate(prediction: Prediction) -> Chart | None:
+    """A bar for each token; None for a decoder without a gate."""
+    if not prediction.gate:
+        return None
+    about = (
+        "how much of what attention read the decoder used for each token, from 0 (none: the word came from the words"
+        " before it) to 1 (all). Where the bar is low, the map says little about the word."
+    )
+    name = _NAMES.get(prediction.gate_name, prediction.gate_name or "Gate")
+    return Chart("bars", name, about, rounded_numbers(prediction.gate, 3))

@@ -1,0 +1,26 @@
+"""What every encoder of recordings shares: frames of sound, and steps of so many of them."""
+
+from __future__ import annotations
+
+from multimodal_attn.models.encoders.base import Encoder
+from multimodal_attn.models.encoders.log_mel import LogMel
+from multimodal_attn.types import Timeline
+
+
+class SpeechEncoder(Encoder):
+    """Reads (B, L) waveforms; ``lengths`` (B,) counts the samples of each.
+
+    Args:
+        front_end: makes the log-mel frames.
+        dim: width D of the memory.
+        frames_per_step: how many frames become one memory position.
+    """
+
+    reads = "recording"
+    layout: Timeline
+
+    def __init__(self, front_end: LogMel, dim: int, frames_per_step: int) -> None:
+        super().__init__()
+        self.front_end = front_end
+        self.dim = dim
+        self.layout = Timeline(frames_per_step * front_end.hop_seconds)

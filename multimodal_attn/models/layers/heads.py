@@ -1,0 +1,30 @@
+"""What every attention with several heads does around the product of queries and keys."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from multimodal_attn.masking import masked_softmax
+
+
+def split_heads(x: Tensor, num_heads: int) -> Tensor:
+    """Shapes:
+    x: (..., S, N * head). Returns (..., N, S, head).
+    """
+    return x.unflatten(-1, (num_heads, -1)).transpose(-3, -2)
+
+
+def join_heads(x: Tensor) -> Tensor:
+    """Shapes:
+    x: (..., N, S, head). Returns (..., S, N * head).
+    """
+    return x.transpose(-3, -2).flatten(-2)
+
+
+def mean_weights(query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
+    """The weights of scaled dot products (Vaswani et al. 2017, equation 1), averaged over heads.
+
+    Shapes:
+        query: (..., N, T, head). key: (..., N, S, head). mask: broadcastable to (..., N, T, S). Returns (..., T, S).
+    """
+    return masked_softmax(query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5, mask).mean(-3)

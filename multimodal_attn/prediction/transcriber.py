@@ -1,0 +1,130 @@
+"""Transcripts of recordings of any length, with the time of every word."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from difflib import SequenceMatcher
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from multimodal_attn.data.reading.audio import read_audio
+from multimodal_attn.data.reading.segmentation import cuts, is_silent, levels, segments
+from multimodal_attn.models.evaluating import evaluating
+from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.prediction.transcript import TimedWord, Transcript
+from multimodal_attn.prediction.word_times import check_time_source
+from multimodal_attn.types import Example, Span
+
+Decode = Callable[[list[Tensor]], list[list[TimedWord]]]
+"""Waveforms to words, with times from the start of each waveform."""
+
+
+class Transcriber:
+    """Splits recordings at pauses, with overlap, decodes the parts in batches and joins them.
+
+    A recording is read by the block, so that memory does not grow with its length.
+
+    Args:
+        decode: of a batch of waveforms; see ``decoder_of``.
+        sample_rate: that ``decode`` expects, in Hz.
+        max_seconds: of a part; what the run was trained on is best.
+        overlap_seconds: that two parts share.
+        batch_size: parts that are decoded together.
+
+    Raises:
+        ValueError: if the overlap does not leave room for progress.
+    """
+
+    def __init__(
+        self,
+        decode: Decode,
+        sample_rate: int,
+        max_seconds: float = 20.0,
+        overlap_seconds: float = 1.0,
+        batch_size: int = 8,
+    ) -> None:
+        if not 0 <= overlap_seconds <= max_seconds / 3:
+            raise ValueError(
+                f"overlap: {overlap_seconds:g} s of {max_seconds:g} s; expected 0 to a third of the longest part"
+            )
+        if batch_size < 1:
+            raise ValueError(f"batch size: {batch_size}; expected at least 1")
+        self.decode, self.sample_rate, self.batch_size = decode, sample_rate, batch_size
+        self.max_seconds, self.overlap_seconds = max_seconds, overlap_seconds
+
+    def __call__(self, path: str | Path) -> Transcript:
+        """The words of a recording, with times from its start.
+
+        Raises:
+            UnreadableError: if it cannot be decoded.
+        """
+        level = levels(path)
+        cut_at = cuts(level, self.max_seconds - self.overlap_seconds)
+        parts = segments(level, cut_at, self.overlap_seconds)
+        heard = [span for span in parts if not is_silent(level, span)]
+        decoded: dict[Span, list[TimedWord]] = {}
+        for first in range(0, len(heard), self.batch_size):
+            spans = heard[first : first + self.batch_size]
+            waveforms = [read_audio(path, self.sample_rate, span.start, span.end - span.start) for span in spans]
+            for span, words in zip(spans, self.decode(waveforms), strict=True):
+                decoded[span] = [TimedWord(w.text, w.start + span.start, w.end + span.start) for w in words]
+        joined = decoded.get(parts[0], [])
+        for cut, span in zip(cut_at, parts[1:], strict=True):
+            joined = join(joined, decoded.get(span, []), cut, self.overlap_seconds)
+        return Transcript(joined, parts[-1].end)
+
+
+def join(left: list[TimedWord], right: list[TimedWord], cut: float, overlap_seconds: float) -> list[TimedWord]:
+    """Words of two parts that overlap around ``cut``, those in the overlap once.
+
+    Where both parts agree on a stretch of words there, the left one's lead up to its end and the right one's go on.
+    Where they agree on none, each has the words whose middle lies on its side of the cut.
+    """
+    # Times from attention are not exact: what lies within a whole overlap of the cut may have been heard twice.
+    tail = next((i for i, word in enumerate(left) if word.end > cut - overlap_seconds), len(left))
+    head = next((i for i, word in enumerate(right) if word.start > cut + overlap_seconds), len(right))
+    texts = [word.text for word in left[tail:]], [word.text for word in right[:head]]
+    match = SequenceMatcher(None, *texts, autojunk=False).find_longest_match()
+    if match.size:
+        return left[: tail + match.a + match.size] + right[match.b + match.size :]
+    return [word for word in left if word.start + word.end < 2 * cut] + [
+        word for word in right if word.start + word.end >= 2 * cut
+    ]
+
+
+def decoder_of(predictor: Predictor, time_source: str = "attention") -> Decode:
+    """Decodes with a predictor.
+
+    Args:
+        predictor: that was trained on recordings.
+        time_source: where the times of words come from, "attention" or "ctc". Where CTC has no path for a text, a
+            warning says so and they come from attention.
+
+    Raises:
+        ValueError: if it was not trained on recordings, or not with CTC where that is asked for.
+    """
+    if (reads := predictor.reader.modality) != "recording":
+        raise ValueError(
+            f"run: '{predictor.name}' was trained on {reads}s; expected one that was trained on recordings"
+        )
+    check_time_source(time_source, predictor.model, predictor.name)
+
+    @torch.no_grad()
+    def decode(waveforms: list[Tensor]) -> list[list[TimedWord]]:
+        with evaluating(predictor.model):
+            batch = predictor.collate([Example(str(number), waveform) for number, waveform in enumerate(waveforms)])
+            memory = predictor.model.encode(batch)
+            found = predictor.decode(memory, batch.keys)
+            timed = [predictor.word_times(memory, index, best[0], time_source) for index, best in enumerate(found)]
+        results = []
+        for hypotheses, times in zip(found, timed, strict=True):
+            text = predictor.tokenizer.decode(hypotheses[0].tokens)
+            if times.source != time_source:
+                warnings.warn(f"times by attention, CTC has no path for: {text}", stacklevel=2)
+            results.append([TimedWord(word, *span) for word, span in zip(text.split(), times.spans, strict=True)])
+        return results
+
+    return decode

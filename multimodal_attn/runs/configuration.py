@@ -1,0 +1,178 @@
+"""Configurations: where they lie, what the command line may say in short, and how they become plain containers."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
+
+_INSTALLED = Path(__file__).parents[1] / "conf"
+CONF = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "conf"
+"""Inside of the package where it was installed from a wheel, beside it in a checkout."""
+
+PART_GROUPS = ("attention", "decoder", "encoder", "language_model", "metrics", "search", "tokenizer")
+"""Groups whose part may be named by its class: ``attention=mypkg.att.CosineAttention``."""
+
+_CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_RIGHT_KIND = (
+    "choose another encoder=, or start from an experiment of the right kind, such as"
+    " experiment=listen_attend_spell_grid data=manifest for speech"
+)
+
+
+def in_full(arguments: Sequence[str], adds: Collection[str] = ()) -> list[str]:
+    """A command line as Hydra takes it, from what people may write in short.
+
+    ``attention=mypkg.att.CosineAttention`` chooses a class in place of a yaml, and so does an item of
+    ``objective=[cross_entropy,mypkg.Sharpness]``.
+
+    Args:
+        arguments: of the command line.
+        adds: sections of the configuration that take new keys without a plus: ``data`` of an evaluation.
+    """
+    full: list[str] = []
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if equals and key in PART_GROUPS and _CLASS.fullmatch(value):
+            full += [f"~{key}", f"++{key}._target_={value}"]
+        elif equals and key == "objective" and value.startswith("[") and value.endswith("]"):
+            names = [name.strip() for name in value[1:-1].split(",")]
+            classes = [name for name in names if _CLASS.fullmatch(name)]
+            full.append(f"objective=[{','.join(name for name in names if name not in classes)}]")
+            full += [f"++objective.{_snake(name.rpartition('.')[2])}._target_={name}" for name in classes]
+        elif equals and key.partition(".")[0] in adds and "." in key:
+            full.append(f"++{argument}")
+        else:
+            full.append(argument)
+    return full
+
+
+def compose(name: str, overrides: Sequence[str]) -> DictConfig:
+    """The configuration that ``train.py`` or ``evaluate.py`` would have with these overrides.
+
+    Only a command has a folder of its own to write into: elsewhere a run's is ``outputs/NAME``.
+
+    Raises:
+        ValueError: if Hydra refuses one.
+    """
+    outer = GlobalHydra.instance().hydra  # a command that composes a second configuration stays in its own
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
+            config = hydra.compose(name, in_full(overrides))
+            if name == "train" and OmegaConf.to_container(config)["run_dir"].startswith("${hydra:"):  # type: ignore[index, call-overload]
+                config.run_dir = f"outputs/{config.name}"
+            return config
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    finally:
+        GlobalHydra.instance().hydra = outer
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A configuration as plain containers, without references.
+
+    Raises:
+        ValueError: names a key that has no value, or refers to one that does not exist.
+    """
+    try:
+        return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
+    except MissingMandatoryValue as error:
+        key = str(getattr(error, "full_key", "") or "")
+        raise ValueError(f"{key}: missing; expected a value, such as {key}=...") from None
+    except InterpolationKeyError as error:
+        reason = next(iter(str(error).splitlines()))
+        if "'data." in reason:
+            raise ValueError(
+                f"encoder: {reason}: these data are of another kind than the encoder reads; {_RIGHT_KIND}"
+            ) from None
+        raise ValueError(f"config: {' '.join(str(error).split())}") from None
+    except OmegaConfBaseException as error:
+        raise ValueError(f"config: {' '.join(str(error).split())}") from None
+
+
+def wrong_kind(given: str, taken: str) -> ValueError:
+    """Says that the data are of another modality than the encoder reads."""
+    return ValueError(f"encoder: the data are {given}s, but the encoder takes {taken}s; {_RIGHT_KIND}")
+
+
+def refuse_unknown(config: Mapping[str, Any], known: Collection[str]) -> None:
+    """Refuses sections that nothing reads, such as ``lr`` where ``optimizer.lr`` was meant.
+
+    Raises:
+        ValueError: names the likely key.
+    """
+    for key in config:
+        if key not in known:
+            raise ValueError(f"{key}: there is no such setting{likely(key, config, known)}")
+
+
+def require(config: Mapping[str, Any], keys: Collection[str]) -> None:
+    """Refuses a configuration without these; a group that was switched off with ``null`` is not there.
+
+    Raises:
+        ValueError: names the key and what it may be.
+    """
+    for key in keys:
+        try:
+            found = select(config, key)
+        except KeyError:
+            found = None
+        if found is None:
+            names = sorted(path.stem for path in (CONF / key).glob("*.yaml"))
+            wanted = f"{key}=NAME, one of {', '.join(names)}" if names else "a value"
+            raise ValueError(f"{key}: none given; expected {wanted}")
+
+
+def likely(key: str, config: Mapping[str, Any], known: Collection[str] = ()) -> str:
+    """What a key that does not exist was probably meant to be, as the end of a sentence."""
+    name = key.rpartition(".")[2]
+    keys = [path for path, _ in leaves(config) if path != key]
+    same = [path for path in keys if path.rpartition(".")[2] == name]
+    near = difflib.get_close_matches(key, [*keys, *known], 1, 0.75)
+    meant = same or near
+    return f"; did you mean {meant[0]}?" if meant else ""
+
+
+def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value below a node of plain containers, with its dotted key."""
+    if isinstance(node, Mapping) and node:
+        for name, value in node.items():
+            yield from leaves(value, f"{prefix}.{name}" if prefix else str(name))
+    else:
+        yield prefix, node
+
+
+def select(config: Mapping[str, Any], key: str) -> Any:
+    """The value of a dotted key.
+
+    Raises:
+        KeyError: if there is none.
+    """
+    node: Any = config
+    for name in key.split("."):
+        if not isinstance(node, Mapping):
+            raise KeyError(key)
+        node = node[name]
+    return node
+
+
+def update(config: dict[str, Any], key: str, value: Any) -> None:
+    """Sets the value of a dotted key, in place."""
+    *path, last = key.split(".")
+    node = config
+    for name in path:
+        node = node.setdefault(name, {})
+    node[last] = value
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

@@ -1,0 +1,54 @@
+"""How every command ends: with a sentence in place of a traceback, and a status that tells a shell what happened."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+FAILED = 2
+INTERRUPTED = 130
+"""By Ctrl-C, as shells count it: 128 and the number of the signal."""
+TERMINATED = 143
+"""By SIGTERM."""
+
+
+@dataclass
+class Outcome:
+    """What became of a command.
+
+    Attributes:
+        status: 0, or why it ended early.
+        value: what it gave.
+    """
+
+    status: int = 0
+    value: Any = None
+
+
+@contextmanager
+def explained() -> Iterator[Outcome]:
+    """Runs a command's body; an error that a user can mend is told in one line, not raised."""
+    outcome = Outcome()
+    try:
+        yield outcome
+    except KeyboardInterrupt:
+        outcome.status = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has had enough of it. Python would complain again when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        outcome.status = 0
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        _say(f"{name}{error.strerror or error}")
+        outcome.status = FAILED
+    except ValueError as error:
+        _say(str(error))
+        outcome.status = FAILED
+
+
+def _say(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)

@@ -1,0 +1,88 @@
+"""``train`` and ``evaluate`` as Hydra's commands; importing this costs neither torch nor Lightning."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from multimodal_attn.prediction.location import find_checkpoint, folder_of
+from multimodal_attn.runs.configuration import CONF, in_full, plain
+from multimodal_attn.runs.exit import FAILED, explained
+
+
+def run_folder(resume: str | None, new: str) -> str:
+    """Where a run lives: a resumed one in its own folder, also when ``resume`` names one of its checkpoints."""
+    return new if resume is None else str(folder_of(find_checkpoint(resume, prefer="last")))
+
+
+OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
+
+
+def train(arguments: Sequence[str]) -> int:
+    """Trains a run, or with ``-m`` several; gives the exit status."""
+
+    def job(config: DictConfig) -> float | None:
+        # Imported here, so that --help and tab completion do not wait for torch.
+        from multimodal_attn.runs.resumption import resumed_settings
+        from multimodal_attn.runs.train import train
+
+        if config.resume:
+            settings = resumed_settings(plain(config), list(HydraConfig.get().overrides.task))
+        else:
+            settings = {**plain(config), "choices": _choices()}
+        return train(settings, Path(HydraConfig.get().runtime.output_dir))
+
+    for argument in arguments:
+        if argument.startswith("resume=") and argument != "resume=null":
+            find_checkpoint(argument.partition("=")[2], prefer="last")  # before Hydra makes a folder
+    return _run(job, "train", arguments)
+
+
+def evaluate(arguments: Sequence[str]) -> int:
+    """Evaluates a run; gives the exit status."""
+
+    def job(config: DictConfig) -> None:
+        from multimodal_attn.processes import joined
+        from multimodal_attn.runs.evaluate import evaluate
+
+        with joined():
+            evaluate(plain(config))
+
+    return _run(job, "evaluate", arguments, adds=("data",))
+
+
+def _run(job: Callable[[DictConfig], Any], name: str, arguments: Sequence[str], adds: Sequence[str] = ()) -> int:
+    """Runs a job, or each of a sweep: one that fails does not end those that follow."""
+    failed: list[tuple[str, int]] = []
+
+    def one(config: DictConfig) -> Any:
+        with explained() as outcome:
+            outcome.value = job(config)
+        if outcome.status == 0:
+            return outcome.value
+        if HydraConfig.get().mode != RunMode.MULTIRUN or outcome.status != FAILED:
+            raise SystemExit(outcome.status)
+        failed.append((" ".join(HydraConfig.get().overrides.task), outcome.status))
+        return float("nan")  # the worst of all for a sweep that optimizes
+
+    sys.argv = [sys.argv[0], *in_full(arguments, adds)]
+    hydra.main(version_base="1.3", config_path=str(CONF.resolve()), config_name=name)(one)()
+    for overrides, _ in failed:
+        print(f"failed: {overrides or '(no overrides)'}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _choices() -> dict[str, Any]:
+    """The yaml that was chosen of each group, which a resumed run composes again."""
+    return {
+        group: OmegaConf.to_container(choice) if OmegaConf.is_config(choice) else choice
+        for group, choice in HydraConfig.get().runtime.choices.items()
+        if choice is not None and not group.startswith("hydra/")
+    }

@@ -1,0 +1,90 @@
+"""Lightning's own classes: what their annotations leave open, and what they say that no user can act on."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Annotated, Any, Literal, TypeVar
+
+import pytorch_lightning as pl
+from annotated_types import Ge
+from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+
+from multimodal_attn.parts import EVERYTHING, Part, part
+from multimodal_attn.ranges import Count, NotNegative, Share, Text, WholeNumber
+
+Kind = TypeVar("Kind")
+
+_Limit = Annotated[int, Ge(-1)]  # -1: none
+_Batches = WholeNumber | Share | None
+
+_RANGES: dict[type, dict[str, Any]] = {
+    pl.Trainer: {
+        "max_epochs": _Limit | None,
+        "max_steps": _Limit,
+        "accelerator": Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"],
+        "devices": Count | Literal["auto"] | Annotated[int, Ge(-1)] | list[WholeNumber],
+        "num_nodes": Count,
+        "precision": Literal[
+            "auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true", 32, 64, 16
+        ],
+        "accumulate_grad_batches": Count,
+        "gradient_clip_val": NotNegative | None,
+        "log_every_n_steps": Count | None,
+        "check_val_every_n_epoch": Count | None,
+        "num_sanity_val_steps": _Limit | None,
+        "enable_model_summary": bool | None,
+        "limit_train_batches": _Batches,
+        "limit_val_batches": _Batches,
+    },
+    EarlyStopping: {"monitor": Text, "mode": Literal["min", "max"], "patience": WholeNumber, "strict": bool},
+    ModelCheckpoint: {
+        "dirpath": Text,
+        "filename": Text,
+        "monitor": Text | None,
+        "mode": Literal["min", "max"],
+        "auto_insert_metric_name": bool,
+        "enable_version_counter": bool,
+    },
+    TQDMProgressBar: {"refresh_rate": WholeNumber},
+    EMAWeightAveraging: {"decay": Share},
+    TensorBoardLogger: {"save_dir": Text, "name": Text},
+    WandbLogger: {"save_dir": Text, "project": Text, "name": Text},
+}
+
+
+def lightning_part(key: str, node: Any, kind: type[Kind]) -> Part[Kind]:
+    """As ``parts.part``; what Lightning's own constructors leave open is checked too.
+
+    Raises:
+        ValueError: names the key and what was expected.
+    """
+    return part(key, node, kind, EVERYTHING, ranges=_RANGES)
+
+
+_NOISE = {
+    "litlogger": "advertises a service",
+    "LeafSpec": "is of Lightning's own use of torch",
+    "sync_dist=True": "what validation logs is that of all processes already",
+    "modules in eval mode": "frozen parts are in evaluation mode on purpose",
+    "weights_only": "files are read with weights_only=True, always",
+    "exists and is not empty": "a resumed run writes where it has written before",
+    "dataloader is not resumable": "the data module goes on in mid-epoch itself",
+    "does not have many workers": "data.num_workers is the user's to choose, and its yaml says what it costs",
+}
+"""Parts of messages that are dropped, and why."""
+
+
+def quieten() -> None:
+    """Drops what no user can act on from warnings and from Lightning's log; everything else stays."""
+    for text in _NOISE:
+        warnings.filterwarnings("ignore", message=f"(?s).*{text}")
+    for name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero"):
+        if not any(isinstance(found, _Noise) for found in logging.getLogger(name).filters):
+            logging.getLogger(name).addFilter(_Noise())
+
+
+class _Noise(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not any(text in record.getMessage() for text in _NOISE)

@@ -1,0 +1,106 @@
+"""Trained runs, loaded for prediction or for evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from multimodal_attn.data.loading.datamodule import DataModule
+from multimodal_attn.inspection.show import NotebookView
+from multimodal_attn.prediction.checkpoint import load_predictor, read_run
+from multimodal_attn.prediction.ensemble import together
+from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.processes import own_device
+from multimodal_attn.runs.configuration import likely, select, update
+from multimodal_attn.runs.data import build_data
+from multimodal_attn.search.beam import BeamSearch
+
+
+@dataclass
+class Run:
+    """A trained run, ready to be evaluated.
+
+    Attributes:
+        folder: where it lives.
+        config: as it was trained, as plain containers.
+        predictor: with the checkpoint's weights, in evaluation mode.
+        data: its data sets; read only when asked for.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    predictor: Predictor
+    data: DataModule
+
+
+def load(
+    run: str | Path,
+    width: int = 5,
+    ensemble: Sequence[str | Path] = (),
+    checkpoint: str = "best",
+    trust: Collection[str] = (),
+    device: str | None = None,
+) -> Predictor:
+    """A predictor from a trained run; builds nothing that trains.
+
+    Args:
+        run: folder of a run, or a checkpoint file.
+        width: of the beam that writes.
+        ensemble: further runs, trained on the same texts, that predict together with it.
+        checkpoint: "best" or "last" of the folder.
+        trust: packages whose classes a checkpoint may name beside this one's, such as ``["mypkg"]``. They can do
+            whatever you can: name only what you know.
+        device: such as "cpu" or "cuda"; None for a GPU if there is one.
+
+    Raises:
+        ValueError: if there is no readable checkpoint, it names what is not trusted, or the runs do not go together.
+    """
+    loaded = []
+    for path in (run, *ensemble):
+        content = read_run(path, checkpoint)
+        predictor = load_predictor(content, trust)
+        limits = {key: content.config["search"].get(key) for key in ("max_length", "max_length_ratio")}
+        known = {key: value for key, value in limits.items() if value is not None}
+        loaded.append(predictor.with_search(BeamSearch(width, **known)))
+    predictor = together(loaded).to(device or own_device())
+    predictor.view = NotebookView()
+    return predictor
+
+
+def load_run(
+    run: str | Path,
+    ensemble: Sequence[str | Path] = (),
+    checkpoint: str = "best",
+    overrides: Mapping[str, Any] | None = None,
+    trust: Collection[str] = (),
+) -> Run:
+    """A run with its data.
+
+    Args:
+        run: folder of a run, or a checkpoint file.
+        ensemble: further runs that predict together with it.
+        checkpoint: "best" or "last", of every run.
+        overrides: values that replace those of its configuration, such as ``{"data.root": ...}``.
+        trust: see ``load``.
+
+    Raises:
+        ValueError: as ``load``, or for an override of a key that the run does not have.
+    """
+    contents = [read_run(path, checkpoint) for path in (run, *ensemble)]
+    first, config = contents[0], deepcopy(contents[0].config)
+    for key, value in (overrides or {}).items():
+        try:
+            select(config, key)
+        except KeyError:
+            section = config.get(key.partition(".")[0], {})
+            raise ValueError(
+                f"{key}: the run has no such key{likely(key, config)}; it has {', '.join(map(str, section))}"
+            ) from None
+        update(config, key, value)
+    predictors = [load_predictor(content, trust) for content in contents]
+    predictor = together(predictors)
+    data = build_data(config, predictor.tokenizer, predictor.source_tokenizer, trust)
+    return Run(first.folder, config, predictor, data)

@@ -1,0 +1,131 @@
+"""Texts of files, from the command line: captions, transcripts, translations."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from multimodal_attn.data.reading.files import find_files
+from multimodal_attn.distributed import gather_to_first, process_share
+from multimodal_attn.inspection.page.page import page_title, write_page
+from multimodal_attn.prediction.prediction import Prediction
+from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.prediction.sources import read_all
+from multimodal_attn.processes import joined
+from multimodal_attn.runs.loading import load
+from multimodal_attn.types import Example, UnreadableError
+
+AT_ONCE = 32
+"""Of each of several processes; whole batches of photos, so that they are those of a single process."""
+
+
+def predict(
+    run: Path,
+    files: Sequence[Path],
+    width: int = 5,
+    ensemble: Sequence[Path] = (),
+    trust: Sequence[str] = (),
+    page: Path | None = None,
+    as_json: bool = False,
+) -> int:
+    """Prints what a run writes for files, a line each, as soon as it is known; what is skipped goes to standard error.
+
+    Args:
+        run: folder or checkpoint file.
+        files: files and folders.
+        width: of the beam.
+        ensemble: further runs that predict together with it.
+        trust: packages whose classes a checkpoint may name.
+        page: where to write the attention page, or None.
+        as_json: print objects in place of tab-separated lines.
+
+    Returns:
+        The exit status: 1 if nothing could be read.
+    """
+    with joined():
+        predictor = load(run, width, ensemble, trust=trust)
+        paths, others = find_files(files, predictor.suffixes)
+        done, num_skipped, shown = 0, len(others), []
+        rank, _ = process_share()
+        for error in others if rank == 0 else []:
+            print(f"skipped {error}", file=sys.stderr)
+        for found in predict_together(predictor, paths):
+            if isinstance(found, UnreadableError):
+                num_skipped += 1
+                print(f"skipped {found}", file=sys.stderr)
+                continue
+            done += 1
+            print(json.dumps(as_object(found), ensure_ascii=False) if as_json else _line(found), flush=True)
+            if page is not None:
+                shown.append(found)
+        if rank > 0:  # the first process tells
+            return 0
+        if num_skipped:
+            print(f"{done} {predictor.reader.modality}s read, {num_skipped} skipped", file=sys.stderr)
+        if shown and page is not None:
+            written = write_page(shown, page, page_title(run.name, None))
+            print(f"attention page: {written}", file=sys.stderr if as_json else sys.stdout)
+        return 0 if done else 1
+
+
+def predict_files(
+    predictor: Predictor, sources: Iterator[Example | UnreadableError]
+) -> Iterator[Prediction | UnreadableError]:
+    """The prediction of each source, or why it cannot be read; in order, as soon as it is known."""
+    while read := list(islice(sources, predictor.reader.at_once)):
+        examples = [found for found in read if isinstance(found, Example)]
+        predictions = iter(predictor.predict(examples))
+        for found in read:
+            yield next(predictions) if isinstance(found, Example) else found
+
+
+def predict_together(predictor: Predictor, paths: Sequence[Path]) -> Iterator[Prediction | UnreadableError]:
+    """What ``predict_files`` gives, from all processes that call this (``processes.py``), in the first of them.
+
+    The others give nothing. Sources are handed out some at a time, so that results come while others are at work.
+    """
+    rank, number = process_share()
+    if number == 1:
+        yield from predict_files(predictor, read_all(predictor.reader, paths))
+        return
+    # A text file is quick to read and holds any number of sources: its lines are handed out, of others the files.
+    by_line = not predictor.reader.in_files
+    remaining: Iterator[Any] = read_all(predictor.reader, paths) if by_line else iter(paths)
+    while batch := list(islice(remaining, number * AT_ONCE)):
+        own = batch[rank * AT_ONCE : (rank + 1) * AT_ONCE]
+        found = predict_files(predictor, iter(own) if by_line else read_all(predictor.reader, own))
+        for share in gather_to_first(list(found)) or []:
+            yield from share
+
+
+def as_object(found: Prediction) -> dict[str, Any]:
+    """A prediction as JSON has it: its text, words and score, without the maps."""
+    words = [
+        {
+            "text": word.text,
+            "probability": round(word.probability, 4),
+            **(
+                {}
+                if word.start is None or word.end is None
+                else {"start": round(word.start, 3), "end": round(word.end, 3)}
+            ),
+        }
+        for word in found.words
+    ]
+    others = [{"text": other.text, "score": round(other.score, 4)} for other in found.others]
+    return {
+        "key": found.key,
+        "text": found.text,
+        "score": round(found.score, 4),
+        "words": words,
+        "flags": found.flags,
+        "others": others,
+    }
+
+
+def _line(found: Prediction) -> str:
+    return f"{found.key}\t{found.text}" + (f"\t[{', '.join(found.flags)}]" if found.flags else "")

@@ -1,0 +1,77 @@
+"""What an evaluation says in the terminal: the headline beside its baselines, then a line for each group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from multimodal_attn.measures import Measure, beats, beside, groups, headline, measure, shown
+
+
+def print_report(
+    metrics: Mapping[str, float],
+    title: str,
+    own: Sequence[Measure] = (),
+    verbose: bool = False,
+    console: Console | None = None,
+) -> None:
+    """Prints the figures of an evaluation.
+
+    Args:
+        metrics: name -> value.
+        title: what was evaluated.
+        own: measures that the run's text scores declare.
+        verbose: every figure in a row of its own, baselines, intervals and variants too.
+        console: to print to; standard output if None.
+    """
+    console = console or Console()
+    first = headline(metrics, own)
+    if first:
+        console.print(_table(first, metrics, title, own))
+    hidden = 0
+    for group, members in groups(metrics, own).items():
+        if verbose:
+            console.print(_table(members, metrics, group, own, by_name=True))
+            continue
+        others = [found for found in members if found not in first]
+        plain = [found for found in others if not found.detail]
+        hidden += len(others) - len(plain)
+        if plain:
+            line = Text(f"{group}: ", style="bold")
+            texts = [f"{found.title} {shown(found.name, metrics[found.name], own)}" for found in plain]
+            console.print(line.append(" · ".join(texts), style="not bold"))
+    if hidden:
+        console.print(f"{hidden} more in metrics.json; verbose=true prints them", style="dim", highlight=False)
+
+
+def _table(
+    members: Sequence[Measure], metrics: Mapping[str, float], title: str, own: Sequence[Measure], by_name: bool = False
+) -> Table:
+    table = Table(box=box.SIMPLE, show_header=False, title=Text(title, style="bold"), title_justify="left")
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column()
+    for found in members:
+        name = found.name if by_name else found.title
+        table.add_row(Text(name), shown(found.name, metrics[found.name], own), _judged(metrics, found, own))
+    return table
+
+
+def _judged(metrics: Mapping[str, float], found: Measure, own: Sequence[Measure]) -> Text:
+    """Whether a figure is better than what it stands beside, in words and in color, and its interval."""
+    baseline, better = beside(metrics, found), beats(metrics, found)
+    text = Text()
+    if baseline is not None and better is not None:
+        text.append("better" if better else "no better", style="green" if better else "red")
+        if isinstance(found.baseline, str):
+            text.append(f" than {shown(found.name, baseline, own)} ({measure(found.baseline, own).title.lower()})")
+        else:
+            text.append(f" than chance ({baseline:g})")
+    low, high = metrics.get(f"{found.name}_low"), metrics.get(f"{found.name}_high")
+    if low is not None and high is not None:
+        text.append(f"; 95 % interval {low:.3f} to {high:.3f}")
+    return text

@@ -1,0 +1,88 @@
+"""Transcripts of recordings of any length, from the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from multimodal_attn.data.reading.audio import SUFFIXES
+from multimodal_attn.data.reading.files import find_files
+from multimodal_attn.prediction.transcriber import Transcriber, decoder_of
+from multimodal_attn.prediction.transcript import ENDINGS, FORMATS, ONE_RECORDING, render
+from multimodal_attn.runs.loading import load
+from multimodal_attn.types import UnreadableError
+
+
+def transcribe(
+    run: Path,
+    files: Sequence[Path],
+    formats: Sequence[str],
+    output: Path | None,
+    *,
+    width: int = 5,
+    ensemble: Sequence[Path] = (),
+    trust: Sequence[str] = (),
+    word_times: str = "attention",
+    max_seconds: float | None = None,
+    overlap_seconds: float = 1.0,
+    batch_size: int = 8,
+) -> int:
+    """Prints transcripts, or writes a file of each format for each recording.
+
+    Args:
+        run: folder or checkpoint file.
+        files: recordings and folders.
+        formats: some of ``FORMATS``.
+        output: folder to write into; None to print.
+        width: of the beam.
+        ensemble: further runs that predict together with it.
+        trust: packages whose classes a checkpoint may name.
+        word_times: "attention" or "ctc".
+        max_seconds: of the parts that are decoded by themselves; None for what the run was trained on.
+        overlap_seconds: that two parts share.
+        batch_size: parts that are decoded together.
+
+    Returns:
+        The exit status: 1 if nothing could be read.
+    """
+    if unknown := [kind for kind in formats if kind not in FORMATS]:
+        raise ValueError(f"--format: {unknown[0]!r}; expected one or more of {','.join(FORMATS)}")
+    paths, others = find_files(files, SUFFIXES)
+    for error in others:
+        print(f"skipped {error}", file=sys.stderr)
+    if output is None and (len(formats) > 1 or (formats[0] in ONE_RECORDING and len(paths) > 1)):
+        raise ValueError(
+            f"--format {','.join(formats)}: of {len(paths)} recordings, these are files of their own; expected --output"
+            " FOLDER"
+        )
+    names = [[path.with_suffix(f".{ENDINGS[kind]}").name for kind in formats] for path in paths]
+    firsts = [name[0] for name in names]
+    if output is not None and len(set(firsts)) < len(firsts):
+        raise ValueError(f"--output: two recordings would both be written to {max(firsts, key=firsts.count)}")
+    predictor = load(run, width, ensemble, trust=trust)
+    transcriber = Transcriber(
+        decoder_of(predictor, word_times),
+        predictor.reader.sample_rate,
+        max_seconds or predictor.max_seconds or 20.0,
+        overlap_seconds,
+        batch_size,
+    )
+    done = 0
+    for path, files_of_path in zip(paths, names, strict=True):
+        try:
+            transcript = transcriber(path)
+        except UnreadableError as error:
+            print(f"skipped {error}", file=sys.stderr)
+            continue
+        done += 1
+        for kind, name in zip(formats, files_of_path, strict=True):
+            text = render(transcript, path, kind)
+            if output is not None:
+                output.mkdir(parents=True, exist_ok=True)
+                (output / name).write_text(text, encoding="utf-8")
+                print(output / name)
+            else:
+                # The name stands above the lines where there is more than one recording; json and ctm have it already.
+                print((f"# {path}\n" if kind == "txt" and len(paths) > 1 else "") + text, end="", flush=True)
+    return 0 if done else 1

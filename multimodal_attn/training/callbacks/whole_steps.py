@@ -1,0 +1,128 @@
+"""Makes every checkpoint one of a whole step of the optimizer, from which a run goes on exactly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import WeightAveraging
+from pytorch_lightning.utilities import rank_zero_warn
+from torch import Tensor
+
+from multimodal_attn.data.loading.datamodule import DataModule
+from multimodal_attn.types import Batch
+
+_BATCHES, _VALIDATION = "epoch_loop.batch_progress", "epoch_loop.val_loop.batch_progress"
+_DATA = DataModule.__qualname__  # where Lightning keeps the state of a data module
+
+
+class WholeSteps(pl.Callback):
+    """Counts the batches of an epoch where the weights have moved, in the checkpoint and for the data.
+
+    Lightning counts a batch when all of its hooks have run. A checkpoint that is written before (every n steps, or
+    by an exception) is one batch behind its weights; one within a group of ``trainer.accumulate_grad_batches`` counts
+    batches whose gradients are lost. Here the first counts its batch, and the second none of the group: the resumed
+    run does the whole group again. What the group has changed already, the buffers (such as the statistics of
+    BatchNorm), is saved as it was before.
+
+    A checkpoint of the middle of an epoch says how the epoch is shared out in batches. Where that is no longer so
+    (another ``data.batch_size``, ``trainer.devices``, seed, or other data), the epoch starts anew, with a warning.
+
+    It must come after the callbacks that change weights.
+    """
+
+    def __init__(self) -> None:
+        # When the group of batches began that the next step of the optimizer takes: all None before the first.
+        self._epoch: int | None = None
+        self._batches, self._steps = 0, 0
+        self._buffers: dict[str, Tensor] = {}
+        self._averaged = False  # in a validation the model has the average of its weights, if there is one
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._averaged = True
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._averaged = False
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        if self._epoch == trainer.current_epoch and self._steps == trainer.global_step:
+            return  # within a group
+        self._epoch, self._batches, self._steps = trainer.current_epoch, batch_idx, trainer.global_step
+        buffers = dict(pl_module.named_buffers())
+        if not self._buffers:
+            kept = pl_module.state_dict().keys() & buffers.keys()
+            self._buffers = {name: torch.empty_like(buffers[name]) for name in sorted(kept)}
+        if self._buffers:
+            torch._foreach_copy_(list(self._buffers.values()), [buffers[name] for name in self._buffers])
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        if self._averaged and "current_model_state" in checkpoint:
+            average = checkpoint["current_model_state"]
+            checkpoint |= {"current_model_state": checkpoint["state_dict"], "state_dict": average}
+        fit = checkpoint["loops"]["fit_loop"]
+        loop, progress = trainer.fit_loop.epoch_loop, trainer.fit_loop.epoch_loop.batch_progress.current
+        epoch, done = trainer.current_epoch, progress.completed
+        if self._epoch is not None and progress.ready > 0:
+            epoch = self._epoch
+            moved = trainer.global_step > self._steps and progress.processed == progress.ready  # type: ignore[attr-defined]
+            done = progress.ready if moved else self._batches
+            if not moved:  # "current_model_state": beside an average of the weights
+                weights = checkpoint.get("current_model_state", checkpoint["state_dict"])
+                weights.update({name: buffer.clone() for name, buffer in self._buffers.items()})
+        last = 0 < done >= trainer.num_training_batches
+        if not (progress.ready == progress.completed == done):
+            within_hooks = progress.completed < done == progress.ready
+            unvalidated = within_hooks and loop._should_check_val_fx(trainer.fit_loop._data_fetcher)  # type: ignore[arg-type]
+            if not (within_hooks and last and not unvalidated):  # Lightning knows how to go on from there
+                _count(fit, done, last, trainer.global_step - unvalidated)
+            if unvalidated:
+                begin_validation(fit[_VALIDATION])
+        begins = (epoch + 1, 0) if last else (epoch, done)
+        data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
+        plan = data.fingerprint(epoch) if begins[1] else None
+        checkpoint[_DATA] = {"epoch": begins[0], "batches_done": begins[1], "plan": plan}
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
+        saved = checkpoint[_DATA]
+        epoch, done = saved["epoch"], saved["batches_done"]
+        if done and saved["plan"] != data.fingerprint(epoch):
+            rank_zero_warn(
+                f"resume: the checkpoint was written after {done} batches of epoch {epoch}, and its batches are others"
+                " now (data.batch_size, trainer.devices, the seed or the data differ); the epoch starts anew"
+            )
+            done = 0
+            _count(checkpoint["loops"]["fit_loop"], done, False, checkpoint["global_step"])
+        data.begin_at(epoch, done)
+
+
+def finish_hooks(trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    """Lets an average of the weights take a step that an exception in a hook of another callback has kept from it."""
+    progress = trainer.fit_loop.epoch_loop.batch_progress.current
+    if progress.completed < progress.processed:  # type: ignore[attr-defined]
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, WeightAveraging):
+                callback.on_train_batch_end(trainer, pl_module, None, None, progress.ready - 1)
+
+
+def begin_validation(progress: dict[str, Any]) -> None:
+    """Makes the progress of a validation loop that of one which has begun, and not one batch is done."""
+    nothing = {"ready": 0, "started": 0, "processed": 0, "completed": 0}
+    progress.update(total={**nothing, "ready": 1, "started": 1}, current=nothing, is_last_batch=False)
+
+
+def _count(fit: dict[str, Any], done: int, last: bool, logged: int) -> None:
+    """Sets the number of batches that an epoch has done, and of the steps that loggers have heard of."""
+    progress = fit[_BATCHES]
+    earlier = progress["total"]["ready"] - progress["current"]["ready"]
+    for kind, number in (("total", earlier + done), ("current", done)):
+        progress[kind] = dict.fromkeys(progress[kind], number)
+    progress["is_last_batch"] = last
+    fit["epoch_loop.state_dict"]["_batches_that_stepped"] = logged

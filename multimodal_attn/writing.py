@@ -1,0 +1,107 @@
+"""Files that are whole or as they were before, whatever happens while they are written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_UNFINISHED = ".unfinished-"
+
+
+def write_file(path: str | Path, content: str | bytes | memoryview) -> None:
+    """Writes a file beside its place, syncs it and renames it: a reader finds the old one or all of the new one.
+
+    Args:
+        path: of the file; its folder is made.
+        content: text becomes UTF-8.
+
+    Raises:
+        OSError: that names ``path``, which is then as it was before.
+    """
+    path = Path(path)
+    unfinished = _beside(path)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with unfinished.open("wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        except BaseException:
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+
+
+@contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Lets an OSError of the block name a file: one at a write or a sync names none."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+@contextmanager
+def replaced_folder(folder: Path, own: Collection[str]) -> Iterator[Path]:
+    """A new folder to fill, which takes the place of ``folder`` when the block has ended well, and vanishes if not.
+
+    Args:
+        folder: may be there already; what others have put into it stays.
+        own: names of what the block may write: such of the old folder is not taken over.
+    """
+    new, old = _beside(folder), folder.with_name(f"{_beside(folder).name}-old")
+    with naming(folder):
+        _finish_swap(folder, old, own)  # that of a process which was killed
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+    try:
+        yield new
+        with naming(folder):
+            if folder.exists():
+                os.rename(folder, old)
+            os.rename(new, folder)
+            _sync_folder(folder.parent)
+            _finish_swap(folder, old, own)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _finish_swap(folder: Path, old: Path, own: Collection[str]) -> None:
+    if not old.exists():
+        return
+    if not folder.exists():
+        os.rename(old, folder)
+        return
+    for entry in old.iterdir():
+        if entry.name not in own and not (folder / entry.name).exists():
+            os.rename(entry, folder / entry.name)
+    shutil.rmtree(old)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Removes the files directly in ``folder`` that processes which were killed had not finished."""
+    for path in folder.glob(f"{_UNFINISHED}*"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+
+
+def _beside(path: Path) -> Path:
+    """The same for the same path, so that the next write takes what a killed one has left; short whatever its name."""
+    return path.with_name(_UNFINISHED + hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16])
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename outlast a loss of power, where the file system can."""
+    with suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)

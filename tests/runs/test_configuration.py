@@ -1,0 +1,96 @@
+"""What the command line may say in short, and what it may not say at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from multimodal_attn.runs.configuration import compose, in_full, leaves, likely, plain, refuse_unknown, select, update
+from multimodal_attn.runs.train import SECTIONS
+
+CONFIG: dict[str, Any] = {"optimizer": {"lr": 1e-3}, "data": {"root": "x", "batch_size": 3}, "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        ("attention=dot", ["attention=dot"]),
+        ("attention=mypkg.att.Cosine", ["~attention", "++attention._target_=mypkg.att.Cosine"]),
+        ("encoder=mypkg.Tiny", ["~encoder", "++encoder._target_=mypkg.Tiny"]),
+        ("attention._target_=mypkg.Cosine", ["attention._target_=mypkg.Cosine"]),
+        ("decoder.dropout=0.5", ["decoder.dropout=0.5"]),
+        ("trainer.max_steps=1e3", ["trainer.max_steps=1e3"]),
+        ("data.root=a.b", ["data.root=a.b"]),
+        ("data=shapes", ["data=shapes"]),
+        ("objective=[cross_entropy,ctc]", ["objective=[cross_entropy,ctc]"]),
+        (
+            "objective=[cross_entropy, mypkg.objectives.SharpMaps]",
+            ["objective=[cross_entropy]", "++objective.sharp_maps._target_=mypkg.objectives.SharpMaps"],
+        ),
+        ("-m", ["-m"]),
+    ],
+)
+def test_a_class_may_stand_where_a_yaml_is_chosen(short: str, full: list[str]) -> None:
+    assert in_full([short]) == full
+
+
+def test_an_evaluation_takes_settings_of_the_data_without_a_plus() -> None:
+    assert in_full(["data.root=x", "+data.y=1", "split=val"], ["data"]) == ["++data.root=x", "+data.y=1", "split=val"]
+
+
+def test_a_class_of_the_users_own_takes_what_an_experiment_sets() -> None:
+    config = plain(compose("train", ["experiment=show_attend_tell_flickr8k", "attention=mypkg.Own", "data.root=x"]))
+    assert config["attention"] == {"_target_": "mypkg.Own", "attention_dim": 256}
+
+
+@pytest.mark.parametrize(
+    ("override", "meant"),
+    [
+        ("+lr=0.001", "optimizer.lr"),
+        ("+batch_size=8", "data.batch_size"),
+        ("+hidden_dim=8", "decoder.hidden_dim"),
+        ("+objectve=3", "objective"),
+        ("+max_epochs=3", "trainer.max_epochs"),
+    ],
+)
+def test_a_section_that_does_not_exist_is_refused_with_the_likely_one(override: str, meant: str) -> None:
+    config = plain(compose("train", [override]))
+    with pytest.raises(ValueError, match=rf"there is no such setting; did you mean {meant}"):
+        refuse_unknown(config, SECTIONS)
+
+
+def test_what_resembles_nothing_has_no_likely_key() -> None:
+    assert likely("xyzzy", CONFIG) == ""
+
+
+def test_every_section_of_a_run_is_known() -> None:
+    refuse_unknown(plain(compose("train", [])), SECTIONS)
+    refuse_unknown(plain(compose("train", ["experiment=language_model", "data.train=x", "data.val=x"])), SECTIONS)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["data=flickr8k"], r"data\.root"),
+        (["seed=${nowhere}"], "nowhere"),
+        (["attention=nothing"], "attention"),
+        (["data.batch_sizes=3"], "batch_sizes"),
+    ],
+)
+def test_what_hydra_refuses_is_told_in_a_line(overrides: list[str], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected) as error:
+        plain(compose("train", overrides))
+    assert "\n" not in str(error.value)
+
+
+def test_keys_with_dots_reach_into_a_configuration() -> None:
+    config = {"a": {"b": 1}, "c": 2}
+    assert dict(leaves(config)) == {"a.b": 1, "c": 2}
+    assert select(config, "a.b") == 1
+    for key in ("a.x", "c.d", "x"):
+        with pytest.raises(KeyError):
+            select(config, key)
+    update(config, "a.b", 3)
+    update(config, "d.e", 4)
+    assert dict(leaves(config)) == {"a.b": 3, "c": 2, "d.e": 4}
