@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def find_checkpoint(run: str | Path, prefer: str = "best") -> Path:
+def find_checkpoint(run: str | Path, prefer: str = "best", key: str = "run") -> Path:
     """The checkpoint file of a run's folder, or ``run`` itself if it is a file.
 
     Args:
         run: folder or file.
         prefer: "best" or "last"; the other one is taken where it is missing.
+        key: names the setting in errors.
 
     Raises:
         ValueError: if there is none.
@@ -23,8 +24,8 @@ def find_checkpoint(run: str | Path, prefer: str = "best") -> Path:
         if (path := folder / name).is_file():
             return path
     raise ValueError(
-        f"run: '{run}' has no checkpoints/best.ckpt, checkpoints/last.ckpt or model.safetensors; expected the folder of"
-        " a trained run"
+        f"{key}: '{run}' has no checkpoints/best.ckpt, checkpoints/last.ckpt or model.safetensors; expected the folder"
+        " of a trained run"
     )
 
 

@@ -52,8 +52,8 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     settings = {**settings, "run_dir": str(run_dir)}
     refuse_unknown(settings, SECTIONS)
     check(settings, fresh=not (settings["resume"] or settings["init_from"]))
-    resumed = find_checkpoint(settings["resume"], prefer="last") if settings["resume"] else None
-    origin = resumed or (find_checkpoint(settings["init_from"]) if settings["init_from"] else None)
+    resumed = find_checkpoint(settings["resume"], "last", "resume") if settings["resume"] else None
+    origin = resumed or (find_checkpoint(settings["init_from"], key="init_from") if settings["init_from"] else None)
     content = None if origin is None else read_checkpoint(origin)
     quieten()
     loggers = build_loggers(settings)
@@ -123,7 +123,7 @@ def _trainer(settings: dict[str, Any], run_dir: Path, loggers: list[Logger]) -> 
             default_root_dir=run_dir,
             use_distributed_sampler=False,
         )
-    except (MisconfigurationException, RuntimeError) as error:
+    except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"trainer: {_first_line(error)}") from None
 
 
