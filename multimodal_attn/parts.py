@@ -116,12 +116,14 @@ def part(
     return Part(key, make, settings)
 
 
-def find(key: str, target: str, kind: Any, trust: Collection[str] = ()) -> Callable[..., Any]:
+def find(key: str, target: Any, kind: Any, trust: Collection[str] = ()) -> Callable[..., Any]:
     """The class that a node names.
 
     Raises:
         ValueError: if it does not exist, is of another kind, or its package is not trusted.
     """
+    if not isinstance(target, str):
+        raise ValueError(f"{key}: {_shown(target)} for a _target_; expected the name of {_wanted(kind)}")
     module_name, _, name = target.rpartition(".")
     if not _trusted(module_name, trust):
         raise ValueError(
