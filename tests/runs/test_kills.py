@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,19 @@ def test_killed_again_and_again_ends_as_uninterrupted(tmp_path: Path) -> None:
     assert not list(folder.rglob(".unfinished*"))
 
 
+def dying_at(number: int, replace: Callable[..., None]) -> Callable[..., None]:
+    """A function that ends the process at its n-th call, and does as the other one before."""
+    calls: list[object] = []
+
+    def counted(*arguments: object) -> None:
+        calls.append(arguments)
+        if len(calls) == number:
+            os._exit(9)
+        replace(*arguments)
+
+    return counted
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_kill_within_every_write_ends_as_uninterrupted(tmp_path: Path) -> None:
@@ -62,15 +76,7 @@ def test_kill_within_every_write_ends_as_uninterrupted(tmp_path: Path) -> None:
         number += 1
         process = os.fork()
         if process == 0:
-            replace, calls = os.replace, []
-
-            def counted(*arguments: Path) -> None:
-                calls.append(arguments)
-                if len(calls) == number:
-                    os._exit(9)
-                replace(*arguments)
-
-            os.replace = counted
+            os.replace = dying_at(number, os.replace)
             last = (folder / "checkpoints" / "last.ckpt").is_file()
             try:
                 run(folder, *([] if last else changes), resume=folder if last else None)
