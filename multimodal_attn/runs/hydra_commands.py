@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from multimodal_attn.prediction.location import find_checkpoint, folder_of
 from multimodal_attn.runs.configuration import CONF, in_full, plain
 from multimodal_attn.runs.exit import FAILED, explained
+from multimodal_attn.runs.folders import remove_unused
 
 
 def run_folder(resume: str | None, new: str) -> str:
@@ -68,6 +69,8 @@ def _run(job: Callable[[DictConfig], Any], name: str, arguments: Sequence[str], 
         if outcome.status == 0:
             return outcome.value
         if HydraConfig.get().mode != RunMode.MULTIRUN or outcome.status != FAILED:
+            if name == "train":
+                remove_unused(Path(HydraConfig.get().runtime.output_dir))
             raise SystemExit(outcome.status)
         failed.append((" ".join(HydraConfig.get().overrides.task), outcome.status))
         return float("nan")  # the worst of all for a sweep that optimizes

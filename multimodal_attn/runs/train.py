@@ -27,6 +27,7 @@ from multimodal_attn.runs.exit import TERMINATED
 from multimodal_attn.runs.initialization import initialize
 from multimodal_attn.runs.language_model import build_language_model, build_text_data
 from multimodal_attn.runs.lightning import lightning_part, quieten
+from multimodal_attn.tracking.wandb import check_login
 from multimodal_attn.training.language_model import LanguageModelModule
 from multimodal_attn.training.module import Seq2SeqModule
 
@@ -57,6 +58,9 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     content = None if origin is None else read_checkpoint(origin)
     quieten()
     loggers = build_loggers(settings)
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            check_login(logger)
     trainer = _trainer(settings, run_dir, loggers)
     pl.seed_everything(settings["seed"], verbose=False)
     set_up_machine()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +14,19 @@ from pytorch_lightning.loggers import WandbLogger
 
 from multimodal_attn.inspection.views.base import Sound
 from multimodal_attn.tracking.backend import Backend, write_png
+
+
+def check_login(logger: WandbLogger) -> None:
+    """Refuses to log to W&B without an account, before it asks for one.
+
+    Raises:
+        ValueError: says what to do.
+    """
+    import wandb
+
+    online = os.environ.get("WANDB_MODE", "online") == "online" and not logger._offline
+    if online and not wandb.login(prompt=False):
+        raise ValueError("logger: W&B is not logged in here; expected wandb login before, or WANDB_MODE=offline")
 
 
 class WandbBackend(Backend[WandbLogger]):
