@@ -100,3 +100,16 @@ def _set_malloc(trim_threshold: int, mmap_threshold: int) -> bool:
     except (AttributeError, OSError, TypeError):  # another C library; no such call on Windows
         return False
     return bool(mallopt(_TRIM_THRESHOLD, trim_threshold)) and bool(mallopt(_MMAP_THRESHOLD, mmap_threshold))
+
+
+def check_device(name: str) -> None:
+    """Refuses a device that is not there.
+
+    Raises:
+        ValueError: names it.
+    """
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise ValueError(f"device: {name!r} cannot be used here; expected cpu or auto ({reason})") from None

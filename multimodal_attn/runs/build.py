@@ -14,8 +14,9 @@ from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.evaluation.texts.base import TextScores
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.parts import EVERYTHING, part
+from multimodal_attn.parts import EVERYTHING, checked, part
 from multimodal_attn.prediction.build import build_predictor
+from multimodal_attn.ranges import Seed
 from multimodal_attn.runs.lightning import lightning_part
 from multimodal_attn.training.module import ScheduledSampling, Seq2SeqModule
 from multimodal_attn.training.objectives.base import Objective
@@ -50,7 +51,7 @@ def build_module(
         part("metrics", config["metrics"], TextScores, trust)(),
         **build_optimization(config, trust),
         sampling=build_sampling(config),
-        seed=config["seed"],
+        seed=checked("seed", config["seed"], Seed),
         config=dict(config),
     )
 

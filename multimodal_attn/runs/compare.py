@@ -62,6 +62,10 @@ def compare(paths: Sequence[Path], split: str, out: Path, console: Console | Non
     Raises:
         ValueError: if there is no evaluated run that can be read.
     """
+    if Path(split).name != split:
+        raise ValueError(f"--split: {split!r}; expected the name of a folder below evaluation/, such as val")
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--output: '{out}' is a file; expected a folder")
     found, skipped = find_runs(paths, split)
     for error in skipped:
         print_skipped(error, console)

@@ -41,7 +41,9 @@ def in_full(arguments: Sequence[str], adds: Collection[str] = ()) -> list[str]:
     full: list[str] = []
     for argument in arguments:
         key, equals, value = argument.partition("=")
-        if equals and key in PART_GROUPS and _CLASS.fullmatch(value):
+        if equals and value == "null" and (CONF / key.partition("@")[0]).is_dir():
+            full.append(f"~{key}")
+        elif equals and key in PART_GROUPS and _CLASS.fullmatch(value):
             full += [f"~{key}", f"++{key}._target_={value}"]
         elif equals and key == "objective" and value.startswith("[") and value.endswith("]"):
             names = [name.strip() for name in value[1:-1].split(",")]
@@ -94,7 +96,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
             raise ValueError(
                 f"encoder: {reason}: these data are of another kind than the encoder reads; {_RIGHT_KIND}"
             ) from None
-        raise ValueError(f"config: {' '.join(str(error).split())}") from None
+        raise ValueError(f"{error.full_key}: {reason}; expected a value, or a key that exists") from None
     except OmegaConfBaseException as error:
         raise ValueError(f"config: {' '.join(str(error).split())}") from None
 

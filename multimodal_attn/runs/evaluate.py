@@ -7,26 +7,28 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
 
+from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.distributed import gather_to_first, process_share
 from multimodal_attn.evaluation.attention.scores import AttentionScores
 from multimodal_attn.evaluation.texts.base import TextScores
 from multimodal_attn.inspection.page.page import page_title, write_page
-from multimodal_attn.machine import set_up_machine
-from multimodal_attn.parts import EVERYTHING, part
+from multimodal_attn.machine import check_device, set_up_machine
+from multimodal_attn.parts import EVERYTHING, checked, part
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.transcript import ENDINGS, TimedWord, Transcript, render
 from multimodal_attn.prediction.word_times import check_time_source, ctc_spans
 from multimodal_attn.processes import own_device
+from multimodal_attn.ranges import Count, WholeNumber
 from multimodal_attn.runs.build import cache_features
-from multimodal_attn.runs.configuration import refuse_unknown
+from multimodal_attn.runs.configuration import refuse_unknown, require
 from multimodal_attn.runs.faithfulness import measure_faithfulness
 from multimodal_attn.runs.language_model import load_language_model
 from multimodal_attn.runs.loading import Run, load_run
@@ -38,10 +40,25 @@ from multimodal_attn.writing import replaced_folder, write_file
 
 log = logging.getLogger(__name__)
 
-SETTINGS = (
-    *("run", "split", "ensemble", "checkpoint", "batch_size", "page_examples", "data", "device", "word_times"),
-    *("transcripts", "faithfulness", "faithfulness_examples", "extra_scores", "search", "trust", "verbose"),
-)
+SETTINGS: dict[str, Any] = {
+    "run": str,
+    "split": Split,
+    "ensemble": list[str],
+    "checkpoint": Literal["best", "last"],
+    "batch_size": Count,
+    "page_examples": WholeNumber,
+    "data": dict[str, Any],
+    "trust": list[str],
+    "device": str,
+    "word_times": Literal["attention", "ctc"],
+    "transcripts": list[Literal["srt", "vtt", "ctm", "textgrid", "txt", "json"]],
+    "faithfulness": bool,
+    "faithfulness_examples": Count,
+    "verbose": bool,
+    "extra_scores": list[Literal["meteor", "spice"]],
+    "search": dict[str, Any],
+}
+"""Of ``conf/evaluate.yaml``, and what each may be."""
 WRITTEN = (
     *("metrics.json", "predictions.jsonl", "attention.npz", "skipped.txt", "words", "index.html"),
     *("faithfulness.json", "faithfulness.png"),
@@ -67,6 +84,12 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
         ValueError: if the run, the split or its data cannot be read.
     """
     refuse_unknown(settings, SETTINGS)
+    require(settings, tuple(SETTINGS))
+    for key, annotation in SETTINGS.items():
+        if key != "search":  # checked when it is built
+            checked(key, settings[key], annotation)
+    if settings["device"] != "auto":
+        check_device(settings["device"])
     set_up_machine()
     torch.manual_seed(0)
     overrides = {f"data.{key}": value for key, value in settings["data"].items()}

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from multimodal_attn.prediction.location import find_checkpoint, folder_of
 from multimodal_attn.runs.configuration import CONF, in_full, plain
 from multimodal_attn.runs.exit import FAILED, explained
+from multimodal_attn.runs.folders import remove_unused
 
 _FULL = "HYDRA_FULL_ERROR"
 
@@ -80,6 +81,8 @@ def _run(job: Callable[[DictConfig], Any], name: str, arguments: Sequence[str], 
         if outcome.status == 0:
             return outcome.value
         if not sweeps or outcome.status != FAILED:
+            if name == "train":
+                remove_unused(Path(HydraConfig.get().runtime.output_dir))
             raise SystemExit(outcome.status)
         failed.append((" ".join(HydraConfig.get().overrides.task), outcome.status))
         return float("nan")  # the worst of all for a sweep that optimizes

@@ -9,8 +9,9 @@ from typing import Any
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.language_models.base import LanguageModel
-from multimodal_attn.parts import EVERYTHING, part
+from multimodal_attn.parts import EVERYTHING, checked, part
 from multimodal_attn.prediction.checkpoint import fill, read_run
+from multimodal_attn.ranges import Seed
 from multimodal_attn.runs.build import build_optimization
 from multimodal_attn.runs.data import build_data
 from multimodal_attn.training.language_model import LanguageModelModule
@@ -37,7 +38,7 @@ def build_language_model(config: dict[str, Any], tokenizer: Tokenizer) -> Langua
         make_language_model(config["language_model"], tokenizer, EVERYTHING),
         tokenizer,
         **build_optimization(config),
-        seed=config["seed"],
+        seed=checked("seed", config["seed"], Seed),
         config=config,
     )
 

@@ -12,10 +12,12 @@ from typing import Any
 from multimodal_attn.data.reading.files import find_files
 from multimodal_attn.distributed import gather_to_first, process_share
 from multimodal_attn.inspection.page.page import page_title, write_page
+from multimodal_attn.parts import checked
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.sources import read_all
 from multimodal_attn.processes import joined
+from multimodal_attn.ranges import BeamWidth
 from multimodal_attn.runs.loading import load
 from multimodal_attn.types import Example, UnreadableError
 
@@ -46,6 +48,7 @@ def predict(
     Returns:
         The exit status: 1 if nothing could be read.
     """
+    checked("--width", width, BeamWidth)
     with joined():
         predictor = load(run, width, ensemble, trust=trust)
         paths, others = find_files(files, predictor.suffixes)

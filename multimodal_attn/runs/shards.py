@@ -12,7 +12,8 @@ from multimodal_attn.data.datasets.base import SPLITS, Dataset, Split
 from multimodal_attn.data.datasets.shards import INDEX, VERSION, Shards, check_file, read_index
 from multimodal_attn.data.loading.build import dataset_part
 from multimodal_attn.data.loading.sharding import check_source, check_writer, write_split
-from multimodal_attn.parts import EVERYTHING
+from multimodal_attn.parts import EVERYTHING, checked
+from multimodal_attn.ranges import Positive
 from multimodal_attn.runs.configuration import compose, plain
 from multimodal_attn.types import UnreadableError
 from multimodal_attn.writing import write_file
@@ -68,8 +69,7 @@ def write_shards(
         ValueError: if the configuration is wrong, the data cannot be read, or the folder has something in it.
     """
     check_writer()
-    if shard_megabytes <= 0:
-        raise ValueError(f"--shard-megabytes: {shard_megabytes:g}; expected more than 0")
+    checked("--shard-megabytes", shard_megabytes, Positive)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"--output: '{out}' has something in it; expected a new or an empty folder")
     index: dict[str, Any] = {"version": VERSION, "modality": "", "data": overrides, "splits": {}}

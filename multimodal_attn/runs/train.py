@@ -28,7 +28,7 @@ from multimodal_attn.runs.exit import TERMINATED
 from multimodal_attn.runs.initialization import initialize
 from multimodal_attn.runs.language_model import build_language_model, build_text_data
 from multimodal_attn.runs.lightning import lightning_part, quieten
-from multimodal_attn.tracking.wandb import with_run_id
+from multimodal_attn.tracking.wandb import check_login, with_run_id
 from multimodal_attn.training.callbacks.save_on_exception import SaveOnException
 from multimodal_attn.training.callbacks.whole_steps import WholeSteps
 from multimodal_attn.training.checkpoint_files import CheckpointFiles
@@ -63,6 +63,9 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     resumed = _resumable(content) if settings["resume"] else None
     quieten()
     loggers = build_loggers({"logger": with_run_id(settings["logger"], run_dir)})
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            check_login(logger)
     callbacks = [*build_callbacks(settings), WholeSteps()]  # the last, see there
     trainer = _trainer(settings, run_dir, loggers, callbacks)
     pl.seed_everything(settings["seed"], verbose=False)

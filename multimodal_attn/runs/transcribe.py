@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge, Lt
 
 from multimodal_attn.data.reading.audio import SUFFIXES
 from multimodal_attn.data.reading.files import find_files
+from multimodal_attn.parts import checked
 from multimodal_attn.prediction.transcriber import Transcriber, decoder_of
 from multimodal_attn.prediction.transcript import ENDINGS, FORMATS, ONE_RECORDING, render
+from multimodal_attn.ranges import BeamWidth, Count, NotNegative
 from multimodal_attn.runs.loading import load
 from multimodal_attn.types import UnreadableError
 from multimodal_attn.writing import write_file
@@ -47,6 +53,12 @@ def transcribe(
     Returns:
         The exit status: 1 if nothing could be read.
     """
+    checked("--width", width, BeamWidth)
+    checked("--batch-size", batch_size, Count)
+    checked("--max-seconds", max_seconds, Annotated[float, Ge(1), Lt(math.inf)] | None)
+    checked("--overlap", overlap_seconds, NotNegative)
+    if output is not None and output.exists() and not output.is_dir():
+        raise ValueError(f"--output: '{output}' is a file; expected a folder")
     if unknown := [kind for kind in formats if kind not in FORMATS]:
         raise ValueError(f"--format: {unknown[0]!r}; expected one or more of {','.join(FORMATS)}")
     paths, others = find_files(files, SUFFIXES)

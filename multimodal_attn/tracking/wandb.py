@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,19 @@ from pytorch_lightning.utilities import rank_zero_only
 from multimodal_attn.inspection.views.base import Sound
 from multimodal_attn.tracking.backend import Backend, write_png
 from multimodal_attn.writing import write_file
+
+
+def check_login(logger: WandbLogger) -> None:
+    """Refuses to log to W&B without an account, before it asks for one.
+
+    Raises:
+        ValueError: says what to do.
+    """
+    import wandb
+
+    online = os.environ.get("WANDB_MODE", "online") == "online" and not logger._offline
+    if online and not wandb.login(prompt=False):
+        raise ValueError("logger: W&B is not logged in here; expected wandb login before, or WANDB_MODE=offline")
 
 
 class WandbBackend(Backend[WandbLogger]):
