@@ -77,8 +77,9 @@ def compare(paths: Sequence[Path], split: str, out: Path, console: Console | Non
     table, picture = io.StringIO(newline=""), io.BytesIO()
     csv.writer(table).writerows(spreadsheet(runs))
     figure(runs).savefig(picture, format="png")
-    for file, content in zip(files, (markdown(runs), table.getvalue(), picture.getbuffer()), strict=True):
-        write_file(file, content)
+    write_file(files[0], markdown(runs))
+    write_file(files[1], table.getvalue())
+    write_file(files[2], picture.getbuffer())
     return files
 
 

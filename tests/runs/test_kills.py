@@ -51,6 +51,19 @@ def test_killed_again_and_again_ends_as_uninterrupted(tmp_path: Path) -> None:
     assert not list(folder.rglob(".unfinished*"))
 
 
+def kill_at(number: int) -> None:
+    """Ends this process within its n-th write, when all is written and nothing renamed."""
+    replace, calls = os.replace, []
+
+    def counted(*arguments: Path) -> None:
+        calls.append(arguments)
+        if len(calls) == number:
+            os._exit(9)
+        replace(*arguments)
+
+    os.replace = counted
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_kill_within_every_write_ends_as_uninterrupted(tmp_path: Path) -> None:
@@ -62,15 +75,7 @@ def test_kill_within_every_write_ends_as_uninterrupted(tmp_path: Path) -> None:
         number += 1
         process = os.fork()
         if process == 0:
-            replace, calls = os.replace, []
-
-            def counted(*arguments: Path) -> None:
-                calls.append(arguments)
-                if len(calls) == number:
-                    os._exit(9)
-                replace(*arguments)
-
-            os.replace = counted
+            kill_at(number)
             last = (folder / "checkpoints" / "last.ckpt").is_file()
             try:
                 run(folder, *([] if last else changes), resume=folder if last else None)

@@ -70,7 +70,7 @@ class WholeSteps(pl.Callback):
         done = progress.completed
         if self._epoch is not None:
             moved = trainer.global_step > self._steps
-            done = progress.processed if moved else self._batches
+            done = progress.processed if moved else self._batches  # type: ignore[attr-defined]
             if not moved:
                 weights = checkpoint.get("current_model_state", checkpoint["state_dict"])
                 weights.update({name: buffer.clone() for name, buffer in self._buffers.items()})
@@ -97,8 +97,8 @@ class WholeSteps(pl.Callback):
         epoch, done = saved["epoch"], saved["batches_done"]
         if done and saved["plan"] != data.fingerprint(epoch):
             rank_zero_warn(
-                f"resume: the checkpoint was written after {done} batches of epoch {epoch}, and its batches are others now"
-                " (data.batch_size, trainer.devices, the seed or the data differ); the epoch starts anew"
+                f"resume: the checkpoint was written after {done} batches of epoch {epoch}, and its batches are others"
+                " now (data.batch_size, trainer.devices, the seed or the data differ); the epoch starts anew"
             )
             done = 0
             _count(checkpoint["loops"]["fit_loop"], done, False, checkpoint["global_step"])
