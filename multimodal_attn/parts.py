@@ -15,8 +15,9 @@ import difflib
 import importlib
 import inspect
 import logging
+import math
 import typing
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Generic, TypeVar
@@ -26,6 +27,8 @@ import pydantic
 log = logging.getLogger(__name__)
 
 Kind = TypeVar("Kind")
+
+Place = tuple[int | str, ...]  # indices and names that lead into a value
 
 EVERYTHING: tuple[str, ...] = ("",)
 """Trusts every package: of what the user's own command line or configuration folder names."""
@@ -113,12 +116,14 @@ def part(
     return Part(key, make, settings)
 
 
-def find(key: str, target: str, kind: Any, trust: Collection[str] = ()) -> Callable[..., Any]:
+def find(key: str, target: Any, kind: Any, trust: Collection[str] = ()) -> Callable[..., Any]:
     """The class that a node names.
 
     Raises:
         ValueError: if it does not exist, is of another kind, or its package is not trusted.
     """
+    if not isinstance(target, str):
+        raise ValueError(f"{key}: {_shown(target)} for a _target_; expected the name of {_wanted(kind)}")
     module_name, _, name = target.rpartition(".")
     if not _trusted(module_name, trust):
         raise ValueError(
@@ -164,16 +169,15 @@ def checked(key: str, value: Any, annotation: Any, trust: Collection[str] = ()) 
     try:
         result = _adapter(annotation).validate_python(value)
     except pydantic.ValidationError as error:
-        problem = error.errors()[0]
-        place = "".join(
-            f"[{step}]" if isinstance(step, int) else f".{step}"
-            for step in problem["loc"]
-            if isinstance(step, int) or step in (value if isinstance(value, Mapping) else ())
-        )
-        reasons = list(dict.fromkeys(_reason(each["msg"]) for each in error.errors()))
-        raise ValueError(f"{key}{place}: {_shown(problem['input'])}; expected {' or '.join(reasons)}") from None
-    if not _same_scalars(value, result):
-        raise ValueError(f"{key}: {_shown(value)}; expected {_described(annotation)}")
+        # Of the errors of a union, those that lie deepest: they are of the kind that the value was meant to be.
+        places = [_place(problem["loc"], value) for problem in error.errors()]
+        deepest = max(places, key=len)
+        problems = [each for each, place in zip(error.errors(), places, strict=True) if place == deepest]
+        reasons = " or ".join(dict.fromkeys(_reason(each) for each in problems))
+        raise ValueError(f"{key}{_dotted(deepest)}: {_shown(problems[0]['input'])}; expected {reasons}") from None
+    if (mistaken := _mistaken(value, result)) is not None:
+        place, wrong, expected = mistaken
+        raise ValueError(f"{key}{_dotted(place)}: {_shown(wrong)}; expected {expected}")
     return result
 
 
@@ -214,13 +218,38 @@ def _trusted(module_name: str, trust: Collection[str]) -> bool:
     return any(not package or f"{module_name}.".startswith(f"{package}.") for package in (OWN_PACKAGE, *trust))
 
 
-def _same_scalars(value: Any, result: Any) -> bool:
-    """Whether no text became a number and no truth value a count: pydantic would let both pass."""
+def _mistaken(value: Any, result: Any, place: Place = ()) -> tuple[Place, Any, str] | None:
+    """Where a text became a number, or a truth value a count, or a text is empty: pydantic would let these pass.
+
+    Returns the place, what stands there and what was expected; None if all is well.
+    """
     if isinstance(value, list | tuple) and isinstance(result, list | tuple):
-        return all(_same_scalars(one, other) for one, other in zip(value, result, strict=True))
-    if isinstance(value, bool) or isinstance(result, bool):
-        return isinstance(value, bool) and isinstance(result, bool)
-    return not (isinstance(value, str) and isinstance(result, int | float))
+        pairs = [(index, *pair) for index, pair in enumerate(zip(value, result, strict=True))]
+    elif isinstance(value, Mapping) and isinstance(result, Mapping):
+        pairs = [(name, item, result[name]) for name, item in value.items() if name in result]
+    else:
+        pairs = []
+    for step, one, other in pairs:
+        if (found := _mistaken(one, other, (*place, step))) is not None:
+            return found
+    if isinstance(result, bool) != isinstance(value, bool) or (isinstance(value, str) and type(result) in _SCALARS):
+        return place, value, _SCALARS.get(type(result), "another value")
+    return (place, value, "a text that is not empty") if isinstance(value, str) and not value.strip() else None
+
+
+def _place(steps: Sequence[int | str], value: Any) -> Place:
+    """Those steps of pydantic's that lead into a value; the others name a member of a union."""
+    place: list[int | str] = []
+    for step in steps:
+        inside = isinstance(value, Mapping) and step in value
+        if inside or (isinstance(step, int) and isinstance(value, list | tuple) and step < len(value)):
+            value = value[step]
+            place.append(step)
+    return tuple(place)
+
+
+def _dotted(place: Place) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
 
 
 def _name(make: Any) -> str:
@@ -236,14 +265,36 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _described(annotation: Any) -> str:
-    return getattr(annotation, "__name__", str(annotation)).replace("typing.", "")
+_SCALARS: dict[type, str] = {bool: "true or false", int: "a whole number", float: "a number"}
+_REASONS = {
+    "int": "a whole number",
+    "float": "a number",
+    "finite_number": "a finite number",
+    "bool": "true or false",
+    "string": "a text",
+    "path": "a path",
+    "list": "a list",
+    "tuple": "a list",
+    "sequence": "a list",
+    "dict": "values with names",
+    "mapping": "values with names",
+    "none_required": "null",
+    "greater_than_equal": "at least {ge}",
+    "greater_than": "more than {gt}",
+    "less_than_equal": "at most {le}",
+    "less_than": "less than {lt}",
+    "too_short": "a list of {min_length} or more",
+    "too_long": "a list of {max_length} at most",
+    "missing": "a value more",
+    "literal_error": "{expected}",
+    "value_error": "{error}",
+}
+"""pydantic's types of errors, or how their names begin, as the end of "expected ..."."""
 
 
-def _reason(message: str) -> str:
-    """pydantic's message as the end of "expected ..."."""
-    for start in ("Input should be ", "Value error, "):
-        message = message.removeprefix(start)
-    return message.removesuffix(", unable to parse string as an integer").removesuffix(
-        ", unable to parse string as a number"
-    )
+def _reason(problem: Any) -> str:
+    kind, limits = problem["type"], problem.get("ctx", {})
+    if math.inf in (abs(limits.get(name, 0.0)) for name in ("gt", "lt")):
+        return "a finite number"
+    template = _REASONS.get(kind) or _REASONS.get(kind.partition("_")[0])
+    return template.format(**limits) if template else problem["msg"].removeprefix("Input should be ")

@@ -25,20 +25,22 @@ def _some(values: Sequence[int]) -> Sequence[int]:
     return values
 
 
-def _not_empty(value: str) -> str:
-    if not value.strip():
-        raise ValueError("a text that is not empty")
-    return value
-
-
-Text = Annotated[str, AfterValidator(_not_empty)]
-"""A name or a path."""
-
 Seed = Annotated[int, Ge(0), Lt(2**32)]
 """Of random draws."""
 
-Count = Annotated[int, Ge(1)]
+_MOST = 10**8
+
+Count = Annotated[int, Ge(1), Le(_MOST)]
 """A number of things of which there is at least one."""
+
+Devices = Annotated[int, Ge(1), Le(4096)]
+"""Processes or devices at work together."""
+
+Workers = Annotated[int, Ge(0), Le(1024)]
+"""Processes that help; 0: none."""
+
+BeamWidth = Annotated[int, Ge(1), Le(1000)]
+"""Texts that are written of a source side by side."""
 
 Layers = Annotated[int, Ge(1), Le(1000)]
 """How often a model repeats something: each takes time to build, however small."""

@@ -66,7 +66,7 @@ def test_a_wrong_value_is_named_with_its_key(value: Any, annotation: Any) -> Non
 
 
 def test_the_place_in_a_list_or_mapping_is_named() -> None:
-    with pytest.raises(ValueError, match=r"^speeds\[1\]: 0; expected greater than 0"):
+    with pytest.raises(ValueError, match=r"^speeds\[1\]: 0; expected more than 0"):
         checked("speeds", [0.9, 0], list[Positive])
     with pytest.raises(ValueError, match=r"^num_examples\.val: -3; expected"):
         checked("num_examples", {"train": 1, "val": -3}, dict[str, Annotated[int, Ge(0)]])

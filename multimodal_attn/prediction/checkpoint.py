@@ -18,10 +18,10 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.parts import find
-from multimodal_attn.prediction.build import build_predictor
+from multimodal_attn.parts import checked, find, parameters
+from multimodal_attn.prediction.build import build_model, build_predictor
 from multimodal_attn.prediction.location import checkpoints, folder_of
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.writing import write_file
@@ -56,30 +56,42 @@ class Checkpoint:
 
     def tokenizer(self, key: str = "tokenizer", trust: Collection[str] = ()) -> Tokenizer:
         """The tokenizer, as it was fitted."""
-        kind: type[Tokenizer] = find(key, str(_node(self, key).get("_target_")), Tokenizer, trust)  # type: ignore
+        kind: type[Tokenizer] = find(key, _node(self, key).get("_target_"), Tokenizer, trust)  # type: ignore
         try:
-            return kind.from_state(self.tokenizers[key])
-        except Exception as error:  # a library may raise what it likes of what is no state of its own
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise ValueError(f"{self.path}: its {key} cannot be restored ({reason})") from None
+            state = self.tokenizers[key]
+            for name, argument in parameters(kind).items():
+                checked(f"{key}.{name}", state[name], argument.annotation)
+            found = kind.from_state(state)
+            pieces = found.pieces(range(len(found)))
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from None
+        except Exception as error:  # of a stranger's, or sentencepiece's own
+            raise ValueError(f"{self.path}: {key}: {error!r}; expected what this {key} saves of itself") from None
+        words = pieces[len(SPECIAL_PIECES) :]
+        if not all(isinstance(word, str) and word for word in words) or len(set(words)) < len(words):
+            raise ValueError(
+                f"{self.path}: {key}: its words are not all texts, each once; expected those of a vocabulary"
+            )
+        return found
 
     def source_tokenizer(self, trust: Collection[str] = ()) -> Tokenizer | None:
         """None for a run whose sources are no texts."""
         return self.tokenizer("source_tokenizer", trust) if "source_tokenizer" in self.tokenizers else None
 
 
-def read_run(run: str | Path, prefer: str = "best") -> Checkpoint:
+def read_run(run: str | Path, prefer: str = "best", key: str = "run") -> Checkpoint:
     """The checkpoint of a run's folder, or the file ``run`` itself; another of the folder where it is damaged.
 
     Args:
         run: folder or file.
         prefer: "best" or "last".
+        key: names the setting in errors.
 
     Raises:
         ValueError: if there is none that is readable.
     """
     damaged = None
-    for path in checkpoints(run, prefer):
+    for path in checkpoints(run, prefer, key):
         try:
             found = read_checkpoint(path)
         except ValueError as error:
@@ -121,6 +133,9 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 def load_predictor(checkpoint: Checkpoint, trust: Collection[str] = ()) -> Predictor:
     """Rebuilds a predictor from a checkpoint alone, in evaluation mode.
 
+    It is built of shapes first (torch's "meta" device), so that a configuration of another model than the weights are
+    of is refused before it takes memory.
+
     Args:
         checkpoint: of a run.
         trust: packages whose classes are allowed beside this one's.
@@ -129,27 +144,40 @@ def load_predictor(checkpoint: Checkpoint, trust: Collection[str] = ()) -> Predi
         ValueError: if it is a language model's, names what is not allowed, or its weights fit neither its vocabulary
             nor its configuration.
     """
-    config = checkpoint.config
-    if "language_model" in config:
+    if "language_model" in checkpoint.config:
         raise ValueError(
             f"run: '{checkpoint.path}' is a language model, which writes no text; use it as search.language_model"
         )
-    for key in ("encoder", "decoder", "search", "data", "name"):
-        if key not in config:
-            raise ValueError(f"{checkpoint.path}: its configuration has no {key}; expected a checkpoint of a run")
+    try:
+        return _predictor(checkpoint, trust)
+    except ValueError as error:
+        named = str(checkpoint.path) in str(error)
+        raise ValueError(str(error) if named else f"{checkpoint.path}: {error}") from None
+
+
+def _predictor(checkpoint: Checkpoint, trust: Collection[str]) -> Predictor:
+    config = checkpoint.config
+    for key in ("encoder", "decoder", "search", "data"):
+        _node(checkpoint, key)
+    name = config.get("name")
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"{checkpoint.path}: name: {name!r}; expected a text")
     tokenizer, source_tokenizer = checkpoint.tokenizer(trust=trust), checkpoint.source_tokenizer(trust)
     # The checkpoint holds the weights: nothing is to be downloaded for a model that has learnt already.
     node = _node(checkpoint, "encoder")
-    encoder: type[Encoder] = find("encoder", str(node.get("_target_")), Encoder, trust)  # type: ignore[assignment]
+    encoder: type[Encoder] = find("encoder", node.get("_target_"), Encoder, trust)  # type: ignore[assignment]
     config = {**config, "encoder": encoder.without_download(node)}
     head = f"{_PREFIX}ctc_head.weight" in checkpoint.weights
-    predictor = build_predictor(config, tokenizer, source_tokenizer, head, trust)
     vocabulary = checkpoint.weights.get(f"{_PREFIX}decoder.vocabulary.weight")
     if vocabulary is not None and len(vocabulary) != len(tokenizer):
         raise ValueError(
             f"{checkpoint.path}: its weights are for a vocabulary of {len(vocabulary)} tokens, but its tokenizer has"
             f" {len(tokenizer)}"
         )
+    with torch.device("meta"):
+        model = build_model(config, tokenizer, source_tokenizer, head, trust)
+    _check_shapes(model, checkpoint)
+    predictor = build_predictor(config, tokenizer, source_tokenizer, head, trust)
     fill(predictor.model, checkpoint)
     predictor.model.eval()
     return predictor
@@ -170,6 +198,21 @@ def fill(model: nn.Module, checkpoint: Checkpoint) -> None:
             f"run: the weights in '{checkpoint.path}' are not those of the model that its own configuration builds;"
             f" expected a checkpoint of this version of multimodal_attn ({reason})"
         ) from None
+
+
+def _check_shapes(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Refuses weights of other shapes than a model has, or that are no numbers."""
+    for name, own in model.state_dict().items():
+        given = checkpoint.weights.get(_PREFIX + name)
+        if given is None:
+            raise ValueError(f"{checkpoint.path}: it has no weight {name}; expected one of shape {tuple(own.shape)}")
+        if given.shape != own.shape or given.is_floating_point() != own.is_floating_point():
+            raise ValueError(
+                f"{checkpoint.path}: its weight {name} is {given.dtype} of shape {tuple(given.shape)}; expected"
+                f" {own.dtype} of shape {tuple(own.shape)}, as its configuration says"
+            )
+        if not given.isfinite().all():
+            raise ValueError(f"{checkpoint.path}: its weight {name} is not finite; expected numbers")
 
 
 def save_weights(checkpoint: Checkpoint, path: Path) -> None:

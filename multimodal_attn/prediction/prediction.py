@@ -48,7 +48,7 @@ class View(Protocol):
         """The interactive page, for a notebook's cell."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Prediction:
     """What a model wrote for one source.
 
@@ -97,8 +97,11 @@ class Prediction:
     log_probs: list[float] = field(default_factory=list)
     word_spans: tuple[Span, ...] = ()
     time_source: str = "attention"
-    others: list[Prediction] = field(default_factory=list, repr=False)
-    view: View | None = field(default=None, repr=False, compare=False)
+    others: list[Prediction] = field(default_factory=list)
+    view: View | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return f"Prediction({self.text!r}, key={self.key!r}, score={self.score:.4g}, others={len(self.others)})"
 
     @classmethod
     def from_hypothesis(

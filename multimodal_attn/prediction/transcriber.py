@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from difflib import SequenceMatcher
+from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -20,6 +20,7 @@ from multimodal_attn.types import Example, Span
 
 Decode = Callable[[list[Tensor]], list[list[TimedWord]]]
 """Waveforms to words, with times from the start of each waveform."""
+_SAME_SECONDS = 0.35  # between the middles of a word that two parts have heard
 
 
 class Transcriber:
@@ -80,19 +81,29 @@ class Transcriber:
 def join(left: list[TimedWord], right: list[TimedWord], cut: float, overlap_seconds: float) -> list[TimedWord]:
     """Words of two parts that overlap around ``cut``, those in the overlap once.
 
-    Where both parts agree on a stretch of words there, the left one's lead up to its end and the right one's go on.
-    Where they agree on none, each has the words whose middle lies on its side of the cut.
+    Where both parts agree on a stretch of words there, in texts and times, the left one's lead up to its end and the
+    right one's go on. Where they agree on none, each has the words whose middle lies on its side of the cut.
     """
     # Times from attention are not exact: what lies within a whole overlap of the cut may have been heard twice.
     tail = next((i for i, word in enumerate(left) if word.end > cut - overlap_seconds), len(left))
     head = next((i for i, word in enumerate(right) if word.start > cut + overlap_seconds), len(right))
-    texts = [word.text for word in left[tail:]], [word.text for word in right[:head]]
-    match = SequenceMatcher(None, *texts, autojunk=False).find_longest_match()
-    if match.size:
-        return left[: tail + match.a + match.size] + right[match.b + match.size :]
+    best, ends = 0.0, (0, 0)
+    for i in range(tail, len(left)):
+        for j in range(head):
+            near = [*takewhile(bool, map(_nearness, left[i:], right[j:head]))]
+            if sum(near) > best:  # the most words, and those at the same time
+                best, ends = sum(near), (i + len(near), j + len(near))
+    if best:
+        return left[: ends[0]] + right[ends[1] :]
     return [word for word in left if word.start + word.end < 2 * cut] + [
         word for word in right if word.start + word.end >= 2 * cut
     ]
+
+
+def _nearness(one: TimedWord, other: TimedWord) -> float:
+    """How surely two parts have heard the same word, 0 if not: equal words at other times are other words."""
+    apart = abs(one.start + one.end - other.start - other.end) / 2
+    return max(0.0, _SAME_SECONDS - apart) if one.text == other.text else 0.0
 
 
 def decoder_of(predictor: Predictor, time_source: str = "attention") -> Decode:

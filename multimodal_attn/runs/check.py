@@ -17,15 +17,16 @@ from multimodal_attn.evaluation.texts.base import TextScores
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.parts import EVERYTHING, Part, checked, part
 from multimodal_attn.prediction.build import build_model
-from multimodal_attn.ranges import Seed, Text
+from multimodal_attn.ranges import Seed
 from multimodal_attn.runs.build import build_objectives, build_optimization, build_sampling, check_objectives
 from multimodal_attn.runs.configuration import require
 from multimodal_attn.runs.language_model import make_language_model
+from multimodal_attn.runs.lightning import Metric
 from multimodal_attn.search.build import make_search
 
 _TEXTS: dict[str, Any] = {
-    **dict.fromkeys(("name", "run_dir", "cache_dir"), Text),
-    **dict.fromkeys(("resume", "init_from", "vocabulary_of"), Text | None),
+    **dict.fromkeys(("name", "run_dir", "cache_dir"), str),
+    **dict.fromkeys(("resume", "init_from", "vocabulary_of"), str | None),
     "seed": Seed,
 }
 
@@ -48,7 +49,7 @@ def check(settings: Mapping[str, Any], fresh: bool = True) -> None:
     require(settings, ("data", "tokenizer", "optimizer", "trainer", "monitor"))
     dataset_part(settings["data"], EVERYTHING)
     loading_settings(settings["data"])
-    for key, annotation in (("monitor.name", Text), ("monitor.mode", Literal["min", "max"])):
+    for key, annotation in (("monitor.name", Metric), ("monitor.mode", Literal["min", "max"])):
         require(settings, (key,))
         checked(key, settings["monitor"][key.rpartition(".")[2]], annotation)
     tokenizer: Tokenizer = part("tokenizer", settings["tokenizer"], Tokenizer, EVERYTHING)()

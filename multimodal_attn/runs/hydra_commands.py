@@ -46,7 +46,7 @@ def train(arguments: Sequence[str]) -> int:
 
     for argument in arguments:
         if argument.startswith("resume=") and argument != "resume=null":
-            find_checkpoint(argument.partition("=")[2], prefer="last")  # before Hydra makes a folder
+            find_checkpoint(argument.partition("=")[2], "last", "resume")  # before Hydra makes a folder
     return _run(job, "train", arguments)
 
 

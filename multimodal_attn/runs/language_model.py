@@ -25,7 +25,7 @@ def build_text_data(config: dict[str, Any], tokenizer: Tokenizer | None = None) 
         tokenizer: from a checkpoint, or None.
     """
     if tokenizer is None and config["vocabulary_of"] is not None:
-        content = read_run(config["vocabulary_of"])
+        content = read_run(config["vocabulary_of"], key="vocabulary_of")
         tokenizer = content.tokenizer(trust=EVERYTHING)
         config["tokenizer"] = content.config["tokenizer"]
     return build_data({**config, "source_tokenizer": None}, tokenizer, trust=EVERYTHING, only_texts=True)

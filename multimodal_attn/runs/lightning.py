@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from typing import Annotated, Any, Literal, TypeVar
 
 import pytorch_lightning as pl
-from annotated_types import Ge
+from annotated_types import MinLen
+from pydantic import AfterValidator
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 
 from multimodal_attn.parts import EVERYTHING, Part, part
-from multimodal_attn.ranges import Count, NotNegative, Share, Text, WholeNumber
+from multimodal_attn.ranges import AboveZero, Count, Devices, NotNegative, Share, WholeNumber
 
 Kind = TypeVar("Kind")
 
-_Limit = Annotated[int, Ge(-1)]  # -1: none
-_Batches = WholeNumber | Share | None
+
+def _validated(name: str) -> str:
+    """The name of what a validation logs."""
+    if not re.fullmatch(r"val/\w+", name):
+        raise ValueError("a figure of the validation, such as val/loss")
+    return name
+
+
+_Limit = Literal[-1] | Count  # -1: none
+Metric = Annotated[str, AfterValidator(_validated)]
 
 _RANGES: dict[type, dict[str, Any]] = {
     pl.Trainer: {
         "max_epochs": _Limit | None,
         "max_steps": _Limit,
         "accelerator": Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"],
-        "devices": Count | Literal["auto"] | Annotated[int, Ge(-1)] | list[WholeNumber],
-        "num_nodes": Count,
+        "devices": Literal["auto"] | Devices | Annotated[list[WholeNumber], MinLen(1)],
+        "num_nodes": Devices,
+        "strategy": str,
         "precision": Literal[
             "auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true", 32, 64, 16
         ],
@@ -33,24 +44,24 @@ _RANGES: dict[type, dict[str, Any]] = {
         "gradient_clip_val": NotNegative | None,
         "log_every_n_steps": Count | None,
         "check_val_every_n_epoch": Count | None,
-        "num_sanity_val_steps": _Limit | None,
+        "num_sanity_val_steps": Literal[-1] | WholeNumber | None,
         "enable_model_summary": bool | None,
-        "limit_train_batches": _Batches,
-        "limit_val_batches": _Batches,
+        "limit_train_batches": Count | AboveZero | None,
+        "limit_val_batches": WholeNumber | Share | None,
     },
-    EarlyStopping: {"monitor": Text, "mode": Literal["min", "max"], "patience": WholeNumber, "strict": bool},
+    EarlyStopping: {"monitor": Metric, "mode": Literal["min", "max"], "patience": WholeNumber, "strict": bool},
     ModelCheckpoint: {
-        "dirpath": Text,
-        "filename": Text,
-        "monitor": Text | None,
+        "dirpath": str,
+        "filename": str,
+        "monitor": Metric | None,
         "mode": Literal["min", "max"],
         "auto_insert_metric_name": bool,
         "enable_version_counter": bool,
     },
     TQDMProgressBar: {"refresh_rate": WholeNumber},
     EMAWeightAveraging: {"decay": Share},
-    TensorBoardLogger: {"save_dir": Text, "name": Text},
-    WandbLogger: {"save_dir": Text, "project": Text, "name": Text},
+    TensorBoardLogger: {"save_dir": str, "name": str},
+    WandbLogger: {"save_dir": str, "project": str, "name": str},
 }
 
 

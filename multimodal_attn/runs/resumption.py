@@ -34,7 +34,7 @@ def resumed_settings(given: Mapping[str, Any], overrides: Sequence[str]) -> dict
     Raises:
         ValueError: if an override would exchange a part of the model, or change what the checkpoint itself restores.
     """
-    checkpoint = read_run(given["resume"], prefer="last")
+    checkpoint = read_run(given["resume"], "last", "resume")
     saved = checkpoint.config
     changes = [override for override in overrides if override.partition("=")[0] != "resume"]
     for override in changes:

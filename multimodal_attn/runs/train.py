@@ -58,8 +58,8 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     settings = {**settings, "run_dir": str(run_dir)}
     refuse_unknown(settings, SECTIONS)
     check(settings, fresh=not (settings["resume"] or settings["init_from"]))
-    origin = settings["resume"] or settings["init_from"]
-    content = read_run(origin, prefer="last" if settings["resume"] else "best") if origin else None
+    key = "resume" if settings["resume"] else "init_from"
+    content = read_run(settings[key], "last" if settings["resume"] else "best", key) if settings[key] else None
     resumed = _resumable(content) if settings["resume"] else None
     quieten()
     loggers = build_loggers({"logger": with_run_id(settings["logger"], run_dir)})
@@ -159,7 +159,7 @@ def _trainer(
             default_root_dir=run_dir,
             use_distributed_sampler=False,
         )
-    except (MisconfigurationException, RuntimeError) as error:
+    except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"trainer: {_first_line(error)}") from None
 
 

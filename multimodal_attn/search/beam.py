@@ -9,7 +9,7 @@ from torch import Tensor
 
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import Count, NotNegative, Positive, TextLength
+from multimodal_attn.ranges import BeamWidth, Count, NotNegative, Positive, TextLength
 from multimodal_attn.search.base import Search
 from multimodal_attn.search.follower import Step
 from multimodal_attn.search.ledger import Continuations, Ledger
@@ -54,7 +54,7 @@ class BeamSearch(Search):
 
     def __init__(
         self,
-        width: Count = 5,
+        width: BeamWidth = 5,
         length_penalty: NotNegative = 0.7,
         max_length: TextLength = 200,
         max_length_ratio: Positive | None = None,

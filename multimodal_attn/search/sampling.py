@@ -11,7 +11,7 @@ from annotated_types import Gt, Le
 from torch import Tensor
 
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import Count, Positive, Seed, TextLength
+from multimodal_attn.ranges import BeamWidth, Positive, Seed, TextLength
 from multimodal_attn.search.base import Search
 from multimodal_attn.search.rules.base import Rule
 from multimodal_attn.search.writing import hypotheses, write
@@ -34,7 +34,7 @@ class NucleusSampling(Search):
 
     def __init__(
         self,
-        num_samples: Count = 5,
+        num_samples: BeamWidth = 5,
         temperature: Positive = 1.0,
         top_p: Annotated[float, Gt(0), Le(1)] = 0.9,
         seed: Seed = 0,

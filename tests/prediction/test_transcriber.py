@@ -87,6 +87,31 @@ def test_without_agreement_the_cut_decides() -> None:
     assert [word.text for word in join(left, right, 9.4, 1.0)] == "one two three four".split()
 
 
+def test_equal_words_at_other_times_are_other_words() -> None:
+    left = [TimedWord("one", 8.0, 8.3), TimedWord("six", 9.1, 9.4), TimedWord("two", 9.55, 9.8)]
+    right = [TimedWord("two", 9.55, 9.8), TimedWord("five", 10.05, 10.3), TimedWord("six", 10.4, 10.7)]
+    assert [word.text for word in join(left, right, 10.0, 1.0)] == "one six two five six".split()
+
+
+@pytest.mark.parametrize("vocabulary", ["yes no", "zero one two three four five six seven eight nine"])
+@pytest.mark.parametrize("jitter", [0.0, 0.1])
+def test_no_word_is_lost_or_doubled_where_all_are_heard(vocabulary: str, jitter: float) -> None:
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        words, now = [], 0.0
+        for text in random.choice(vocabulary.split(), 240):
+            end = now + random.uniform(0.15, 0.5)
+            words.append(TimedWord(str(text), now, end))
+            now = end + random.uniform(0.0, 0.05)
+        joined: list[TimedWord] = []
+        cuts = [words[place].end + 0.001 for place in (60, 120, 180)]
+        for start, end in zip([0.0, *cuts], [*cuts, now], strict=True):
+            part = [word for word in words if word.start >= start - 0.5 and word.end <= end + 0.5]
+            moved = [TimedWord(w.text, *(np.array(w[1:]) + random.uniform(-jitter, jitter, 2))) for w in part]
+            joined = join(joined, moved, start, 1.0) if start else moved
+        assert [word.text for word in joined] == [word.text for word in words]
+
+
 def test_overlap_must_leave_room() -> None:
     with pytest.raises(ValueError, match=r"overlap: 3 s of 6 s; expected 0 to a third"):
         Transcriber(listen, RATE, max_seconds=6.0, overlap_seconds=3.0)

@@ -136,10 +136,10 @@ def test_a_decoder_that_brings_its_own_attention_says_so(caplog: pytest.LogCaptu
 def test_values_out_of_range_name_their_key() -> None:
     for override, expected in (
         ("decoder.attend=sometimes", r"decoder\.attend: 'sometimes'; expected 'before' or 'after'"),
-        ("decoder.hidden_dim=0", r"decoder\.hidden_dim: 0; expected greater than or equal to 1"),
-        ("scheduled_sampling.probability=2", r"scheduled_sampling\.probability: 2; expected less than or equal to 1"),
+        ("decoder.hidden_dim=0", r"decoder\.hidden_dim: 0; expected at least 1"),
+        ("scheduled_sampling.probability=2", r"scheduled_sampling\.probability: 2; expected at most 1"),
         ("objective.cross_entropy.label_smoothing=nan", r"objective\.cross_entropy\.label_smoothing: nan"),
-        ("optimizer.lr=0", r"optimizer\.lr: 0; expected greater than 0"),
+        ("optimizer.lr=0", r"optimizer\.lr: 0; expected more than 0"),
         ("seed=x", r"seed: 'x'; expected"),
     ):
         with pytest.raises(ValueError, match=expected):

@@ -57,6 +57,7 @@ def loading_settings(node: Mapping[str, Any]) -> dict[str, Any]:
     """
     arguments = parameters(DataModule)
     given = [key for key in LOADING if key in arguments and key in node]
+    checked("data.cache_dir", node.get("cache_dir"), str | None)
     return {key: checked(f"data.{key}", node[key], arguments[key].annotation) for key in given}
 
 

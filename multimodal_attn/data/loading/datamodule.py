@@ -19,7 +19,7 @@ from multimodal_attn.data.loading.mirroring import Mirrored
 from multimodal_attn.data.loading.selection import Selection, outside
 from multimodal_attn.data.reading.audio import LONGEST_SECONDS
 from multimodal_attn.data.tokenizers import Tokenizer
-from multimodal_attn.ranges import Count, NotNegative, Positive, WholeNumber
+from multimodal_attn.ranges import Count, NotNegative, Positive, WholeNumber, Workers
 from multimodal_attn.types import UnreadableError
 
 
@@ -55,7 +55,7 @@ class DataModule(pl.LightningDataModule):
         batch_size: Count = 32,
         eval_batch_size: Count = 64,
         texts_per_source: Count | None = None,
-        num_workers: WholeNumber = 0,
+        num_workers: Workers = 0,
         min_seconds: NotNegative | None = None,
         max_seconds: Positive | None = None,
         longest_seconds: Positive = LONGEST_SECONDS,

@@ -28,7 +28,9 @@ def find_weights(backbone: str, weights: str | None) -> WeightsEnum | None:
         ValueError: for an unknown backbone or weights.
     """
     if backbone not in torchvision.models.list_models(module=torchvision.models):
-        raise ValueError(f"encoder.backbone: torchvision has no {backbone!r}; see torchvision.models.list_models()")
+        raise ValueError(
+            f"encoder.backbone: torchvision has no {backbone!r}; expected one of torchvision.models.list_models()"
+        )
     if weights is None or Path(weights).is_file():
         return None
     choices = torchvision.models.get_model_weights(backbone)

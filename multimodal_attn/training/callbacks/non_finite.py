@@ -8,6 +8,8 @@ import pytorch_lightning as pl
 import torch
 from torch.optim import Optimizer
 
+from multimodal_attn.ranges import Count
+
 
 class TrainingDivergedError(ValueError):
     """Too many steps in a row had no finite gradient."""
@@ -22,7 +24,7 @@ class SkipNonFinite(pl.Callback):
         max_in_a_row: the run stops after this many skipped steps in a row.
     """
 
-    def __init__(self, max_in_a_row: int = 20) -> None:
+    def __init__(self, max_in_a_row: Count = 20) -> None:
         self.max_in_a_row = max_in_a_row
         self.skipped = 0
         self.in_a_row = 0

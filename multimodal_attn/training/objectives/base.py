@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import Count, Finite
+from multimodal_attn.ranges import Count, NotNegative
 from multimodal_attn.types import Batch, Layout, Memory
 
 
@@ -31,7 +31,7 @@ class Objective(nn.Module, ABC):
     needs_ctc_head: bool = False
     needs_output: bool = True
 
-    def __init__(self, weight: Finite = 1.0, epochs: Count | None = None) -> None:
+    def __init__(self, weight: NotNegative = 1.0, epochs: Count | None = None) -> None:
         super().__init__()
         self.weight, self.epochs = weight, epochs
 

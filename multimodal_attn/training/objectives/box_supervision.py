@@ -7,7 +7,7 @@ from torch import Tensor
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import Finite
+from multimodal_attn.ranges import NotNegative
 from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import Batch, Box, DecoderOutput, Grid, Memory
 
@@ -26,7 +26,7 @@ class BoxSupervision(Objective):
         ValueError: when it is called for another source than pictures.
     """
 
-    def __init__(self, weight: Finite = 0.1) -> None:
+    def __init__(self, weight: NotNegative = 0.1) -> None:
         super().__init__(weight)
 
     def prepare(self, data: DataModule) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import Finite
+from multimodal_attn.ranges import NotNegative
 from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import Batch, DecoderOutput, Memory
 
@@ -21,7 +21,7 @@ class Coverage(Objective):
         weight: of this objective in the sum; the paper takes 1.
     """
 
-    def __init__(self, weight: Finite = 1.0) -> None:
+    def __init__(self, weight: NotNegative = 1.0) -> None:
         super().__init__(weight)
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:

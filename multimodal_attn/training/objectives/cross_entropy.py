@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import DropoutRate, Finite
+from multimodal_attn.ranges import DropoutRate, NotNegative
 from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import Batch, DecoderOutput, Memory
 
@@ -19,7 +19,7 @@ class CrossEntropy(Objective):
         label_smoothing: share of the target's probability that is spread over the vocabulary.
     """
 
-    def __init__(self, weight: Finite = 1.0, label_smoothing: DropoutRate = 0.0) -> None:
+    def __init__(self, weight: NotNegative = 1.0, label_smoothing: DropoutRate = 0.0) -> None:
         super().__init__(weight)
         self.label_smoothing = label_smoothing
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import Count, Finite
+from multimodal_attn.ranges import Count, NotNegative
 from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import PAD, Batch, DecoderOutput, Layout, Memory, Timeline
 
@@ -34,7 +34,7 @@ class CTC(Objective):
 
     needs_ctc_head = True
 
-    def __init__(self, weight: Finite = 0.3, epochs: Count | None = None) -> None:
+    def __init__(self, weight: NotNegative = 0.3, epochs: Count | None = None) -> None:
         super().__init__(weight, epochs)
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:

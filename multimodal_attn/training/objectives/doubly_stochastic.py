@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor
 
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import Finite
+from multimodal_attn.ranges import NotNegative
 from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import Batch, DecoderOutput, Memory
 
@@ -23,7 +23,7 @@ class DoublyStochastic(Objective):
         target: "one" as in the paper, or "share" for T / S.
     """
 
-    def __init__(self, weight: Finite = 1.0, target: Literal["one", "share"] = "share") -> None:
+    def __init__(self, weight: NotNegative = 1.0, target: Literal["one", "share"] = "share") -> None:
         super().__init__(weight)
         self.target = target
 

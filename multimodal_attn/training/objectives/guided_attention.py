@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import Count, Finite, Positive
+from multimodal_attn.ranges import Count, NotNegative, Positive
 from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import Batch, DecoderOutput, Grid, Memory
 
@@ -27,7 +27,7 @@ class GuidedAttention(Objective):
         ValueError: when it is called for pictures, which have no diagonal.
     """
 
-    def __init__(self, weight: Finite = 1.0, sigma: Positive = 0.2, epochs: Count | None = None) -> None:
+    def __init__(self, weight: NotNegative = 1.0, sigma: Positive = 0.2, epochs: Count | None = None) -> None:
         super().__init__(weight, epochs)
         self.sigma = sigma
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import DropoutRate, Finite
+from multimodal_attn.ranges import DropoutRate, Finite, NotNegative
 from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import Batch, DecoderOutput, Memory
 
@@ -40,7 +40,7 @@ class HardAttention(Objective):
 
     def __init__(
         self,
-        weight: Finite = 1.0,
+        weight: NotNegative = 1.0,
         entropy_weight: Finite = 0.01,
         baseline_decay: DropoutRate = 0.9,
         reward: Literal["text", "rest"] = "rest",

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import Count, Finite, Positive
+from multimodal_attn.ranges import Count, NotNegative, Positive
 from multimodal_attn.search import BeamSearch
 from multimodal_attn.training.objectives.whole_texts import WholeTextObjective, text_log_probs
 from multimodal_attn.training.rewards import word_errors
@@ -33,7 +33,7 @@ class MinimumWordError(WholeTextObjective):
 
     def __init__(
         self,
-        weight: Finite = 1.0,
+        weight: NotNegative = 1.0,
         num_best: Annotated[int, Ge(2)] = 4,
         max_length: Count = 1000,
         max_length_ratio: Positive | None = 1.5,

@@ -10,7 +10,7 @@ from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import Count, Finite, Positive
+from multimodal_attn.ranges import BeamWidth, Count, NotNegative, Positive
 from multimodal_attn.search.sample import sample
 from multimodal_attn.training.objectives.whole_texts import WholeTextObjective, ended, text_log_probs
 from multimodal_attn.training.rewards import CiderDReward
@@ -39,8 +39,8 @@ class SelfCritical(WholeTextObjective):
 
     def __init__(
         self,
-        weight: Finite = 1.0,
-        num_samples: Count = 5,
+        weight: NotNegative = 1.0,
+        num_samples: BeamWidth = 5,
         baseline: Literal["greedy", "samples"] = "samples",
         max_length: Count = 30,
         temperature: Positive = 1.0,

@@ -1,0 +1,176 @@
+"""Every setting of every yaml with values that make no sense: a sentence that names its key, and nothing is written."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multimodal_attn.models.encoders.base import Encoder
+from multimodal_attn.parts import find
+from multimodal_attn.runs import train as training
+from multimodal_attn.runs.configuration import CONF, compose, leaves, plain, select, update
+
+WRONG = (0, -1, math.nan, math.inf, "", "x", None, [], [1, "x"], True)
+SPEECH = ("pyramid_lstm", "conv_lstm", "time_depth_separable", "conformer", "transformer")
+TEXT = ("encoder=text_lstm", "tokenizer@source_tokenizer=word")
+
+
+SENSIBLE = {
+    "-1": """
+        attention.initial_offset decoder.reported_layer objective.entropy.weight
+        objective.hard_attention.entropy_weight search.length_bonus trainer.max_epochs trainer.max_steps
+        trainer.num_sanity_val_steps
+    """,
+    "None": """
+        callbacks.best_checkpoint.monitor callbacks.last_checkpoint.monitor data.batch_seconds
+        data.cache_dir data.columns data.entities data.max_seconds data.min_seconds data.modality
+        data.normalize data.texts_per_source decoder.embedding_dim encoder.dim
+        encoder.front_end.noise.recordings.folder encoder.front_end.reverberation.recordings.folder
+        encoder.front_end.time_mask_frames encoder.front_end.time_masks_per_frame encoder.trainable_from
+        encoder.weights objective.ctc.epochs objective.guided_attention.epochs
+        objective.minimum_word_error.max_length_ratio search.eos_threshold search.language_model
+        search.max_attention_jump search.max_length_ratio tokenizer.max_size trainer.enable_model_summary
+        trainer.gradient_clip_val trainer.limit_train_batches trainer.limit_val_batches
+        trainer.log_every_n_steps trainer.max_epochs trainer.num_sanity_val_steps
+    """,
+    "0": """
+        attention.dropout attention.expected_share attention.initial_offset attention.noise
+        callbacks.attention_maps.num_examples callbacks.early_stopping.patience callbacks.ema.decay
+        callbacks.progress.refresh_rate data.cache_bytes data.min_seconds data.num_workers
+        data.quadratic_seconds data.seed data.short_first_epochs decoder.dropout decoder.reported_layer
+        encoder.dropout encoder.front_end.mel_mask_bins encoder.front_end.noise.probability
+        encoder.front_end.num_mel_masks encoder.front_end.num_time_masks
+        encoder.front_end.reverberation.probability encoder.front_end.time_mask_frames
+        encoder.front_end.time_mask_share encoder.front_end.time_masks_per_frame encoder.variant
+        language_model.dropout objective.box_supervision.weight objective.coverage.weight
+        objective.cross_entropy.label_smoothing objective.cross_entropy.weight objective.ctc.weight
+        objective.doubly_stochastic.weight objective.entropy.weight objective.guided_attention.weight
+        objective.hard_attention.baseline_decay objective.hard_attention.entropy_weight
+        objective.hard_attention.weight objective.minimum_word_error.weight objective.self_critical.weight
+        optimizer.backbone_lr_scale optimizer.weight_decay scheduled_sampling.probability
+        scheduler.final_share scheduler.hold_share scheduler.warmup_steps search.coverage_weight
+        search.ctc_weight search.diversity search.language_model_weight search.length_bonus
+        search.length_penalty search.min_length search.no_repeat_ngram search.seed seed
+        trainer.gradient_clip_val trainer.limit_val_batches trainer.num_sanity_val_steps
+    """,
+    "True": """
+        attention.agent callbacks.best_checkpoint.auto_insert_metric_name
+        callbacks.best_checkpoint.enable_version_counter callbacks.early_stopping.strict
+        callbacks.last_checkpoint.enable_version_counter data.mirror data.restval
+        decoder.attention_on_attention decoder.deep_output decoder.gate encoder.layer_norm
+        encoder.pretrained optimizer.fused trainer.enable_model_summary
+    """,
+    "[]": """
+        data.held_out encoder.front_end.speeds search.forbidden search.forced_words
+    """,
+    "'x'": """
+        callbacks.attention_maps.run_dir callbacks.best_checkpoint.dirpath
+        callbacks.best_checkpoint.filename callbacks.interrupted.path callbacks.interrupted.run_dir
+        callbacks.last_checkpoint.dirpath callbacks.last_checkpoint.filename callbacks.skipped_files.run_dir
+        data.cache_dir data.captions data.entities data.images data.root data.source_language
+        data.target_language data.test data.train data.val encoder.front_end.noise.recordings.folder
+        encoder.front_end.reverberation.recordings.folder encoder.layer encoder.weights
+        logger.files.save_dir logger.tensorboard.name logger.tensorboard.save_dir logger.wandb.name
+        logger.wandb.project logger.wandb.save_dir name
+    """,
+    "[1, 'x']": """
+        search.forbidden search.forced_words
+    """,
+}
+"""The settings that each of ``WRONG``, as Python writes it, makes sense for."""
+
+
+class Accepted(Exception):
+    """Raised in place of reading data."""
+
+
+LEAST = {
+    **{"attention": 500, "decoder": 400, "encoder": 900, "metrics": 30, "optimizer": 60, "scheduler": 60},
+    **{"search": 300, "tokenizer": 60, "data": 500, "objective": 300, "callbacks": 300, "logger": 80},
+    **{"language_model": 100, "": 200},
+}
+"""How many values are tried of each group at least; no group: of train.yaml and the trainer."""
+
+
+def configurations(group: str) -> Iterator[list[str]]:
+    """Overrides of a configuration for each yaml of a group."""
+    always = {"objective": "cross_entropy,", "callbacks": "", "logger": ""}
+    if group == "":
+        yield from ([], ["trainer=ddp"])
+    elif group in always:
+        for path in sorted((CONF / group).glob("*.yaml")):
+            yield [f"{group}=[{path.stem if path.stem in always[group] else always[group] + path.stem}]"]
+    elif group == "language_model":
+        for path in sorted((CONF / group).glob("*.yaml")):
+            yield ["experiment=language_model", f"language_model={path.stem}", "data.train=a", "data.val=b"]
+    else:
+        for path in sorted((CONF / group).glob("*.yaml")):
+            overrides = [f"{group}={path.stem}"]
+            if group == "encoder" and path.stem.startswith("text"):
+                overrides += [TEXT[1], "data=dates"]
+            elif group == "encoder" and path.stem.startswith(SPEECH):
+                overrides.append("data=spoken")
+            elif group == "data":
+                lines = path.read_text().splitlines()
+                overrides += [f"data.{line.partition(':')[0]}=nowhere" for line in lines if ": ???" in line]
+                if "sample_rate:" in path.read_text() and "image_size" not in path.read_text():
+                    overrides.append("encoder=pyramid_lstm")
+                elif "image_size" not in path.read_text():
+                    overrides += TEXT
+            yield overrides
+
+
+def settings(group: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """Each argument of each class once, or each key where classes share it: a configuration and the key."""
+    seen = set()
+    for overrides in configurations(group):
+        config = plain(compose("train", [*overrides, "run_dir=a", "cache_dir=b"]))
+        if "encoder" in config:
+            kind: Any = find("encoder", config["encoder"]["_target_"], Encoder)
+            config["encoder"] = kind.without_download(config["encoder"])
+        shared = ("monitor", "scheduled_sampling", "trainer", "seed", "name")
+        for key, _ in leaves({group: config[group]} if group else {name: config[name] for name in shared}):
+            parent = select(config, key.rpartition(".")[0]) if "." in key else {}
+            owner = "" if group in ("search", "data") and not key.endswith("_target_") else parent.get("_target_")
+            if (owner, key) not in seen:
+                seen.add((owner, key))
+                yield config, key
+
+
+@pytest.fixture(autouse=True)
+def no_data(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def accept(*_: Any) -> None:
+        raise Accepted
+
+    monkeypatch.setattr(training, "_seq2seq", accept)
+    monkeypatch.setattr(training, "_language_model", accept)
+    for name in ("", "pytorch_lightning", "multimodal_attn"):
+        caplog.set_level(logging.ERROR, name)
+
+
+@pytest.mark.parametrize("group", list(LEAST))
+def test_a_value_that_makes_no_sense_is_refused_by_its_key(group: str, tmp_path: Path) -> None:
+    """Also the other way round: what makes sense is accepted."""
+    folder, count = tmp_path / "run", 0
+    for config, key in settings(group):
+        for value in WRONG:
+            count += 1
+            case = deepcopy(config)
+            update(case, key, value)
+            if value is None and key in ("decoder.embedding_dim", "encoder.dim"):
+                continue  # makes sense for some classes
+            sensible = key in SENSIBLE.get(repr(value), "").split()
+            with pytest.raises(Accepted if sensible else ValueError) as error:
+                training.train(case, folder)
+            message = str(error.value)
+            assert sensible or key.removesuffix("._target_") in message, (key, value, message)
+            assert sensible or "expected" in message or "Trainer" in message, (key, value, message)
+            assert "\n" not in message, (key, value, message)
+            assert not folder.exists(), (key, value)
+    assert count >= LEAST[group]
