@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,29 +51,17 @@ def test_killed_again_and_again_ends_as_uninterrupted(tmp_path: Path) -> None:
     assert not list(folder.rglob(".unfinished*"))
 
 
-<<<<<<< HEAD
 def kill_at(number: int) -> None:
     """Ends this process within its n-th write, when all is written and nothing renamed."""
     replace, calls = os.replace, []
 
     def counted(*arguments: Path) -> None:
-=======
-def dying_at(number: int, replace: Callable[..., None]) -> Callable[..., None]:
-    """A function that ends the process at its n-th call, and does as the other one before."""
-    calls: list[object] = []
-
-    def counted(*arguments: object) -> None:
->>>>>>> main
         calls.append(arguments)
         if len(calls) == number:
             os._exit(9)
         replace(*arguments)
 
-<<<<<<< HEAD
     os.replace = counted
-=======
-    return counted
->>>>>>> main
 
 
 @pytest.mark.slow
@@ -88,11 +75,7 @@ def test_kill_within_every_write_ends_as_uninterrupted(tmp_path: Path) -> None:
         number += 1
         process = os.fork()
         if process == 0:
-<<<<<<< HEAD
             kill_at(number)
-=======
-            os.replace = dying_at(number, os.replace)
->>>>>>> main
             last = (folder / "checkpoints" / "last.ckpt").is_file()
             try:
                 run(folder, *([] if last else changes), resume=folder if last else None)
