@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,17 +51,17 @@ def test_killed_again_and_again_ends_as_uninterrupted(tmp_path: Path) -> None:
     assert not list(folder.rglob(".unfinished*"))
 
 
-def dying_at(number: int, replace: Callable[..., None]) -> Callable[..., None]:
-    """A function that ends the process at its n-th call, and does as the other one before."""
-    calls: list[object] = []
+def kill_at(number: int) -> None:
+    """Ends this process within its n-th write, when all is written and nothing renamed."""
+    replace, calls = os.replace, []
 
-    def counted(*arguments: object) -> None:
+    def counted(*arguments: Path) -> None:
         calls.append(arguments)
         if len(calls) == number:
             os._exit(9)
         replace(*arguments)
 
-    return counted
+    os.replace = counted
 
 
 @pytest.mark.slow
@@ -76,7 +75,7 @@ def test_kill_within_every_write_ends_as_uninterrupted(tmp_path: Path) -> None:
         number += 1
         process = os.fork()
         if process == 0:
-            os.replace = dying_at(number, os.replace)
+            kill_at(number)
             last = (folder / "checkpoints" / "last.ckpt").is_file()
             try:
                 run(folder, *([] if last else changes), resume=folder if last else None)

@@ -16,8 +16,7 @@ def test_failing_job_does_not_end_a_sweep(tmp_path: Path) -> None:
     found = python("train.py", *arguments, f"cache_dir={tmp_path}", env={**os.environ, "COLUMNS": "200"})
     assert found.returncode == 1, found.stderr
     assert "error: data.texts_per_source: 0" in found.stderr
-    (failed,) = [line for line in found.stderr.splitlines() if line.startswith("failed: ")]
-    assert "texts_per_source=0" in failed
+    assert "texts_per_source=0" in next(line for line in found.stderr.splitlines() if line.startswith("failed: "))
     assert "Traceback" not in found.stderr
     for number, checkpoints in ((0, True), (1, False), (2, True)):
         assert (sweep / str(number) / "checkpoints" / "last.ckpt").is_file() == checkpoints
