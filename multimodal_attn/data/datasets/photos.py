@@ -99,6 +99,8 @@ class Listing:
         self._names: dict[str, frozenset[str]] = {}
 
     def __contains__(self, name: str) -> bool:
+        if name.startswith("/") or ".." in name.split("/"):  # a list of photos has no business elsewhere
+            return False
         parent, _, file = name.rpartition("/")
         if parent not in self._names:
             place = self.folder / parent
