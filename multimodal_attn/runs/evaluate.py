@@ -13,6 +13,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from multimodal_attn.data.reading.files import file_name, write_skipped
 from multimodal_attn.distributed import gather_to_first, process_share
 from multimodal_attn.evaluation.attention.scores import AttentionScores
 from multimodal_attn.evaluation.texts.base import TextScores
@@ -104,11 +105,11 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
         measures, alarms = measure_faithfulness(predictor, examples, folder, settings["batch_size"])
         metrics |= measures
 
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-    with (folder / "predictions.jsonl").open("w", encoding="utf-8") as file:
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    with (folder / "predictions.jsonl").open("w", encoding="utf-8", errors="backslashreplace") as file:
         file.writelines(json.dumps(prediction, ensure_ascii=False) + "\n" for prediction in found.predictions)
     np.savez_compressed(folder / "attention.npz", **found.weights)  # type: ignore[arg-type]
-    (folder / "skipped.txt").write_text("".join(f"{error.path}\t{error.reason}\n" for error in skipped))
+    write_skipped(folder / "skipped.txt", skipped)
     records = [found.records[key] for key in shown if key in found.records]
     title = page_title(str(run.config["name"]), settings["split"])
     page = write_page(records, folder / "index.html", title, metrics, alarms, total=len(texts))
@@ -270,9 +271,10 @@ def _timed(
     times = predictor.word_times(memory, index, best, settings["word_times"])
     texts = predictor.tokenizer.decode(best.tokens).split()
     words = [TimedWord(text, *span) for text, span in zip(texts, times.spans, strict=True)]
-    name = key.replace("/", "-")
+    name = file_name(key)
     for kind in settings["transcripts"]:
         folder.mkdir(exist_ok=True)
         content = render(Transcript(words, seconds), name, kind)
-        (folder / f"{name}.{ENDINGS[kind]}").write_text(content, encoding="utf-8")
-    return {"word_times": times.source, "words": [word.as_dict() for word in words]}
+        (folder / f"{name}.{ENDINGS[kind]}").write_text(content, encoding="utf-8", errors="surrogateescape")
+    written = {"file": name} if settings["transcripts"] and name != key else {}
+    return {"word_times": times.source, "words": [word.as_dict() for word in words], **written}

@@ -54,6 +54,6 @@ def measure_faithfulness(
         "shares": SHARES,
         "log_probability_of_a_word": scores.curves(),
     }
-    (folder / "faithfulness.json").write_text(json.dumps(content, indent=2) + "\n")
+    (folder / "faithfulness.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     draw_curves(scores.curves(), SHARES).savefig(folder / "faithfulness.png")
     return measures, sentences

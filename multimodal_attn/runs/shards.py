@@ -12,6 +12,7 @@ from multimodal_attn.data.datasets.base import SPLITS, Dataset, Split
 from multimodal_attn.data.datasets.shards import INDEX, VERSION, Shards, check_file, read_index
 from multimodal_attn.data.loading.build import dataset_part
 from multimodal_attn.data.loading.sharding import check_source, check_writer, write_split
+from multimodal_attn.data.reading.files import write_skipped
 from multimodal_attn.parts import EVERYTHING
 from multimodal_attn.runs.configuration import compose, plain
 from multimodal_attn.types import UnreadableError
@@ -85,7 +86,7 @@ def write_shards(
         content, unreadable = write_split(source, split, out, round(shard_megabytes * 1e6))
         index["splits"][split] = content
         skipped += source.skipped + unreadable
-    (out / "skipped.txt").write_text("".join(f"{error.path}\t{error.reason}\n" for error in skipped))
+    write_skipped(out / "skipped.txt", skipped)
     (out / INDEX).write_text(json.dumps(index, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return index, skipped
 
@@ -104,7 +105,7 @@ def verify_shards(root: Path) -> int:
 
 def _source(overrides: list[str], split: Split) -> Dataset:
     try:
-        found = dataset_part(plain(compose("train", overrides))["data"], EVERYTHING)
+        found = dataset_part(plain(compose("train", overrides).data), EVERYTHING)
         if found.make is Shards:
             raise ValueError("data: shards; expected the data set that they were written from")
         if (fit := found.settings.get("fit", "squash")) != "squash":

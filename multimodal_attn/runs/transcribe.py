@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from multimodal_attn.data.reading.audio import SUFFIXES
-from multimodal_attn.data.reading.files import find_files
+from multimodal_attn.data.reading.files import file_names, find_files
 from multimodal_attn.prediction.transcriber import Transcriber, decoder_of
 from multimodal_attn.prediction.transcript import ENDINGS, FORMATS, ONE_RECORDING, render
 from multimodal_attn.runs.loading import load
@@ -44,7 +44,7 @@ def transcribe(
         batch_size: parts that are decoded together.
 
     Returns:
-        The exit status: 1 if nothing could be read.
+        The exit status: 1 if nothing could be read, or no word is heard in any recording.
     """
     if unknown := [kind for kind in formats if kind not in FORMATS]:
         raise ValueError(f"--format: {unknown[0]!r}; expected one or more of {','.join(FORMATS)}")
@@ -56,10 +56,7 @@ def transcribe(
             f"--format {','.join(formats)}: of {len(paths)} recordings, these are files of their own; expected --output"
             " FOLDER"
         )
-    names = [[path.with_suffix(f".{ENDINGS[kind]}").name for kind in formats] for path in paths]
-    firsts = [name[0] for name in names]
-    if output is not None and len(set(firsts)) < len(firsts):
-        raise ValueError(f"--output: two recordings would both be written to {max(firsts, key=firsts.count)}")
+    names = [[f"{name}.{ENDINGS[kind]}" for kind in formats] for name in file_names(paths)]
     predictor = load(run, width, ensemble, trust=trust)
     transcriber = Transcriber(
         decoder_of(predictor, word_times),
@@ -68,7 +65,7 @@ def transcribe(
         overlap_seconds,
         batch_size,
     )
-    done = 0
+    done = heard = 0
     for path, files_of_path in zip(paths, names, strict=True):
         try:
             transcript = transcriber(path)
@@ -76,13 +73,16 @@ def transcribe(
             print(f"skipped {error}", file=sys.stderr)
             continue
         done += 1
+        heard += bool(transcript.words)
+        if not transcript.words:
+            print(f"{path}: no word is heard in its {transcript.seconds:.1f} s", file=sys.stderr)
         for kind, name in zip(formats, files_of_path, strict=True):
             text = render(transcript, path, kind)
             if output is not None:
                 output.mkdir(parents=True, exist_ok=True)
-                (output / name).write_text(text, encoding="utf-8")
-                print(output / name)
+                (output / name).write_text(text, encoding="utf-8", errors="surrogateescape")
+                print(output / name if Path(name).stem == path.stem else f"{output / name}\t{path}")
             else:
                 # The name stands above the lines where there is more than one recording; json and ctm have it already.
                 print((f"# {path}\n" if kind == "txt" and len(paths) > 1 else "") + text, end="", flush=True)
-    return 0 if done else 1
+    return 0 if heard else 1

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from multimodal_attn.data.datasets.base import Dataset, Entry, Split
 from multimodal_attn.data.modalities import READERS, reader_of
-from multimodal_attn.data.reading.files import digest
+from multimodal_attn.data.reading.files import digest, local_path
 from multimodal_attn.data.reading.images import Fit
 from multimodal_attn.data.reading.tables import Table, read_table
 from multimodal_attn.data.reading.text import NORMALIZERS, Normalization, single_spaces
@@ -151,7 +151,7 @@ class Manifest(Dataset):
         sources: dict[str, _Source] = {}
         for row in rows:
             if self.reader.in_files:
-                place = os.path.normpath(base / row.source)
+                place = os.path.normpath(base / local_path(row.source))
                 key = Path(place).relative_to(base).as_posix() if Path(place).is_relative_to(base) else place
                 sources.setdefault(key, _Source(place, key, [])).rows.append(row)
             else:
