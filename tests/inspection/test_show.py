@@ -36,4 +36,6 @@ def test_a_frame_holds_the_whole_page_and_nothing_of_it_leaks() -> None:
 
 def test_a_prediction_is_shown_by_itself() -> None:
     assert NotebookView().html(photo_record()) == html_of([photo_record()])
-    assert NotebookView().figure(photo_record()).get_size_inches() == pytest.approx(figure_of(photo_record()).get_size_inches())
+    assert NotebookView().figure(photo_record()).get_size_inches() == pytest.approx(
+        figure_of(photo_record()).get_size_inches()
+    )
