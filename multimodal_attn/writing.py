@@ -12,12 +12,19 @@ from pathlib import Path
 _UNFINISHED = ".unfinished-"
 
 
+def _encoded(content: str) -> bytes:
+    try:
+        return content.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a character, from a json file
+        return content.encode("utf-8", "backslashreplace")
+
+
 def write_file(path: str | Path, content: str | bytes | memoryview) -> None:
     """Writes a file beside its place, syncs it and renames it: a reader finds the old one or all of the new one.
 
     Args:
         path: of the file; its folder is made.
-        content: text becomes UTF-8.
+        content: text becomes UTF-8; parts of names that are not UTF-8 stay the bytes that they are.
 
     Raises:
         OSError: that names ``path``, which is then as it was before.
@@ -28,7 +35,7 @@ def write_file(path: str | Path, content: str | bytes | memoryview) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with unfinished.open("wb") as file:
-                file.write(content.encode() if isinstance(content, str) else content)
+                file.write(_encoded(content) if isinstance(content, str) else content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(unfinished, path)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 _LINE_WORDS, _LINE_GAP_SECONDS = 12, 0.7  # a line of text ends after so many words, or at such a pause
+_SHORTEST_LINE_SECONDS = 0.1
 
 
 class TimedWord(NamedTuple):
@@ -78,7 +79,7 @@ def _json(transcript: Transcript, path: Path) -> str:
 
 def _srt(transcript: Transcript, path: Path) -> str:
     return "".join(
-        f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text}\n\n"
+        f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text.replace('-->', '->')}\n\n"
         for number, (start, end, text) in enumerate(_rows(transcript), start=1)
     )
 
@@ -93,7 +94,7 @@ def _vtt(transcript: Transcript, path: Path) -> str:
 
 def _ctm(transcript: Transcript, path: Path) -> str:
     name = "_".join(path.stem.split()) or "_"  # white space separates the fields
-    return "".join(f"{name} 1 {w.start:.3f} {w.end - w.start:.3f} {w.text}\n" for w in transcript.words)
+    return "".join(f"{name} 1 {w.start:.3f} {max(0.0, w.end - w.start):.3f} {w.text}\n" for w in transcript.words)
 
 
 def _textgrid(transcript: Transcript, path: Path) -> str:
@@ -152,7 +153,15 @@ ENDINGS = {kind: "TextGrid" if kind == "textgrid" else kind for kind in FORMATS}
 
 
 def _rows(transcript: Transcript) -> list[tuple[float, float, str]]:
-    return [(line[0].start, line[-1].end, " ".join(word.text for word in line)) for line in lines(transcript.words)]
+    """Start, end and text of each line; each is there long enough to be seen, and ends before the next one begins."""
+    found, rows, now = list(lines(transcript.words)), [], 0.0
+    for line, after in zip_longest(found, found[1:]):
+        start = max(now, line[0].start)
+        now = max(start + _SHORTEST_LINE_SECONDS, *(word.end for word in line))
+        if after and start + _SHORTEST_LINE_SECONDS <= after[0].start < now:
+            now = after[0].start
+        rows.append((start, now, " ".join(word.text for word in line)))
+    return rows
 
 
 def _clock(seconds: float, point: str = ".") -> str:

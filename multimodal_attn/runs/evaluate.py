@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from multimodal_attn.data.datasets.base import Split
+from multimodal_attn.data.reading.files import file_name, write_skipped
 from multimodal_attn.distributed import gather_to_first, process_share
 from multimodal_attn.evaluation.attention.scores import AttentionScores
 from multimodal_attn.evaluation.texts.base import TextScores
@@ -156,9 +157,9 @@ def _write(
     arrays = io.BytesIO()
     np.savez_compressed(arrays, **found.weights)  # type: ignore[arg-type]
     write_file(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
-    write_file(folder / "predictions.jsonl", "".join(lines))
+    write_file(folder / "predictions.jsonl", "".join(lines).encode("utf-8", "backslashreplace"))
     write_file(folder / "attention.npz", arrays.getbuffer())
-    write_file(folder / "skipped.txt", "".join(f"{error.path}\t{error.reason}\n" for error in skipped))
+    write_skipped(folder / "skipped.txt", skipped)
     for name, content in found.transcripts.items():
         write_file(folder / "words" / name, content)
     records = [found.records[key] for key in shown if key in found.records]
@@ -319,7 +320,8 @@ def _timed(
     times = predictor.word_times(memory, index, best, settings["word_times"])
     texts = predictor.tokenizer.decode(best.tokens).split()
     words = [TimedWord(text, *span) for text, span in zip(texts, times.spans, strict=True)]
-    name = key.replace("/", "-")
+    name = file_name(key)
     for kind in settings["transcripts"]:
         transcripts[f"{name}.{ENDINGS[kind]}"] = render(Transcript(words, seconds), name, kind)
-    return {"word_times": times.source, "words": [word.as_dict() for word in words]}
+    written = {"file": name} if settings["transcripts"] and name != key else {}
+    return {"word_times": times.source, "words": [word.as_dict() for word in words], **written}

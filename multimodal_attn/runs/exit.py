@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -33,6 +34,9 @@ class Outcome:
 def explained() -> Iterator[Outcome]:
     """Runs a command's body; an error that a user can mend is told in one line, not raised."""
     outcome = Outcome()
+    for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):  # UTF-8 whatever the locale; names that are not UTF-8 as their bytes
+            stream.reconfigure(encoding="utf-8", errors=errors)
     try:
         try:
             yield outcome

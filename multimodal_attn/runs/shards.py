@@ -12,6 +12,7 @@ from multimodal_attn.data.datasets.base import SPLITS, Dataset, Split
 from multimodal_attn.data.datasets.shards import INDEX, VERSION, Shards, check_file, read_index
 from multimodal_attn.data.loading.build import dataset_part
 from multimodal_attn.data.loading.sharding import check_source, check_writer, write_split
+from multimodal_attn.data.reading.files import write_skipped
 from multimodal_attn.parts import EVERYTHING, checked
 from multimodal_attn.ranges import Positive
 from multimodal_attn.runs.configuration import compose, plain
@@ -86,7 +87,7 @@ def write_shards(
         content, unreadable = write_split(source, split, out, round(shard_megabytes * 1e6))
         index["splits"][split] = content
         skipped += source.skipped + unreadable
-    write_file(out / "skipped.txt", "".join(f"{error.path}\t{error.reason}\n" for error in skipped))
+    write_skipped(out / "skipped.txt", skipped)
     write_file(out / INDEX, json.dumps(index, indent=1, ensure_ascii=False) + "\n")
     return index, skipped
 

@@ -11,7 +11,7 @@ from typing import Annotated
 from annotated_types import Ge, Lt
 
 from multimodal_attn.data.reading.audio import SUFFIXES
-from multimodal_attn.data.reading.files import find_files
+from multimodal_attn.data.reading.files import file_names, find_files
 from multimodal_attn.parts import checked
 from multimodal_attn.prediction.transcriber import Transcriber, decoder_of
 from multimodal_attn.prediction.transcript import ENDINGS, FORMATS, ONE_RECORDING, render
@@ -51,7 +51,7 @@ def transcribe(
         batch_size: parts that are decoded together.
 
     Returns:
-        The exit status: 1 if nothing could be read.
+        The exit status: 1 if nothing could be read, or no word is heard in any recording.
     """
     checked("--width", width, BeamWidth)
     checked("--batch-size", batch_size, Count)
@@ -69,10 +69,7 @@ def transcribe(
             f"--format {','.join(formats)}: of {len(paths)} recordings, these are files of their own; expected --output"
             " FOLDER"
         )
-    names = [[path.with_suffix(f".{ENDINGS[kind]}").name for kind in formats] for path in paths]
-    firsts = [name[0] for name in names]
-    if output is not None and len(set(firsts)) < len(firsts):
-        raise ValueError(f"--output: two recordings would both be written to {max(firsts, key=firsts.count)}")
+    names = [[f"{name}.{ENDINGS[kind]}" for kind in formats] for name in file_names(paths)]
     predictor = load(run, width, ensemble, trust=trust)
     transcriber = Transcriber(
         decoder_of(predictor, word_times),
@@ -81,7 +78,7 @@ def transcribe(
         overlap_seconds,
         batch_size,
     )
-    done = 0
+    done = heard = 0
     for path, files_of_path in zip(paths, names, strict=True):
         try:
             transcript = transcriber(path)
@@ -89,12 +86,15 @@ def transcribe(
             print(f"skipped {error}", file=sys.stderr)
             continue
         done += 1
+        heard += bool(transcript.words)
+        if not transcript.words:
+            print(f"{path}: no word is heard in its {transcript.seconds:.1f} s", file=sys.stderr)
         for kind, name in zip(formats, files_of_path, strict=True):
             text = render(transcript, path, kind)
             if output is not None:
                 write_file(output / name, text)
-                print(output / name)
+                print(output / name if Path(name).stem == path.stem else f"{output / name}\t{path}")
             else:
                 # The name stands above the lines where there is more than one recording; json and ctm have it already.
                 print((f"# {path}\n" if kind == "txt" and len(paths) > 1 else "") + text, end="", flush=True)
-    return 0 if done else 1
+    return 0 if heard else 1

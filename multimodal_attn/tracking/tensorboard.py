@@ -32,4 +32,6 @@ class TensorBoardBackend(Backend[TensorBoardLogger]):
 
 
 def _markdown(cell: Any) -> str:
-    return str(cell).replace("|", "\\|").replace("\n", " ")
+    """A cell that says what it says, and nothing else."""
+    plain = " ".join(str(cell).split()).replace("&", "&amp;").replace("<", "&lt;")
+    return "".join(f"\\{sign}" if sign in "\\|`*_[]" else sign for sign in plain)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import base64
 import json
+import re
+from random import Random
 
 import pytest
 
@@ -145,3 +148,47 @@ def test_subword_settings_are_checked() -> None:
         SentencePieceTokenizer(vocab_size=8).fit(TEXTS)
     with pytest.raises(ValueError, match="fit it first"):
         SentencePieceTokenizer().encode("a")
+
+
+def outcome(state: dict, has_model: bool) -> str:
+    """What becomes of a tokenizer in a state: "works", or the error."""
+    try:
+        tokenizer = SentencePieceTokenizer.from_state(state)
+        tokenizer.decode(tokenizer.encode("dog") if has_model else [])
+    except ValueError as error:
+        return str(error)
+    return "works"
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_damaged_subword_model_is_a_clean_error_or_works(seed: int) -> None:
+    pytest.importorskip("sentencepiece")
+    state = SentencePieceTokenizer(30).fit(TEXTS).state()
+    random, content = Random(seed), bytearray(base64.b64decode(state["model"]))
+    if seed % 3 == 0:
+        del content[random.randrange(len(content)) :]
+    for _ in range(seed % 7):
+        if content:
+            content[random.randrange(len(content))] = random.randrange(256)
+    state["model"] = base64.b64encode(bytes(content)).decode()
+    assert re.match("works$|tokenizer: the sentencepiece model", outcome(state, bool(content)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "message"),
+    [
+        (SentencePieceTokenizer, {}, "no sentencepiece model of a sane size"),
+        (SentencePieceTokenizer, {"model": "A" * (1 << 27)}, "no sentencepiece model of a sane size"),
+        (SentencePieceTokenizer, {"model": "?!"}, "the sentencepiece model is damaged"),
+        (SentencePieceTokenizer, {"model": base64.b64encode(b"torn").decode()}, "the sentencepiece model is damaged"),
+        (WordTokenizer, {"words": "abc"}, "no list of texts 'words'"),
+        (WordTokenizer, {"words": ["a", 5]}, "no list of texts 'words'"),
+        (WordTokenizer, {"words": ["a", "a"]}, "a text twice in 'words'"),
+        (WordTokenizer, {"words": ["a b"]}, "white space in a word"),
+        (CharacterTokenizer, {}, "no list of texts 'characters'"),
+        (CharacterTokenizer, {"characters": ["ab"]}, "more than one character"),
+    ],
+)
+def test_what_no_tokenizer_has_written_is_refused(kind: type[Tokenizer], state: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=f"tokenizer: .*{message}"):
+        kind.from_state(state)

@@ -50,6 +50,35 @@ def test_lines_break_at_pauses_and_at_twelve_words() -> None:
     assert [len(line) for line in lines(spoken(" ".join(map(str, range(30))), 0.0))] == [12, 12, 6]
 
 
+def test_lines_last_and_do_not_overlap() -> None:
+    # One that lasts no time, one that begins before the one before ends, and one that does both.
+    words = [
+        TimedWord("one", 1.0, 1.0),
+        *spoken("a b c d e f g h i j k l", 2.0),
+        TimedWord("next", 6.5, 7.5),
+        TimedWord("now", 9.0, 9.0),
+        TimedWord("end", 9.9, 9.9),
+    ]
+    text = render(Transcript(words, 10.0), "a.wav", "srt")
+    times = [
+        (3600 * int(h) + 60 * int(m) + float(s.replace(",", ".")))
+        for h, m, s in re.findall(r"(\d\d):(\d\d):(\d\d,\d{3})", text)
+    ]
+    cues = list(zip(times[::2], times[1::2], strict=True))
+    assert cues == [(1.0, 1.1), (2.0, 6.5), (6.5, 7.5), (9.0, 9.1), (9.9, 10.0)]
+    same = [TimedWord(str(number), 1.0, 1.0) for number in range(36)]
+    text = render(Transcript(same, 2.0), "a.wav", "vtt")
+    assert re.findall(r"00:00:(\S+) --> 00:00:(\S+)", text) == [
+        ("01.000", "01.100"),
+        ("01.100", "01.200"),
+        ("01.200", "01.300"),
+    ]
+
+
+def test_an_arrow_is_no_time() -> None:
+    assert render(Transcript(spoken("a --> b", 0.0), 2.0), "a.wav", "srt").count("-->") == 1
+
+
 def test_nothing_heard() -> None:
     empty = {kind: render(Transcript([], 1.5), "a.wav", kind) for kind in FORMATS}
     assert (empty["txt"], empty["srt"], empty["ctm"], empty["vtt"]) == ("", "", "", "WEBVTT\n")

@@ -47,12 +47,16 @@ class Coco(CaptionedPhotos):
         try:
             names = {image["id"]: str(image["file_name"]) for image in content["images"]}
             by_photo: dict[str, list[str]] = {name: [] for name in names.values()}
-            for annotation in content["annotations"]:
-                if annotation["image_id"] in names:
-                    by_photo[names[annotation["image_id"]]].append(str(annotation["caption"]))
+            for number, annotation in enumerate(content["annotations"]):
+                photo, caption = annotation["image_id"], annotation["caption"]
+                if photo not in names:
+                    reason = f"caption of an image {photo} that is not listed"
+                    skipped.append(UnreadableError(f"{path}: annotation {number}", reason))
+                elif not isinstance(caption, str):
+                    reason = f"caption: {str(caption)[:50]}; expected a text"
+                    skipped.append(UnreadableError(f"{path}: annotation {number}", reason))
                 else:
-                    reason = f"caption of an image {annotation['image_id']} that is not listed"
-                    skipped.append(UnreadableError(str(path), reason))
+                    by_photo[names[photo]].append(caption)
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"data.root: '{path}' does not hold COCO's captions ({type(error).__name__}: {error}); expected images"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import csv
+import math
 from pathlib import Path
 
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.recordings import TranscribedRecordings, Utterance, written
+from multimodal_attn.data.reading.text import listed_lines
 from multimodal_attn.ranges import SampleRate
 from multimodal_attn.types import UnreadableError
 
@@ -51,9 +52,8 @@ class CommonVoice(TranscribedRecordings):
         for line, (clip, sentence) in _cells(table, ("path", "sentence")):
             if clip and sentence is not None:
                 file = clip if Path(clip).suffix else f"{clip}.mp3"  # early releases leave it out
-                utterances.append(
-                    Utterance(Path(file).stem, folder / "clips" / file, written(sentence), seconds.get(file))
-                )
+                path = folder / "clips" / Path(file).name
+                utterances.append(Utterance(path.stem, path, written(sentence), seconds.get(file)))
             else:
                 bad.append(UnreadableError(f"{table}:{line}", "has no path or no sentence"))
         super().__init__(utterances, sample_rate, bad)
@@ -65,15 +65,19 @@ def _cells(table: Path, columns: tuple[str, str]) -> list[tuple[int, tuple[str |
     Raises:
         ValueError: if a column is missing.
     """
-    with table.open(encoding="utf-8", newline="") as file:
-        # Quotation marks belong to the sentences: the tables do not quote.
-        reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        found = reader.fieldnames or []
-        if missing := [column for column in columns if column not in found]:
-            raise ValueError(
-                f"data.root: '{table}' has the columns {', '.join(found) or '(none)'}; expected {' and '.join(missing)}"
-            )
-        return [(reader.line_num, (row[columns[0]], row[columns[1]])) for row in reader]
+    # No csv: quotation marks belong to the sentences, and some hold a lone carriage return.
+    lines = listed_lines(table, "data.root", f"a table with the columns {' and '.join(columns)}")
+    found = [name.strip() for name in lines[0].split("\t")] if lines else []
+    if missing := [column for column in columns if column not in found]:
+        raise ValueError(
+            f"data.root: '{table}' has the columns {', '.join(found) or '(none)'}; expected {' and '.join(missing)}"
+        )
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        if line:
+            cells = dict(zip(found, line.split("\t"), strict=False))
+            rows.append((number, (cells.get(columns[0]), cells.get(columns[1]))))
+    return rows
 
 
 def _durations(table: Path) -> dict[str, float]:
@@ -82,6 +86,7 @@ def _durations(table: Path) -> dict[str, float]:
         return {}
     rows = _cells(table, ("clip", "duration[ms]"))
     try:
-        return {clip: float(duration) / 1000 for _, (clip, duration) in rows if clip and duration}
+        seconds = {clip: float(duration) / 1000 for _, (clip, duration) in rows if clip and duration}
     except ValueError as error:
         raise ValueError(f"data.root: '{table}': {error}; expected milliseconds in the column duration[ms]") from None
+    return {clip: length for clip, length in seconds.items() if 0 < length < math.inf}

@@ -9,6 +9,7 @@ from multimodal_attn.data.datasets.flickr8k import read_tokens
 from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
 from multimodal_attn.data.datasets.photos import CaptionedPhotos
 from multimodal_attn.data.reading.images import Fit
+from multimodal_attn.data.reading.text import listed_lines
 from multimodal_attn.ranges import ImageSize
 from multimodal_attn.types import UnreadableError
 
@@ -40,16 +41,17 @@ class Flickr30k(CaptionedPhotos):
     def __init__(self, split: Split, root: str | Path, image_size: ImageSize = 224, fit: Fit = "squash") -> None:
         root = Path(root).expanduser().absolute()
         folder = _first(root, FOLDERS)
-        numbers = _first(root, (f"{split}.txt", f"flickr30k_entities/{split}.txt")).read_text(encoding="utf-8-sig")
-        captions: dict[str, list[str]] = {f"{Path(number).stem}.jpg": [] for number in numbers.split()}
+        expected = f"the layout {LAYOUT}"
+        numbers = listed_lines(_first(root, (f"{split}.txt", f"flickr30k_entities/{split}.txt")), "data.root", expected)
+        captions: dict[str, list[str]] = {f"{Path(number).stem}.jpg": [] for number in " ".join(numbers).split()}
         path = _first(root, CAPTIONS)
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = listed_lines(path, "data.root", expected)
         read = read_tokens if path.name == CAPTIONS[0] else _read_table
         entities = root / "flickr30k_entities"
         super().__init__(
             folder,
             captions,
-            f"data.root: expected the layout {LAYOUT}",
+            f"data.root: expected {expected}",
             image_size,
             fit,
             Flickr30kEntities(entities) if (entities / "Sentences").is_dir() else None,

@@ -6,7 +6,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from multimodal_attn.data.reading.text import normalize_caption
+from multimodal_attn.data.reading.text import normalize_caption, read_lines
 from multimodal_attn.types import Box
 
 LAYOUT = "Sentences/ID.txt and Annotations/ID.xml"
@@ -50,11 +50,11 @@ class Flickr30kEntities:
             ValueError: if the photo's annotation is damaged.
         """
         try:
-            lines = (self.folder / "Sentences" / f"{image_id}.txt").read_text(encoding="utf-8-sig").splitlines()
             boxes = _read_boxes(self.folder / "Annotations" / f"{image_id}.xml")
         except FileNotFoundError:
             return {}
-        return dict(_ground(line, boxes) for line in lines)
+        sentences = self.folder / "Sentences" / f"{image_id}.txt"
+        return dict(_ground(line, boxes) for line in read_lines(sentences)) if sentences.is_file() else {}
 
 
 def _read_boxes(path: Path) -> dict[str, tuple[Box, ...]]:

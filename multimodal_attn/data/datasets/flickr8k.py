@@ -8,6 +8,7 @@ from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
 from multimodal_attn.data.datasets.photos import CaptionedPhotos
 from multimodal_attn.data.reading.images import Fit
+from multimodal_attn.data.reading.text import listed_lines
 from multimodal_attn.ranges import ImageSize
 from multimodal_attn.types import UnreadableError
 
@@ -38,7 +39,7 @@ class Flickr8k(CaptionedPhotos):
     def __init__(self, split: Split, root: str | Path, image_size: ImageSize = 224, fit: Fit = "squash") -> None:
         root = Path(root).expanduser().absolute()
         lines = _lines(root, f"Flickr8k_text/Flickr_8k.{SPLIT_FILES[split]}.txt")
-        captions: dict[str, list[str]] = {line.strip(): [] for line in lines if line.strip()}
+        captions: dict[str, list[str]] = {line: [] for line in lines if line}
         entities = root / "flickr30k_entities"
         super().__init__(
             root / "Flicker8k_Dataset",
@@ -66,7 +67,7 @@ def read_tokens(lines: list[str], path: Path, captions: dict[str, list[str]]) ->
     for number, line in enumerate(lines, start=1):
         head, tab, caption = line.partition("\t")
         name = head.rpartition("#")[0].strip()
-        if not line.strip() or (tab and name and name not in captions):  # most lines speak of other splits
+        if not line or (tab and name and name not in captions):  # most lines speak of other splits
             continue
         if name and caption.strip():
             captions[name].append(caption)
@@ -76,7 +77,6 @@ def read_tokens(lines: list[str], path: Path, captions: dict[str, list[str]]) ->
 
 
 def _lines(root: Path, name: str) -> list[str]:
-    try:
-        return (root / name).read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise ValueError(f"data.root: '{root}' has no {name}; expected the layout {LAYOUT}") from error
+    if not (root / name).is_file():
+        raise ValueError(f"data.root: '{root}' has no {name}; expected the layout {LAYOUT}")
+    return listed_lines(root / name, "data.root", f"the layout {LAYOUT}")

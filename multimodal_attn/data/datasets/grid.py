@@ -6,6 +6,7 @@ from pathlib import Path
 
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.recordings import TranscribedRecordings, Utterance
+from multimodal_attn.data.reading.text import listed_lines, read_lines
 from multimodal_attn.ranges import SampleRate
 from multimodal_attn.types import Span, Target, UnreadableError
 
@@ -35,7 +36,7 @@ class GridCorpus(TranscribedRecordings):
             raise ValueError(f"data.root: '{folder}' has no {split}.txt; expected {LAYOUT.format(split=split)}")
         recordings = {path.stem: path for suffix in ("flac", "wav") for path in folder.glob(f"*/*.{suffix}")}
         utterances, skipped = [], []
-        for key in listing.read_text().split():
+        for key in " ".join(listed_lines(listing, "data.root", "utterance ids, one a line")).split():
             try:
                 if key not in recordings:
                     raise UnreadableError(str(folder / f"*/{key}.flac"), "is missing")
@@ -52,11 +53,13 @@ def read_alignment(path: Path) -> Target:
         UnreadableError: if the file is missing, malformed or without a word.
     """
     try:
-        rows = [line.split() for line in path.read_text().splitlines() if line.strip()]
+        rows = [line.split() for line in read_lines(path) if line]
         words = [(word, Span(int(start) / UNITS_PER_SECOND, int(end) / UNITS_PER_SECOND)) for start, end, word in rows]
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise UnreadableError(str(path), f"is no alignment; expected lines of start, end and word ({error})") from None
     heard = [(word.lower(), span) for word, span in words if word not in SILENCE]
     if not heard:
         raise UnreadableError(str(path), "holds no word")
+    if any(not 0 <= span.start <= span.end for _, span in heard):
+        raise UnreadableError(str(path), "has a word that ends before it starts")
     return Target(" ".join(word for word, _ in heard), times=tuple(span for _, span in heard))

@@ -60,7 +60,14 @@ class Karpathy(CaptionedPhotos):
             try:
                 if record["split"] in wanted:
                     name = next((name for name in _names(record) if name in files), _names(record)[0])
-                    by_photo[name] = [sentence["raw"] for sentence in record["sentences"]]
+                    sentences = record["sentences"]
+                    captions_of = by_photo.setdefault(name, [])  # a photo may be listed twice
+                    for sentence in sentences:
+                        if isinstance(caption := sentence["raw"], str):
+                            captions_of.append(caption)
+                        else:
+                            reason = f"raw: {str(caption)[:50]}; expected a text"
+                            skipped.append(UnreadableError(f"{path}: image {number}", reason))
             except (KeyError, TypeError, ValueError) as error:
                 reason = f"{type(error).__name__}: {error}; expected split, filename and sentences with raw"
                 skipped.append(UnreadableError(f"{path}: image {number}", reason))

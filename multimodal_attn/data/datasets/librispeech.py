@@ -10,6 +10,7 @@ from annotated_types import MinLen
 
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.recordings import TranscribedRecordings, Utterance, written
+from multimodal_attn.data.reading.text import listed_lines
 from multimodal_attn.ranges import SampleRate
 from multimodal_attn.types import UnreadableError
 
@@ -63,11 +64,11 @@ def _utterances(root: Path, subset: str, option: str, unlisted: list[UnreadableE
         raise ValueError(f"data.root: '{folder}' has no SPEAKER/CHAPTER/*.trans.txt; expected {LAYOUT}")
     for file in transcripts:
         listed = set()
-        for line in file.read_text(encoding="utf-8").splitlines():
-            key, _, text = line.strip().partition(" ")
-            if key:
+        for line in listed_lines(file, "data.root", "lines of an utterance's number and its text"):
+            key, *text = line.split(maxsplit=1) if line else ("",)
+            if key and key not in listed:
                 listed.add(key)
-                yield Utterance(key, file.parent / f"{key}.flac", written(text))
+                yield Utterance(key, file.parent / f"{Path(key).name}.flac", written(" ".join(text)))
         unlisted += [
             UnreadableError(str(path), f"has no line in {file.name}")
             for path in sorted(file.parent.glob("*.flac"))

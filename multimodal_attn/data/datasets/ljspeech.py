@@ -7,6 +7,7 @@ from pathlib import Path
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.recordings import TranscribedRecordings, Utterance, written
 from multimodal_attn.data.reading.files import digest
+from multimodal_attn.data.reading.text import listed_lines
 from multimodal_attn.ranges import Count, SampleRate
 from multimodal_attn.types import UnreadableError
 
@@ -44,11 +45,11 @@ class LJSpeech(TranscribedRecordings):
                 raise ValueError(f"data.root: '{folder}' has no {path.name}; expected {LAYOUT}")
         bad: list[UnreadableError] = []
         texts: dict[str, str] = {}
-        for number, line in enumerate(metadata.read_text(encoding="utf-8").split("\n"), start=1):
-            fields = line.strip().split("|")  # not a csv: quotation marks are part of the text
+        for number, line in enumerate(listed_lines(metadata, "data.root", LAYOUT), start=1):
+            fields = [field.strip() for field in line.split("|")]  # not a csv: quotation marks are part of the text
             if len(fields) == 3:
-                texts[fields[0]] = fields[2]
-            elif line.strip():
+                texts[Path(fields[0]).name] = fields[2]
+            elif line:
                 reason = f"{len(fields)} fields between bars; expected ID|text|text with numbers as words"
                 bad.append(UnreadableError(f"{metadata}:{number}", reason))
         if len(texts) <= num_val + num_test:

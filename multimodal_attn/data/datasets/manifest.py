@@ -10,7 +10,7 @@ from torch import Tensor
 
 from multimodal_attn.data.datasets.base import Dataset, Entry, Split
 from multimodal_attn.data.modalities import READERS, reader_of
-from multimodal_attn.data.reading.files import digest
+from multimodal_attn.data.reading.files import digest, local_path
 from multimodal_attn.data.reading.images import Fit
 from multimodal_attn.data.reading.tables import Table, read_table
 from multimodal_attn.data.reading.text import NORMALIZERS, Normalization, single_spaces
@@ -18,6 +18,7 @@ from multimodal_attn.ranges import Count, ImageSize, SampleRate, Seed
 from multimodal_attn.types import Modality, Target, UnreadableError
 
 EXPECTED = " or ".join(",".join(reader.columns) for reader in READERS.values())
+_MISSING = ("nan", "NaN", "NULL", "#N/A")  # as spreadsheets and programs write an empty cell
 HELD_OUT = 0.05
 """Part of the training sources that validates when no file for validation is given."""
 
@@ -138,8 +139,9 @@ class Manifest(Dataset):
             source, texts = record.get(source_column), _texts(record, text_column)
             if not (isinstance(source, str) and source.strip()):
                 self.skipped.append(UnreadableError(f"{path}:{line}", f"no {source_column}"))
-            elif not texts or not all(isinstance(text, str) for text in texts):
-                self.skipped.append(UnreadableError(f"{path}:{line}", f"no {text_column}"))
+            elif not texts or not all(isinstance(text, str) and text not in _MISSING for text in texts):
+                reason = f"no {text_column}" + f": {str(texts)[:50]}; expected a text" * bool(texts)
+                self.skipped.append(UnreadableError(f"{path}:{line}", reason))
             else:
                 rows.append(_Row(line, source.strip(), texts))
         return rows
@@ -149,7 +151,7 @@ class Manifest(Dataset):
         sources: dict[str, _Source] = {}
         for row in rows:
             if self.reader.in_files:
-                place = os.path.normpath(base / row.source)
+                place = os.path.normpath(base / local_path(row.source))
                 key = Path(place).relative_to(base).as_posix() if Path(place).is_relative_to(base) else place
                 sources.setdefault(key, _Source(place, key, [])).rows.append(row)
             else:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from multimodal_attn.data.datasets.base import Dataset, Entry, LazyEntries, Split
 from multimodal_attn.data.modalities.text import TextReader
-from multimodal_attn.data.reading.text import read_lines
+from multimodal_attn.data.reading.text import listed_lines, single_spaces
 from multimodal_attn.ranges import Count
 from multimodal_attn.types import Target, UnreadableError
 
@@ -37,10 +37,10 @@ class ParallelText(Dataset):
         if source_language == target_language:
             raise ValueError(f"data.target_language: {target_language!r}; expected another than data.source_language")
         path, target_path = _find(Path(root).expanduser(), split, source_language, target_language)
-        try:
-            sources, targets = read_lines(path), read_lines(target_path)
-        except UnreadableError as error:
-            raise ValueError(f"data.root: {error}") from None
+        sources, targets = (
+            [single_spaces(line) for line in listed_lines(file, "data.root", "UTF-8 text with a sentence a line")]
+            for file in (path, target_path)
+        )
         if len(sources) != len(targets):
             raise ValueError(
                 f"data.root: '{path}' has {len(sources)} lines and '{target_path.name}' {len(targets)}; expected a"

@@ -9,6 +9,7 @@ from pathlib import Path
 from multimodal_attn.data.datasets.base import Dataset, Entry
 from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
 from multimodal_attn.data.modalities.picture import PictureReader
+from multimodal_attn.data.reading.files import local_path
 from multimodal_attn.data.reading.images import Fit, box_in_frame, photo_frame
 from multimodal_attn.data.reading.text import normalize_caption
 from multimodal_attn.types import Box, Target, UnreadableError
@@ -72,7 +73,7 @@ class CaptionedPhotos(Dataset):
             raise ValueError(f"{expected}; '{folder}' has none of the split's {len(captions)} photos with a caption")
 
     def path(self, index: int) -> str:
-        return str(self.folder / self.entries[index].key)
+        return str(self.folder / local_path(self.entries[index].key))
 
     def _ground(self, name: str, captions: list[str], entities: Flickr30kEntities | None) -> tuple[Target, ...]:
         if entities is None:
@@ -99,7 +100,9 @@ class Listing:
         self._names: dict[str, frozenset[str]] = {}
 
     def __contains__(self, name: str) -> bool:
-        parent, _, file = name.rpartition("/")
+        if name.startswith("/") or ".." in name.split("/"):  # a list of photos has no business elsewhere
+            return False
+        parent, _, file = local_path(name).rpartition("/")
         if parent not in self._names:
             place = self.folder / parent
             self._names[parent] = frozenset(os.listdir(place)) if place.is_dir() else frozenset()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from multimodal_attn.data.datasets.base import Dataset, Entry
 from multimodal_attn.data.modalities.recording import RecordingReader
+from multimodal_attn.data.reading.files import local_path
 from multimodal_attn.data.reading.text import normalize_transcript
 from multimodal_attn.types import Target, UnreadableError
 
@@ -54,11 +56,11 @@ class TranscribedRecordings(Dataset):
         super().__init__(RecordingReader(sample_rate), entries, skipped)
         self._paths: list[str] = []
         for key, file, target, known in utterances:
-            path = str(file)
+            path = local_path(str(file))
             try:
                 if not target.text:
                     raise UnreadableError(path, "has no word in its transcript")
-                if known is not None and not file.is_file():
+                if known is not None and not os.path.isfile(path):
                     raise UnreadableError(path, "is missing")
                 entries.append(Entry(key, (target,), self.reader.length(path) if known is None else known))
                 self._paths.append(path)

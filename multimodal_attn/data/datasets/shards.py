@@ -18,6 +18,7 @@ from multimodal_attn.data.datasets.photos import in_frame
 from multimodal_attn.data.modalities import READERS, reader_of
 from multimodal_attn.data.reading.files import checksum
 from multimodal_attn.data.reading.images import Fit
+from multimodal_attn.data.reading.json_files import read_json
 from multimodal_attn.ranges import ImageSize, SampleRate
 from multimodal_attn.types import Box, Span, Target, UnreadableError
 
@@ -74,7 +75,7 @@ class Shards(Dataset):
             check_file(self.root, file, by_checksum=True)
         self._shards = [(self.root / file["file"], file["sha256"]) for file in content["shards"]]
         self._records, places = (self.root / file["file"] for file in content["lists"])
-        self._places = np.memmap(places, PLACES, mode="r")
+        self._places = _read_places(places, self._records, content["shards"])
         settings = {"image_size": image_size, "fit": fit, "sample_rate": sample_rate}
         entries = _Entries(self._records, self._places, fit == "crop")
         super().__init__(reader_of(index["modality"], settings), entries)
@@ -112,8 +113,7 @@ class Shards(Dataset):
         return f"{self._shards[self._places[index]['shard']][0]}:{self.entries[index].key}"
 
     def texts(self) -> list[str]:
-        with self._records.open(encoding="utf-8") as lines:
-            return [target["text"] for line in lines for target in json.loads(line)["targets"]]
+        return [target.text for entry in self.entries for target in entry.targets]
 
 
 class _Entries(Sequence[Entry]):
@@ -138,18 +138,25 @@ class _Entries(Sequence[Entry]):
 
     def __iter__(self) -> Iterator[Entry]:
         with self._records.open("rb") as file:
-            for index, line in enumerate(file):
+            for index, line in zip(range(len(self)), file, strict=False):
                 yield self._entry(line, index)
 
     def _entry(self, line: bytes, index: int) -> Entry:
-        record = json.loads(line)
-        targets = []
-        for target in record["targets"]:
-            boxes = {int(word): tuple(Box(*box) for box in found) for word, found in target.get("boxes", {}).items()}
-            if boxes and self._cropped:  # a photo of unknown sides has no square, and cannot be decoded either
-                boxes = in_frame(boxes, Box(*record["square"])) if "square" in record else {}
-            targets.append(Target(target["text"], boxes, tuple(Span(*span) for span in target.get("times", ()))))
-        return Entry(record["key"], tuple(targets), float(self._places[index]["length"]))
+        try:
+            record = json.loads(line)
+            targets = tuple(self._target(target, record) for target in record["targets"])
+            if not all(isinstance(text, str) for text in (record["key"], *(target.text for target in targets))):
+                raise TypeError("no text")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            reason = f"is no record of an example ({type(error).__name__}: {error}); expected {WRITTEN_BY}"
+            raise UnreadableError(f"{self._records}:{index + 1}", reason) from None
+        return Entry(record["key"], targets, float(self._places[index]["length"]))
+
+    def _target(self, target: dict[str, Any], record: dict[str, Any]) -> Target:
+        boxes = {int(word): tuple(Box(*box) for box in found) for word, found in target.get("boxes", {}).items()}
+        if boxes and self._cropped:  # a photo of unknown sides has no square, and cannot be decoded either
+            boxes = in_frame(boxes, Box(*record["square"])) if "square" in record else {}
+        return Target(target["text"], boxes, tuple(Span(*span) for span in target.get("times", ())))
 
 
 class _Member(io.BytesIO):
@@ -174,25 +181,50 @@ def read_index(root: Path) -> dict[str, Any]:
         ValueError: if it is missing, or not what was written there.
     """
     path = root / INDEX
+    if not path.is_file():
+        raise ValueError(f"data.root: '{path}' is missing; expected {WRITTEN_BY}")
+    index = read_json(path, "data.root", WRITTEN_BY)
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-        files = [file for split in index["splits"].values() for file in (*split["lists"], *split["shards"])]
+        splits = index["splits"].values()
+        files = [file for split in splits for file in (*split["lists"], *split["shards"])]
         known = index["version"] == VERSION and index["modality"] in READERS
-        if not known or not all({"file", "bytes", "sha256"} <= file.keys() for file in files):
-            raise ValueError(f"expected version {VERSION} and the bytes and sha256 of every file")
-    except FileNotFoundError:
-        raise ValueError(f"data.root: '{path}' is missing; expected {WRITTEN_BY}") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if not known or not all(len(split["lists"]) == 2 for split in splits) or not all(map(_is_file, files)):
+            raise ValueError(f"expected version {VERSION} and the name, bytes and sha256 of every file")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise ValueError(f"data.root: '{path}' is no index of shards ({reason}); expected {WRITTEN_BY}") from error
     content: dict[str, Any] = index
     return content
 
 
+def _is_file(file: dict[str, Any]) -> bool:
+    """Whether the index says enough of a file, and that it lies in the folder itself."""
+    name, size = file["file"], file["bytes"]
+    here = isinstance(name, str) and name not in ("", ".", "..") and not {"/", "\\", "\0"} & set(name)
+    return here and type(size) is int and size >= 0 and isinstance(file["sha256"], str)
+
+
+def _read_places(path: Path, records: Path, shards: Sequence[dict[str, Any]]) -> np.ndarray:
+    """The places of all examples, mapped; none of them points beyond the end of a file."""
+    size = path.stat().st_size
+    if size == 0 or size % PLACES.itemsize:
+        raise ValueError(f"data.root: '{path}' has {size:,} bytes; expected a multiple of {PLACES.itemsize} above 0")
+    places = np.memmap(path, PLACES, mode="r")
+    sizes = np.array([shard["bytes"] for shard in shards] or [0], dtype=np.uint64)
+    inside = places["shard"] < len(shards)
+    room = sizes[np.minimum(places["shard"], len(sizes) - 1)]
+    inside &= (places["offset"] <= room) & (places["size"] <= room - np.minimum(places["offset"], room))
+    inside &= (places["record"] < records.stat().st_size) & np.isfinite(places["length"]) & (places["length"] >= 0)
+    if not inside.all():
+        number = int((~inside).argmax())
+        raise ValueError(f"data.root: '{path}': example {number} lies beyond the end of a file; expected {WRITTEN_BY}")
+    return places
+
+
 def check_file(root: Path, expected: dict[str, Any], by_checksum: bool = False) -> None:
     """Raises a ValueError unless a file is as long as the index says and, if asked for, has the index's checksum."""
     path = root / expected["file"]
-    if not path.is_file():
+    if not path.is_file() or path.resolve().parent != root.resolve():  # a link that leads elsewhere is none of ours
         raise ValueError(f"data.root: '{path}' is missing; '{INDEX}' expects it with {expected['bytes']:,} bytes")
     if (size := path.stat().st_size) != expected["bytes"]:
         raise ValueError(f"data.root: '{path}' has {size:,} bytes; '{INDEX}' expects {expected['bytes']:,}")

@@ -7,8 +7,9 @@ from typing import Any
 
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.recordings import TranscribedRecordings, Utterance
+from multimodal_attn.data.reading.cache import CACHE_GIGABYTES, limit_cache, mark_used
 from multimodal_attn.data.synthesis.corpus import Recipe, prepare, read_listing
-from multimodal_attn.ranges import Count, SampleRate, WholeNumber
+from multimodal_attn.ranges import Count, Positive, SampleRate, WholeNumber
 from multimodal_attn.types import Span, Target
 
 
@@ -26,6 +27,7 @@ class Spoken(TranscribedRecordings):
         num_test: the same.
         seed: of all that is drawn.
         sample_rate: to resample to, in Hz; the files have 16 kHz.
+        cache_gigabytes: the most that is kept in ``cache_dir``; what has not been used for longest goes.
 
     Attributes:
         voices: the espeak-ng voice of each utterance.
@@ -43,8 +45,11 @@ class Spoken(TranscribedRecordings):
         num_test: Count = 250,
         seed: WholeNumber = 0,
         sample_rate: SampleRate = 16_000,
+        cache_gigabytes: Positive = CACHE_GIGABYTES,
     ) -> None:
         folder = prepare(cache_dir, Recipe(num_train, num_val, num_test, seed), split)
+        mark_used(folder)
+        limit_cache(cache_dir, cache_gigabytes, keep=folder)
         listed = read_listing(folder, split)
         self.voices = [entry["voice"] for entry in listed]
         super().__init__((_utterance(folder, entry) for entry in listed), sample_rate)

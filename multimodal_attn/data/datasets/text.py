@@ -7,7 +7,7 @@ from pathlib import Path
 
 from multimodal_attn.data.datasets.base import Dataset, Entry, LazyEntries, Split
 from multimodal_attn.data.modalities.text import TextReader
-from multimodal_attn.data.reading.text import NORMALIZERS, Normalization, read_lines
+from multimodal_attn.data.reading.text import NORMALIZERS, Normalization, listed_lines
 from multimodal_attn.types import Target, UnreadableError
 
 
@@ -63,10 +63,8 @@ class TextFile(Texts):
         if name is None:
             raise ValueError(f"data.{split}: missing; expected a text file with a sentence a line")
         path = Path(name).expanduser()
-        try:
-            texts = [text for line in read_lines(path) if (text := NORMALIZERS[normalize](line))]
-        except UnreadableError as error:
-            raise ValueError(f"data.{split}: '{path}': {error.reason}") from None
+        lines = listed_lines(path, f"data.{split}", "a UTF-8 text file with a sentence a line")
+        texts = [text for line in lines if (text := NORMALIZERS[normalize](line))]
         if not texts:
             raise ValueError(f"data.{split}: '{path}' has no line with a text")
         super().__init__(texts)

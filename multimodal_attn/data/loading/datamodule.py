@@ -18,6 +18,7 @@ from multimodal_attn.data.loading.features import CachedFeatures
 from multimodal_attn.data.loading.mirroring import Mirrored
 from multimodal_attn.data.loading.selection import Selection, outside
 from multimodal_attn.data.reading.audio import LONGEST_SECONDS
+from multimodal_attn.data.reading.cache import CACHE_GIGABYTES, limit_cache
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.ranges import Count, NotNegative, Positive, WholeNumber, Workers
 from multimodal_attn.types import UnreadableError
@@ -44,6 +45,7 @@ class DataModule(pl.LightningDataModule):
         longest_seconds: of a recording in any split, for the sake of memory; longer ones are left out, and listed.
         batch_seconds, quadratic_seconds, short_first_epochs: of the training batches; see ``BucketBatchSampler``.
         mirror: train on the mirror images of photos, too; an epoch is then twice as long.
+        cache_gigabytes: the most that is kept in the folder of the cache; what has not been used for longest goes.
         seed: of shuffling and drawing.
     """
 
@@ -63,12 +65,14 @@ class DataModule(pl.LightningDataModule):
         quadratic_seconds: NotNegative = 0.0,
         short_first_epochs: WholeNumber = 0,
         mirror: bool = False,
+        cache_gigabytes: Positive = CACHE_GIGABYTES,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.min_seconds, self.max_seconds, self.longest_seconds = min_seconds, max_seconds, longest_seconds
         self.batch_seconds, self.quadratic_seconds = batch_seconds, quadratic_seconds
         self.short_first_epochs, self.mirror = short_first_epochs, mirror
+        self.cache_gigabytes = cache_gigabytes
         self.make_dataset, self.tokenizer, self.source_tokenizer = dataset, tokenizer, source_tokenizer
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.texts_per_source, self.num_workers, self.seed = texts_per_source, num_workers, seed
@@ -136,6 +140,7 @@ class DataModule(pl.LightningDataModule):
     ) -> None:
         """Lets the loaders of a split give a frozen encoder's output in place of pictures."""
         self._cached[split] = CachedFeatures(self.source(split), extract, fingerprint, cache_dir)
+        limit_cache(cache_dir, self.cache_gigabytes, keep=self._cached[split].folder)
 
     def skipped(self, split: Split) -> list[UnreadableError]:
         """What a split's data set, and its feature cache if there is one, had to leave out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -19,10 +20,16 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from multimodal_attn.data.datasets.base import Dataset
+from multimodal_attn.data.reading.cache import mark_used
 from multimodal_attn.data.reading.files import digest
+from multimodal_attn.data.reading.json_files import read_json
+from multimodal_attn.parts import checked
+from multimodal_attn.ranges import Counts
 from multimodal_attn.types import UnreadableError
 
 _DIGEST_BYTES = 16
+_LARGEST_ROW = 1 << 26  # numbers
+_EXPECTED = "a cache of features as it was written; the folder may be deleted"
 
 
 class FeatureCache:
@@ -51,8 +58,18 @@ class FeatureCache:
     def shape(self) -> tuple[int, ...] | None:
         """Of one row; None as long as there is none."""
         if self._shape is None and (self.folder / "info.json").is_file():
-            self._shape = tuple(json.loads((self.folder / "info.json").read_text())["shape"])
+            self._shape = self._read_shape(self.folder / "info.json")
         return self._shape
+
+    def _read_shape(self, path: Path) -> tuple[int, ...]:
+        info = read_json(path, "data.cache_dir", _EXPECTED)
+        try:
+            shape = tuple(checked("shape", info["shape"], Counts))
+            if len(shape) <= 4 and math.prod(shape) <= _LARGEST_ROW and info["fingerprint"] == self.fingerprint:
+                return shape
+        except (KeyError, TypeError, ValueError):
+            pass
+        raise ValueError(f"data.cache_dir: '{path}' is not of this cache; expected {_EXPECTED}")
 
     @property
     def row_bytes(self) -> int:
@@ -89,9 +106,15 @@ class FeatureCache:
             raise ValueError(f"data.cache_dir: cannot write the feature cache '{self.folder}' ({error})") from error
 
     def __getitem__(self, row: int) -> Tensor:
-        """One row as float16."""
+        """One row as float16.
+
+        Raises:
+            UnreadableError: if the file has been cut off since the row was found.
+        """
         if self._values is None or row >= len(self._values):
             rows = self._data.stat().st_size // self.row_bytes
+            if row >= rows:
+                raise UnreadableError(str(self._data), f"has {rows} rows, and not row {row}; expected {_EXPECTED}")
             self._values = np.memmap(self._data, np.float16, mode="r", shape=(rows, *(self.shape or ())))
         return torch.from_numpy(np.array(self._values[row]))  # a copy: tensors over read-only memory are unsafe
 
@@ -126,7 +149,7 @@ class FeatureCache:
         if self.shape is None:
             info = {"fingerprint": self.fingerprint, "shape": list(shape), "dtype": "float16"}
             temporary = self.folder / f"info.{os.getpid()}"
-            temporary.write_text(json.dumps(info, indent=2))
+            temporary.write_text(json.dumps(info, indent=2), encoding="utf-8")
             temporary.replace(self.folder / "info.json")
         if self.shape != tuple(shape):
             raise ValueError(
@@ -153,6 +176,7 @@ class CachedFeatures(Dataset):
         num_workers: processes that decode pictures while the cache is filled.
 
     Attributes:
+        folder: of the cache.
         skipped: what the wrapped data set had to leave out, and pictures that cannot be read.
 
     Shapes:
@@ -179,6 +203,8 @@ class CachedFeatures(Dataset):
         kept = [index for index in prints if index not in unreadable]
         self._rows = self._cache.find([prints[index] for index in kept])
         entries = [dataset.entries[index] for index in kept]
+        self.folder = self._cache.folder
+        mark_used(self.folder)
         super().__init__(dataset.reader, entries, dataset.skipped + [unreadable[index] for index in sorted(unreadable)])
         if not kept:
             raise ValueError(f"no picture can be read: {'; '.join(map(str, self.skipped[:3]))}")
@@ -274,7 +300,7 @@ class _Readable(TorchDataset[tuple[int, Tensor | UnreadableError]]):
 
 
 def _digest(key: str) -> bytes:
-    return hashlib.blake2b(key.encode(), digest_size=_DIGEST_BYTES).digest()
+    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
 
 
 def _write(path: Path, position: int, data: bytes) -> None:

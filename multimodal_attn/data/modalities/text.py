@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from multimodal_attn.data.modalities.base import Reader, pad_in_time
-from multimodal_attn.data.reading.text import read_lines
+from multimodal_attn.data.reading.text import read_lines, single_spaces
 from multimodal_attn.types import Example, UnreadableError
 
 
@@ -29,7 +29,8 @@ class TextReader(Reader):
         return float(len(place))
 
     def examples(self, path: str) -> list[Example]:
-        found = [Example(f"{path}:{number}", line) for number, line in enumerate(read_lines(path), start=1) if line]
+        lines = enumerate(map(single_spaces, read_lines(path)), start=1)
+        found = [Example(f"{path}:{number}", line) for number, line in lines if line]
         if not found:
             raise UnreadableError(path, "holds no text")
         return found

@@ -24,7 +24,6 @@ LONGEST_SECONDS = 3600.0
 SUFFIXES = ("wav", "flac", "ogg", "mp3", "aiff", "opus")
 """Of the files that are taken for recordings where a folder is named."""
 _LOUDEST = 16.0  # 24 dB above full scale: beyond that, samples are no floats of audio but, say, 16-bit integers
-_OVERSHOOT = 0.01  # of the samples may lie beyond 1 without a word: codecs with losses do that
 _LARGEST_KERNEL = 1 << 20  # numbers in a resampling kernel; from 44.1 to 16 kHz it has 76,000
 
 
@@ -47,7 +46,7 @@ def read_audio(
         longest_seconds: of the result.
 
     Shapes:
-        Returns (L,) float32, in [-1, 1].
+        Returns (L,) float32, in [-1, 1] but for what decoders of lossy formats and files of floats have beyond.
 
     Raises:
         UnreadableError: missing, not audio, cut off, empty, longer than ``longest_seconds``, of a strange sample rate,
@@ -72,16 +71,16 @@ def read_audio(
 
 
 def waveform_of(samples: np.ndarray, rate: int, sample_rate: int, name: str) -> Tensor:
-    """Samples of one channel at another rate. Those beyond 1 are clipped; if they are many, a warning tells how many.
+    """Samples of one channel at another rate. Those somewhat beyond 1 stay: clipping would bend them.
 
     Args:
         samples: decoded and mixed.
         rate: of the samples, in Hz.
         sample_rate: of the result, in Hz.
-        name: of the recording, for errors and warnings.
+        name: of the recording, for errors.
 
     Shapes:
-        samples: (L,). Returns (L',) float32, in [-1, 1].
+        samples: (L,). Returns (L',) float32.
 
     Raises:
         UnreadableError: shorter than 25 ms, or with samples that are not finite or so large that they are not of audio.
@@ -91,14 +90,10 @@ def waveform_of(samples: np.ndarray, rate: int, sample_rate: int, name: str) -> 
     peak = max(float(samples.max()), -float(samples.min()))
     if not math.isfinite(peak):
         raise UnreadableError(name, "has samples that are NaN or infinite")
-    if peak > 1:
+    if peak > _LOUDEST:
         beyond = int((np.abs(samples) > 1).sum())
-        if peak > _LOUDEST:
-            reason = f"{beyond} of {len(samples)} samples lie beyond 1, up to {peak:g}; expected floats in [-1, 1]"
-            raise UnreadableError(name, reason)
-        if beyond > _OVERSHOOT * len(samples):
-            warnings.warn(f"{name}: {beyond} of {len(samples)} samples lie beyond 1 and are clipped", stacklevel=2)
-        samples = samples.clip(-1, 1)
+        reason = f"{beyond} of {len(samples)} samples lie beyond 1, up to {peak:g}; expected floats in [-1, 1]"
+        raise UnreadableError(name, reason)
     return resample(torch.from_numpy(samples), rate, sample_rate)
 
 

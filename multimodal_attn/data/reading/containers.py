@@ -12,7 +12,7 @@ import os
 import struct
 from collections.abc import Iterator
 from functools import cache
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 _STREAMED = ((0, 0), (0x7FFF0000, 0x80000000), (0xFFFF0000, 0xFFFFFFFF))
 """Sizes that programs write who do not know how much will come."""
@@ -91,7 +91,7 @@ def look_at(file: BinaryIO) -> Findings:
     """
     end = file.seek(0, os.SEEK_END)
     file.seek(0)
-    buffered = io.BufferedReader(file, 4096)  # type: ignore[type-var]  # a raw file, or one in memory
+    buffered = io.BufferedReader(cast(io.RawIOBase, file), 4096)  # a raw file, or one in memory
     try:
         return _look_at(buffered, end)
     finally:

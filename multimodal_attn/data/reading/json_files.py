@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from multimodal_attn.data.reading.text import read_text
+from multimodal_attn.types import UnreadableError
+
 
 def read_json(path: Path, option: str, expected: str) -> Any:
     """The content of a json file.
@@ -16,11 +19,12 @@ def read_json(path: Path, option: str, expected: str) -> Any:
         expected: what the file should have been.
 
     Raises:
-        ValueError: if it is missing or not json.
+        ValueError: if it is missing, not UTF-8 or not json.
     """
     try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise ValueError(f"{option}: '{path}' cannot be read ({error.strerror}); expected {expected}") from error
-    except ValueError as error:
-        raise ValueError(f"{option}: '{path}' is not json ({error}); expected {expected}") from error
+        return json.loads(read_text(path))
+    except UnreadableError as error:
+        raise ValueError(f"{option}: '{error.path}' {error.reason}; expected {expected}") from None
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deep" if isinstance(error, RecursionError) else error
+        raise ValueError(f"{option}: '{path}' is not json ({reason}); expected {expected}") from None

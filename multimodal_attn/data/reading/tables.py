@@ -8,6 +8,9 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from multimodal_attn.data.reading.text import read_text
+from multimodal_attn.types import UnreadableError
+
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
@@ -46,11 +49,9 @@ def read_table(path: Path, option: str) -> Table:
     if path.suffix.lower() not in readers:
         raise ValueError(f"{option}: '{path}' ends in '{path.suffix}'; expected {' or '.join(readers)}")
     try:
-        return readers[path.suffix.lower()](path.read_text(encoding="utf-8-sig"))  # spreadsheets write a signature
-    except OSError as error:
-        raise ValueError(f"{option}: '{path}' cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{option}: '{path}' is not UTF-8 ({error}); save it as UTF-8") from error
+        return readers[path.suffix.lower()](read_text(path))
+    except UnreadableError as error:
+        raise ValueError(f"{option}: '{error.path}' {error.reason}") from None
     except csv.Error as error:
         raise ValueError(f"{option}: '{path}' is damaged: {error}") from error
 
@@ -96,8 +97,11 @@ def _read_jsonl(text: str) -> Table:
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
-            table.bad.append((number, f"not JSON ({error})"))
+            if "\\u" in line:  # which may write half of a character, that no file can hold
+                json.dumps(record, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:
+            reason = "nested too deep" if isinstance(error, RecursionError) else error
+            table.bad.append((number, f"not JSON ({reason})"))
             continue
         if isinstance(record, dict):
             record = {name.strip().lower(): cell for name, cell in record.items()}

@@ -1,4 +1,4 @@
-"""Normalized texts: what is trained on is what is scored, and ``text.split()`` counts words."""
+"""Text files and normalized texts: what is trained on is what is scored, and ``text.split()`` counts words."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ from multimodal_attn.types import UnreadableError
 
 _APOSTROPHES = re.compile("[\u2018\u2019\u02bc\u2032`\u00b4]")
 _LONE_APOSTROPHE = re.compile(r"(?<!\w)'+(?!\w)")
+# What is not seen and parts no words: soft hyphens, joiners, marks of direction, variation selectors, fillers, the rim
+# of a key. The zero-width space is not among them: it stands between words.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200c-\u200f\u202a-\u202e\u2060-\u206f\u20dd-\u20e4"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff]"
+)
+_LARGEST = 1 << 31  # bytes of a text file: what is larger is none, or does not fit into memory as text
 
 
 def normalize_caption(text: str) -> str:
@@ -31,8 +38,9 @@ def normalize_transcript(text: str) -> str:
 
 
 def single_spaces(text: str) -> str:
-    """The text as it is, but for white space: case and punctuation stay."""
-    return " ".join(text.split())
+    """The text as it is, but for white space and words that nobody sees: case and punctuation stay."""
+    words = text.split()
+    return " ".join(word for word in words if _INVISIBLE.sub("", word)) if _INVISIBLE.search(text) else " ".join(words)
 
 
 Normalization = Literal["caption", "transcript", "none"]
@@ -43,31 +51,75 @@ NORMALIZERS: dict[Normalization, Callable[[str], str]] = {
 }
 
 
-def read_lines(path: str | Path) -> list[str]:
-    """The lines of a UTF-8 text file, with single spaces; blank ones are empty.
+def read_text(path: str | Path) -> str:
+    """The content of a UTF-8 text file, with or without a signature at its beginning.
 
     Raises:
-        UnreadableError: if it cannot be read.
+        UnreadableError: if it cannot be read, or is no such text; names the line.
     """
     try:
-        # Neither splitlines() nor universal newlines: they also break at what stands within the lines of large corpora,
-        # such as U+2028 and a lone carriage return, and every pair of a parallel corpus after it would be wrong.
-        with open(path, encoding="utf-8-sig", newline="\n") as file:
-            lines = file.read().split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnreadableError(str(path), f"not a readable text ({error})") from None
+        with open(path, "rb") as file:
+            content = file.read(_LARGEST)
+    except OSError as error:
+        raise UnreadableError(str(path), f"cannot be read ({error.strerror})") from None
+    if len(content) == _LARGEST:
+        raise UnreadableError(str(path), f"has more than {_LARGEST:,} bytes; expected a text file")
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UnreadableError(str(path), "is UTF-16; save it as UTF-8")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        found = f"byte 0x{content[error.start]:02x}"
+        raise UnreadableError(f"{path}:{line}", f"is not UTF-8 ({found}; is it Latin-1?); save it as UTF-8") from None
+    if (place := text.find("\0")) >= 0:
+        line = text.count("\n", 0, place) + 1
+        raise UnreadableError(f"{path}:{line}", "has a NUL character; expected UTF-8 text")
+    return text
+
+
+def read_lines(path: str | Path) -> list[str]:
+    """The lines of a UTF-8 text file, without white space around them; raises as ``read_text`` does."""
+    # Not splitlines(): it also breaks at what stands within the lines of large corpora, such as U+2028, U+0085 and a
+    # lone carriage return, and every line of a parallel corpus after it would be wrong.
+    lines = read_text(path).split("\n")
     if not lines[-1]:
         lines.pop()
-    return [single_spaces(line) for line in lines]
+    return [line.strip() for line in lines]
+
+
+def listed_lines(path: Path, option: str, expected: str) -> list[str]:
+    """The same, for a file without which there is no data set.
+
+    Args:
+        path: of the file.
+        option: key of the configuration that led there.
+        expected: what the file should have been.
+
+    Raises:
+        ValueError: if it cannot be read.
+    """
+    try:
+        return read_lines(path)
+    except UnreadableError as error:
+        raise ValueError(f"{option}: '{error.path}' {error.reason}; expected {expected}") from None
 
 
 def _lower(text: str) -> str:
     # Composed characters, so that an accent typed either way is the same word; apostrophes first, as NFKC takes
-    # some of them apart into a space and an accent.
-    return unicodedata.normalize("NFKC", _APOSTROPHES.sub("'", text)).lower()
+    # some of them apart into a space and an accent. The dot of a Turkish capital would be left as a mark on the i.
+    visible = _INVISIBLE.sub("", _APOSTROPHES.sub("'", text))
+    return unicodedata.normalize("NFKC", visible).replace("\u0130", "i").lower()
 
 
 def _keep_words(text: str, keep: str) -> str:
     """Letters, digits and the marks that belong to them in any script, and ``keep``; the rest turns into spaces."""
-    kept = (c if c in keep or unicodedata.category(c)[0] in "LMN" else " " for c in text)
+    kept: list[str] = []
+    before = " "
+    for character in text:
+        kind = unicodedata.category(character)[0]
+        if not (character in keep or kind in "LN" or (kind == "M" and before != " ")):
+            character = " "  # a mark with nothing to stand on, too
+        kept.append(character)
+        before = character
     return " ".join("".join(kept).split())

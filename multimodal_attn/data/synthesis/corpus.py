@@ -120,7 +120,7 @@ def find_damage(folder: Path, split: str) -> str | None:
     if not folder.is_dir():
         return f"'{folder}' does not exist"
     try:
-        lines = (folder / CHECKSUMS).read_text().splitlines()
+        lines = (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
         checksums = {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
         listing = f"{split}.jsonl"
         for name in [listing, *(entry["file"] for entry in read_listing(folder, split))]:
@@ -133,7 +133,7 @@ def find_damage(folder: Path, split: str) -> str | None:
 
 def read_listing(folder: Path, split: str) -> list[dict]:
     """The utterances of a split: dicts with file, text, starts, ends, seconds, voice and how they were made."""
-    return [json.loads(line) for line in (folder / f"{split}.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (folder / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def build(recipe: Recipe, folder: Path) -> None:
@@ -171,9 +171,9 @@ def build(recipe: Recipe, folder: Path) -> None:
     names = []
     for split, found in entries.items():
         found.sort(key=lambda entry: entry["file"])
-        (folder / f"{split}.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in found))
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in found), "utf-8")
         names += [f"{split}.jsonl", *(entry["file"] for entry in found)]
-    (folder / CHECKSUMS).write_text("".join(f"{checksum(folder / name)}  {name}\n" for name in names))
+    (folder / CHECKSUMS).write_text("".join(f"{checksum(folder / name)}  {name}\n" for name in names), "utf-8")
     if missing := sum(map(len, texts.values())) - sum(map(len, entries.values())):
         Console(stderr=True).print(
             f"{missing} utterances left out: not every word of them could be found in the speech"

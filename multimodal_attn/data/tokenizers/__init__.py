@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from multimodal_attn.types import BOS, EOS, PAD, UNK
@@ -48,8 +48,24 @@ class Tokenizer(ABC):
     @classmethod
     @abstractmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
-        """The tokenizer whose ``state()`` this was."""
+        """The tokenizer whose ``state()`` this was; a ValueError if it cannot have been one."""
 
     @abstractmethod
     def __len__(self) -> int:
         """Size of the vocabulary, special ids included."""
+
+
+def texts_of(state: Mapping[str, Any], key: str) -> list[str]:
+    """A list of different texts in a tokenizer's state.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    found = state.get(key)
+    if not isinstance(found, list) or not all(isinstance(text, str) and text for text in found):
+        raise ValueError(
+            f"tokenizer: its state has no list of texts '{key}'; expected one that this package has written"
+        )
+    if len(set(found)) < len(found):
+        raise ValueError(f"tokenizer: its state has a text twice in '{key}'; expected different ones")
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Self
 
-from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
+from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer, texts_of
 
 UNKNOWN_CHARACTER = "\N{REPLACEMENT CHARACTER}"  # one character long, so that a character error rate counts one
 VISIBLE_SPACE = "\N{OPEN BOX}"
@@ -69,8 +69,10 @@ class CharacterTokenizer(Tokenizer):
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """The tokenizer whose ``state()`` this was."""
-        tokenizer = cls()
-        tokenizer._set_characters(state["characters"])
+        tokenizer, characters = cls(), texts_of(state, "characters")
+        if any(len(character) != 1 for character in characters):
+            raise ValueError("tokenizer: its state has more than one character in a place; expected single ones")
+        tokenizer._set_characters(characters)
         return tokenizer
 
     def __len__(self) -> int:

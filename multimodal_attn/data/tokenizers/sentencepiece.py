@@ -13,6 +13,7 @@ from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
 from multimodal_attn.data.tokenizers.character import UNKNOWN_CHARACTER, VISIBLE_SPACE
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # how sentencepiece writes the space that a word begins with
+_LARGEST_MODEL = 1 << 26  # characters; one of 32,000 pieces has a million
 VocabularySize = Annotated[int, Gt(len(SPECIAL_PIECES))]
 """More than the special ids."""
 
@@ -35,8 +36,16 @@ class SentencePieceTokenizer(Tokenizer):
         self._model = model
         self._pieces = list(SPECIAL_PIECES)
         if model:
-            self._processor = _library().SentencePieceProcessor(model_proto=model)
-            self._pieces += [self._processor.id_to_piece(i) for i in range(len(SPECIAL_PIECES), len(self._processor))]
+            try:
+                self._processor = _library().SentencePieceProcessor(model_proto=model)
+                size = len(self._processor)
+                self._pieces += [self._processor.id_to_piece(i) for i in range(len(SPECIAL_PIECES), size)]
+                found = [getattr(self._processor, f"{name}_id")() for name in ("pad", "bos", "eos", "unk")]
+            except (RuntimeError, UnicodeDecodeError, IndexError) as error:
+                reason = str(error).strip().splitlines()[0]
+                raise ValueError(f"tokenizer: the sentencepiece model is damaged ({reason})") from None
+            if found != [self.pad_id, self.bos_id, self.eos_id, self.unk_id]:
+                raise ValueError(f"tokenizer: the sentencepiece model has its special ids at {found}; expected 0 to 3")
         # What each id adds to a text.
         self._parts = ["", "", "", UNKNOWN_CHARACTER, *(p.replace(SPACE, " ") for p in self._pieces[self.unk_id + 1 :])]
 
@@ -114,8 +123,15 @@ class SentencePieceTokenizer(Tokenizer):
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """The tokenizer whose ``state()`` this was."""
-        tokenizer = cls(state["vocab_size"], state["model_type"])
-        tokenizer._set_model(base64.b64decode(state["model"]))
+        model = state.get("model")
+        if not isinstance(model, str) or len(model) > _LARGEST_MODEL:
+            raise ValueError("tokenizer: its state has no sentencepiece model of a sane size; expected base64")
+        tokenizer = cls(state.get("vocab_size", 500), state.get("model_type", "unigram"))
+        try:
+            content = base64.b64decode(model, validate=True)
+        except ValueError as error:
+            raise ValueError(f"tokenizer: the sentencepiece model is damaged ({error})") from None
+        tokenizer._set_model(content)
         return tokenizer
 
     def __len__(self) -> int:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Self
 
-from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
+from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer, texts_of
 from multimodal_attn.ranges import Count
 
 
@@ -69,8 +69,11 @@ class WordTokenizer(Tokenizer):
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         """The tokenizer whose ``state()`` this was."""
-        tokenizer = cls(state["min_count"], state["max_size"])
-        tokenizer._set_words(state["words"])
+        words = texts_of(state, "words")
+        if any(word.split() != [word] for word in words):
+            raise ValueError("tokenizer: its state has white space in a word; expected single words")
+        tokenizer = cls(state.get("min_count", 1), state.get("max_size"))
+        tokenizer._set_words(words)
         return tokenizer
 
     def __len__(self) -> int:

@@ -10,9 +10,9 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 
+from multimodal_attn.data.reading.files import write_skipped
 from multimodal_attn.distributed import gather
 from multimodal_attn.types import Batch, UnreadableError
-from multimodal_attn.writing import write_file
 
 
 class SkippedFiles(pl.Callback):
@@ -42,7 +42,7 @@ class SkippedFiles(pl.Callback):
 
     @rank_zero_only
     def _write(self) -> None:
-        write_file(self.path, "".join(f"{path}\t{reason}\n" for path, reason in self.reasons.items()))
+        write_skipped(self.path, [UnreadableError(path, reason) for path, reason in self.reasons.items()])
         rank_zero_info(f"{self._reported} examples could not be used ({self._counts()}); {self.path} lists them")
 
     def _counts(self) -> str:

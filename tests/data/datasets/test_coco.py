@@ -44,7 +44,7 @@ def test_one_example_a_photo_with_all_its_captions(root: Path) -> None:
 def test_lists_what_is_left_out(root: Path) -> None:
     listed = {Path(error.path).name: error.reason for error in Coco("train", root).skipped}
     assert listed == {
-        "captions_train2017.json": "caption of an image 9 that is not listed",
+        "captions_train2017.json: annotation 4": "caption of an image 9 that is not listed",
         "000000000004.jpg": "no such file",
         "000000000005.jpg": "no caption",
     }

@@ -68,7 +68,7 @@ def test_what_is_wrong_is_named(corpus: Path) -> None:
     with pytest.raises(ValueError, match=r"train\.de' has 4 lines and 'train\.en' 1"):
         ParallelText("train", corpus, "de", "en")
     (corpus / "train.en").write_bytes(b"\xff\xfe")
-    with pytest.raises(ValueError, match=r"data\.root: .*train\.en: not a readable text"):
+    with pytest.raises(ValueError, match=r"data\.root: .*train\.en' is UTF-16; save it as UTF-8"):
         ParallelText("train", corpus, "de", "en")
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -23,7 +24,7 @@ from multimodal_attn.data.datasets.flickr8k import Flickr8k
 from multimodal_attn.data.datasets.grid import GridCorpus
 from multimodal_attn.data.datasets.manifest import Manifest
 from multimodal_attn.data.datasets.shapes import Shapes
-from multimodal_attn.data.datasets.shards import Shards
+from multimodal_attn.data.datasets.shards import PLACES, Shards
 from multimodal_attn.data.datasets.text import TextFile
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.loading.sharding import write_split
@@ -299,11 +300,79 @@ def test_missing_and_damaged_files_are_named(copy: Path) -> None:
         '{"version": 2, "splits": {"val": 3}}',
     ):
         index.write_text(content)
-        with pytest.raises(ValueError, match=rf"data.root: '{index}' is no index of shards .*; expected a folder that"):
+        with pytest.raises(
+            ValueError, match=rf"data.root: '{index}' is no(t json| index of shards) .*; expected a folder that"
+        ):
             Shards("val", copy)
     index.unlink()
     with pytest.raises(ValueError, match=rf"data.root: '{index}' is missing; expected a folder that `python -m"):
         Shards("val", copy)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "..", "a/b", "", None, "a\\b"])
+@pytest.mark.parametrize("part", ["lists", "shards"])
+def test_an_index_that_leads_out_of_its_folder_is_refused(copy: Path, name: str | None, part: str) -> None:
+    index = json.loads((copy / "index.json").read_text())
+    index["splits"]["val"][part][0]["file"] = name
+    (copy / "index.json").write_text(json.dumps(index))
+    with pytest.raises(
+        ValueError, match=r"index.json' is no index of shards .*the name, bytes and sha256 of every file"
+    ):
+        Shards("val", copy)
+
+
+def test_a_link_that_leads_out_of_the_folder_is_refused(copy: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    place = tmp_path_factory.mktemp("elsewhere") / "tar"
+    (copy / "val-00000.tar").rename(place)
+    (copy / "val-00000.tar").symlink_to(place)
+    with pytest.raises(ValueError, match=r"val-00000.tar' is missing"):
+        Shards("val", copy)
+
+
+@pytest.mark.parametrize("size", [-1, 1.5, True, "5", 10**30])
+def test_sizes_in_an_index_are_checked(copy: Path, size: object) -> None:
+    index = json.loads((copy / "index.json").read_text())
+    index["splits"]["val"]["shards"][0]["bytes"] = size
+    (copy / "index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=r"is no index of shards|val-00000.tar' has"):
+        Shards("val", copy)
+
+
+def reindexed(folder: Path, name: str, content: bytes) -> None:
+    """Another content of a list, of which the index says what is there."""
+    (folder / name).write_bytes(content)
+    index = json.loads((folder / "index.json").read_text())
+    for file in index["splits"]["val"]["lists"]:
+        if file["file"] == name:
+            file |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (folder / "index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("shard", 2**31), ("offset", 2**63), ("size", 2**40), ("record", 2**40), ("length", np.nan), ("length", -1.0)],
+)
+def test_places_beyond_the_end_are_refused_before_anything_is_read(copy: Path, field: str, value: float) -> None:
+    places = np.fromfile(copy / "val.places", PLACES)
+    places[field][3] = value
+    reindexed(copy, "val.places", places.tobytes())
+    with pytest.raises(ValueError, match=r"data.root: '.*val.places': example 3 lies beyond the end of a file"):
+        Shards("val", copy)
+    reindexed(copy, "val.places", places.tobytes()[:-1])
+    with pytest.raises(ValueError, match=r"val.places' has \d+ bytes; expected a multiple of 40"):
+        Shards("val", copy)
+
+
+@pytest.mark.parametrize("line", [b"{", b"[]", b'{"key": 5, "targets": []}', b'{"key": "a", "targets": [{"text": 5}]}'])
+def test_records_that_are_none_are_named(copy: Path, line: bytes) -> None:
+    lines = (copy / "val.jsonl").read_bytes().split(b"\n")
+    lines[0] = line.ljust(len(lines[0]))
+    reindexed(copy, "val.jsonl", b"\n".join(lines))
+    found = Shards("val", copy)
+    for ask in (lambda: found[0], found.texts, lambda: list(found.entries)):
+        with pytest.raises(UnreadableError, match=r"val.jsonl:1: is no record of an example"):
+            ask()
+    assert found[1].source.shape == (3, 224, 224)
 
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path, scenes: Path, monkeypatch: pytest.MonkeyPatch) -> None:

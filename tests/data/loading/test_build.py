@@ -128,3 +128,14 @@ def test_own_data_needs_no_further_setting(tmp_path: Path, separator: str) -> No
         assert batch.targets[0][0].text == texts[modality]
         assert batch.sample_rate == (16_000 if modality == "recording" else 0)
         assert batch.source.dtype == {"picture": torch.uint8, "recording": torch.float32, "text": torch.int64}[modality]
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_recordings_that_would_fill_the_memory_are_left_out_of_every_split(tmp_path: Path, split: str) -> None:
+    soundfile.write(tmp_path / "long.flac", np.zeros(8000 * 30), 8000)
+    soundfile.write(tmp_path / "short.flac", np.zeros(8000), 8000)
+    (tmp_path / "a.csv").write_text("audio,text\nlong.flac,one\nshort.flac,two\n")
+    table = str(tmp_path / "a.csv")
+    data = build(node("manifest", train=table, val=table, longest_seconds=20.0))
+    assert [entry.key for entry in data.source(split).entries] == ["short.flac"]
+    assert [error.reason for error in data.skipped(split)] == ["longer than data.longest_seconds=20 (30.00 s)"]

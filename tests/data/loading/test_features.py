@@ -237,3 +237,28 @@ def test_two_processes_fill_one_cache(tmp_path: Path) -> None:
     (data,) = tmp_path.rglob("features.f16")
     assert data.stat().st_size == 200 * 2 * expected(0).numel()
     check(CachedFeatures(Pictures(200), Extract(fail_after=0), "encoder", tmp_path), list(range(200)))
+
+
+@pytest.mark.parametrize(
+    "info",
+    ["", "[]", "{}", '{"shape": [0]}', '{"shape": [-5]}', '{"shape": "ab"}', '{"shape": [1e9, 1e9]}', "[" * 10_000]
+    + ['{"shape": [4], "fingerprint": "another"}', '{"shape": [9999999999], "fingerprint": "f"}'],
+)
+def test_a_cache_that_is_none_is_named(tmp_path: Path, info: str) -> None:
+    cache = FeatureCache(tmp_path, "f")
+    cache.append(["a"], torch.zeros(1, 4))
+    (cache.folder / "info.json").write_text(info)
+    with pytest.raises(ValueError, match=r"data.cache_dir: '.*info.json' is no"):
+        FeatureCache(tmp_path, "f").find(["a"])
+
+
+def test_a_row_that_is_gone_is_named(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path, "f")
+    cache.append(["a", "b"], torch.ones(2, 4))
+    fresh = FeatureCache(tmp_path, "f")
+    assert fresh.find(["b"]).tolist() == [1]
+    os.truncate(cache.folder / "features.f16", 8)
+    assert fresh[0].tolist() == [1, 1, 1, 1]
+    with pytest.raises(UnreadableError, match=r"features.f16: has 1 rows, and not row 1"):
+        fresh[1]
+    assert FeatureCache(tmp_path, "f").find(["a", "b"]).tolist() == [0, -1]
