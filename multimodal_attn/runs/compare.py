@@ -243,4 +243,4 @@ def _named(key: str, value: Any) -> str:
 def _escaped(cell: str) -> str:
     """A cell of Markdown that says what it says, and nothing else."""
     plain = printable(cell).replace("&", "&amp;").replace("<", "&lt;")
-    return "".join(f"\\{sign}" if sign in "\\|`*_[]" else sign for sign in plain)
+    return "".join(f"\\{sign}" if sign in "\\|`*[]" else sign for sign in plain)

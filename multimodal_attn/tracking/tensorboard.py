@@ -34,4 +34,4 @@ class TensorBoardBackend(Backend[TensorBoardLogger]):
 def _markdown(cell: Any) -> str:
     """A cell that says what it says, and nothing else."""
     plain = " ".join(str(cell).split()).replace("&", "&amp;").replace("<", "&lt;")
-    return "".join(f"\\{sign}" if sign in "\\|`*_[]" else sign for sign in plain)
+    return "".join(f"\\{sign}" if sign in "\\|`*[]" else sign for sign in plain)

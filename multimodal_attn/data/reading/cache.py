@@ -19,8 +19,8 @@ CACHE_GIGABYTES = 50.0
 _FEATURES = re.compile(r"[0-9a-f]{24}")
 _CORPUS = re.compile(r"spoken-v\d+-\d+-\d+-\d+-seed\d+")
 _RECENT_DAYS = 7
-_MARK = "used"
-"""An empty file: its time says when an entry was last used, as reading does not change that of a folder."""
+_LISTS = ("SHA256SUMS", "info.json")
+"""A file that every entry has one of; its time says when the entry was last used, which reading does not tell."""
 
 
 class CacheEntry(NamedTuple):
@@ -43,10 +43,11 @@ class CacheEntry(NamedTuple):
 
 def mark_used(folder: Path) -> None:
     """Notes that an entry is in use; a folder that cannot be written has no need of it."""
-    try:
-        (folder / _MARK).touch()
-    except OSError:
-        return
+    for name in _LISTS:
+        try:
+            os.utime(folder / name)
+        except OSError:
+            continue
 
 
 def cache_entries(folder: str | Path) -> list[CacheEntry]:
