@@ -60,6 +60,10 @@ def _run(arguments: list[str]) -> int:
         for file in compare(options.runs, options.split, options.output):
             print(file)
         return 0
+    if options.command == "cache":
+        from multimodal_attn.runs.cache import cache
+
+        return cache(options.folder, options.empty, options.older_than)
     from multimodal_attn.runs.shards import shards
 
     return shards(options.overrides, options.output, options.verify, options.splits.split(","), options.shard_megabytes)
@@ -120,6 +124,10 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--output", type=Path, default=Path("comparison"), help="folder to write (default: comparison)"
     )
+    cache = commands.add_parser("cache", help="show what is kept between runs, or delete it")
+    cache.add_argument("--folder", type=Path, help="of the cache (default: ~/.cache/multimodal_attn)")
+    cache.add_argument("--empty", action="store_true", help="delete it; a run that needs it makes it again")
+    cache.add_argument("--older-than", type=float, metavar="DAYS", help="with --empty: not used for so long")
     shards = commands.add_parser(
         "shards",
         help="write a data set into tar files",
