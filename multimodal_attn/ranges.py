@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from pydantic import AfterValidator
 
 
@@ -57,7 +57,7 @@ SampleRate = Annotated[int, Ge(1000), Le(384_000)]
 OddCount = Annotated[int, Ge(1), AfterValidator(_odd)]
 """The width of a kernel that has a center."""
 
-Counts = Annotated[Sequence[Count], AfterValidator(_some)]
+Counts = Annotated[Sequence[Count], MaxLen(1000), AfterValidator(_some)]
 """One count for each of one or more layers."""
 
 TextLength = Annotated[int, Ge(1), Le(100_000)]

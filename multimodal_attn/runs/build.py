@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -18,6 +19,7 @@ from multimodal_attn.parts import EVERYTHING, checked, part
 from multimodal_attn.prediction.build import build_predictor
 from multimodal_attn.ranges import Seed
 from multimodal_attn.runs.lightning import lightning_part
+from multimodal_attn.tracking.wandb import with_run_id
 from multimodal_attn.training.module import ScheduledSampling, Seq2SeqModule
 from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.training.optimizers import adamw, cosine
@@ -113,9 +115,14 @@ def build_callbacks(config: Mapping[str, Any]) -> list[pl.Callback]:
     ]
 
 
-def build_loggers(config: Mapping[str, Any]) -> list[Logger]:
-    """Those of the configuration that are not switched off with ``null``."""
-    return [lightning_part(f"logger.{name}", node, Logger)() for name, node in _switched_on(config, "logger")]  # type: ignore[type-abstract]
+def build_loggers(config: Mapping[str, Any], run_dir: Path) -> list[Logger]:
+    """Those of the configuration that are not switched off with ``null``; all are checked before a file is written."""
+    checked_parts = {
+        name: lightning_part(f"logger.{name}", node, Logger)  # type: ignore[type-abstract]
+        for name, node in _switched_on(config, "logger")
+    }
+    identified = with_run_id({name: config["logger"][name] for name in checked_parts}, run_dir)
+    return [lightning_part(f"logger.{name}", node, Logger)() for name, node in identified.items()]  # type: ignore[type-abstract]
 
 
 def cache_features(data: DataModule, model: Seq2Seq, splits: tuple[Split, ...], cache_dir: str | None) -> None:

@@ -156,7 +156,8 @@ def labels(runs: Sequence[EvaluatedRun]) -> list[str]:
 
 def _names(runs: Sequence[EvaluatedRun], keys: Sequence[str]) -> list[str]:
     """The values of some keys in words; of texts the value alone."""
-    return [", ".join(_named(key, run.config[key]) for key in keys if key in run.config) for run in runs]
+    named = ([_named(key, run.config[key]) for key in keys if key in run.config] for run in runs)
+    return [", ".join(dict.fromkeys(words)) for words in named]  # data.seed is mostly the seed
 
 
 def compared(runs: Sequence[EvaluatedRun], details: bool) -> list[Measure]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,13 +16,6 @@ Parsed = TypeVar("Parsed")
 
 _LARGEST = {".json": 2**20, ".yaml": 2**20, ".jsonl": 2**28}  # bytes of a file that is read
 _MOST_KEYS = 10_000  # of a configuration: a small yaml may name itself so often that it unfolds to millions
-
-
-def remove_unused(folder: Path) -> None:
-    """Removes a run's folder in which there is nothing but what Hydra puts there before a run begins."""
-    files = [path for path in folder.rglob("*") if not path.is_dir()]
-    if all(path.parent == folder / ".hydra" or path == folder / "train.log" for path in files):
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def read_config(file: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,7 +19,6 @@ from omegaconf import DictConfig, OmegaConf
 from multimodal_attn.prediction.location import find_checkpoint, folder_of
 from multimodal_attn.runs.configuration import CONF, in_full, plain
 from multimodal_attn.runs.exit import FAILED, explained
-from multimodal_attn.runs.folders import remove_unused
 
 _FULL = "HYDRA_FULL_ERROR"
 
@@ -82,7 +82,7 @@ def _run(job: Callable[[DictConfig], Any], name: str, arguments: Sequence[str], 
             return outcome.value
         if not sweeps or outcome.status != FAILED:
             if name == "train":
-                remove_unused(Path(HydraConfig.get().runtime.output_dir))
+                _remove_unused(Path(HydraConfig.get().runtime.output_dir))
             raise SystemExit(outcome.status)
         failed.append((" ".join(HydraConfig.get().overrides.task), outcome.status))
         return float("nan")  # the worst of all for a sweep that optimizes
@@ -101,7 +101,7 @@ def _without_tracebacks(run: Callable[[], Any]) -> None:
     try:
         run()
     except Exception as error:
-        if before is not None or isinstance(error, OSError):
+        if before == "1" or isinstance(error, OSError):  # "0" is what Hydra takes for no
             raise
         del os.environ[_FULL]
         reason = error
@@ -121,3 +121,10 @@ def _choices() -> dict[str, Any]:
         for group, choice in HydraConfig.get().runtime.choices.items()
         if choice is not None and not group.startswith("hydra/")
     }
+
+
+def _remove_unused(folder: Path) -> None:
+    """Removes a run's folder in which there is nothing but what Hydra puts there before a run begins."""
+    files = [path for path in folder.rglob("*") if not path.is_dir()]
+    if all(path.parent == folder / ".hydra" or path == folder / "train.log" for path in files):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -21,7 +21,10 @@ Of a checkpoint's own, which may be a stranger's, only numbers and truth values 
 
 _NAME = re.compile(r"\w+(/\w+)*")
 _PATHS = ("dirpath", "run_dir", ".path", "save_dir")  # a run may have been moved
-_PRECISIONS = ("16-mixed", "bf16-mixed", "32-true", "64-true", "bf16-true")
+_HARMLESS = {
+    "trainer.accelerator": ("cpu",),  # any machine has one
+    "trainer.precision": ("16-mixed", "bf16-mixed", "32-true", "64-true", "bf16-true"),
+}
 
 
 def resumed_settings(given: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -69,8 +72,8 @@ def _take_over(resumed: dict[str, Any], key: str, value: Any) -> None:
         if known and isinstance(value, int | float):
             update(resumed, key, value)
         return
-    numbers = isinstance(value, bool | int | float) and isinstance(own, bool | int | float | None)
-    if value is None or numbers or (key == "trainer.precision" and value in _PRECISIONS):
+    numbers = isinstance(value, bool | int | float) and (own == "auto" or isinstance(own, bool | int | float | None))
+    if value is None or numbers or value in _HARMLESS.get(key, ()):
         update(resumed, key, value)
     elif own != value and not key.endswith(_PATHS):
         log.warning("resume: %s is %r here and %r in the checkpoint; the one here is used", key, own, value)

@@ -28,7 +28,7 @@ from multimodal_attn.runs.exit import TERMINATED
 from multimodal_attn.runs.initialization import initialize
 from multimodal_attn.runs.language_model import build_language_model, build_text_data
 from multimodal_attn.runs.lightning import lightning_part, quieten
-from multimodal_attn.tracking.wandb import check_login, with_run_id
+from multimodal_attn.tracking.wandb import check_login
 from multimodal_attn.training.callbacks.save_on_exception import SaveOnException
 from multimodal_attn.training.callbacks.whole_steps import WholeSteps
 from multimodal_attn.training.checkpoint_files import CheckpointFiles
@@ -62,7 +62,7 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     content = read_run(settings[key], "last" if settings["resume"] else "best", key) if settings[key] else None
     resumed = _resumable(content) if settings["resume"] else None
     quieten()
-    loggers = build_loggers({"logger": with_run_id(settings["logger"], run_dir)})
+    loggers = build_loggers(settings, run_dir)
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             check_login(logger)
@@ -163,7 +163,9 @@ def _trainer(
             use_distributed_sampler=False,
         )
     except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"trainer: {_first_line(error)}") from None
+        reason = _first_line(error)
+        named = next((f".{name}" for name, value in node.items() if f"{name}={value!r}" in reason), "")
+        raise ValueError(f"trainer{named}: refused by Lightning's Trainer: {reason}") from None
 
 
 def _first_line(error: Exception) -> str:

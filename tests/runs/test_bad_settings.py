@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -91,9 +92,9 @@ class Accepted(Exception):
 
 
 LEAST = {
-    **{"attention": 500, "decoder": 400, "encoder": 900, "metrics": 30, "optimizer": 60, "scheduler": 60},
+    **{"attention": 500, "decoder": 250, "encoder": 900, "metrics": 30, "optimizer": 60, "scheduler": 60},
     **{"search": 300, "tokenizer": 60, "data": 500, "objective": 300, "callbacks": 300, "logger": 80},
-    **{"language_model": 100, "": 200},
+    **{"language_model": 100, "": 180},
 }
 """How many values are tried of each group at least; no group: of train.yaml and the trainer."""
 
@@ -172,5 +173,6 @@ def test_a_value_that_makes_no_sense_is_refused_by_its_key(group: str, tmp_path:
             assert sensible or key.removesuffix("._target_") in message, (key, value, message)
             assert sensible or "expected" in message or "Trainer" in message, (key, value, message)
             assert "\n" not in message, (key, value, message)
-            assert not folder.exists(), (key, value)
+            assert sensible or not folder.exists(), (key, value)
+            shutil.rmtree(folder, ignore_errors=True)
     assert count >= LEAST[group]

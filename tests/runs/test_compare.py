@@ -34,7 +34,7 @@ ADDITIVE, DOT = (
 def write_run(folder: Path, target: str = ADDITIVE, seed: int = 0, log: str = "", **metrics: float) -> Path:
     config: dict[str, Any] = {
         "attention": {"_target_": target, "attention_dim": 8},
-        "data": {"root": "x", "cache_dir": str(folder), "module": {"root": "x", "seed": seed}},
+        "data": {"root": "x", "cache_dir": str(folder), "seed": seed},
         "seed": seed,
         "run_dir": str(folder),
         "callbacks": {"maps": {"run_dir": str(folder)}},

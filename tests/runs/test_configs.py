@@ -55,7 +55,7 @@ def test_every_experiment_builds(experiment: str, tmp_path: Path) -> None:
     for callback in ("best_checkpoint", "last_checkpoint"):
         config["callbacks"][callback]["dirpath"] = str(tmp_path)
     assert build_callbacks(config)
-    assert build_loggers(config)
+    assert build_loggers(config, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_training_validates_without_one(tmp_path: Path, language_run: Path) -> N
 def test_text_files_are_checked(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("\n ... \n")
     cases = {
-        "data.train=nowhere.txt": r"data.train: 'nowhere.txt': not a readable text",
+        "data.train=nowhere.txt": r"data.train: 'nowhere.txt' cannot be read",
         f"data.train={tmp_path / 'empty.txt'}": r"data.train: .*empty.txt' has no line with a text",
     }
     for override, message in cases.items():

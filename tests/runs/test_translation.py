@@ -126,7 +126,7 @@ def test_predict_translates_the_lines_of_files(
 
 
 def test_what_a_text_run_cannot_do_is_refused(translation_run: Path, corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"was trained on texts; expected one trained on recordings"):
+    with pytest.raises(ValueError, match=r"was trained on texts; expected one that was trained on recordings"):
         decoder_of(load(translation_run))
     with pytest.raises(ValueError, match=r"transcripts: \['srt'\]; expected some of"):
         evaluate(compose("evaluate", f"run={translation_run}", "transcripts=[srt]"))

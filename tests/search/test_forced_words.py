@@ -158,7 +158,7 @@ def test_words_of_the_command_line() -> None:
     [
         ({"forced_words": ["zebra", "dog"]}, r"search\.forced_words: 'zebra'; expected words of the run's vocabulary"),
         ({"forced_words": ["dog"], "forbidden": ["red", "dog"]}, r"forced_words: dog stands in search\.forbidden"),
-        ({"forced_words": [""]}, r"search\.forced_words: ''; expected words of the run's vocabulary"),
+        ({"forced_words": [""]}, r"search\.forced_words\[0\]: ''; expected a text that is not empty"),
     ],
 )
 def test_what_cannot_be_forced_is_named(settings: dict[str, object], message: str) -> None:

@@ -124,7 +124,7 @@ def test_media_of_tensorboard(tmp_path: Path):
     assert (image.step, image.width, image.height) == (7, 100, 50)
     (table,) = events.Tensors("val/attention/table/text_summary")
     text = table.tensor_proto.string_val[0].decode()
-    assert text.splitlines() == ["|word|wer|", "|---|---|", "|a\\|b|0.5|", "|é |1|"]
+    assert text.splitlines() == ["|word|wer|", "|---|---|", "|a\\|b|0.5|", "|é|1|"]
     (page,) = events.Tensors("val/attention/page/text_summary")
     assert page.tensor_proto.string_val[0].decode() == str(tmp_path / "page.html")
     assert events.Audio("val/attention/audio")[0].sample_rate == 16_000
