@@ -43,7 +43,7 @@ def levels(path: str | Path) -> np.ndarray:
                 done += whole
     if not found:
         raise UnreadableError(str(path), "holds no audio")
-    return np.concatenate(found).astype(np.float32)
+    return np.concatenate(found)
 
 
 def _decibels(samples: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -51,7 +51,7 @@ def _decibels(samples: np.ndarray, edges: np.ndarray) -> np.ndarray:
     samples, lengths = samples - samples.mean(), np.diff(edges)
     power = np.add.reduceat(np.square(samples), edges[:-1]) / lengths
     mean = np.add.reduceat(samples, edges[:-1]) / lengths
-    return 10 * np.log10(np.maximum(power - np.square(mean), 0) + 1e-10)
+    return (10 * np.log10(np.maximum(power - np.square(mean), 0) + 1e-10)).astype(np.float32)
 
 
 def cuts(level: np.ndarray, max_seconds: float) -> list[float]:
