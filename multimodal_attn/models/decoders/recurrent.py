@@ -96,9 +96,10 @@ class RecurrentDecoder(Decoder):
     def prepare(self, memory: Memory) -> PreparedMemory:
         """What the gates take from each token of a small vocabulary, outside of training (B, V, 4H), else (B, 0, 4H);
         then what attention projects."""
-        tokens = self.embedding.weight
+        tokens, gates = self.embedding.weight, self.embedding_gates
         searches = kernels.in_use() and not (self.training or torch.is_grad_enabled())
-        table = self.embedding_gates(tokens if searches and len(tokens) <= _SMALL_VOCABULARY else tokens[:0])
+        pays = searches and len(tokens) <= _SMALL_VOCABULARY
+        table = gates(tokens) if pays else tokens.new_empty(0, gates.out_features)
         # The same for all sources: a view, not copies.
         return PreparedMemory(memory, (table.expand(len(memory.mask), -1, -1), *self.attention.project(memory)))
 
