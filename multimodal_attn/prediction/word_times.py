@@ -36,7 +36,7 @@ def check_time_source(source: str, model: Seq2Seq, name: str) -> None:
         ValueError: for an unknown source, or CTC without a CTC head.
     """
     if source not in TIME_SOURCES:
-        raise ValueError(f"word_times: {source!r}; expected {' or '.join(TIME_SOURCES)}")
+        raise ValueError(f"word_times: {source!r}; expected {' or '.join(map(repr, TIME_SOURCES))}")
     if source == "ctc" and (model.ctc_head is None or not isinstance(model.encoder.layout, Timeline)):
         raise ValueError(
             f"word_times: ctc; '{name}' was trained without CTC: expected attention, or a run of speech with"

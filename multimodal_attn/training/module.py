@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.nn import ModuleDict
@@ -19,8 +18,8 @@ from multimodal_attn.evaluation.texts.base import TextScores
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.ranges import Share
+from multimodal_attn.training.base import TrainingModule
 from multimodal_attn.training.objectives.base import Objective
-from multimodal_attn.training.optimization import clip_gradients, optimizers_and_schedules
 from multimodal_attn.types import Batch, DecoderOutput, Memory
 
 
@@ -42,19 +41,18 @@ class ScheduledSampling:
         return self.probability * min(1.0, max(0.0, (progress - first) / max(1e-9, last - first)))
 
 
-class Seq2SeqModule(pl.LightningModule):
+class Seq2SeqModule(TrainingModule):
     """Trains a predictor's model.
 
     Args:
         predictor: whose model learns, and whose search decodes the validation set, with the same code as at test.
         objectives: name -> objective; their weighted sum is the loss, and each is logged under its name.
         scores: of the texts that validation writes.
-        optimizer: makes the optimizer from the model.
-        scheduler: makes the schedule from the optimizer and ``total_steps``, or None.
         sampling: scheduled sampling.
-        seed: of every random draw in training.
-        config: plain containers that rebuild the whole run; they travel in the checkpoint.
+        optimizer, scheduler, seed, config: of ``TrainingModule``.
     """
+
+    model: Seq2Seq
 
     def __init__(
         self,
@@ -67,11 +65,10 @@ class Seq2SeqModule(pl.LightningModule):
         seed: int = 0,
         config: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()
-        self.predictor, self.model = predictor, predictor.model
+        super().__init__(predictor.model, optimizer, scheduler, seed, config)
+        self.predictor = predictor
         self.objectives: Mapping[str, Objective] = ModuleDict(objectives)  # type: ignore[assignment]
-        self.scores, self.make_optimizer, self.make_scheduler = scores, optimizer, scheduler
-        self.sampling, self.seed, self.config = sampling, seed, config or {}
+        self.scores, self.sampling = scores, sampling
         self.attention_scores = AttentionScores()
         self._written: list[tuple[int, int, str, list[str]]] = []  # batch, place in it, hypothesis, references
         self._val_losses: list[tuple[int, dict[str, float]]] = []  # size of each batch, and its losses
@@ -82,12 +79,6 @@ class Seq2SeqModule(pl.LightningModule):
         data: DataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         for objective in self.objectives.values():
             objective.prepare(data)
-
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> int | None:
-        """Gives every step random numbers of its own, so that a resumed run equals an uninterrupted one."""
-        number = batch_idx * self.trainer.world_size + self.global_rank
-        torch.manual_seed((self.seed + 1) * 1_000_003 + self.current_epoch * 100_003 + number)
-        return None
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         if len(batch) == 0:  # every file of the batch was unreadable
@@ -103,8 +94,7 @@ class Seq2SeqModule(pl.LightningModule):
         loss, parts = self.losses(batch, memory, output)
         size = len(batch)
         self.log_dict({f"train/{name}": part for name, part in parts.items()}, batch_size=size)
-        self.log("train/loss", loss, prog_bar=True, batch_size=size)
-        self.log("train/learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"], batch_size=size)
+        self.log_loss(loss, size)
         return loss
 
     def losses(self, batch: Batch, memory: Memory, output: DecoderOutput | None) -> tuple[Tensor, dict[str, Tensor]]:
@@ -112,17 +102,6 @@ class Seq2SeqModule(pl.LightningModule):
         parts = {name: objective(self.model, batch, memory, output) for name, objective in self.objectives.items()}
         total = sum(self.objectives[name].weight_in(self.current_epoch) * part for name, part in parts.items())
         return torch.as_tensor(total), parts
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        clip_gradients(self, optimizer, gradient_clip_val, gradient_clip_algorithm)
-
-    def configure_optimizers(self) -> Any:
-        return optimizers_and_schedules(self, self.make_optimizer(self.model), self.make_scheduler)
 
     # ------------------------------------------------------------------------------------------- validation
 

@@ -369,7 +369,7 @@ def test_transcripts_are_written_in_every_format_asked_for(
     for arguments, expected in (
         (["--format", "srt"], "of 2 recordings, these are files of their own; expected --output FOLDER"),
         (["--format", "srt,doc"], "--format: 'doc'; expected one or more of txt,json,srt,vtt,ctm,textgrid"),
-        (["--word-times", "guess"], "word_times: 'guess'; expected attention or ctc"),
+        (["--word-times", "guess"], "word_times: 'guess'; expected 'attention' or 'ctc'"),
     ):
         assert main([*command, *arguments]) == 2
         assert expected in capsys.readouterr().err

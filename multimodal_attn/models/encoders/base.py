@@ -7,7 +7,8 @@ names below; most encoders have no such body, and the defaults say so.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -70,6 +71,11 @@ class Encoder(nn.Module, ABC):
         """Treats the whole body as frozen for a while, whatever the settings say."""
         self.held = held
         self.train(self.training)
+
+    @contextmanager
+    def longest(self) -> Iterator[None]:
+        """While it lasts, sources come out as long as training may make them."""
+        yield
 
     def cache_fingerprint(self) -> str | None:
         """Changes with everything that the output of ``extract`` depends on but the source; None if it is nothing to

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
 import torchaudio
 from torch import Tensor, nn
 from torch.nn import functional
+from torchaudio.transforms import SpeedPerturbation
 
 from multimodal_attn.masking import length_mask
 from multimodal_attn.models.encoders.distortion import Noise, Reverberation
@@ -62,14 +64,14 @@ class LogMel(nn.Module):
         mel_mask_bins: WholeNumber = 15,
     ) -> None:
         super().__init__()
-        self.num_mels, self.hop_seconds, self.cmvn = num_mels, hop_seconds, cmvn
+        self.sample_rate, self.num_mels, self.hop_seconds, self.cmvn = sample_rate, num_mels, hop_seconds, cmvn
         self.hop = round(hop_seconds * sample_rate)
         self.window = round(window_seconds * sample_rate)
         num_fft = 1 << (self.window - 1).bit_length()
         self.num_fft = num_fft
         self.speeds = tuple(speeds)
         with torch.device("cpu"):  # constants, which torchaudio looks at: also of a model that is only shapes ("meta")
-            self.perturb = torchaudio.transforms.SpeedPerturbation(sample_rate, list(speeds)) if len(speeds) else None
+            self.perturb = SpeedPerturbation(sample_rate, self.speeds) if self.speeds else None
             self.mel = torchaudio.transforms.MelSpectrogram(
                 sample_rate, n_fft=num_fft, win_length=self.window, hop_length=self.hop, center=False, n_mels=num_mels
             )
@@ -115,6 +117,17 @@ class LogMel(nn.Module):
             if self.training:
                 frames = self.augment(frames, num_frames)
         return frames, num_frames
+
+    @contextmanager
+    def slowest(self) -> Iterator[None]:
+        """While it lasts, training draws the slowest of the speeds."""
+        drawn = self.perturb
+        if drawn is not None:
+            self.perturb = SpeedPerturbation(self.sample_rate, (min(self.speeds),)).to(self.mean.device)
+        try:
+            yield
+        finally:
+            self.perturb = drawn
 
     def _normalize(self, frames: Tensor, mask: Tensor) -> Tensor:
         if self.cmvn == "running" and self.count > 0:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.encoders.log_mel import LogMel
 from multimodal_attn.types import Timeline
@@ -24,3 +27,9 @@ class SpeechEncoder(Encoder):
         self.front_end = front_end
         self.dim = dim
         self.layout = Timeline(frames_per_step * front_end.hop_seconds)
+
+    @contextmanager
+    def longest(self) -> Iterator[None]:
+        """See ``Encoder``."""
+        with self.front_end.slowest():
+            yield

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytorch_lightning as pl
 import torch
-from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from multimodal_attn.data.loading.batching import BucketBatchSampler
 from multimodal_attn.data.loading.datamodule import DataModule
-from multimodal_attn.models.encoders.log_mel import LogMel
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Batch, Modality
 
@@ -28,7 +24,6 @@ class TryLargestBatch(pl.Callback):
             return
         if pl_module.model.encoder.reads == "picture":
             return
-        front_end = getattr(pl_module.model.encoder, "front_end", None)
         loader, data = trainer.train_dataloader, trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(loader, DataLoader)
         assert isinstance(data, DataModule)
@@ -37,14 +32,11 @@ class TryLargestBatch(pl.Callback):
         batch: Batch = loader.collate_fn([loader.dataset[0, index] for index in sampler.largest()])
         if len(batch) == 0:
             return
-        if isinstance(front_end, LogMel):
-            batch = _slowed(batch, min(front_end.speeds, default=1.0))
-            front_end.eval()  # the slowest speed is in the batch already
         batch = batch.to(pl_module.device)
         buffers = {name: buffer.clone() for name, buffer in pl_module.named_buffers()}
         devices = [pl_module.device] if pl_module.device.type == "cuda" else []
         try:
-            with torch.random.fork_rng(devices=devices):
+            with torch.random.fork_rng(devices=devices), pl_module.model.encoder.longest():
                 with trainer.precision_plugin.train_step_context():
                     output, memory = pl_module.model(batch)
                     loss, _ = pl_module.losses(batch, memory, output)
@@ -54,17 +46,9 @@ class TryLargestBatch(pl.Callback):
                 raise
             raise ValueError(_advice(batch, data, pl_module.model.encoder.reads, error)) from None
         finally:
-            if isinstance(front_end, LogMel):
-                front_end.train()
             pl_module.zero_grad(set_to_none=True)
             for name, buffer in pl_module.named_buffers():
                 buffer.copy_(buffers[name])
-
-
-def _slowed(batch: Batch, speed: float) -> Batch:
-    lengths = (batch.source_lengths / min(1.0, speed)).ceil().long()
-    waveforms = functional.pad(batch.source, (0, int(lengths.max()) - batch.source.shape[1]))
-    return replace(batch, source=waveforms, source_lengths=lengths)
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:
