@@ -15,7 +15,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
 .PHONY: help install demo test test-slow test-browser test-notebooks test-wheel lint docs format clean
 
 help:
-	@echo "make demo            train, evaluate and show both built-in tasks on the CPU (some seven minutes on 2 cores)"
+	@echo "make demo            train, evaluate and show both built-in tasks on the CPU (some five minutes on 2 cores)"
 	@echo "make test            the tests"
 	@echo "make test-slow       the slow tests"
 	@echo "make test-browser    the tests of the attention page, in the Chromium that is installed"
