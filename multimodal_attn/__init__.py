@@ -1,6 +1,7 @@
 """Attention encoder-decoders for pictures, speech and text that show, and measure, what they attend to.
 
-``load`` gives a predictor from a trained run; everything else is imported from the rooms of the package.
+``load`` gives a predictor from a trained run, ``load_writer`` a language model that writes. Everything else is imported
+from the rooms of the package.
 """
 
 from __future__ import annotations
@@ -8,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from multimodal_attn.runs.language_model import load_writer
     from multimodal_attn.runs.loading import load
 
-__all__ = ["load"]
+__all__ = ["load", "load_writer"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,4 +21,8 @@ def __getattr__(name: str) -> Any:
         from multimodal_attn.runs.loading import load
 
         return load
+    if name == "load_writer":
+        from multimodal_attn.runs.language_model import load_writer
+
+        return load_writer
     raise AttributeError(f"module 'multimodal_attn' has no attribute {name!r}")

@@ -27,7 +27,7 @@ def _run(arguments: list[str]) -> int:
 
         return {"train": hydra_commands.train, "evaluate": hydra_commands.evaluate}[arguments[0]](arguments[1:])
     options = _parser().parse_args(arguments)
-    if options.command in ("predict", "transcribe"):
+    if options.command in ("predict", "transcribe", "generate"):
         from multimodal_attn.machine import set_up_machine
 
         set_up_machine()
@@ -54,6 +54,10 @@ def _run(arguments: list[str]) -> int:
             overlap_seconds=options.overlap,
             batch_size=options.batch_size,
         )
+    if options.command == "generate":
+        from multimodal_attn.runs.generate import generate
+
+        return generate(options.run, options.prompt, vars(options), options.trust, options.json)
     if options.command == "compare":
         from multimodal_attn.runs.compare import compare
 
@@ -100,6 +104,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     transcribe.add_argument("--overlap", type=float, default=1.0, help="seconds that two parts share (default: 1)")
     transcribe.add_argument("--batch-size", type=int, default=8, help="parts that are decoded together (default: 8)")
+    generate = commands.add_parser("generate", help="let a language model write, from a prompt or from nothing")
+    generate.add_argument("run", type=Path, help="folder of a trained language model, or a checkpoint file")
+    generate.add_argument("--prompt", default="", help="what the texts begin with")
+    generate.add_argument("--samples", type=int, default=5, help="how many texts (default: 5)")
+    generate.add_argument("--temperature", type=float, default=1.0, help="below 1: closer to the best (default: 1)")
+    generate.add_argument("--top-p", type=float, default=0.9, help="share to draw from (default: 0.9)")
+    generate.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
+    generate.add_argument("--max-length", type=int, default=200, help="tokens of a text at most (default: 200)")
+    generate.add_argument("--json", action="store_true", help="print a line of JSON for each text")
     for command in (predict, transcribe):
         command.add_argument("--width", type=int, default=5, help="of the beam (default: 5)")
         command.add_argument(
@@ -111,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
             metavar="RUN",
             help="a further run, trained on the same texts, that predicts together with the first; may be given again",
         )
+    for command in (predict, transcribe, generate):
         command.add_argument(
             "--trust",
             action="append",

@@ -146,7 +146,8 @@ def load_predictor(checkpoint: Checkpoint, trust: Collection[str] = ()) -> Predi
     """
     if "language_model" in checkpoint.config:
         raise ValueError(
-            f"run: '{checkpoint.path}' is a language model, which writes no text; use it as search.language_model"
+            f"run: '{checkpoint.path}' is a language model, which reads nothing; expected another run. This one"
+            " writes by multimodal-attn generate, and helps a beam as search.language_model"
         )
     try:
         return _predictor(checkpoint, trust)

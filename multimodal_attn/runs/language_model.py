@@ -11,6 +11,7 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.language_models.base import LanguageModel
 from multimodal_attn.parts import EVERYTHING, checked, part
 from multimodal_attn.prediction.checkpoint import fill, read_run
+from multimodal_attn.prediction.writer import Writer
 from multimodal_attn.ranges import Seed
 from multimodal_attn.runs.build import build_optimization
 from multimodal_attn.runs.data import build_data
@@ -60,21 +61,33 @@ def load_language_model(run: str | Path, tokenizer: Tokenizer, trust: Collection
     Raises:
         ValueError: if there is no readable checkpoint of a language model, or its tokens are not ``tokenizer``'s.
     """
-    try:
-        content = read_run(run)
-    except ValueError as error:
-        raise ValueError(f"search.language_model: {str(error).removeprefix('run: ')}") from None
-    if "language_model" not in content.config:
-        raise ValueError(f"search.language_model: '{run}' is no language model; expected a run of one")
-    own = content.tokenizer(trust=trust)
-    if difference := _difference(own, tokenizer):
+    own = load_writer(run, trust, key="search.language_model")
+    if difference := _difference(own.tokenizer, tokenizer):
         raise ValueError(
             f"search.language_model: '{run}' has {difference}; train it with vocabulary_of=RUN, the folder of the run"
             " that it is to help"
         )
-    model = make_language_model(content.config["language_model"], own, trust)
+    return own.model
+
+
+def load_writer(run: str | Path, trust: Collection[str] = (), key: str = "run") -> Writer:
+    """A language model with its tokenizer, in evaluation mode.
+
+    Args:
+        run: its folder, or a checkpoint file.
+        trust: packages whose classes the checkpoint may name.
+        key: names the setting in errors.
+
+    Raises:
+        ValueError: if there is no readable checkpoint of a language model.
+    """
+    content = read_run(run, key=key)
+    if "language_model" not in content.config:
+        raise ValueError(f"{key}: '{run}' is no language model; expected a run of one")
+    tokenizer = content.tokenizer(trust=trust)
+    model = make_language_model(content.config["language_model"], tokenizer, trust)
     fill(model, content)
-    return model.eval()
+    return Writer(model.eval(), tokenizer, str(content.config.get("name", "")))
 
 
 def _difference(own: Tokenizer, other: Tokenizer) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import multimodal_attn
+from multimodal_attn.__main__ import main
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.runs.evaluate import evaluate
@@ -84,6 +86,36 @@ def test_it_knows_which_words_follow(language_run: Path) -> None:
     assert probabilities[3, EOS] > 0.9
 
 
+def test_it_writes_from_a_prompt(language_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["generate", str(language_run), "--prompt", "the blue", "--samples", "4", "--top-p", "0.5"]
+    assert main(command) == 0
+    assert capsys.readouterr().out.splitlines()[0] in ("the blue circle", "the blue square")
+    assert main([*command, "--json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(found) == 4
+    assert all(line["text"].startswith("the blue ") for line in found)
+    assert [line["score"] for line in found] == sorted((line["score"] for line in found), reverse=True)
+
+    writer = multimodal_attn.load_writer(language_run)
+    assert {written.text for written in writer(num_samples=30, top_p=0.9)} == set(SENTENCES)
+    assert writer.perplexity(SENTENCES) == pytest.approx(values(language_run, "val/perplexity")[-1], rel=1e-3)
+    assert writer.perplexity(["circle the red the"]) > 10 * writer.perplexity(SENTENCES)
+
+
+def test_a_prompt_that_cannot_be_is_refused(
+    language_run: Path, picture_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases = {
+        (language_run, "--prompt", "zebra"): "search.prefix: 'zebra'; expected words of the run's vocabulary",
+        (language_run, "--top-p", "0"): "--top-p: 0.0; expected",
+        (language_run, "--samples", "0"): "--samples: 0; expected",
+        (picture_run,): "is no language model; expected a run of one",
+    }
+    for (folder, *options), message in cases.items():
+        assert main(["generate", str(folder), *options]) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_training_goes_on_from_a_checkpoint(language_run: Path, tmp_path: Path) -> None:
     files = text_files(tmp_path)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -137,7 +169,7 @@ def test_what_does_not_fit_is_refused(picture_run: Path, language_run: Path, cap
         decode(picture_run, f"search.language_model={caption_language_run}")
     with pytest.raises(ValueError, match=r"search.ctc_weight: 0.3; this model was trained without CTC"):
         decode(picture_run, "search.ctc_weight=0.3")
-    with pytest.raises(ValueError, match=r"is a language model, which writes no text"):
+    with pytest.raises(ValueError, match=r"is a language model, which reads nothing"):
         load(language_run)
 
 

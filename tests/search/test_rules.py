@@ -65,6 +65,22 @@ def test_rows_are_masked_each_by_its_own_history() -> None:
     assert masked.nonzero().tolist() == [[0, 0, 0], [0, 0, 5], [0, 1, 0]]  # padding is out of the choice anyway
 
 
+def test_texts_begin_with_a_prefix() -> None:
+    search = search_of("greedy", prefix="5 6")
+    assert allowed(search) == [5]
+    assert allowed(search, 5) == [6]
+    assert allowed(search, 5, 6) == [EOS, 4, 5, 6, 7]
+    with pytest.raises(ValueError, match=r"search.prefix: '3'; expected words"):
+        search_of("greedy", prefix="3")
+
+
+@pytest.mark.parametrize("name", ["beam", "diverse_beam", "greedy", "sampling"])
+def test_every_search_goes_on_from_a_prefix(name: str) -> None:
+    logits = torch.randn(VOCAB, VOCAB, generator=torch.Generator().manual_seed(0))
+    found = search_of(name, prefix="7 5", max_length=6)(model_of(TableDecoder(logits)), memory(batch=2))
+    assert all(text.tokens[:2] == [7, 5] for texts in found for text in texts)
+
+
 def test_forbidden_sequences() -> None:
     search = search_of("greedy", forbidden=["5", "6 7"])
     assert allowed(search, 4) == [EOS, 4, 6, 7]
