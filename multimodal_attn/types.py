@@ -16,10 +16,11 @@ for the five captions of a photo. Masks are bool, True = real, and are named ``*
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from torch import Tensor
+if TYPE_CHECKING:  # what needs no torch is imported without it
+    from torch import Tensor
 
 # The first four tokens of every vocabulary. CTC uses PAD as its blank.
 PAD, BOS, EOS, UNK = range(4)
@@ -136,14 +137,14 @@ class Batch:
         return len(self.keys)
 
     def _map(self, function: Any) -> Batch:
-        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{name: function(v) for name, v in tensors.items() if isinstance(v, Tensor)})
+        tensors = {name: getattr(self, name) for name in ("source", "source_lengths", "tokens", "token_mask")}
+        return replace(self, **{name: function(tensor) for name, tensor in tensors.items()})
 
     def to(self, *args: Any, **kwargs: Any) -> Batch:
         return self._map(lambda tensor: tensor.to(*args, **kwargs))
 
     def pin_memory(self) -> Batch:
-        return self._map(Tensor.pin_memory)
+        return self._map(lambda tensor: tensor.pin_memory())
 
 
 # --------------------------------------------------------------------------------------------------- layout

@@ -142,7 +142,9 @@ def _taken_apart(state: Any) -> tuple[list[Tensor], pytree.TreeSpec]:
         pytree.register_dataclass(kind)
     leaves, spec = pytree.tree_flatten(state)
     if not all(isinstance(leaf, Tensor) for leaf in leaves):
-        raise ValueError(f"decoder: its state, a {kind.__name__}, holds more than tensors; expected a dataclass of them")
+        raise ValueError(
+            f"decoder: its state, a {kind.__name__}, holds more than tensors; expected a dataclass of them"
+        )
     return leaves, spec
 
 
@@ -160,7 +162,11 @@ def _graph(
 ) -> bytes:
     """An ONNX file; axes on which two examples differ are free."""
     free = [
-        {axis: torch.export.Dim.DYNAMIC for axis, sizes in enumerate(zip(one.shape, two.shape, strict=True)) if sizes[0] != sizes[1]}
+        {
+            axis: torch.export.Dim.DYNAMIC
+            for axis, sizes in enumerate(zip(one.shape, two.shape, strict=True))
+            if sizes[0] != sizes[1]
+        }
         for one, two in zip(example, other, strict=True)
     ]
     try:
@@ -192,7 +198,9 @@ def _as_arguments(module: nn.Module, free: list[dict[int, Any]]) -> tuple[Any, .
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keeps from users what the exporter says of its own insides."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export", "torch._dynamo", "onnx_ir")]
+    loggers = [
+        logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export", "torch._dynamo", "onnx_ir")
+    ]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
