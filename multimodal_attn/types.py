@@ -263,5 +263,13 @@ class Hypothesis:
 
     @property
     def flags(self) -> list[str]:
-        """Names of what looks wrong: ``empty``, ``looped``, ``hit_max_length``."""
-        return [name for name in ("empty", "looped", "hit_max_length") if getattr(self, name)]
+        """See ``text_flags``."""
+        return text_flags(self.tokens, self.hit_max_length)
+
+
+def text_flags(tokens: list[int], hit_max_length: bool) -> list[str]:
+    """Names of what looks wrong with a text: ``empty``, ``looped``, ``hit_max_length``."""
+    # It ends in the same 1 to 8 tokens at least four times in a row.
+    looped = any(len(tokens) >= 4 * n and tokens[-4 * n :] == 4 * tokens[-n:] for n in range(1, 9))
+    found = {"empty": not tokens, "looped": looped, "hit_max_length": hit_max_length}
+    return [name for name, wrong in found.items() if wrong]
