@@ -37,7 +37,6 @@ Sources = tuple[Tensor, Tensor]
 """A batch of sources and their lengths."""
 
 
-@torch.no_grad()
 def graphs(model: Seq2Seq, sources: Sources, others: Sources) -> dict[str, bytes]:
     """The graphs of a model, as ONNX files hold them.
 
@@ -49,17 +48,38 @@ def graphs(model: Seq2Seq, sources: Sources, others: Sources) -> dict[str, bytes
     Raises:
         ValueError: if a part does what a graph cannot hold.
     """
-    # Fast forms are written for torch's own kernels: what is exported are the definitions.
-    with evaluating(model), kernels.use(False), _quiet():
-        encode = _Encode(model.encoder)
-        memories = [Memory(*encode(*batch), model.encoder.layout) for batch in (sources, others)]
-        found = {"encode": _graph("encode", encode, sources, others, ["source", "lengths"], ["states", "mask"])}
-        found.update(decoder_graphs(model.decoder, *memories))
-    return found
+    with exporting(model):
+        memories = [model.encoder(*batch) for batch in (sources, others)]
+        return {"encode": encoder_graph(model.encoder, sources, others), **decoder_graphs(model.decoder, *memories)}
+
+
+@contextmanager
+def exporting(module: nn.Module) -> Iterator[None]:
+    """Prepares what is to be written as graphs: in evaluation mode, by the definitions of what has fast forms.
+
+    Those are written for torch's own kernels. What the exporter says of its own insides is kept from users.
+    """
+    names = ("torch.__trace", "torch.onnx", "onnxscript", "torch.export", "torch._dynamo", "torch.fx", "onnx_ir")
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    with evaluating(module), kernels.use(False), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def encoder_graph(encoder: Encoder, sources: Sources, others: Sources) -> bytes:
+    """``encode``, within ``exporting``; arguments as of ``graphs``."""
+    return _graph("encode", _Encode(encoder), sources, others, ["source", "lengths"], ["states", "mask"])
 
 
 def decoder_graphs(decoder: Decoder, memory: Memory, other: Memory) -> dict[str, bytes]:
-    """``begin`` and ``step`` of a decoder in evaluation mode, with kernels off; arguments as of ``graphs``."""
+    """``begin`` and ``step``, within ``exporting``; memories as of two batches of ``graphs``."""
     begin = _Begin(decoder, memory.layout)
     starts = [_tokens(memory, 3), _tokens(other, 2)]
     inputs = [(each.states, each.mask, tokens) for each, tokens in zip((memory, other), starts, strict=True)]
@@ -142,9 +162,7 @@ def _taken_apart(state: Any) -> tuple[list[Tensor], pytree.TreeSpec]:
         pytree.register_dataclass(kind)
     leaves, spec = pytree.tree_flatten(state)
     if not all(isinstance(leaf, Tensor) for leaf in leaves):
-        raise ValueError(
-            f"decoder: its state, a {kind.__name__}, holds more than tensors; expected a dataclass of them"
-        )
+        raise ValueError(f"decoder: its state, a {kind.__name__}, is no dataclass of tensors, so that it has no graph")
     return leaves, spec
 
 
@@ -162,11 +180,7 @@ def _graph(
 ) -> bytes:
     """An ONNX file; axes on which two examples differ are free."""
     free = [
-        {
-            axis: torch.export.Dim.DYNAMIC
-            for axis, sizes in enumerate(zip(one.shape, two.shape, strict=True))
-            if sizes[0] != sizes[1]
-        }
+        {axis: torch.export.Dim.DYNAMIC for axis, size in enumerate(one.shape) if size != two.shape[axis]}
         for one, two in zip(example, other, strict=True)
     ]
     try:
@@ -193,21 +207,3 @@ def _graph(
 def _as_arguments(module: nn.Module, free: list[dict[int, Any]]) -> tuple[Any, ...]:
     """Free axes in the form of a module's arguments, whose last may stand for any number."""
     return (*free[:3], tuple(free[3:])) if isinstance(module, _Step) else tuple(free)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps from users what the exporter says of its own insides."""
-    loggers = [
-        logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export", "torch._dynamo", "onnx_ir")
-    ]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
