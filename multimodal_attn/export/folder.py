@@ -156,9 +156,9 @@ Or from the command line: `multimodal-attn predict . FILE`.
 | --- | --- | --- |
 | encode.onnx | source, lengths | states (B, S, D), mask (B, S) |
 | begin.onnx | states, mask, tokens (B, K) | source.*, state.* |
-| step.onnx | tokens (B, K), states, mask, source.*, state.* | logits (B, K, V), weights (B, K, N, S), state.* |
+| step.onnx | tokens (B, K), states, mask, source.*, state.* | logits (B, K, V), weights (B, K, N, S), next.* |
 | model.json | | vocabulary, layout, how sources are read, limits of the search |
 
-The first token is 1, <bos>; a text ends with 2, <eos>. Tokens 0, 1 and 3 are never written. `state.*` have B and K for
-their first axes: a beam reorders them, and nothing else.
+The first token is 1, <bos>; a text ends with 2, <eos>. Tokens 0, 1 and 3 are never written. `next.*` are the `state.*`
+of the next step. B and K are their first axes: a beam reorders these, and nothing else.
 """

@@ -2,10 +2,11 @@
 
     encode: source, lengths -> states, mask
     begin:  states, mask, tokens -> source.0, source.1, ..., state.0, state.1, ...
-    step:   tokens, states, mask, source.*, state.* -> logits, weights[, gate], state.*
+    step:   tokens, states, mask, source.*, state.* -> logits, weights[, gate], next.0, next.1, ...
 
-``source.*`` is what the decoder has projected from the memory, ``state.*`` what one step leaves for the next. Batch,
-rows, and lengths are free. The first two axes of a state are B and K, so that a beam reorders it without knowing it.
+``source.*`` is what the decoder has projected from the memory. ``state.*`` is what a step reads, and ``next.*`` what it
+leaves as the state of the next. Batch, rows, and lengths are free. The first two axes of a state are B and K, so that a
+beam reorders it without knowing it.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def decoder_graphs(decoder: Decoder, memory: Memory, other: Memory) -> dict[str,
             first,
             after(1, 3),
             ["tokens", *memory_names, *sources, *states],
-            ["logits", "weights", *gate, *states],
+            ["logits", "weights", *gate, *(name.replace("state", "next") for name in states)],
         ),
     }
 

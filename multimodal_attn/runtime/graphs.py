@@ -80,7 +80,8 @@ class Graphs:
         given = {"tokens": tokens, "states": states, "mask": mask}
         given.update(zip(self._sources, projected, strict=True))
         given.update(zip(self._states, state, strict=True))
-        logits, weights, *rest = _run(self._step, ["logits", "weights", *self._gate, *self._states], given)
+        left = [name.replace("state", "next") for name in self._states]
+        logits, weights, *rest = _run(self._step, ["logits", "weights", *self._gate, *left], given)
         gates, number = rest[: len(self._gate)], len(self._gate)
         return Step(logits, weights, gates[0] if gates else None, rest[number:])
 

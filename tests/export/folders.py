@@ -21,9 +21,10 @@ SPEECH = (
 SMALL = ("decoder.hidden_dim=16", "decoder.embedding_dim=8", "attention.attention_dim=8", "run_dir=x", "cache_dir=x")
 
 
-def untrained_run(path: Path, *overrides: str) -> Path:
+def untrained_run(path: Path, *overrides: str, wide: bool = False) -> Path:
     """The checkpoint of a run with large random weights, or every distribution would be nearly uniform."""
-    config = plain(compose("train", [*overrides, *SMALL, "search.max_length=12"]))
+    widths = ("decoder.hidden_dim=192", "decoder.embedding_dim=96") if wide else ()
+    config = plain(compose("train", [*overrides, *SMALL, *widths, "search.max_length=12"]))
     words = CharacterTokenizer() if "tokenizer=character" in overrides else WordTokenizer()
     tokenizer: Tokenizer = words.fit([WORDS])
     torch.manual_seed(0)

@@ -37,7 +37,9 @@ def run(graph: bytes, given: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def states(found: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in found.items() if name.startswith(("source.", "state."))}
+    """What the next step reads of what a graph gave."""
+    kept = {name.replace("next.", "state."): tensor for name, tensor in found.items()}
+    return {name: tensor for name, tensor in kept.items() if name.startswith(("source.", "state."))}
 
 
 @torch.no_grad()
