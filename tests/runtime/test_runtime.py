@@ -66,7 +66,7 @@ def test_texts_are_those_of_torch(exported: Folders, width: int) -> None:
         texts.add(expected.text)
         assert [one.text for one in (found, *found.others)] == [one.text for one in (expected, *expected.others)]
         assert found.flags == expected.flags
-        # The mel energies of a graph are not rounded as torch's are, and these weights are three times their usual size.
+        # Mel energies of a graph are not rounded as torch's are, and these weights are three times as large as usual.
         assert found.score == pytest.approx(expected.score, abs=1e-3)
         assert found.tokens == expected.tokens
         np.testing.assert_allclose(found.weights, expected.weights, atol=1e-5)
