@@ -123,7 +123,8 @@ _SOURCES: dict[Modality, str] = {"picture": '"photo.jpg"', "recording": '"speech
 def _readme(content: Mapping[str, Any]) -> str:
     reads = content["reads"]
     times = ", word.start, word.end" if reads == "recording" else ", word.map.shape"
-    choices = ", ".join(f"{group}: {name}" for group, name in content["provenance"]["choices"].items() if name)
+    groups, chosen = ("encoder", "attention", "decoder", "data"), content["provenance"]["choices"]
+    choices = ", ".join(f"{group} {chosen[group]}" for group in groups if chosen.get(group))
     return f"""# {content["name"]}
 
 Reads a {reads} and writes a text, with where it looked for each word. Weights are {content["precision"]}.
