@@ -11,7 +11,6 @@ beam reorders it without knowing it.
 
 from __future__ import annotations
 
-import io
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -102,7 +101,7 @@ def decoder_graphs(decoder: Decoder, memory: Memory, other: Memory) -> dict[str,
     first = after(0, 2)
     gate = ["gate"] if decoder.gate_name else []
     return {
-        "begin": _graph("begin", begin, *inputs, [*memory_names, "tokens"], [*sources, *states]),
+        "begin": _graph("begin", begin, inputs[0], inputs[1], [*memory_names, "tokens"], [*sources, *states]),
         "step": _graph(
             "step",
             step,
@@ -200,9 +199,8 @@ def _graph(
         reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
         raise ValueError(f"export: {name} cannot be written as a graph ({reason.strip()[:300]})") from error
     assert program is not None
-    content = io.BytesIO()
-    program.save(content)
-    return content.getvalue()
+    content: bytes = program.model_proto.SerializeToString()
+    return content
 
 
 def _as_arguments(module: nn.Module, free: list[dict[int, Any]]) -> tuple[Any, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ def _to_int8(graph: bytes) -> bytes:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     model = onnx.load_model_from_string(graph)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _without_advice():
         file = Path(folder) / "graph.onnx"
         quantize_dynamic(
             model,
@@ -43,6 +45,17 @@ def _to_int8(graph: bytes) -> bytes:
             nodes_to_exclude=_vector_products(model),
         )
         return file.read_bytes()
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keeps from users that onnxruntime would like graphs to be prepared, which the exporter has done."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _vector_products(model: Any) -> list[str]:
