@@ -62,18 +62,27 @@ class Runtime:
         Raises:
             UnreadableError: if a source cannot be read as what the model was trained on.
         """
-        if isinstance(source, list):
-            return [self(one, sample_rate, width) for one in source]
         width = self.description.width if width is None else width
         if not 1 <= width <= 1000:
             raise ValueError(f"width: {width}; expected 1 to 1000")
+        if isinstance(source, list):
+            return [self._write(one, sample_rate, width) for one in source]
+        return self._write(source, sample_rate, width)
+
+    def _write(self, source: Any, sample_rate: int | None, width: int) -> Output:
         key = str(source) if isinstance(source, str | Path) else type(source).__name__
         shown, array = self._read(source, sample_rate, key)
         states, mask = self._graphs.encode(array[None], np.array([len(array)], dtype=np.int64))
         projected, state = self._graphs.begin(states, mask, np.full((1, width), BOS, dtype=np.int64))
 
+        vocabulary = self.description.vocabulary
+
         def advance(tokens: np.ndarray, state: list[np.ndarray]) -> Step:
-            return self._graphs.step(tokens, states, mask, projected, state)
+            step = self._graphs.step(tokens, states, mask, projected, state)
+            if (size := step.logits.shape[-1]) != len(vocabulary.parts):
+                known = len(vocabulary.parts)
+                raise ValueError(f"step.onnx: logits of {size} tokens; expected {known}, as model.json has")
+            return step
 
         limit, ratio = self.description.max_length, self.description.max_length_ratio
         if ratio is not None:

@@ -13,7 +13,10 @@ from multimodal_attn.runs.build import build_module
 from multimodal_attn.runs.configuration import compose, plain
 
 WORDS = "a red dog runs over the green hill and sees two small birds"
-PICTURES = ("data.image_size=32", "encoder.channels=[4,4]", "encoder.strides=[4,2]", "encoder.dim=8")
+PICTURES = (
+    *("data.image_size=32", "encoder.channels=[4,4]", "encoder.strides=[4,2]", "encoder.dim=8"),
+    *("decoder.hidden_dim=192", "decoder.embedding_dim=96"),  # wide enough that int8 pays
+)
 SPEECH = (
     *("data=digits", "data.root=nowhere", "encoder=pyramid_lstm", "encoder.hidden_dim=8", "attention=location"),
     *("tokenizer=character", "decoder=listen_attend_spell", "search.max_length_ratio=1.5"),
@@ -21,10 +24,9 @@ SPEECH = (
 SMALL = ("decoder.hidden_dim=16", "decoder.embedding_dim=8", "attention.attention_dim=8", "run_dir=x", "cache_dir=x")
 
 
-def untrained_run(path: Path, *overrides: str, wide: bool = False) -> Path:
+def untrained_run(path: Path, *overrides: str) -> Path:
     """The checkpoint of a run with large random weights, or every distribution would be nearly uniform."""
-    widths = ("decoder.hidden_dim=192", "decoder.embedding_dim=96") if wide else ()
-    config = plain(compose("train", [*overrides, *SMALL, *widths, "search.max_length=12"]))
+    config = plain(compose("train", [*SMALL, *overrides, "search.max_length=12"]))
     words = CharacterTokenizer() if "tokenizer=character" in overrides else WordTokenizer()
     tokenizer: Tokenizer = words.fit([WORDS])
     torch.manual_seed(0)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import onnxruntime
 import pytest
 import torch
@@ -13,11 +10,9 @@ from torch import Tensor
 from multimodal_attn.export.graphs import decoder_graphs, encoder_graph, exporting
 from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.types import BOS
-from tests.contracts.parts import choices, decoder_of, encoder_of, memory, part, sources
+from tests.contracts.parts import choices, decoder_of, encoder_of, memory, sources
 
 VOCAB = 11
-QUICK = [("show_attend_tell", "additive")]
-OWN = [name for name in choices("decoder") if part("decoder", name).make.own_attention]
 PAIRS = [
     *((decoder, "additive") for decoder in choices("decoder")),
     *(("listen_attend_spell", attention) for attention in choices("attention")),
@@ -75,18 +70,10 @@ def make(decoder: str, attention: str, **settings: object) -> Decoder:
     return made
 
 
-@pytest.mark.parametrize(("decoder", "attention"), QUICK)
-def test_a_decoder_is_its_graphs(decoder: str, attention: str) -> None:
-    made = make(decoder, attention)
-    with exporting(made):
-        graphs = decoder_graphs(made, memory(3, 7), memory(4, 9))
-    check_decoder(made, graphs)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("decoder", "attention", "settings"),
-    [(*pair, {}) for pair in PAIRS if pair not in QUICK] + [("listen_attend_spell", *each) for each in SETTINGS],
+    [(*pair, {}) for pair in PAIRS] + [("listen_attend_spell", *each) for each in SETTINGS],
 )
 def test_every_decoder_and_attention_is_its_graphs(decoder: str, attention: str, settings: dict[str, object]) -> None:
     made = make(decoder, attention, **settings)
@@ -106,5 +93,4 @@ def test_every_encoder_is_its_graph(name: str) -> None:
         source, lengths = sources(made, batch)
         expected, found = made(source, lengths), run(graph, {"source": source, "lengths": lengths})
         assert torch.equal(found["mask"], expected.mask)
-        difference: Sequence[float] = (found["states"] - expected.states)[expected.mask].abs().flatten().tolist()
-        assert np.max(difference) < 1e-4
+        assert (found["states"] - expected.states)[expected.mask].abs().max() < 1e-4

@@ -93,6 +93,16 @@ def test_a_vocabulary_that_is_not_the_tokenizers_is_refused(folder: Path) -> Non
         load_exported(folder)
 
 
+def test_a_vocabulary_of_another_size_than_the_graphs_is_refused(folder: Path) -> None:
+    content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    for key in ("parts", "pieces"):
+        content["vocabulary"][key].pop()
+    rewrite(folder, content)
+    source = np.zeros((8, 8, 3)) if content["reads"] == "picture" else np.zeros(4000)
+    with pytest.raises(ValueError, match=r"step\.onnx: logits of"):
+        Runtime(folder)(source)
+
+
 @pytest.mark.parametrize("place", ["../secret", "absolute"])
 def test_weights_outside_of_the_folder_are_not_read(folder: Path, place: str) -> None:
     secret = folder.parent / "secret"
