@@ -58,6 +58,19 @@ def _run(arguments: list[str]) -> int:
         from multimodal_attn.runs.generate import generate
 
         return generate(options.run, options.prompt, vars(options), options.trust, options.json)
+    if options.command == "export":
+        from multimodal_attn.runs.export import export
+
+        return export(
+            options.run,
+            options.output,
+            precision=options.precision or "fp32",
+            weights=options.weights,
+            checkpoint=options.checkpoint,
+            width=options.width,
+            license_name=options.license,
+            trust=options.trust,
+        )
     if options.command == "compare":
         from multimodal_attn.runs.compare import compare
 
@@ -79,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("train", help="train a model, as train.py does", add_help=False)
     commands.add_parser("evaluate", help="evaluate a trained run, as evaluate.py does", add_help=False)
     predict = commands.add_parser("predict", help="caption photos, transcribe recordings or translate texts")
-    predict.add_argument("run", type=Path, help="folder of a trained run, or a checkpoint file")
+    predict.add_argument("run", type=Path, help="folder of a trained run, a checkpoint file, or an exported folder")
     predict.add_argument(
         "files",
         nargs="+",
@@ -90,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--page", action="store_true", help="write the attention page")
     predict.add_argument("--page-path", help="where to write it (default: predictions.html)")
     transcribe = commands.add_parser("transcribe", help="transcribe recordings of any length, with times")
-    transcribe.add_argument("run", type=Path, help="folder of a trained run, or a checkpoint file")
+    transcribe.add_argument("run", type=Path, help="folder of a trained run, a checkpoint file, or an exported folder")
     transcribe.add_argument("files", nargs="+", type=Path, help="recordings, or folders of them")
     transcribe.add_argument(
         "--format", default="txt", help="txt, json, srt, vtt, ctm, textgrid, or several: srt,ctm (default: txt)"
@@ -113,8 +126,32 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
     generate.add_argument("--max-length", type=int, default=200, help="tokens of a text at most (default: 200)")
     generate.add_argument("--json", action="store_true", help="print a line of JSON for each text")
-    for command in (predict, transcribe):
+    export = commands.add_parser("export", help="write a run as ONNX graphs that need no torch")
+    export.add_argument("run", type=Path, help="folder of a trained run, or a checkpoint file")
+    export.add_argument("output", type=Path, metavar="OUT", help="folder to write")
+    kind = export.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--int8", dest="precision", action="store_const", const="int8", help="matrices in int8: smaller and faster"
+    )
+    kind.add_argument(
+        "--fp16", dest="precision", action="store_const", const="fp16", help="weights in fp16: half the size"
+    )
+    kind.add_argument("--weights", action="store_true", help="no graphs: the checkpoint for inference alone")
+    export.add_argument("--checkpoint", choices=("best", "last"), default="best", help="of the run (default: best)")
+    export.add_argument(
+        "--license", default="", help="under which the weights may be used, for the README and model.json"
+    )
+    for command in (predict, transcribe, export):
         command.add_argument("--width", type=int, default=5, help="of the beam (default: 5)")
+    for command in (predict, transcribe, export, generate):
+        command.add_argument(
+            "--trust",
+            action="append",
+            default=[],
+            metavar="PACKAGE",
+            help="a package whose classes the checkpoint may name; they can do whatever you can; may be given again",
+        )
+    for command in (predict, transcribe):
         command.add_argument(
             "--with",
             dest="ensemble",
@@ -123,14 +160,6 @@ def _parser() -> argparse.ArgumentParser:
             default=[],
             metavar="RUN",
             help="a further run, trained on the same texts, that predicts together with the first; may be given again",
-        )
-    for command in (predict, transcribe, generate):
-        command.add_argument(
-            "--trust",
-            action="append",
-            default=[],
-            metavar="PACKAGE",
-            help="a package whose classes the checkpoint may name; they can do whatever you can; may be given again",
         )
     compare = commands.add_parser("compare", help="put evaluated runs side by side")
     compare.add_argument("runs", nargs="+", type=Path, help="folders of evaluated runs, or folders that hold some")

@@ -16,10 +16,11 @@ for the five captions of a photo. Masks are bool, True = real, and are named ``*
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from torch import Tensor
+if TYPE_CHECKING:  # what needs no torch is imported without it
+    from torch import Tensor
 
 # The first four tokens of every vocabulary. CTC uses PAD as its blank.
 PAD, BOS, EOS, UNK = range(4)
@@ -136,14 +137,14 @@ class Batch:
         return len(self.keys)
 
     def _map(self, function: Any) -> Batch:
-        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{name: function(v) for name, v in tensors.items() if isinstance(v, Tensor)})
+        tensors = {name: getattr(self, name) for name in ("source", "source_lengths", "tokens", "token_mask")}
+        return replace(self, **{name: function(tensor) for name, tensor in tensors.items()})
 
     def to(self, *args: Any, **kwargs: Any) -> Batch:
         return self._map(lambda tensor: tensor.to(*args, **kwargs))
 
     def pin_memory(self) -> Batch:
-        return self._map(Tensor.pin_memory)
+        return self._map(lambda tensor: tensor.pin_memory())
 
 
 # --------------------------------------------------------------------------------------------------- layout
@@ -262,5 +263,13 @@ class Hypothesis:
 
     @property
     def flags(self) -> list[str]:
-        """Names of what looks wrong: ``empty``, ``looped``, ``hit_max_length``."""
-        return [name for name in ("empty", "looped", "hit_max_length") if getattr(self, name)]
+        """See ``text_flags``."""
+        return text_flags(self.tokens, self.hit_max_length)
+
+
+def text_flags(tokens: list[int], hit_max_length: bool) -> list[str]:
+    """Names of what looks wrong with a text: ``empty``, ``looped``, ``hit_max_length``."""
+    # It ends in the same 1 to 8 tokens at least four times in a row.
+    looped = any(len(tokens) >= 4 * n and tokens[-4 * n :] == 4 * tokens[-n:] for n in range(1, 9))
+    found = {"empty": not tokens, "looped": looped, "hit_max_length": hit_max_length}
+    return [name for name, wrong in found.items() if wrong]

@@ -53,3 +53,15 @@ def seeds() -> None:
 def repository() -> Path:
     """The root of the checkout, where conf/, train.py and evaluate.py lie."""
     return REPOSITORY
+
+
+@pytest.fixture(scope="session", params=["pictures", "speech"])
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The checkpoint of a small run, and the folder that it was exported to."""
+    from multimodal_attn.runs.export import export
+    from tests.export.folders import PICTURES, SPEECH, untrained_run
+
+    folder = tmp_path_factory.mktemp(request.param)
+    run = untrained_run(folder / "run.ckpt", *(PICTURES if request.param == "pictures" else SPEECH))
+    export(run, folder / "exported", license_name="CC0-1.0")
+    return run, folder / "exported"

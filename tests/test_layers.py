@@ -26,6 +26,8 @@ ORDER = (
     "models",
     "search",
     "prediction",
+    "runtime",
+    "export",
     "evaluation",
     "inspection",
     "tracking",

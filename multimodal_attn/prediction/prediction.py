@@ -5,37 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
 
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.prediction.entropy import relative_entropy
+from multimodal_attn.prediction.word import Word
 from multimodal_attn.prediction.word_alignment import align_words
 from multimodal_attn.prediction.word_times import NO_TIMES, WordTimes
 from multimodal_attn.types import EOS, Box, Example, Grid, Hypothesis, Layout, Span, Target
-
-
-class Word(NamedTuple):
-    """A word of a prediction.
-
-    Attributes:
-        text: of the word.
-        map: where the model looked, the mean over the word's tokens and over heads; it sums to 1. (rows, columns) for
-            a picture, (steps,) for a recording, (tokens,) for a text.
-        start: seconds from the start of the recording; None for other sources.
-        end: likewise.
-        probability: that the model gave the word, the product over its tokens.
-        gate: how far the decoder let attention through, in [0, 1]; None without such a gate.
-    """
-
-    text: str
-    map: np.ndarray
-    start: float | None
-    end: float | None
-    probability: float
-    gate: float | None
 
 
 class View(Protocol):

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
 from multimodal_attn.data.modalities.base import Reader
-from multimodal_attn.data.reading.audio import waveform_of
-from multimodal_attn.data.reading.audio_file import SAMPLE_RATES, mixed
+from multimodal_attn.data.reading.arrays import encoded, mono_of, picture_of
+from multimodal_attn.data.reading.audio import resample
+from multimodal_attn.data.reading.samples import check_samples
 from multimodal_attn.data.reading.text import single_spaces
 from multimodal_attn.types import Example, UnreadableError
 
@@ -35,9 +37,12 @@ def example_of(reader: Reader, source: Any, sample_rate: int | None = None) -> E
         if isinstance(source, bytes):
             source = io.BytesIO(source)
         elif reader.modality == "picture":
-            source = _encoded(source if isinstance(source, Image.Image) else _picture(source))
+            source = encoded(source if isinstance(source, Image.Image) else picture_of(_array(source)))
         else:
-            waveform = _waveform(source, sample_rate or reader.sample_rate, reader.sample_rate)
+            rate = sample_rate or reader.sample_rate
+            samples = mono_of(_array(source), rate)
+            check_samples(samples, rate, "waveform")
+            waveform = resample(torch.from_numpy(samples), rate, reader.sample_rate)
             return Example(name, waveform, sample_rate=reader.sample_rate)
         return Example(name, reader.read(source), sample_rate=reader.sample_rate)
     except UnreadableError as error:
@@ -71,45 +76,9 @@ def _unreadable(reader: Reader, name: str, reason: str) -> UnreadableError:
     return UnreadableError(name, f"{reason} (this run expects {reader.phrase})")
 
 
-def _encoded(picture: Image.Image) -> io.BytesIO:
-    """A picture as a file without loss, so that it is read as any other."""
-    content = io.BytesIO()
-    kept = picture.mode in ("1", "L", "LA", "I", "I;16", "P", "RGB", "RGBA")
-    (picture if kept else picture.convert("RGB")).save(content, "PNG", compress_level=1)
-    content.seek(0)
-    return content
-
-
-def _picture(values: Any) -> Image.Image:
-    """An array (height, width[, 3 or 4]) or a tensor (1, 3 or 4, height, width) of bytes, or of floats in [0, 1]."""
-    if isinstance(values, Tensor):
-        values = values.detach().cpu()
-        values = values.permute(1, 2, 0) if values.ndim == 3 else values
-    array = np.asarray(values)
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[..., 0]
-    if not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))) or 0 in array.shape:
-        raise ValueError(f"has the shape {tuple(array.shape)}; expected (height, width, 3)")
-    if array.dtype.kind == "f":
-        if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
-            raise ValueError("has floats outside of [0, 1]")
-        array = (array * 255).round()
-    elif array.dtype.kind not in "ub" or array.max() > 255:
-        raise ValueError(f"is of {array.dtype}; expected bytes, or floats in [0, 1]")
-    return Image.fromarray(array.astype(np.uint8))
-
-
-def _waveform(values: Any, rate: int, wanted: int) -> Tensor:
-    """An array or tensor (L,) or (channels, L) of floats in [-1, 1], or of 16-bit integers, at the wanted rate.
-
-    Channels are mixed, and samples judged, as those of a file.
-    """
-    array = np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
-    if array.dtype == np.int16:
-        array = array / 32768
-    if array.dtype.kind != "f" or array.ndim not in (1, 2):
-        raise ValueError(f"has the shape {tuple(array.shape)} of {array.dtype}; expected (samples,) floats in [-1, 1]")
-    if not SAMPLE_RATES[0] <= rate <= SAMPLE_RATES[1]:
-        raise ValueError(f"has a sample rate of {rate} Hz; expected {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]}")
-    mono = mixed(np.atleast_2d(array.astype(np.float32)).T)
-    return waveform_of(np.ascontiguousarray(mono), rate, wanted, "waveform")
+def _array(values: Any) -> np.ndarray:
+    """An array, or a tensor as one: a picture's channels last."""
+    if not isinstance(values, Tensor):
+        return np.asarray(values)
+    values = values.detach().cpu()
+    return np.asarray(values.permute(1, 2, 0) if values.ndim == 3 else values)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from multimodal_attn.data.loading.datamodule import DataModule
+from multimodal_attn.export.exported import is_exported, load_exported
 from multimodal_attn.inspection.show import NotebookView
-from multimodal_attn.prediction.checkpoint import load_predictor, read_run
+from multimodal_attn.prediction.checkpoint import Checkpoint, load_predictor, read_run
 from multimodal_attn.prediction.ensemble import together
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.processes import own_device
@@ -47,7 +48,7 @@ def load(
     """A predictor from a trained run; builds nothing that trains.
 
     Args:
-        run: folder of a run, or a checkpoint file.
+        run: folder of a run, a checkpoint file, or an exported folder.
         width: of the beam that writes.
         ensemble: further runs, trained on the same texts, that predict together with it.
         checkpoint: "best" or "last" of the folder.
@@ -60,14 +61,20 @@ def load(
     """
     loaded = []
     for path in (run, *ensemble):
+        if is_exported(path):
+            loaded.append(load_exported(path, width, trust))
+            continue
         content = read_run(path, checkpoint)
-        predictor = load_predictor(content, trust)
-        limits = {key: content.config["search"].get(key) for key in ("max_length", "max_length_ratio")}
-        known = {key: value for key, value in limits.items() if value is not None}
-        loaded.append(predictor.with_search(BeamSearch(width, **known)))
+        loaded.append(load_predictor(content, trust).with_search(run_search(content, width)))
     predictor = together(loaded).to(device or own_device())
     predictor.view = NotebookView()
     return predictor
+
+
+def run_search(checkpoint: Checkpoint, width: int) -> BeamSearch:
+    """A beam with the limits of a run's own search."""
+    limits = {key: checkpoint.config["search"].get(key) for key in ("max_length", "max_length_ratio")}
+    return BeamSearch(width, **{key: value for key, value in limits.items() if value is not None})
 
 
 def load_run(

@@ -7,7 +7,7 @@ from pathlib import Path
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
 from multimodal_attn.data.datasets.photos import CaptionedPhotos
-from multimodal_attn.data.reading.images import Fit
+from multimodal_attn.data.reading.pixels import Fit
 from multimodal_attn.data.reading.text import listed_lines
 from multimodal_attn.ranges import ImageSize
 from multimodal_attn.types import UnreadableError

@@ -8,8 +8,8 @@ from typing import Any
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
 from multimodal_attn.data.datasets.photos import CaptionedPhotos, Listing
-from multimodal_attn.data.reading.images import Fit
 from multimodal_attn.data.reading.json_files import read_json
+from multimodal_attn.data.reading.pixels import Fit
 from multimodal_attn.ranges import ImageSize
 from multimodal_attn.types import UnreadableError
 

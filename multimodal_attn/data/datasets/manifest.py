@@ -11,7 +11,7 @@ from torch import Tensor
 from multimodal_attn.data.datasets.base import Dataset, Entry, Split
 from multimodal_attn.data.modalities import READERS, reader_of
 from multimodal_attn.data.reading.files import digest, local_path
-from multimodal_attn.data.reading.images import Fit
+from multimodal_attn.data.reading.pixels import Fit
 from multimodal_attn.data.reading.tables import Table, read_table
 from multimodal_attn.data.reading.text import NORMALIZERS, Normalization, single_spaces
 from multimodal_attn.ranges import Count, ImageSize, SampleRate, Seed

@@ -10,7 +10,8 @@ from multimodal_attn.data.datasets.base import Dataset, Entry
 from multimodal_attn.data.datasets.flickr30k_entities import Flickr30kEntities
 from multimodal_attn.data.modalities.picture import PictureReader
 from multimodal_attn.data.reading.files import local_path
-from multimodal_attn.data.reading.images import Fit, box_in_frame, photo_frame
+from multimodal_attn.data.reading.images import box_in_frame, photo_frame
+from multimodal_attn.data.reading.pixels import Fit
 from multimodal_attn.data.reading.text import normalize_caption
 from multimodal_attn.types import Box, Target, UnreadableError
 

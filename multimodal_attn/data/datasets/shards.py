@@ -17,8 +17,8 @@ from multimodal_attn.data.datasets.base import Dataset, Entry, Split
 from multimodal_attn.data.datasets.photos import in_frame
 from multimodal_attn.data.modalities import READERS, reader_of
 from multimodal_attn.data.reading.files import checksum
-from multimodal_attn.data.reading.images import Fit
 from multimodal_attn.data.reading.json_files import read_json
+from multimodal_attn.data.reading.pixels import Fit
 from multimodal_attn.ranges import ImageSize, SampleRate
 from multimodal_attn.types import Box, Span, Target, UnreadableError
 

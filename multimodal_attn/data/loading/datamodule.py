@@ -17,8 +17,8 @@ from multimodal_attn.data.loading.collate import Collate, ReadOrSkip
 from multimodal_attn.data.loading.features import CachedFeatures
 from multimodal_attn.data.loading.mirroring import Mirrored
 from multimodal_attn.data.loading.selection import Selection, outside
-from multimodal_attn.data.reading.audio import LONGEST_SECONDS
 from multimodal_attn.data.reading.cache import CACHE_GIGABYTES, limit_cache
+from multimodal_attn.data.reading.samples import LONGEST_SECONDS
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.ranges import Count, NotNegative, Positive, WholeNumber, Workers
 from multimodal_attn.types import UnreadableError

@@ -8,8 +8,8 @@ from typing import BinaryIO, ClassVar
 import torch
 from torch import Tensor
 
-from multimodal_attn.data.reading.audio import LONGEST_SECONDS
 from multimodal_attn.data.reading.files import file_fingerprint
+from multimodal_attn.data.reading.samples import LONGEST_SECONDS
 from multimodal_attn.data.reading.text import Normalization
 from multimodal_attn.types import Example, Modality
 

@@ -7,7 +7,8 @@ from typing import BinaryIO
 from torch import Tensor
 
 from multimodal_attn.data.modalities.base import Reader
-from multimodal_attn.data.reading.images import SUFFIXES, Fit, read_image
+from multimodal_attn.data.reading.images import SUFFIXES, read_image
+from multimodal_attn.data.reading.pixels import Fit
 from multimodal_attn.ranges import ImageSize
 
 

@@ -7,7 +7,8 @@ from typing import BinaryIO
 from torch import Tensor
 
 from multimodal_attn.data.modalities.base import Reader, pad_in_time
-from multimodal_attn.data.reading.audio import LONGEST_SECONDS, SUFFIXES, audio_seconds, read_audio
+from multimodal_attn.data.reading.audio import SUFFIXES, audio_seconds, read_audio
+from multimodal_attn.data.reading.samples import LONGEST_SECONDS
 from multimodal_attn.ranges import Positive, SampleRate
 from multimodal_attn.types import UnreadableError
 

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from fractions import Fraction
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import torch
 import torchaudio.functional
 from torch import Tensor
 
 from multimodal_attn.data.reading.audio_file import AudioFile
+from multimodal_attn.data.reading.samples import LONGEST_SECONDS, MIN_SECONDS, read_samples, resampling_ratio
 from multimodal_attn.ranges import SampleRate
 from multimodal_attn.types import UnreadableError
 
-MIN_SECONDS = 0.025  # one analysis window of a log-mel front end: less than that gives no frame at all
-LONGEST_SECONDS = 3600.0
-"""Of a recording that is read as a whole: 230 MB at 16 kHz. What is read in parts may be of any length."""
 SUFFIXES = ("wav", "flac", "ogg", "mp3", "aiff", "opus")
 """Of the files that are taken for recordings where a folder is named."""
-_LOUDEST = 16.0  # 24 dB above full scale: beyond that, samples are no floats of audio but, say, 16-bit integers
-_LARGEST_KERNEL = 1 << 20  # numbers in a resampling kernel; from 44.1 to 16 kHz it has 76,000
 
 
 def read_audio(
@@ -36,86 +29,26 @@ def read_audio(
 ) -> Tensor:
     """The recording, or the part of it from ``start`` for ``duration`` seconds, as one channel.
 
-    It is decoded block by block to its end, whatever its header says of its length.
-
     Args:
-        path: anything libsndfile reads (wav, flac, ogg, mp3, aiff, ...), or its content.
         sample_rate: of the result, in Hz.
-        start: seconds into the recording.
-        duration: seconds, None for all that follows; what reaches past the end is cut at the end.
-        longest_seconds: of the result.
+        path, start, duration, longest_seconds: as of ``read_samples``, with its errors.
 
     Shapes:
         Returns (L,) float32, in [-1, 1] but for what decoders of lossy formats and files of floats have beyond.
-
-    Raises:
-        UnreadableError: missing, not audio, cut off, empty, longer than ``longest_seconds``, of a strange sample rate,
-            or not fit for ``waveform_of``.
     """
-    if start < 0 or (duration is not None and duration <= 0):
-        raise ValueError(f"start={start}, duration={duration}: expected start >= 0 and duration > 0 seconds")
-    with AudioFile(path) as file:
-        rate, begin = file.sample_rate, round(start * file.sample_rate)
-        longest = round(longest_seconds * rate)
-        wanted = longest + 1 if duration is None else min(longest + 1, round(duration * rate))
-        blocks = list(file.blocks(wanted)) if begin == 0 or file.skip(begin) else []
-        if not blocks:
-            raise UnreadableError(file.name, f"no audio from {start:g} s on: it has {file.position} samples")
-    samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-    if len(samples) > longest:
-        raise UnreadableError(file.name, f"longer than {longest_seconds:g} s, the most that is read in one piece")
-    if file.integers:
-        _check_long_enough(samples, rate, file.name)
-        return resample(torch.from_numpy(samples), rate, sample_rate)
-    return waveform_of(samples, rate, sample_rate, file.name)
-
-
-def waveform_of(samples: np.ndarray, rate: int, sample_rate: int, name: str) -> Tensor:
-    """Samples of one channel at another rate. Those somewhat beyond 1 stay: clipping would bend them.
-
-    Args:
-        samples: decoded and mixed.
-        rate: of the samples, in Hz.
-        sample_rate: of the result, in Hz.
-        name: of the recording, for errors.
-
-    Shapes:
-        samples: (L,). Returns (L',) float32.
-
-    Raises:
-        UnreadableError: shorter than 25 ms, or with samples that are not finite or so large that they are not of audio.
-    """
-    _check_long_enough(samples, rate, name)
-    # numpy on purpose: torch would wake its threads for so little, which on a busy machine takes longer than decoding.
-    peak = max(float(samples.max()), -float(samples.min()))
-    if not math.isfinite(peak):
-        raise UnreadableError(name, "has samples that are NaN or infinite")
-    if peak > _LOUDEST:
-        beyond = int((np.abs(samples) > 1).sum())
-        reason = f"{beyond} of {len(samples)} samples lie beyond 1, up to {peak:g}; expected floats in [-1, 1]"
-        raise UnreadableError(name, reason)
+    samples, rate = read_samples(path, start, duration, longest_seconds)
     return resample(torch.from_numpy(samples), rate, sample_rate)
 
 
-def _check_long_enough(samples: np.ndarray, rate: int, name: str) -> None:
-    if len(samples) < MIN_SECONDS * rate:
-        raise UnreadableError(name, f"{len(samples) / rate:.4f} s of audio: at least {MIN_SECONDS} s are needed")
-
-
 def resample(waveform: Tensor, rate: int, sample_rate: int) -> Tensor:
-    """A waveform at another rate.
-
-    The filter has a row for each sample until those of both rates coincide again. Rates such as 44,101 and 16,000 Hz
-    make that gigabytes; then the nearest ratio of small numbers is taken, which is right to a hundred thousandth.
+    """A waveform at another rate; see ``resampling_ratio``.
 
     Shapes:
         waveform: (L,). Returns (L',).
     """
     if rate == sample_rate:
         return waveform
-    ratio, largest = Fraction(rate, sample_rate), 2048
-    while ratio.numerator * ratio.denominator > _LARGEST_KERNEL:
-        ratio, largest = Fraction(rate, sample_rate).limit_denominator(largest), largest // 2
+    ratio = resampling_ratio(rate, sample_rate)
     return torchaudio.functional.resample(waveform, ratio.numerator, ratio.denominator)
 
 

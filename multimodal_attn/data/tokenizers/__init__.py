@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
+from multimodal_attn.data.tokenizers.vocabulary import SPECIAL_PIECES, Vocabulary
 from multimodal_attn.types import BOS, EOS, PAD, UNK
 
-SPECIAL_PIECES = ("<pad>", "<bos>", "<eos>", "<unk>")
-"""The pieces of ids 0 to 3 in every tokenizer."""
+__all__ = ["SPECIAL_PIECES", "Tokenizer", "Vocabulary", "texts_of"]
 
 
 class Tokenizer(ABC):
@@ -29,17 +29,22 @@ class Tokenizer(ABC):
     def encode(self, text: str) -> list[int]:
         """Token ids, without <bos> and <eos>."""
 
+    @property
     @abstractmethod
+    def vocabulary(self) -> Vocabulary:
+        """What its ids stand for."""
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of token ids."""
+        return self.vocabulary.text(ids)
 
-    @abstractmethod
     def pieces(self, ids: Iterable[int]) -> list[str]:
         """What to display for each id."""
+        return [self.vocabulary.pieces[i] for i in ids]
 
-    @abstractmethod
     def word_spans(self, ids: Iterable[int]) -> list[tuple[int, int]]:
         """First token and one past the last token of each word of ``decode(ids).split()``."""
+        return self.vocabulary.word_spans(ids)
 
     @abstractmethod
     def state(self) -> dict[str, Any]:
@@ -50,9 +55,9 @@ class Tokenizer(ABC):
     def from_state(cls, state: dict[str, Any]) -> Self:
         """The tokenizer whose ``state()`` this was; a ValueError if it cannot have been one."""
 
-    @abstractmethod
     def __len__(self) -> int:
         """Size of the vocabulary, special ids included."""
+        return len(self.vocabulary.pieces)
 
 
 def texts_of(state: Mapping[str, Any], key: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Gt
 
-from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
+from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer, Vocabulary
 from multimodal_attn.data.tokenizers.character import UNKNOWN_CHARACTER, VISIBLE_SPACE
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # how sentencepiece writes the space that a word begins with
@@ -34,20 +34,25 @@ class SentencePieceTokenizer(Tokenizer):
 
     def _set_model(self, model: bytes) -> None:
         self._model = model
-        self._pieces = list(SPECIAL_PIECES)
+        learnt: list[str] = []
         if model:
             try:
                 self._processor = _library().SentencePieceProcessor(model_proto=model)
                 size = len(self._processor)
-                self._pieces += [self._processor.id_to_piece(i) for i in range(len(SPECIAL_PIECES), size)]
+                learnt = [self._processor.id_to_piece(i) for i in range(len(SPECIAL_PIECES), size)]
                 found = [getattr(self._processor, f"{name}_id")() for name in ("pad", "bos", "eos", "unk")]
             except (RuntimeError, UnicodeDecodeError, IndexError) as error:
                 reason = str(error).strip().splitlines()[0]
                 raise ValueError(f"tokenizer: the sentencepiece model is damaged ({reason})") from None
             if found != [self.pad_id, self.bos_id, self.eos_id, self.unk_id]:
                 raise ValueError(f"tokenizer: the sentencepiece model has its special ids at {found}; expected 0 to 3")
-        # What each id adds to a text.
-        self._parts = ["", "", "", UNKNOWN_CHARACTER, *(p.replace(SPACE, " ") for p in self._pieces[self.unk_id + 1 :])]
+        parts = ("", "", "", UNKNOWN_CHARACTER, *(piece.replace(SPACE, " ") for piece in learnt))
+        pieces = (*SPECIAL_PIECES, *(piece.replace(SPACE, VISIBLE_SPACE) for piece in learnt))
+        self._vocabulary = Vocabulary("piece", parts, pieces)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self._vocabulary
 
     def fit(self, texts: Iterable[str]) -> Self:
         """Learns the pieces.
@@ -93,28 +98,6 @@ class SentencePieceTokenizer(Tokenizer):
         ids: list[int] = self._processor.encode(text)
         return ids
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text; <pad>, <bos> and <eos> are dropped, what was unknown is shown as U+FFFD."""
-        return "".join(self._parts[i] for i in ids).strip()
-
-    def pieces(self, ids: Iterable[int]) -> list[str]:
-        """What to display for each id; a space shows as an open box."""
-        return [self._pieces[i].replace(SPACE, VISIBLE_SPACE) for i in ids]
-
-    def word_spans(self, ids: Iterable[int]) -> list[tuple[int, int]]:
-        """Token range of each word of ``decode(ids).split()``; a space that is a token by itself is in none."""
-        spans: list[tuple[int, int]] = []
-        inside = False
-        for index, i in enumerate(ids):
-            part = self._parts[i]
-            if not part:
-                continue  # a special id leaves no trace in the text
-            inside = inside and not part[0].isspace()
-            if part.strip():
-                spans = [*spans[:-1], (spans[-1][0], index + 1)] if inside else [*spans, (index, index + 1)]
-                inside = True
-        return spans
-
     def state(self) -> dict[str, Any]:
         """Plain containers that ``from_state`` rebuilds the tokenizer from."""
         model = base64.b64encode(self._model).decode("ascii")
@@ -133,9 +116,6 @@ class SentencePieceTokenizer(Tokenizer):
             raise ValueError(f"tokenizer: the sentencepiece model is damaged ({error})") from None
         tokenizer._set_model(content)
         return tokenizer
-
-    def __len__(self) -> int:
-        return len(self._pieces)
 
 
 def _library() -> Any:

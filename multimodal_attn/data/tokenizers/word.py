@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Self
 
-from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer, texts_of
+from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer, Vocabulary, texts_of
 from multimodal_attn.ranges import Count
 
 
@@ -24,8 +24,14 @@ class WordTokenizer(Tokenizer):
         self._set_words([])
 
     def _set_words(self, words: Iterable[str]) -> None:
-        self._pieces = [*SPECIAL_PIECES, *words]
-        self._ids = {word: index for index, word in enumerate(self._pieces) if index > self.unk_id}
+        pieces = (*SPECIAL_PIECES, *words)
+        parts = ("", "", "", *(f" {piece}" for piece in pieces[self.unk_id :]))  # <unk> is shown
+        self._vocabulary = Vocabulary("word", parts, pieces)
+        self._ids = {word: index for index, word in enumerate(pieces) if index > self.unk_id}
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self._vocabulary
 
     def fit(self, texts: Iterable[str]) -> Self:
         """Builds the vocabulary, the most frequent words first.
@@ -50,21 +56,13 @@ class WordTokenizer(Tokenizer):
         """Token ids, without <bos> and <eos>."""
         return [self._ids.get(word, self.unk_id) for word in text.split()]
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """The words, joined by spaces; <pad>, <bos> and <eos> are dropped, <unk> stays."""
-        return " ".join(self._pieces[i] for i in ids if i >= self.unk_id)
-
-    def pieces(self, ids: Iterable[int]) -> list[str]:
-        """What to display for each id."""
-        return [self._pieces[i] for i in ids]
-
-    def word_spans(self, ids: Iterable[int]) -> list[tuple[int, int]]:
-        """Token range of each word of ``decode(ids).split()``."""
-        return [(index, index + 1) for index, i in enumerate(ids) if i >= self.unk_id]
-
     def state(self) -> dict[str, Any]:
         """Plain containers that ``from_state`` rebuilds the tokenizer from."""
-        return {"words": self._pieces[len(SPECIAL_PIECES) :], "min_count": self.min_count, "max_size": self.max_size}
+        return {
+            "words": [*self._vocabulary.pieces[len(SPECIAL_PIECES) :]],
+            "min_count": self.min_count,
+            "max_size": self.max_size,
+        }
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
@@ -75,6 +73,3 @@ class WordTokenizer(Tokenizer):
         tokenizer = cls(state.get("min_count", 1), state.get("max_size"))
         tokenizer._set_words(words)
         return tokenizer
-
-    def __len__(self) -> int:
-        return len(self._pieces)

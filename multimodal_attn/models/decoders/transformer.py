@@ -27,15 +27,18 @@ class TransformerState:
 
     Attributes:
         cache: keys and values of each layer's self-attention, (B, K, 2, N, tokens so far, head) each.
-        tokens: how many tokens were read.
     """
 
     cache: list[Tensor]
-    tokens: int
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens were read."""
+        return self.cache[0].shape[4]
 
     def select(self, index: Tensor) -> TransformerState:
         """See ``select_rows``."""
-        return TransformerState([select_rows(layer, index) for layer in self.cache], self.tokens)
+        return TransformerState([select_rows(layer, index) for layer in self.cache])
 
 
 class TransformerDecoder(Decoder):
@@ -105,7 +108,7 @@ class TransformerDecoder(Decoder):
         """An empty cache for ``rows`` rows of each source."""
         batch, _, heads, _, head_dim = source.projected[0].shape
         empty = source.projected[0].new_zeros(batch, rows, 2, heads, 0, head_dim)
-        return TransformerState([empty for _ in self.layers], 0)
+        return TransformerState([empty for _ in self.layers])
 
     def step(
         self, token: Tensor, state: TransformerState, source: PreparedMemory
@@ -118,7 +121,7 @@ class TransformerDecoder(Decoder):
         hidden, cache, attended = self._run(token[..., None], state, source)
         context, weights = attended
         step = AttentionStep(context[:, :, 0], weights[:, :, 0], None)
-        return self._logits(hidden[:, :, 0]), TransformerState(cache, state.tokens + 1), step
+        return self._logits(hidden[:, :, 0]), TransformerState(cache), step
 
     def forward(
         self, tokens: Tensor, token_mask: Tensor, memory: Memory, sampling_probability: float = 0.0

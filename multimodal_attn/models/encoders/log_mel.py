@@ -102,14 +102,8 @@ class LogMel(nn.Module):
                 for distort in (self.reverberation, self.noise):
                     waveforms = distort(waveforms, lengths) if distort is not None else waveforms
             num_frames = (lengths + self.hop - 1) // self.hop
-            longest = int(num_frames.max())
-            if self.training:
-                longest += -longest % _TRAINING_FRAMES
-            # The window of frame 0 is centered on hop / 2.
-            left = (self.num_fft - self.hop) // 2
-            needed = (longest - 1) * self.hop + self.num_fft
-            padded = functional.pad(waveforms, (left, max(0, needed - left - waveforms.shape[1])))
-            frames = self.mel(padded[:, :needed]).clamp(min=1e-6).log().transpose(1, 2)
+            mel = self._mel_by_convolutions if torch.compiler.is_exporting() else self._mel
+            frames = mel(waveforms, num_frames).clamp(min=1e-6).log().transpose(1, 2)
             mask = length_mask(num_frames, frames.shape[1])
             if self.training and self.cmvn == "running":
                 self._count(frames[mask])
@@ -129,9 +123,38 @@ class LogMel(nn.Module):
         finally:
             self.perturb = drawn
 
+    @property
+    def _left(self) -> int:
+        """Zeros before a waveform: the window of frame 0 is centered on hop / 2."""
+        return (self.num_fft - self.hop) // 2
+
+    def _mel(self, waveforms: Tensor, num_frames: Tensor) -> Tensor:
+        """Energies (B, F, frames) up to the longest recording."""
+        longest = int(num_frames.max())
+        if self.training:
+            longest += -longest % _TRAINING_FRAMES
+        needed = (longest - 1) * self.hop + self.num_fft
+        padded = functional.pad(waveforms, (self._left, max(0, needed - self._left - waveforms.shape[1])))
+        energies: Tensor = self.mel(padded[:, :needed])
+        return energies
+
+    def _mel_by_convolutions(self, waveforms: Tensor, num_frames: Tensor) -> Tensor:
+        """The same for a graph, which has no Fourier transform and knows no length but that of the batch."""
+        window = functional.pad(self.mel.spectrogram.window, ((self.num_fft - self.window) // 2,) * 2)
+        window = functional.pad(window, (0, self.num_fft - len(window)))
+        turns = torch.arange(self.num_fft // 2 + 1)[:, None] * torch.arange(self.num_fft) % self.num_fft
+        angles = turns.double() * (2 * torch.pi / self.num_fft)
+        waves = torch.cat([angles.cos(), angles.sin()]).to(window) * window
+        padded = functional.pad(waveforms, (self._left, self.num_fft - 1 - self._left))  # as many frames as begin in it
+        parts = functional.conv1d(padded[:, None], waves[:, None], stride=self.hop)
+        power = parts.square().unflatten(1, (2, -1)).sum(1)
+        return functional.conv1d(power, self.mel.mel_scale.fb.T[:, :, None])
+
     def _normalize(self, frames: Tensor, mask: Tensor) -> Tensor:
-        if self.cmvn == "running" and self.count > 0:
-            return (frames - self.mean) / (self.square / self.count).clamp(min=1e-4).sqrt()
+        if self.cmvn == "running":
+            variance = self.square / self.count.clamp(min=1)
+            normalized = (frames - self.mean) / variance.clamp(min=1e-4).sqrt()
+            return torch.where(self.count > 0, normalized, frames)
         if self.cmvn == "utterance":
             number = mask.sum(1)[:, None, None]
             centered = (frames - (frames * mask[..., None]).sum(1, keepdim=True) / number) * mask[..., None]

@@ -73,7 +73,7 @@ class TimeDepthSeparable(SpeechEncoder):
         waveforms: (B, L). lengths: (B,) samples. Returns states (B, S, hidden).
         """
         frames, num_frames = self.front_end(waveforms, lengths)  # (B, T, F)
-        num_steps = -(-frames.shape[1] // self.frames_per_step)
+        num_steps = (frames.shape[1] + self.frames_per_step - 1) // self.frames_per_step
         times = torch.arange(-self.reach, num_steps * self.frames_per_step + self.reach, device=frames.device)
         times = torch.minimum(times.clamp(min=0), (num_frames[:, None] - 1).clamp(min=0))
         frames = frames.gather(1, times[..., None].expand(-1, -1, frames.shape[2]))

@@ -111,3 +111,18 @@ def test_training_frames_come_in_few_lengths() -> None:
         assert numbers.tolist() == [round(seconds * 100), 25]
         assert not frames[0, numbers[0] :].any()
         assert not frames[1, 25:].any()
+
+
+def test_frames_of_a_graph_are_those_of_a_fourier_transform() -> None:
+    front_end = LogMel().eval()
+    time = torch.arange(9000) / 16000
+    waveforms = 0.3 * torch.sin(2 * torch.pi * (200 + 900 * time) * time)[None] + 0.02 * torch.randn(1, 9000)
+    num_frames = torch.tensor([-(-9000 // front_end.hop)])
+    found = front_end._mel_by_convolutions(waveforms, num_frames).clamp(min=1e-6).log()
+    window = torch.nn.functional.pad(front_end.mel.spectrogram.window, ((512 - 400) // 2,) * 2).double()
+    padded = torch.nn.functional.pad(waveforms.double(), (176, 512))
+    power = torch.fft.rfft(padded.unfold(1, 512, 160)[:, : int(num_frames)] * window).abs().square()
+    exact = (power @ front_end.mel.mel_scale.fb.double()).clamp(min=1e-6).log().transpose(1, 2)
+    torch.testing.assert_close(found.double(), exact, rtol=0, atol=1e-4)
+    usual = front_end._mel(waveforms, num_frames).clamp(min=1e-6).log()
+    assert (found - usual).abs().max() < 1e-3  # whose transform in fp32 rounds more than these sums

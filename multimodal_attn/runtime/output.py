@@ -1,0 +1,83 @@
+"""What an exported model wrote for one source, with the attention of every word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from multimodal_attn.prediction.timing import onset_times
+from multimodal_attn.prediction.word import Word
+from multimodal_attn.runtime.beam import Text
+from multimodal_attn.runtime.description import Description
+from multimodal_attn.types import Grid, Span, Timeline, text_flags
+
+
+@dataclass(repr=False)
+class Output:
+    """A text and where the model looked: what ``Prediction`` has of it, without the truth and without torch.
+
+    Attributes:
+        key: the path of a file, or the kind of what was given.
+        source: picture (H, W, 3) uint8, waveform (L,) float32, or the tokens of a source text as they are shown.
+        description: of the model.
+        found: what the search returned.
+        others: what else it found for the same source, best first.
+    """
+
+    key: str
+    source: np.ndarray
+    description: Description
+    found: Text
+    others: list[Output] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"Output({self.text!r}, key={self.key!r}, score={self.score:.4g}, others={len(self.others)})"
+
+    @property
+    def text(self) -> str:
+        """What was written."""
+        return self.description.vocabulary.text(self.found.tokens)
+
+    @property
+    def score(self) -> float:
+        """What the search maximized."""
+        return self.found.score
+
+    @property
+    def flags(self) -> list[str]:
+        """Names of what looks wrong: ``empty``, ``looped``, ``hit_max_length``."""
+        return text_flags(self.found.tokens, self.found.cut)
+
+    @property
+    def tokens(self) -> list[str]:
+        """What to display for each token."""
+        return [self.description.vocabulary.pieces[token] for token in self.found.tokens]
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(T, N, S) of each token."""
+        return self.found.weights
+
+    @cached_property
+    def words(self) -> list[Word]:
+        """The words with their maps and, for recordings, their times."""
+        layout, spans = self.description.layout, self.description.vocabulary.word_spans(self.found.tokens)
+        weights = self.weights.mean(axis=1)
+        times: list[Span] = onset_times(weights, layout, spans) if isinstance(layout, Timeline) else []
+        words = []
+        for number, (text, (first, stop)) in enumerate(zip(self.text.split(), spans, strict=True)):
+            attended = weights[first:stop].mean(axis=0)
+            start, end = times[number] if times else (None, None)
+            words.append(
+                Word(
+                    text,
+                    attended.reshape(layout.rows, layout.columns) if isinstance(layout, Grid) else attended,
+                    start,
+                    end,
+                    float(np.exp(self.found.log_probs[first:stop].sum())),
+                    None if self.found.gate is None else float(self.found.gate[first:stop].mean()),
+                )
+            )
+        return words

@@ -1,0 +1,129 @@
+"""Exported models without torch: the same texts, maps and times as with it, from every kind of source."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image
+
+from multimodal_attn import load
+from multimodal_attn.runtime import Runtime
+from multimodal_attn.types import UnreadableError
+
+Folders = tuple[Path, Path]
+WITHOUT = ("torch", "torchvision", "torchaudio", "pydantic", "annotated_types", "jiwer", "matplotlib", "onnx")
+SCRIPT = f"""
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {WITHOUT}:
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Missing())
+from multimodal_attn.runtime import Runtime
+
+found = Runtime(sys.argv[1], threads=1)(sys.argv[2])
+print(found.text)
+print([word.map.shape for word in found.words])
+"""
+
+
+def sources(folder: Path, number: int) -> list[np.ndarray]:
+    """Pictures, or recordings of 8 kHz, as the model of a folder reads them."""
+    generator = np.random.default_rng(1)
+    if "pictures" in str(folder):
+        small = generator.integers(0, 256, (number, 4, 4, 3), dtype=np.uint8)
+        return [np.asarray(Image.fromarray(one).resize((70, 50))) for one in small]
+    lengths = generator.integers(3000, 9000, number)
+    return [(0.3 * generator.standard_normal(length)).astype(np.float32) for length in lengths]
+
+
+def save(path: Path, source: np.ndarray) -> Path:
+    if source.ndim == 1:
+        path = path.with_suffix(".wav")
+        soundfile.write(path, source, 8000, "FLOAT")
+    else:
+        path = path.with_suffix(".png")
+        Image.fromarray(source).save(path)
+    return path
+
+
+@pytest.mark.parametrize("width", [1, 5])
+def test_texts_are_those_of_torch(exported: Folders, width: int) -> None:
+    run, folder = exported
+    runtime, predictor = Runtime(folder, threads=1), load(run, width)
+    predictor.search.length_penalty = runtime.description.length_penalty
+    texts = set()
+    for source in sources(folder, 12):
+        found, expected = runtime(source, 8000, width), predictor(source, 8000)
+        texts.add(expected.text)
+        assert [one.text for one in (found, *found.others)] == [one.text for one in (expected, *expected.others)]
+        assert found.flags == expected.flags
+        # Mel energies of a graph are not rounded as torch's are, and these weights are three times as large as usual.
+        assert found.score == pytest.approx(expected.score, abs=1e-3)
+        assert found.tokens == expected.tokens
+        np.testing.assert_allclose(found.weights, expected.weights, atol=1e-5)
+        for word, same in zip(found.words, expected.words, strict=True):
+            assert word.text == same.text
+            assert word.probability == pytest.approx(same.probability, abs=1e-4)
+            assert (word.start, word.end) == pytest.approx((same.start, same.end), abs=1e-4)
+            assert word.gate == (None if same.gate is None else pytest.approx(same.gate, abs=1e-5))
+            np.testing.assert_allclose(word.map, same.map, atol=1e-5)
+    assert len(texts) > 1, "sources that all give the same text compare nothing"
+
+
+def test_greedy_search_is_a_beam_of_one(exported: Folders) -> None:
+    from multimodal_attn.search.greedy import GreedySearch
+
+    run, folder = exported
+    runtime, predictor = Runtime(folder, threads=1), load(run, 1)
+    greedy = predictor.with_search(GreedySearch(12, predictor.search.max_length_ratio))
+    for source in sources(folder, 6):
+        assert runtime(source, 8000, 1).text == greedy(source, 8000).text
+
+
+def test_every_form_of_a_source_gives_the_same_text(exported: Folders, tmp_path: Path) -> None:
+    runtime = Runtime(exported[1], threads=1)
+    source = sources(exported[1], 1)[0]
+    path = save(tmp_path / "source", source)
+    forms: list[Any] = [path, str(path), path.read_bytes()]
+    if source.ndim == 3:
+        forms += [Image.fromarray(source), source / 255.0]
+    expected = runtime(source, 8000).text
+    assert [found.text for found in runtime(forms, 8000)] == [expected] * len(forms)
+    assert runtime(path).key == str(path)
+
+
+def test_a_recording_at_another_rate_is_resampled(exported: Folders, tmp_path: Path) -> None:
+    run, folder = exported
+    if "speech" not in str(folder):
+        pytest.skip("pictures have no rate")
+    soundfile.write(tmp_path / "a.wav", 0.3 * np.random.default_rng(0).standard_normal(30_000), 44_100, "FLOAT")
+    assert Runtime(folder)(tmp_path / "a.wav").text == load(run)(tmp_path / "a.wav").text
+
+
+def test_what_cannot_be_read_says_why(exported: Folders, tmp_path: Path) -> None:
+    runtime = Runtime(exported[1], threads=1)
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG")
+    with pytest.raises(UnreadableError, match=r"torn\.png: .*expects a"):
+        runtime(tmp_path / "torn.png")
+    with pytest.raises(UnreadableError, match="ndarray: has the shape"):
+        runtime(np.zeros((2, 3, 4, 5)))
+    with pytest.raises(ValueError, match="width: 0"):
+        runtime(sources(exported[1], 1)[0], 8000, 0)
+
+
+def test_it_runs_where_torch_is_not_installed(exported: Folders, tmp_path: Path) -> None:
+    path = save(tmp_path / "source", sources(exported[1], 1)[0])
+    ran = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(exported[1]), str(path)], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[0] == Runtime(exported[1])(path).text
