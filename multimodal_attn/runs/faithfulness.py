@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from rich.progress import track
 
+from multimodal_attn.evaluation.bootstrap import Interval
 from multimodal_attn.evaluation.faithfulness.scores import SHARES, FaithfulnessScores, verdicts
 from multimodal_attn.inspection.figures.curves import draw_curves
 from multimodal_attn.prediction.predictor import Predictor
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 def measure_faithfulness(
     predictor: Predictor, examples: Sequence[Example], folder: Path, batch_size: int
-) -> tuple[dict[str, float], list[str]]:
+) -> tuple[dict[str, float], dict[str, Interval], list[str]]:
     """Decodes the examples, takes their cells away in order and at random, and writes both files.
 
     Args:
@@ -32,7 +33,7 @@ def measure_faithfulness(
         batch_size: examples at a time.
 
     Returns:
-        What belongs into metrics.json, and a sentence for each measure that does not beat chance.
+        What belongs into metrics.json, with its intervals, and a sentence for each measure that does not beat chance.
     """
     model, tokenizer = predictor.model, predictor.tokenizer
     scores = FaithfulnessScores()
@@ -44,13 +45,14 @@ def measure_faithfulness(
         best = [hypotheses[0] for hypotheses in predictor.decode(memory, batch.keys)]
         spans = [tokenizer.word_spans(hypothesis.tokens) for hypothesis in best]
         scores.update(model, batch, memory, best, spans, predictor.reader.sample_rate)
-    measures = scores.compute()
-    sentences = verdicts(measures)
+    measures, intervals = scores.compute(), scores.intervals()
+    sentences = verdicts(measures, intervals)
     for sentence in scores.left_out():
         log.info(sentence)
     content = {
         "num_examples": len(examples),
         "scores": measures,
+        "intervals": intervals,
         "verdicts": sentences,
         "left_out": scores.left_out(),
         "shares": SHARES,
@@ -60,4 +62,4 @@ def measure_faithfulness(
     draw_curves(scores.curves(), SHARES).savefig(picture, format="png")
     write_file(folder / "faithfulness.json", json.dumps(content, indent=2) + "\n")
     write_file(folder / "faithfulness.png", picture.getbuffer())
-    return measures, sentences
+    return measures, intervals, sentences
