@@ -199,7 +199,7 @@ _ROWS: dict[tuple[Group, str], str] = {
     ("texts", "a language model"): """
         perplexity               | number | lower | Perplexity | of each next token, the end of a text included""",
     ("texts", "words with probabilities"): """
-        confidence_error         | share | lower  | Confidence error | how far confidence is from the share of right words
+        confidence_error         | share | lower  | Confidence error | distance from the share of right words
         (confidence_error_plain) | share | -      | Error of plain probabilities | the same before calibration
         (confidence_temperature) | number | -     | Temperature of confidence | above 1: probabilities were too sure""",
     ("attention", "boxes of words"): """

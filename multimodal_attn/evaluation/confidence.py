@@ -94,9 +94,8 @@ class Reliability:
         """(E, 3 NUM_BINS): the words of each example in each bin, their confidence summed, and those that are right."""
         place = np.minimum((values * NUM_BINS).astype(np.int64), NUM_BINS - 1) + NUM_BINS * self.examples
         parts = [np.bincount(place, w, minlength=num_examples * NUM_BINS) for w in (None, values, self.right)]
-        return (
-            np.stack([part.reshape(num_examples, NUM_BINS) for part in parts], axis=1).reshape(num_examples, -1) * 1.0
-        )
+        binned = np.stack([part.reshape(num_examples, NUM_BINS) for part in parts], axis=1)
+        return binned.reshape(num_examples, -1).astype(np.float64)
 
 
 def _error(sums: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.prediction.confidence import confidences, word_log_probs
 from multimodal_attn.prediction.entropy import relative_entropy
 from multimodal_attn.prediction.word_alignment import align_words
 from multimodal_attn.prediction.word_times import NO_TIMES, WordTimes
@@ -28,6 +29,7 @@ class Word(NamedTuple):
         end: likewise.
         probability: that the model gave the word, the product over its tokens.
         gate: how far the decoder let attention through, in [0, 1]; None without such a gate.
+        confidence: the probability that the word is right (``confidence.py``); None for a run without a temperature.
     """
 
     text: str
@@ -36,6 +38,7 @@ class Word(NamedTuple):
     end: float | None
     probability: float
     gate: float | None
+    confidence: float | None = None
 
 
 class View(Protocol):
@@ -73,6 +76,7 @@ class Prediction:
         log_probs: of each token, T of them.
         word_spans: when each word is heard, for recordings.
         time_source: where ``word_spans`` come from, "attention" or "ctc".
+        temperature: of the run, for the confidence of words; None where it has none.
         others: what else the search found for the same source, best first.
         view: what ``plot`` and notebooks show it with.
     """
@@ -97,6 +101,7 @@ class Prediction:
     log_probs: list[float] = field(default_factory=list)
     word_spans: tuple[Span, ...] = ()
     time_source: str = "attention"
+    temperature: float | None = None
     others: list[Prediction] = field(default_factory=list)
     view: View | None = field(default=None, compare=False)
 
@@ -115,6 +120,7 @@ class Prediction:
         source_tokenizer: Tokenizer | None = None,
         times: WordTimes = NO_TIMES,
         view: View | None = None,
+        temperature: float | None = None,
     ) -> Prediction:
         """The record of an example and what a model wrote for it.
 
@@ -128,6 +134,7 @@ class Prediction:
             source_tokenizer: of a text.
             times: of the words.
             view: to show it with.
+            temperature: of the run's words.
         """
         text = tokenizer.decode(hypothesis.tokens)
         words = text.split()
@@ -160,6 +167,7 @@ class Prediction:
             log_probs=hypothesis.log_probs.tolist(),
             word_spans=times.spans,
             time_source=times.source,
+            temperature=temperature,
             view=view,
         )
 
@@ -179,6 +187,20 @@ class Prediction:
         """The mean of the gate over each word's tokens; empty if there is no gate."""
         return [float(np.mean(self.gate[first:stop])) for _, first, stop in self.word_tokens] if self.gate else []
 
+    @property
+    def confidence(self) -> list[float]:
+        """The probability that each word is right; empty for a run without a temperature."""
+        if self.temperature is None:
+            return []
+        spans = [(first, stop) for _, first, stop in self.word_tokens]
+        found: list[float] = confidences(np.array(word_log_probs(self.log_probs, spans)), self.temperature).tolist()
+        return found
+
+    def calibrate(self, temperature: float | None) -> None:
+        """Takes a temperature for the words of this text and of the others."""
+        for prediction in (self, *self.others):
+            prediction.temperature = temperature
+
     @cached_property
     def words(self) -> list[Word]:
         """The words with their maps and, for recordings, their times."""
@@ -187,8 +209,9 @@ class Prediction:
             maps = maps.reshape(-1, self.layout.rows, self.layout.columns)
         gates: Sequence[float | None] = self.word_gate or [None] * len(maps)
         spans: Sequence[tuple[float | None, float | None]] = self.word_spans or [(None, None)] * len(maps)
+        sure: Sequence[float | None] = self.confidence or [None] * len(maps)
         return [
-            Word(text, maps[i], *spans[i], float(np.exp(sum(self.log_probs[first:stop]))), gates[i])
+            Word(text, maps[i], *spans[i], float(np.exp(sum(self.log_probs[first:stop]))), gates[i], sure[i])
             for i, (text, first, stop) in enumerate(self.word_tokens)
         ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from rich.progress import track
 from multimodal_attn.evaluation.bootstrap import Interval
 from multimodal_attn.evaluation.faithfulness.scores import SHARES, FaithfulnessScores, verdicts
 from multimodal_attn.inspection.figures.curves import draw_curves
+from multimodal_attn.inspection.figures.png import as_png
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.types import Example
 from multimodal_attn.writing import write_file
@@ -58,8 +58,6 @@ def measure_faithfulness(
         "shares": SHARES,
         "log_probability_of_a_word": scores.curves(),
     }
-    picture = io.BytesIO()
-    draw_curves(scores.curves(), SHARES).savefig(picture, format="png")
     write_file(folder / "faithfulness.json", json.dumps(content, indent=2) + "\n")
-    write_file(folder / "faithfulness.png", picture.getbuffer())
+    write_file(folder / "faithfulness.png", as_png(draw_curves(scores.curves(), SHARES)))
     return measures, intervals, sentences

@@ -11,6 +11,7 @@ from typing import Any
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.inspection.show import NotebookView
 from multimodal_attn.prediction.checkpoint import load_predictor, read_run
+from multimodal_attn.prediction.confidence import read_temperature
 from multimodal_attn.prediction.ensemble import together
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.processes import own_device
@@ -66,6 +67,8 @@ def load(
         known = {key: value for key, value in limits.items() if value is not None}
         loaded.append(predictor.with_search(BeamSearch(width, **known)))
     predictor = together(loaded).to(device or own_device())
+    if not ensemble:
+        predictor.temperature = read_temperature(read_run(run, checkpoint).folder)
     predictor.view = NotebookView()
     return predictor
 
@@ -102,5 +105,7 @@ def load_run(
         update(config, key, value)
     predictors = [load_predictor(content, trust) for content in contents]
     predictor = together(predictors)
+    if not ensemble:
+        predictor.temperature = read_temperature(first.folder)
     data = build_data(config, predictor.tokenizer, predictor.source_tokenizer, trust)
     return Run(first.folder, config, predictor, data)

@@ -98,6 +98,7 @@ function figures() {
         {},
         named("dt", figure),
         make("dd", {}, figure.value),
+        figure.interval && make("dd", { class: "baseline", title: "95 % interval, from resampling the examples" }, figure.interval),
         figure.baseline && make("dd", { class: "baseline" }, figure.baseline),
       ),
     ),
@@ -108,7 +109,7 @@ function figures() {
       "tr",
       { role: "row" },
       named("th", figure, { role: "rowheader", scope: "row" }),
-      make("td", { role: "cell" }, figure.value),
+      make("td", { role: "cell", title: figure.interval && `95 %: ${figure.interval}` }, figure.value),
     );
   for (const [group, members] of overview.figures)
     $("groups").append(
