@@ -106,6 +106,17 @@ def shown_interval(name: str, ends: tuple[float, float], own: Iterable[Measure] 
     return f"{low.removesuffix(unit) if unit else low} to {high}"
 
 
+def shown_spread(name: str, mean: float, deviation: float, own: Iterable[Measure] = ()) -> str:
+    """A mean and its standard deviation for people, the unit once.
+
+    >>> shown_spread("wer", 0.0512, 0.0031)
+    '5.1 ± 0.3 %'
+    """
+    low, high = shown(name, mean, own), shown(name, deviation, own)
+    unit = high.partition(" ")[1] + high.partition(" ")[2]
+    return f"{low.removesuffix(unit) if unit else low} ± {high}"
+
+
 def headline(metrics: Mapping[str, float], own: Iterable[Measure] = ()) -> list[Measure]:
     """What a run is judged by, ``NUM_HEADLINE`` figures at most; baselines stand beside these, not among them."""
     own = list(own)

@@ -35,10 +35,11 @@ from multimodal_attn.prediction.transcript import ENDINGS, TimedWord, Transcript
 from multimodal_attn.prediction.word_times import check_time_source, ctc_spans
 from multimodal_attn.processes import own_device
 from multimodal_attn.ranges import Count, WholeNumber
-from multimodal_attn.runs import environment
+from multimodal_attn.runs import environment, example_statistics
 from multimodal_attn.runs.build import cache_features
 from multimodal_attn.runs.configuration import leaves, refuse_unknown, require
 from multimodal_attn.runs.evaluation_folder import TAG, folder_name
+from multimodal_attn.runs.example_statistics import write_statistics
 from multimodal_attn.runs.faithfulness import measure_faithfulness
 from multimodal_attn.runs.folders import metrics_text, read_config
 from multimodal_attn.runs.language_model import load_language_model
@@ -78,12 +79,13 @@ SETTINGS: dict[str, Any] = {
 """Of ``conf/evaluate.yaml``, and what each may be."""
 WRITTEN = (
     *("config.yaml", "metrics.json", "predictions.jsonl", "attention.npz", "skipped.txt", "words", "index.html"),
-    *("reliability.png", "faithfulness.json", "faithfulness.png", environment.FILE),
+    *("reliability.png", "faithfulness.json", "faithfulness.png", environment.FILE, example_statistics.FILE),
 )
 """What an evaluation writes: of an earlier one nothing stays, so that no two are mixed."""
 LIMITS = ("max_length", "max_length_ratio")
 RULES = ("min_length", "forbidden", "no_repeat_ngram", "eos_threshold", "forced_words", "max_attention_jump")
 """Settings of the search that are the run's where the command line says nothing."""
+_ELSEWHERE = ("logger", "run_dir", "name")  # what says nothing of the figures
 _TOLD = ("search", "ensemble", "data", "word_times", "split", "checkpoint")
 
 
@@ -133,16 +135,16 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     shares = gather_to_first(_decode_share(run, predictor, settings, shown))
     if shares is None:
         return {}
-    config = {**settings, "search": node}
+    config = {key: value for key, value in settings.items() if key not in _ELSEWHERE} | {"search": node}
     with replaced_folder(folder, WRITTEN) as new:
         _tell_replaced(folder, config)
         found = _write(run, predictor, config, scores, new, _together(shares), shown)
         origin.add_data(run.config["data"].get("root"), settings["split"], source)
         origin.write(new, wall=True)
-    metrics, intervals, alarms, temperature = found
-    if temperature is not None and folder.name == "val":
-        write_temperature(run.folder, temperature, int(metrics["num_examples"]))
-    print_report(metrics, str(folder), scores.measures, settings["verbose"], intervals=intervals)
+    metrics, ends, alarms, reliability = found
+    if reliability is not None and folder.name == "val":  # not of another search, an ensemble, or other data's
+        write_temperature(run.folder, reliability.temperature, len(reliability.right))
+    print_report(metrics, str(folder), scores.measures, settings["verbose"], intervals=ends)
     log_evaluation(loggers, f"evaluation/{folder.name}", metrics, folder / "index.html")
     console = Console()
     for alarm in alarms:
@@ -198,6 +200,7 @@ def _write(
     _finish_words(found, settings["transcripts"], folder / "words", reliability and reliability.temperature)
     write_file(folder / "config.yaml", yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True))
     write_file(folder / "metrics.json", metrics_text(metrics, ends))
+    write_statistics(folder / example_statistics.FILE, attention.statistics())
     write_file(folder / "predictions.jsonl", "".join(lines).encode("utf-8", "backslashreplace"))
     write_file(folder / "attention.npz", arrays.getbuffer())
     write_skipped(folder / "skipped.txt", skipped)
@@ -206,16 +209,16 @@ def _write(
         record.calibrate(reliability and reliability.temperature)
     title = page_title(str(run.config["name"]), settings["split"])
     write_page(records, folder / "index.html", title, metrics, alarms, total=len(texts), intervals=ends)
-    return _Written(metrics, ends, alarms, reliability and reliability.temperature)
+    return _Written(metrics, ends, alarms, reliability)
 
 
 class _Written(NamedTuple):
-    """What an evaluation has found: figures, intervals, what a reader must be told, and the temperature of words."""
+    """What an evaluation has found: figures, intervals, what a reader must be told, and what confidence is worth."""
 
     metrics: dict[str, float]
     intervals: dict[str, Interval]
     alarms: list[str]
-    temperature: float | None
+    reliability: Reliability | None
 
 
 def _calibrate(
@@ -257,8 +260,8 @@ def _tell_replaced(folder: Path, config: Mapping[str, Any]) -> None:
         before = read_config(folder / "config.yaml")
     except UnreadableError:
         return
-    now = dict(leaves(config))
-    differing = [key for key in now if key.startswith(_TOLD) and before.get(key) != now[key]]
+    now = {key: value for key, value in leaves(config) if value != {}}
+    differing = [key for key in now | before if key.startswith(_TOLD) and before.get(key) != now.get(key)]
     if differing:
         log.warning("%s: takes the place of one with another %s; tag=NAME keeps both", folder, ", ".join(differing))
 
