@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import shorten
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from multimodal_attn.measures import Measure, measure, shown
 
 DPI = 110
-_BEST, _OTHER, _SAME, _SEED, _BASELINE = "#0b6e80", "#7aa9b3", "#3f8f9d", "#14343b", "#b23a1e"
-_SMALLEST, _LARGEST = 40.0, 420.0  # areas of dots, in square points
+_BEST, _OTHER, _SAME, _SEED, _BASELINE = "#0b6e80", "#6b98a3", "#3f8f9d", "#14343b", "#b23a1e"
+_SMALLEST, _LARGEST = 90.0, 420.0  # areas of dots, in square points
+_MANY_TIMES = 8  # as much is the largest error, from which on a scale is logarithmic
 
 
 class Row(NamedTuple):
@@ -87,7 +89,7 @@ def _draw_scores(axes: Axes, rows: Sequence[Row], score: Measure | None) -> None
     axes.grid(axis="x", alpha=0.25)
     axes.spines[["top", "right", "left"]].set_visible(False)
     if score is not None:
-        _label(axes, "x", score)
+        _label(axes, "x", score, [value for row in rows for value in row.scores])
     told = "line: 95 % interval" + ("; small dots: runs" if any(len(row.scores) > 1 for row in rows) else "")
     told += "; ≈ does not differ from row 1" if any(row.same for row in rows) else ""
     axes.set_title(told, fontsize=8, color="#555555")
@@ -106,17 +108,16 @@ def _draw_attention(
         axes.scatter([x], [y], s=area, color=color, alpha=0.8, edgecolor="white", linewidth=0.8)
         if len(row.scores) == len(row.attention) > 1:
             axes.plot(row.scores, row.attention, "o", color=_SEED, markersize=2.6)
-        axes.annotate(
-            str(place + 1), (x, y), (0, 4 + area**0.5 / 2), textcoords="offset points", ha="center", fontsize=9
-        )
+        axes.annotate(str(place + 1), (x, y), ha="center", va="center", fontsize=7.5, color="white", weight="bold")
     if baseline is not None and isinstance(attention.baseline, str):
         axes.axhline(baseline, color=_BASELINE, linewidth=1, linestyle="--")
         name = measure(attention.baseline).title
         axes.annotate(
             f"{name}: {shown(attention.name, baseline)}",
-            *((0.01, baseline), (0, 3)),
+            *((0.99, baseline), (0, 3)),
             xycoords=("axes fraction", "data"),
             textcoords="offset points",
+            ha="right",
             fontsize=8,
             color=_BASELINE,
         )
@@ -127,8 +128,9 @@ def _draw_attention(
     axes.margins(0.15)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-    _label(axes, "x", score)
-    _label(axes, "y", attention)
+    shown_rows = [row for row in rows if row.scores and row.attention]
+    _label(axes, "x", score, [value for row in shown_rows for value in row.scores])
+    _label(axes, "y", attention, [value for row in shown_rows for value in row.attention])
     axes.set_title("numbers: rows of the left panel", fontsize=8, color="#555555")
 
 
@@ -137,13 +139,22 @@ def _area(value: float, values: Sequence[float]) -> float:
     return max(_SMALLEST, _LARGEST * value / max(values))
 
 
-def _label(axes: Axes, which: str, found: Measure) -> None:
-    """Names an axis and turns it so that better is to the right, or up."""
-    formatter = lambda value, _: shown(found.name, value)  # noqa: E731
+def _label(axes: Axes, which: Literal["x", "y"], found: Measure, values: Sequence[float]) -> None:
+    """Names an axis and turns it so that better is to the right, or up; errors of many sizes on a logarithmic scale."""
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_formatter(formatter)
+    lower = found.better == "lower"
+    if lower and values and 0 < _MANY_TIMES * min(values) < max(values):
+        axes.set(**{f"{which}scale": "log"})
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: _tick(found, value))
     axis.set_tick_params(labelsize=8)
-    arrow = "→" if which == "x" else "↑"
-    axis.set_label_text(f"{found.title}   better {arrow}", fontsize=9)
-    if found.better == "lower":
-        (axes.invert_xaxis if which == "x" else axes.invert_yaxis)()
+    axis.set_label_text(f"{found.title}   better {'→' if which == 'x' else '↑'}", fontsize=9)
+    if lower:
+        axis.set_inverted(True)
+
+
+def _tick(found: Measure, value: float) -> str:
+    """A round number as ``shown`` writes it, without the zeros behind the point."""
+    number, space, unit = shown(found.name, value).partition(" ")
+    return (number.rstrip("0").rstrip(".") if "." in number else number) + space + unit
