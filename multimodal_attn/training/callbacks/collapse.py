@@ -79,6 +79,8 @@ class CollapseDetector(pl.Callback):
             pl_module.log(f"val/collapse_{name}", sign.share)
             # What attention without a preference does as well is no collapse: a recording may be mostly silent.
             too_much = sign.share > self.limits[name] and sign.share > sign.expected
+            # A single cell, or silence, has been told of already.
+            too_much &= name != "sink" or not (self._in_a_row["cell"] or self._in_a_row["quiet"])
             self._in_a_row[name] = self._in_a_row[name] + 1 if too_much else 0
             if self._in_a_row[name] == self.patience and trainer.is_global_zero:
                 log.warning(_message(name, sign, recordings=signs["quiet"] is not None))
