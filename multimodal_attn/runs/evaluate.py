@@ -14,12 +14,10 @@ import torch
 import yaml
 from pydantic import Field
 from rich.console import Console
-from rich.progress import track
 
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.reading.files import file_name, write_skipped
-from multimodal_attn.distributed import gather_to_first, process_share
-from multimodal_attn.evaluation.attention.scores import AttentionScores
+from multimodal_attn.distributed import gather_to_first
 from multimodal_attn.evaluation.bootstrap import Interval, intervals
 from multimodal_attn.evaluation.confidence import Confidences, Reliability
 from multimodal_attn.evaluation.texts.base import TextScores
@@ -28,16 +26,16 @@ from multimodal_attn.inspection.figures.reliability import draw_reliability
 from multimodal_attn.inspection.page.page import page_title, write_page
 from multimodal_attn.machine import check_device, set_up_machine
 from multimodal_attn.parts import EVERYTHING, checked, part
-from multimodal_attn.prediction.confidence import confidences, word_log_probs, write_temperature
-from multimodal_attn.prediction.prediction import Prediction
+from multimodal_attn.prediction.confidence import confidences, write_temperature
 from multimodal_attn.prediction.predictor import Predictor
-from multimodal_attn.prediction.transcript import ENDINGS, TimedWord, Transcript, render
-from multimodal_attn.prediction.word_times import check_time_source, ctc_spans
+from multimodal_attn.prediction.transcript import ENDINGS, render
+from multimodal_attn.prediction.word_times import check_time_source
 from multimodal_attn.processes import own_device
 from multimodal_attn.ranges import Count, WholeNumber
 from multimodal_attn.runs import environment, example_statistics
 from multimodal_attn.runs.build import cache_features
 from multimodal_attn.runs.configuration import leaves, refuse_unknown, require
+from multimodal_attn.runs.decoding import Decoded, decode_share, together
 from multimodal_attn.runs.evaluation_folder import TAG, folder_name
 from multimodal_attn.runs.example_statistics import write_statistics
 from multimodal_attn.runs.faithfulness import measure_faithfulness
@@ -48,7 +46,7 @@ from multimodal_attn.runs.logging_evaluations import evaluation_loggers, log_eva
 from multimodal_attn.runs.report import print_report
 from multimodal_attn.search import Search
 from multimodal_attn.search.build import build_search
-from multimodal_attn.types import Batch, Example, Hypothesis, Timeline, UnreadableError
+from multimodal_attn.types import Example, Timeline, UnreadableError
 from multimodal_attn.writing import replaced_folder, write_file
 
 log = logging.getLogger(__name__)
@@ -85,6 +83,7 @@ WRITTEN = (
 LIMITS = ("max_length", "max_length_ratio")
 RULES = ("min_length", "forbidden", "no_repeat_ngram", "eos_threshold", "forced_words", "max_attention_jump")
 """Settings of the search that are the run's where the command line says nothing."""
+_SAME_DATA = ("root", "cache_dir", "num_workers")  # keys of ``data`` that change nothing but where they lie
 _ELSEWHERE = ("logger", "run_dir", "name")  # what says nothing of the figures
 _TOLD = ("search", "ensemble", "data", "word_times", "split", "checkpoint")
 
@@ -132,17 +131,18 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     folder = run.folder / "evaluation" / folder_name(settings)
     loggers = evaluation_loggers(settings.get("logger"), run.folder)
     shown = {example.key: example for example in source.spread(settings["page_examples"])}
-    shares = gather_to_first(_decode_share(run, predictor, settings, shown))
+    shares = gather_to_first(decode_share(run, predictor, settings, shown))
     if shares is None:
         return {}
     config = {key: value for key, value in settings.items() if key not in _ELSEWHERE} | {"search": node}
     with replaced_folder(folder, WRITTEN) as new:
         _tell_replaced(folder, config)
-        found = _write(run, predictor, config, scores, new, _together(shares), shown)
+        found = _write(run, predictor, config, scores, new, together(shares), shown)
         origin.add_data(run.config["data"].get("root"), settings["split"], source)
         origin.write(new, wall=True)
     metrics, ends, alarms, reliability = found
-    if reliability is not None and folder.name == "val":  # not of another search, an ensemble, or other data's
+    # That of the run's own data and the usual search: not of an ensemble, nor of a tagged evaluation.
+    if reliability is not None and folder.name == "val" and set(settings["data"]) <= set(_SAME_DATA):
         write_temperature(run.folder, reliability.temperature, len(reliability.right))
     print_report(metrics, str(folder), scores.measures, settings["verbose"], intervals=ends)
     log_evaluation(loggers, f"evaluation/{folder.name}", metrics, folder / "index.html")
@@ -159,7 +159,7 @@ def _write(
     settings: Mapping[str, Any],
     scores: TextScores,
     folder: Path,
-    found: _Decoded,
+    found: Decoded,
     shown: Mapping[str, Example],
 ) -> _Written:
     """Scores what was decoded and writes all files into a folder."""
@@ -178,6 +178,7 @@ def _write(
         metrics |= reliability.figures()
         statistics += reliability.statistics(len(texts))
         write_file(folder / "reliability.png", as_png(draw_reliability(reliability)))
+    temperature = None if reliability is None else reliability.temperature
     ends = intervals(statistics, len(texts))
     metrics["num_parameters"] = sum(parameter.numel() for parameter in predictor.model.parameters())
     metrics |= {"num_examples": len(texts), "num_skipped": len(skipped)}
@@ -194,10 +195,10 @@ def _write(
         metrics |= measures
         ends |= its_ends
 
+    _finish_words(found, settings["transcripts"], folder / "words", temperature)
     lines = (json.dumps(prediction, ensure_ascii=False) + "\n" for prediction in found.predictions)
     arrays = io.BytesIO()
     np.savez_compressed(arrays, **found.weights)  # type: ignore[arg-type]
-    _finish_words(found, settings["transcripts"], folder / "words", reliability and reliability.temperature)
     write_file(folder / "config.yaml", yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True))
     write_file(folder / "metrics.json", metrics_text(metrics, ends))
     write_statistics(folder / example_statistics.FILE, attention.statistics())
@@ -206,7 +207,7 @@ def _write(
     write_skipped(folder / "skipped.txt", skipped)
     records = [found.records[key] for key in shown if key in found.records]
     for record in records:
-        record.calibrate(reliability and reliability.temperature)
+        record.calibrate(temperature)
     title = page_title(str(run.config["name"]), settings["split"])
     write_page(records, folder / "index.html", title, metrics, alarms, total=len(texts), intervals=ends)
     return _Written(metrics, ends, alarms, reliability)
@@ -222,7 +223,7 @@ class _Written(NamedTuple):
 
 
 def _calibrate(
-    found: _Decoded, predictor: Predictor, settings: Mapping[str, Any], scores: TextScores
+    found: Decoded, predictor: Predictor, settings: Mapping[str, Any], scores: TextScores
 ) -> Reliability | None:
     """Finds the temperature of a validation set, or takes the one that the run's has found; None without either."""
     temperature = None if settings["split"] == "val" else predictor.temperature
@@ -236,7 +237,7 @@ def _calibrate(
     return words.calibrated(temperature) if examples else None
 
 
-def _finish_words(found: _Decoded, kinds: Sequence[str], folder: Path, temperature: float | None) -> None:
+def _finish_words(found: Decoded, kinds: Sequence[str], folder: Path, temperature: float | None) -> None:
     """Gives every word its confidence, and writes the files of ``transcripts``."""
     for prediction, log_probs, timed in zip(found.predictions, found.log_probs, found.timed, strict=True):
         sure: list[float | None] = [None] * len(log_probs)
@@ -299,107 +300,3 @@ def _check_word_times(run: Run, settings: Mapping[str, Any]) -> None:
     kinds = settings["transcripts"]
     if any(kind not in ENDINGS for kind in kinds) or (kinds and not isinstance(model.encoder.layout, Timeline)):
         raise ValueError(f"transcripts: {kinds}; expected some of {', '.join(ENDINGS)}, for a run of recordings")
-
-
-class _Decoded(NamedTuple):
-    """A batch as a process hands it to the first, or all batches together."""
-
-    number: int  # of the batch in the data set
-    predictions: list[dict[str, Any]]
-    weights: dict[str, np.ndarray]
-    log_probs: list[list[float]]  # of each prediction's words
-    timed: list[Transcript | None]  # the words of recordings, with their times
-    records: dict[str, Prediction]  # of those that the page shows, by key
-    skipped: list[UnreadableError]
-    attention_scores: AttentionScores
-
-
-@torch.no_grad()
-def _decode_share(
-    run: Run, predictor: Predictor, settings: Mapping[str, Any], shown: Mapping[str, Example]
-) -> list[_Decoded]:
-    """Every n-th batch of the split, as this process is one of n.
-
-    What the page shows is decoded once, here: a search that draws would show other texts than predictions.jsonl has.
-    """
-    rank, number = process_share()
-    loader = run.data.loader(settings["split"], batch_size=settings["batch_size"], share=(rank, number))
-    decoded = []
-    for step, batch in enumerate(track(loader, f"decoding {settings['split']}", disable=rank > 0)):
-        found = _Decoded(step * number + rank, [], {}, [], [], {}, batch.skipped, AttentionScores())
-        decoded.append(found)
-        if len(batch) == 0:
-            continue
-        batch = batch.to(predictor.device)
-        output, memory = predictor.model(batch)
-        all_hypotheses = predictor.decode(memory, batch.keys)
-        best = [hypotheses[0] for hypotheses in all_hypotheses]
-        tokenizer = predictor.tokenizer
-        heard = [ctc_spans(predictor.model, tokenizer, memory, index, text) for index, text in enumerate(best)]
-        found.attention_scores.update(batch, memory, output, best, tokenizer, predictor.source_tokenizer, heard)
-        for index, hypotheses in enumerate(all_hypotheses):
-            real = int(memory.mask[index].sum())
-            name = str(found.number * settings["batch_size"] + index)
-            found.weights[name] = hypotheses[0].weights[..., :real].to(torch.float16).numpy()
-            line = _line(predictor, batch, index, hypotheses)
-            spans = tokenizer.word_spans(best[index].tokens)
-            found.log_probs.append(word_log_probs(best[index].log_probs.tolist(), spans))
-            timed = None
-            if isinstance(memory.layout, Timeline):
-                times = predictor.word_times(memory, index, best[index], settings["word_times"])
-                words = [TimedWord(text, *span) for text, span in zip(line["text"].split(), times.spans, strict=True)]
-                timed = Transcript(words, float(batch.source_lengths[index]) / predictor.reader.sample_rate)
-                line["word_times"] = times.source
-            found.timed.append(timed)
-            found.predictions.append({**line, "attention": name})
-            if (example := shown.get(batch.keys[index])) is not None:
-                # The batch may hold cached features where the page wants the picture.
-                found.records[example.key] = predictor.prediction(example, hypotheses, memory, index)
-    return decoded
-
-
-def _together(shares: list[list[_Decoded]]) -> _Decoded:
-    """The batches of all processes as one would have decoded them: sums depend on their order, in the last digits."""
-    joined = _Decoded(0, [], {}, [], [], {}, [], AttentionScores())
-    for batch in sorted((batch for share in shares for batch in share), key=lambda batch: batch.number):
-        joined.skipped.extend(batch.skipped)
-        joined.attention_scores.merge(batch.attention_scores)
-        joined.records.update(batch.records)
-        joined.log_probs.extend(batch.log_probs)
-        joined.timed.extend(batch.timed)
-        for prediction in batch.predictions:
-            name = str(len(joined.predictions))  # what was skipped leaves no gap
-            joined.weights[name] = batch.weights[prediction["attention"]]
-            joined.predictions.append({**prediction, "attention": name})
-    return joined
-
-
-def _line(predictor: Predictor, batch: Batch, index: int, hypotheses: list[Hypothesis]) -> dict[str, Any]:
-    """A line of predictions.jsonl, but for the times and the confidence of its words."""
-    best, *others = hypotheses
-    tokenizer = predictor.tokenizer
-    return {
-        "key": batch.keys[index],
-        "text": tokenizer.decode(best.tokens),
-        "references": [target.text for target in batch.targets[index]],
-        "score": best.score,
-        "scores": best.scores,
-        "tokens": tokenizer.pieces(best.tokens),
-        "log_probs": _rounded(best.log_probs.tolist()),
-        **({} if best.gate is None else {"gate": _rounded(best.gate), "gate_name": best.gate_name}),
-        "flags": best.flags,
-        "others": [
-            {
-                "text": tokenizer.decode(other.tokens),
-                "score": other.score,
-                "scores": other.scores,
-                "flags": other.flags,
-            }
-            for other in others
-        ],
-        "attention": "",  # name of the (tokens, heads, positions) array in attention.npz, when all are together
-    }
-
-
-def _rounded(values: list[float]) -> list[float]:
-    return [round(value, 4) for value in values]

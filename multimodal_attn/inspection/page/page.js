@@ -98,7 +98,8 @@ function figures() {
         {},
         named("dt", figure),
         make("dd", {}, figure.value),
-        figure.interval && make("dd", { class: "baseline", title: "95 % interval, from resampling the examples" }, figure.interval),
+        figure.interval &&
+          make("dd", { class: "baseline", title: "interval, from resampling the examples" }, `95 %: ${figure.interval}`),
         figure.baseline && make("dd", { class: "baseline" }, figure.baseline),
       ),
     ),
