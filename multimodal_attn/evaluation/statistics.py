@@ -46,8 +46,8 @@ class Sums(Statistic):
 
 
 @dataclass(frozen=True)
-class Mean(Statistic):
-    """The mean of values, of which an example may have none or many, such as one a word.
+class Values(Statistic):
+    """A figure of values, of which an example may have none or many, such as one a word.
 
     Attributes:
         name: of the figure.
@@ -58,6 +58,10 @@ class Mean(Statistic):
     name: str
     values: np.ndarray
     examples: np.ndarray
+
+
+class Mean(Values):
+    """The mean of the values."""
 
     def figures(self, counts: np.ndarray) -> Mapping[str, np.ndarray]:
         size = counts.shape[1]
@@ -67,19 +71,8 @@ class Mean(Statistic):
             return {self.name: (counts @ sums) / (counts @ numbers)}
 
 
-@dataclass(frozen=True)
-class Median(Statistic):
-    """The median of values, of which an example may have none or many.
-
-    Attributes:
-        name: of the figure.
-        values: (W,) of all examples.
-        examples: (W,) the example that each is of.
-    """
-
-    name: str
-    values: np.ndarray
-    examples: np.ndarray
+class Median(Values):
+    """The median of the values."""
 
     def figures(self, counts: np.ndarray) -> Mapping[str, np.ndarray]:
         order = np.argsort(self.values, kind="stable")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from multimodal_attn.evaluation.statistics import Mean, Median, Statistic
+from multimodal_attn.evaluation.statistics import Mean, Median, Statistic, Values
 from multimodal_attn.writing import write_file
 
 FILE = "statistics.npz"
 
-_KINDS: dict[str, type[Mean] | type[Median]] = {"mean": Mean, "median": Median}
+_KINDS: dict[str, type[Values]] = {"mean": Mean, "median": Median}
 _LARGEST = 2**28  # bytes of a file that is read
 
 
