@@ -37,16 +37,19 @@ def confidences(log_probs: np.ndarray, temperature: float) -> np.ndarray:
 def fit_temperature(log_probs: np.ndarray, right: np.ndarray) -> float:
     """The temperature under which it is likeliest that just these words are right (the least negative log likelihood).
 
-    The likelihood has one maximum, at which its derivative by 1 / temperature changes its sign. Where all words are
-    right, or all wrong, there is none: the answer is at an end of the range from 0.05 to 20.
+    The likelihood has one maximum, at which its derivative by 1 / temperature changes its sign. Right words count as
+    right but for one in all of them, and wrong ones likewise (Platt 1999, section 2.2): where every word is right, that
+    the next will be is not certain. The answer lies between 0.05 and 20.
 
     Shapes:
         log_probs: (W,). right: (W,) bool.
     """
     odds, low, high = log_odds(log_probs), 0.05, 20.0
+    number = right.sum()
+    targets = np.where(right, (number + 1) / (number + 2), 1 / (len(right) - number + 2))
     for _ in range(60):
         middle = math.sqrt(low * high)
-        slope = ((right - 1 / (1 + np.exp(np.clip(-odds * middle, -700, 700)))) * odds).sum()
+        slope = ((targets - 1 / (1 + np.exp(np.clip(-odds * middle, -700, 700)))) * odds).sum()
         low, high = (middle, high) if slope > 0 else (low, middle)
     return 1 / math.sqrt(low * high)
 

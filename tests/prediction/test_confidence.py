@@ -34,10 +34,11 @@ def test_the_temperature_that_words_were_made_with_is_found(temperature: float) 
     assert fit_temperature(log_probs, right) == pytest.approx(temperature, rel=0.05)
 
 
-def test_a_temperature_stays_finite_where_all_words_are_right_or_wrong() -> None:
-    log_probs = np.log([0.9, 0.8])
-    assert fit_temperature(log_probs, np.array([True, True])) == pytest.approx(0.05)
-    assert fit_temperature(log_probs, np.array([False, False])) == pytest.approx(20)
+def test_words_that_are_all_right_make_nothing_certain() -> None:
+    log_probs = np.log([0.9, 0.9])
+    found = confidences(log_probs, fit_temperature(log_probs, np.array([True, True])))
+    assert found == pytest.approx(np.full(2, 3 / 4))  # of two words, and one that might have been wrong
+    assert fit_temperature(log_probs, np.array([False, False])) == pytest.approx(20)  # the end of the range
 
 
 def test_words_of_several_tokens() -> None:
