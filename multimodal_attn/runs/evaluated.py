@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, median, stdev
@@ -100,11 +100,14 @@ def _read(folder: Path, evaluation: Path) -> EvaluatedRun:
 def groups_of(runs: Sequence[EvaluatedRun]) -> list[Group]:
     """Runs that differ in their seed alone together, the best first by the score of their task; those without it last.
 
-    A key is a seed if it is called so and holds what ``seed`` holds.
+    A key other than ``seed`` is a seed too if it is called so and holds in every run what ``seed`` holds.
     """
+    named = {key for run in runs for key in run.config if key.endswith(".seed")}
+    seeds = {key for key in named if all(run.config.get(key) == run.config.get("seed") for run in runs)} | {"seed"}
     found: dict[str, Group] = {}
     for run in runs:
-        found.setdefault(_but_for_seed(run.config), Group([])).runs.append(run)
+        kept = {key: value for key, value in run.config.items() if key not in seeds and not key.startswith(_INCIDENTAL)}
+        found.setdefault(json.dumps(kept, default=str, sort_keys=True), Group([])).runs.append(run)
     groups = list(found.values())
     for group, label in zip(groups, labels([group.runs[0] for group in groups]), strict=True):
         group.label = label or group.runs[0].folder.name
@@ -117,16 +120,6 @@ def groups_of(runs: Sequence[EvaluatedRun]) -> list[Group]:
 
 def _worst_if_none(value: float | None, sign: int) -> float:
     return math.inf if value is None else sign * value
-
-
-def _but_for_seed(config: Mapping[str, Any]) -> str:
-    seed = config.get("seed")
-    kept = {
-        key: value
-        for key, value in config.items()
-        if not key.startswith(_INCIDENTAL) and not (key.rpartition(".")[2] == "seed" and value == seed)
-    }
-    return json.dumps(kept, default=str, sort_keys=True)
 
 
 def judged_by(runs: Sequence[EvaluatedRun]) -> list[Measure]:

@@ -145,6 +145,15 @@ def test_runs_that_differ_in_their_seed_are_one_row(tmp_path: Path) -> None:
     assert "standard deviation" in " ".join(comparison.notes())
 
 
+def test_a_seed_of_the_data_that_stays_is_no_difference(tmp_path: Path) -> None:
+    for seed in (0, 1, 2):
+        folder = write_run(tmp_path / str(seed), DOT, seed, wer=0.1)
+        config = yaml.safe_load((folder / "config.yaml").read_text())
+        config["data"]["seed"] = 0  # as the run's own for one of them
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    assert [len(group.runs) for group in groups_of(runs_below(tmp_path))] == [3]
+
+
 def test_the_search_that_made_a_figure_is_shown(tmp_path: Path) -> None:
     write_run(tmp_path / "a", wer=0.1)
     write_evaluation(tmp_path / "a", "val_greedy", "greedy", {"wer": 0.2})
