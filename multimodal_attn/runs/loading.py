@@ -68,7 +68,7 @@ def load(
         loaded.append(predictor.with_search(BeamSearch(width, **known)))
     predictor = together(loaded).to(device or own_device())
     if not ensemble:
-        predictor.temperature = read_temperature(read_run(run, checkpoint).folder)
+        predictor.temperature = read_temperature(content.folder)
     predictor.view = NotebookView()
     return predictor
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,8 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
         raise KeyboardInterrupt from None
     finally:
         if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-            origin.write(run_dir, wall=True, earlier=earlier)
+            with suppress(OSError):  # a full disk has been told of already
+                origin.write(run_dir, wall=True, earlier=earlier)
         for logger in loggers:  # or the next run of a sweep would go on in this one's W&B run
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()
