@@ -32,7 +32,8 @@ def run_seed(folder: Path, seed: int, overrides: list[str], split: str) -> dict[
         subprocess.run([python, str(ROOT / "evaluate.py"), f"run={folder}", f"split={split}"], check=True)
         minutes = {"train_minutes": (trained - start) / 60, "evaluate_minutes": (time.perf_counter() - trained) / 60}
         times_file.write_text(json.dumps(minutes))
-    return json.loads(metrics_file.read_text()) | json.loads(times_file.read_text())
+    metrics = json.loads(metrics_file.read_text()) | json.loads(times_file.read_text())
+    return {name: value for name, value in metrics.items() if name != "intervals"}
 
 
 def main() -> None:

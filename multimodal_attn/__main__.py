@@ -74,7 +74,8 @@ def _run(arguments: list[str]) -> int:
     if options.command == "compare":
         from multimodal_attn.runs.compare import compare
 
-        for file in compare(options.runs, options.split, options.output):
+        metrics = options.metrics.split(",") if options.metrics else None
+        for file in compare(options.runs, options.split, options.output, metrics=metrics):
             print(file)
         return 0
     if options.command == "cache":
@@ -163,7 +164,8 @@ def _parser() -> argparse.ArgumentParser:
         )
     compare = commands.add_parser("compare", help="put evaluated runs side by side")
     compare.add_argument("runs", nargs="+", type=Path, help="folders of evaluated runs, or folders that hold some")
-    compare.add_argument("--split", default="val", help="whose evaluation (default: val)")
+    compare.add_argument("--split", default="val", help="whose evaluations (default: val)")
+    compare.add_argument("--metrics", help="figures to show, such as cider_d,pointing_accuracy (default: the headline)")
     compare.add_argument(
         "--output", type=Path, default=Path("comparison"), help="folder to write (default: comparison)"
     )

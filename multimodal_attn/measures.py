@@ -44,7 +44,7 @@ class Measure:
         needs: what a run, its data or the command must have for it.
         baseline: name of the figure that it is read beside, or what chance gives.
         headline: its place among what a run is judged by, the lowest first; None if it is not one of these.
-        detail: a baseline, an interval or a variant of another figure: left out where room is short.
+        detail: a baseline or a variant of another figure: left out where room is short.
     """
 
     name: str
@@ -93,6 +93,28 @@ def shown(name: str, value: float | None, own: Iterable[Measure] = ()) -> str:
         case "number":
             return f"{value:.2f}"
     return f"{value:.3f}"
+
+
+def shown_interval(name: str, ends: tuple[float, float], own: Iterable[Measure] = ()) -> str:
+    """The ends of an interval for people, the unit once.
+
+    >>> shown_interval("wer", (0.0481, 0.0543)), shown_interval("onset_bias_ms", (-3.0, 12.0))
+    ('4.8 to 5.4 %', '-3.0 to 12 ms')
+    """
+    low, high = (shown(name, end, own) for end in ends)
+    unit = high.partition(" ")[1] + high.partition(" ")[2]
+    return f"{low.removesuffix(unit) if unit else low} to {high}"
+
+
+def shown_spread(name: str, mean: float, deviation: float, own: Iterable[Measure] = ()) -> str:
+    """A mean and its standard deviation for people, the unit once.
+
+    >>> shown_spread("wer", 0.0512, 0.0031)
+    '5.1 ± 0.3 %'
+    """
+    low, high = shown(name, mean, own), shown(name, deviation, own)
+    unit = high.partition(" ")[1] + high.partition(" ")[2]
+    return f"{low.removesuffix(unit) if unit else low} ± {high}"
 
 
 def headline(metrics: Mapping[str, float], own: Iterable[Measure] = ()) -> list[Measure]:
@@ -152,6 +174,7 @@ _BASELINES: dict[str, str | float] = {
     "offset_error_ms": "offset_even_ms",
     "alignment_accuracy": "alignment_uniform",
     "alignment_mass_gain": 0.0,
+    "confidence_error": "confidence_error_plain",
     "faithfulness_deletion": 0.0,
     "faithfulness_insertion": 0.0,
     "faithfulness_input_deletion": 0.0,
@@ -186,6 +209,10 @@ _ROWS: dict[tuple[Group, str], str] = {
         length_ratio             | number | -     | Length ratio | words written over words of the references""",
     ("texts", "a language model"): """
         perplexity               | number | lower | Perplexity | of each next token, the end of a text included""",
+    ("texts", "words with probabilities"): """
+        confidence_error         | share | lower  | Confidence error | distance from the share of right words
+        (confidence_error_plain) | share | -      | Error of plain probabilities | the same before calibration
+        (confidence_temperature) | number | -     | Temperature of confidence | above 1: probabilities were too sure""",
     ("attention", "boxes of words"): """
         pointing_accuracy        | share | higher | Pointing accuracy | words whose peak cell points into a true box
         (pointing_uniform)       | share | -      | Pointing by a uniform map | what it reaches on the same words
@@ -217,7 +244,9 @@ _ROWS: dict[tuple[Group, str], str] = {
         attention_effective_cells | number | -    | Effective cells | cells of equal weight with the same entropy
         attention_coverage       | share | -      | Cells attended | cells that ever have more than the uniform share
         attention_top_cell       | share | -      | Weight on the top cell | a text's most visited cell
+        attention_sink           | share | -      | Weight on a sink | on cells that get it whatever the word
         (collapse_cell)          | share | lower  | Stuck on a cell | weight on one cell, over all validation texts
+        (collapse_sink)          | share | lower  | Stuck on a sink | the same, over all validation texts
         (collapse_repeats)       | share | lower  | Texts in circles | texts that repeat themselves three times""",
     ("attention", "recordings"): """
         (collapse_quiet)         | share | lower  | Weight on silence | weight on steps with nothing to hear""",
@@ -268,7 +297,7 @@ def _rows() -> Iterator[Measure]:
 
 
 def _families(rows: Mapping[str, Measure]) -> Iterator[Measure]:
-    """The figures of which there are many alike: by edge of a word and by how it was found, by method, by end."""
+    """The figures of which there are many alike: by edge of a word and by how it was found, by method."""
     for edge in ("onset", "offset"):
         error = replace(rows[f"{edge}_error_ms"], headline=None)
         for form, how, also in (
@@ -289,14 +318,9 @@ def _families(rows: Mapping[str, Measure]) -> Iterator[Measure]:
         for kind in ("deletion", "insertion"):
             plain = replace(rows[f"faithfulness_{place}{kind}"], headline=None, detail=True)
             methods = ("rollout",) if place else ("gradient_attention", "integrated_gradients", "rollout")
-            for method in ("", *methods):
-                name = f"faithfulness_{place}{method}_{kind}" if method else plain.name
-                title = f"{plain.title}, {method.replace('_', ' ')}" if method else plain.title
-                if method:
-                    yield replace(plain, name=name, title=title, meaning="the same in the order of this method")
-                end = replace(plain, better=None, baseline=None, meaning="an end of its 95 % interval")
-                yield replace(end, name=f"{name}_low", title=f"{title}, low end")
-                yield replace(end, name=f"{name}_high", title=f"{title}, high end")
+            for method in methods:
+                name, title = f"faithfulness_{place}{method}_{kind}", f"{plain.title}, {method.replace('_', ' ')}"
+                yield replace(plain, name=name, title=title, meaning="the same in the order of this method")
 
 
 def _table() -> dict[str, Measure]:

@@ -10,6 +10,7 @@ from multimodal_attn.evaluation.attention.cells.pictures import PictureCells
 from multimodal_attn.evaluation.attention.cells.recordings import RecordingCells
 from multimodal_attn.evaluation.attention.cells.texts import TextCells
 from multimodal_attn.evaluation.attention.shape import text_shape
+from multimodal_attn.evaluation.confidence import Confidences
 from multimodal_attn.evaluation.texts.captions import CaptionScores
 from multimodal_attn.evaluation.texts.transcripts import TranscriptScores
 from multimodal_attn.evaluation.texts.translations import TranslationScores
@@ -25,6 +26,7 @@ from multimodal_attn.measures import (
     markdown,
     measure,
     shown,
+    shown_interval,
 )
 from multimodal_attn.types import Box, Grid, Span, Target, Timeline
 from tests.evaluation.faithfulness.test_scores import measure as faithfulness
@@ -51,6 +53,12 @@ OWN = (Measure("rhymes", "Lines that rhyme", "share", "higher", headline=-1), Me
 )
 def test_figures_are_shown_in_their_unit(name: str, value: float | None, text: str) -> None:
     assert shown(name, value) == text
+
+
+def test_intervals_have_their_unit_once() -> None:
+    assert shown_interval("wer", (0.0481, 0.0543)) == "4.8 to 5.4 %"
+    assert shown_interval("onset_bias_ms", (-3.0, 12.4)) == "-3.0 to 12 ms"
+    assert shown_interval("bleu_4", (0.2, 0.25)) == "0.200 to 0.250"
 
 
 def test_the_headline_goes_from_texts_to_attention_and_is_short() -> None:
@@ -110,12 +118,12 @@ def test_every_figure_that_a_score_gives_is_in_the_table() -> None:
     read.compare(Text(np.eye(4)[:1], words), Target("a", read_from={0: (0,)}), words)
     given |= {name for cells in (pictures, recordings, read) for name in cells.compute()}
     shapes = text_shape(np.eye(4), ordered=True)
-    given |= {f"attention_{name}" for name in ("entropy", "peak", "effective_cells", *shapes)}
+    given |= {f"attention_{name}" for name in ("entropy", "peak", "effective_cells", "sink", *shapes)}
+    given |= set(Confidences([0], [-0.1], [True]).calibrated().figures())
     for methods in (faithfulness("true"), faithfulness("wrong", moved=10)):
         given |= set(methods.compute())
     # What this small model lacks: layers of self-attention in the decoder.
-    ends = ("", "_low", "_high")
-    given |= {f"faithfulness_rollout_{kind}{end}" for kind in ("deletion", "insertion") for end in ends}
+    given |= {f"faithfulness_rollout_{kind}" for kind in ("deletion", "insertion")}
     assert given <= set(MEASURES)
     others = {name for name in MEASURES if not name.startswith(("num_", "collapse_"))} - given
     assert others == {"perplexity", "step_ms", "peak_memory_mb", "loss"}  # nor has it a name that nothing gives

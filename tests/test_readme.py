@@ -56,8 +56,7 @@ def test_hydra_commands_compose(command: str) -> None:
     # The first choice of a sweep; commas in brackets belong to a list.
     overrides = [re.split(r",(?![^\[]*\])", a)[0] if "-m" in arguments else a for a in arguments if a != "-m"]
     overrides = [a.replace("glob(*)", "dot") for a in overrides]
-    adds = ("data",) if Path(script).stem == "evaluate" else ()
-    compose(Path(script).stem, in_full(overrides, adds))
+    compose(Path(script).stem, in_full(overrides, Path(script).stem))
 
 
 def test_parts_of_a_folder_of_ones_own_compose(mine: Path) -> None:

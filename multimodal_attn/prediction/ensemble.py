@@ -20,7 +20,8 @@ def together(predictors: Sequence[Predictor]) -> Predictor:
         return first
     for other in others:
         _check(first, other)
-    return replace(first, model=Ensemble([predictor.model for predictor in predictors]))
+    model = Ensemble([predictor.model for predictor in predictors])
+    return replace(first, model=model, temperature=None)
 
 
 def _check(first: Predictor, other: Predictor) -> None:

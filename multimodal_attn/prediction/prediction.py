@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.prediction.confidence import confidences, word_log_probs
 from multimodal_attn.prediction.entropy import relative_entropy
 from multimodal_attn.prediction.word import Word
 from multimodal_attn.prediction.word_alignment import align_words
@@ -53,6 +54,7 @@ class Prediction:
         log_probs: of each token, T of them.
         word_spans: when each word is heard, for recordings.
         time_source: where ``word_spans`` come from, "attention" or "ctc".
+        temperature: of the run, for the confidence of words; None where it has none.
         others: what else the search found for the same source, best first.
         view: what ``plot`` and notebooks show it with.
     """
@@ -77,6 +79,7 @@ class Prediction:
     log_probs: list[float] = field(default_factory=list)
     word_spans: tuple[Span, ...] = ()
     time_source: str = "attention"
+    temperature: float | None = None
     others: list[Prediction] = field(default_factory=list)
     view: View | None = field(default=None, compare=False)
 
@@ -95,6 +98,7 @@ class Prediction:
         source_tokenizer: Tokenizer | None = None,
         times: WordTimes = NO_TIMES,
         view: View | None = None,
+        temperature: float | None = None,
     ) -> Prediction:
         """The record of an example and what a model wrote for it.
 
@@ -108,6 +112,7 @@ class Prediction:
             source_tokenizer: of a text.
             times: of the words.
             view: to show it with.
+            temperature: of the run's words.
         """
         text = tokenizer.decode(hypothesis.tokens)
         words = text.split()
@@ -140,6 +145,7 @@ class Prediction:
             log_probs=hypothesis.log_probs.tolist(),
             word_spans=times.spans,
             time_source=times.source,
+            temperature=temperature,
             view=view,
         )
 
@@ -159,6 +165,20 @@ class Prediction:
         """The mean of the gate over each word's tokens; empty if there is no gate."""
         return [float(np.mean(self.gate[first:stop])) for _, first, stop in self.word_tokens] if self.gate else []
 
+    @property
+    def confidence(self) -> list[float]:
+        """The probability that each word is right; empty for a run without a temperature."""
+        if self.temperature is None:
+            return []
+        spans = [(first, stop) for _, first, stop in self.word_tokens]
+        found: list[float] = confidences(np.array(word_log_probs(self.log_probs, spans)), self.temperature).tolist()
+        return found
+
+    def calibrate(self, temperature: float | None) -> None:
+        """Takes a temperature for the words of this text and of the others."""
+        for prediction in (self, *self.others):
+            prediction.temperature = temperature
+
     @cached_property
     def words(self) -> list[Word]:
         """The words with their maps and, for recordings, their times."""
@@ -167,8 +187,9 @@ class Prediction:
             maps = maps.reshape(-1, self.layout.rows, self.layout.columns)
         gates: Sequence[float | None] = self.word_gate or [None] * len(maps)
         spans: Sequence[tuple[float | None, float | None]] = self.word_spans or [(None, None)] * len(maps)
+        sure: Sequence[float | None] = self.confidence or [None] * len(maps)
         return [
-            Word(text, maps[i], *spans[i], float(np.exp(sum(self.log_probs[first:stop]))), gates[i])
+            Word(text, maps[i], *spans[i], float(np.exp(sum(self.log_probs[first:stop]))), gates[i], sure[i])
             for i, (text, first, stop) in enumerate(self.word_tokens)
         ]
 

@@ -35,6 +35,7 @@ class Predictor:
         max_seconds: of the recordings that it was trained on; None for no limit.
         suffixes: of the files in a folder that it can be asked about.
         view: what predictions are shown with.
+        temperature: of the confidence of its words; None for a run that was not evaluated yet.
     """
 
     model: Seq2Seq
@@ -46,6 +47,7 @@ class Predictor:
     max_seconds: float | None = None
     suffixes: tuple[str, ...] = ()
     view: View | None = None
+    temperature: float | None = None
 
     @overload
     def __call__(self, source: list[Any], sample_rate: int | None = None) -> list[Prediction]: ...
@@ -149,6 +151,7 @@ class Predictor:
                 self.source_tokenizer,
                 self.word_times(memory, index, found, time_source if number == 0 else "attention"),
                 self.view,
+                self.temperature,
             )
             for number, found in enumerate(hypotheses)
         ]

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from itertools import takewhile
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from multimodal_attn.data.reading.audio import read_audio
 from multimodal_attn.data.reading.segmentation import cuts, is_silent, levels, segments
 from multimodal_attn.models.evaluating import evaluating
+from multimodal_attn.prediction.confidence import confidences, word_log_probs
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.transcript import TimedWord, Transcript
 from multimodal_attn.prediction.word_times import check_time_source
@@ -71,7 +73,7 @@ class Transcriber:
             spans = heard[first : first + self.batch_size]
             waveforms = [read_audio(path, self.sample_rate, span.start, span.end - span.start) for span in spans]
             for span, words in zip(spans, self.decode(waveforms), strict=True):
-                decoded[span] = [TimedWord(w.text, w.start + span.start, w.end + span.start) for w in words]
+                decoded[span] = [w._replace(start=w.start + span.start, end=w.end + span.start) for w in words]
         joined = decoded.get(parts[0], [])
         for cut, span in zip(cut_at, parts[1:], strict=True):
             joined = join(joined, decoded.get(span, []), cut, self.overlap_seconds)
@@ -135,7 +137,13 @@ def decoder_of(predictor: Predictor, time_source: str = "attention") -> Decode:
             text = predictor.tokenizer.decode(hypotheses[0].tokens)
             if times.source != time_source:
                 warnings.warn(f"times by attention, CTC has no path for: {text}", stacklevel=2)
-            results.append([TimedWord(word, *span) for word, span in zip(text.split(), times.spans, strict=True)])
+            spans = predictor.tokenizer.word_spans(hypotheses[0].tokens)
+            log_probs = word_log_probs(hypotheses[0].log_probs.tolist(), spans)
+            sure: list[float | None] = [None] * len(spans)
+            if predictor.temperature is not None:
+                sure = confidences(np.array(log_probs), predictor.temperature).tolist()
+            words = zip(text.split(), times.spans, sure, strict=True)
+            results.append([TimedWord(word, *span, confidence) for word, span, confidence in words])
         return results
 
     return decode

@@ -14,15 +14,24 @@ _SHORTEST_LINE_SECONDS = 0.1
 
 
 class TimedWord(NamedTuple):
-    """A word with its time in seconds from the start of the recording."""
+    """A word with its time in seconds from the start of the recording.
+
+    ``confidence`` is the probability that it is right; None for a run without a temperature.
+    """
 
     text: str
     start: float
     end: float
+    confidence: float | None = None
 
     def as_dict(self) -> dict[str, str | float]:
         """What json files have of it."""
-        return {"word": self.text, "start": round(self.start, 3), "end": round(self.end, 3)}
+        found: dict[str, str | float] = {
+            "word": self.text,
+            "start": round(self.start, 3),
+            "end": round(self.end, 3),
+        }
+        return found if self.confidence is None else {**found, "confidence": round(self.confidence, 4)}
 
 
 class Transcript(NamedTuple):

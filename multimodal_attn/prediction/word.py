@@ -18,6 +18,7 @@ class Word(NamedTuple):
         end: likewise.
         probability: that the model gave the word, the product over its tokens.
         gate: how far the decoder let attention through, in [0, 1]; None without such a gate.
+        confidence: the probability that the word is right (``confidence.py``); None for a run without a temperature.
     """
 
     text: str
@@ -26,3 +27,4 @@ class Word(NamedTuple):
     end: float | None
     probability: float
     gate: float | None
+    confidence: float | None = None

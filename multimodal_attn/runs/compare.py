@@ -1,69 +1,131 @@
-"""Evaluated runs side by side, the best first: comparison.md, comparison.csv, comparison.png, and the terminal."""
+"""Evaluated runs side by side, the best first: comparison.md, .csv, .tex, .png, and the terminal."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from textwrap import shorten
-from typing import Any
 
-from matplotlib.figure import Figure
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from multimodal_attn.inspection.figures.comparison import draw_comparison
-from multimodal_attn.measures import GROUPS, Measure, headline, measure, shown
-from multimodal_attn.runs.folders import printable, read_config, read_log, read_metrics
+from multimodal_attn.inspection.figures.comparison import Row, draw_comparison
+from multimodal_attn.inspection.figures.png import as_png
+from multimodal_attn.measures import GROUPS, Measure, beside, measure, shown, shown_interval, shown_spread
+from multimodal_attn.runs.evaluated import (
+    EvaluatedRun,
+    differing_keys,
+    find_runs,
+    groups_of,
+    judged_by,
+    short,
+    task_score,
+)
+from multimodal_attn.runs.folders import printable
+from multimodal_attn.runs.significance import Significance
 from multimodal_attn.types import UnreadableError
 from multimodal_attn.writing import write_file
 
-# What says nothing of a run but where it lies and how it was watched.
-_INCIDENTAL = ("run_dir", "cache_dir", "data.cache_dir", "resume", "callbacks.", "logger.")
 _COST = ("num_parameters", "step_ms", "peak_memory_mb")
-_LABEL = 36  # longest name of a run in the terminal
+_LABEL = 40  # longest name of a group in the terminal
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a text that begins with one of these
+SAME = "≈"
+"""Stands before a figure that does not differ from that of the first row."""
 
 
-@dataclass
-class EvaluatedRun:
-    """One evaluated run.
+class Comparison:
+    """Groups of runs and the figures that they are shown with.
 
-    Attributes:
-        folder: of the run.
-        config: of config.yaml, flat: ``decoder.hidden_dim`` -> value.
-        metrics: of metrics.json, and ``step_ms`` and ``peak_memory_mb`` where the cost of a training step was logged.
+    Args:
+        runs: to compare.
+        names: of the figures; None for what the runs are judged by, and their cost.
+
+    Raises:
+        ValueError: for a figure that no run has.
     """
 
-    folder: Path
-    config: dict[str, Any]
-    metrics: dict[str, float]
+    def __init__(self, runs: Sequence[EvaluatedRun], names: Sequence[str] | None = None) -> None:
+        self.groups = groups_of(runs)
+        self.runs = [run for group in self.groups for run in group.runs]
+        known = {name for run in runs for name in run.metrics}
+        if unknown := [name for name in names or () if name not in known]:
+            raise ValueError(f"--metrics: {', '.join(unknown)}; expected some of {', '.join(sorted(known))}")
+        if names:
+            self.columns = [measure(name) for name in names]
+        else:
+            self.columns = [*judged_by(runs), *(measure(name) for name in _COST if name in known)]
+        self.score = task_score(runs)
+        self.tests = Significance(self.groups)
+
+    def interval(self, group: int, name: str) -> tuple[float, float] | None:
+        """Of a group: the evaluation's own for a single run."""
+        runs = self.groups[group].runs
+        return runs[0].intervals.get(name) if len(runs) == 1 else self.tests.interval(group, name)
+
+    def same(self, group: int, name: str) -> bool:
+        """Whether a figure was tested and does not differ from that of the first row."""
+        return group > 0 and self.tests.differ(0, group, name) is False
+
+    def cell(self, group: int, found: Measure) -> str:
+        """A figure with the standard deviation over seeds, marked where it does not differ."""
+        mean, deviation = self.groups[group].mean(found.name), self.groups[group].deviation(found.name)
+        if mean is None:
+            return ""
+        constant = deviation is None or found.unit == "count"
+        text = shown(found.name, mean) if constant else shown_spread(found.name, mean, deviation or 0.0)
+        return f"{SAME} {text}" if self.same(group, found.name) else text
+
+    def best(self, group: int, found: Measure) -> bool:
+        """Whether no other group is better."""
+        means = [mean for each in self.groups if (mean := each.mean(found.name)) is not None]
+        choose = {"higher": max, "lower": min}.get(found.better or "")
+        return choose is not None and len(means) > 1 and self.groups[group].mean(found.name) == choose(means)
+
+    def notes(self) -> list[str]:
+        """What a reader must know of the figures."""
+        notes = []
+        if any(len(group.runs) > 1 for group in self.groups):
+            notes.append("±: standard deviation over the runs of a row, which differ in their seed alone.")
+        if self.score is not None and any(self.interval(n, self.score.name) for n in range(len(self.groups))):
+            notes.append(f"In brackets: 95 % interval of {self.score.title}, over examples, and over seeds if several.")
+        if len(self.groups) > 1 and self.tests.num_examples > 1:
+            notes.append(
+                f"{SAME}: does not differ from the first row (paired bootstrap over the {self.tests.num_examples}"
+                " examples that all runs have, 95 %, not corrected for the number of tests)."
+            )
+        elif len(self.groups) > 1:
+            notes.append("Nothing was tested: the runs have no predictions of the same examples.")
+        return notes
 
 
-def compare(paths: Sequence[Path], split: str, out: Path, console: Console | None = None) -> list[Path]:
-    """Prints and writes the table and the figure of all evaluated runs in or below the paths.
+def compare(
+    paths: Sequence[Path],
+    split: str,
+    out: Path,
+    console: Console | None = None,
+    metrics: Sequence[str] | None = None,
+) -> list[Path]:
+    """Prints and writes the tables and the figure of all evaluated runs in or below the paths.
 
     Args:
         paths: folders of runs, or folders that hold such folders.
-        split: whose evaluation.
+        split: whose evaluations.
         out: folder for the files; it is made.
         console: to print to; standard output if None.
+        metrics: names of the figures to show; None for what the runs are judged by.
 
     Returns:
         The files.
 
     Raises:
-        ValueError: if there is no evaluated run that can be read.
+        ValueError: if there is no evaluated run that can be read, or a figure is unknown.
     """
     if Path(split).name != split:
-        raise ValueError(f"--split: {split!r}; expected the name of a folder below evaluation/, such as val")
+        raise ValueError(f"--split: {split!r}; expected the name of a split, such as val")
     if out.exists() and not out.is_dir():
         raise ValueError(f"--output: '{out}' is a file; expected a folder")
     found, skipped = find_runs(paths, split)
@@ -74,43 +136,22 @@ def compare(paths: Sequence[Path], split: str, out: Path, console: Console | Non
             f"compare: no evaluation of the {split} split below {', '.join(map(str, paths))} that can be read;"
             f" expected runs that python evaluate.py run=... split={split} has seen"
         )
-    runs = ranked(found)
+    comparison = Comparison(found, metrics)
     console = console or Console()
-    console.print(terminal_table(runs, console.width))
-    files = [out / f"comparison.{suffix}" for suffix in ("md", "csv", "png")]
-    table, picture = io.StringIO(newline=""), io.BytesIO()
-    csv.writer(table).writerows(spreadsheet(runs))
-    figure(runs).savefig(picture, format="png")
-    write_file(files[0], markdown(runs))
-    write_file(files[1], table.getvalue())
-    write_file(files[2], picture.getbuffer())
-    return files
-
-
-def find_runs(paths: Sequence[Path], split: str) -> tuple[list[EvaluatedRun], list[UnreadableError]]:
-    """Every run in or below the paths that has an evaluation of the split, once, and what cannot be read of them."""
-    found: dict[Path, EvaluatedRun] = {}
-    skipped: dict[Path, UnreadableError] = {}
-    for path in paths:
-        for file in sorted(path.rglob(f"evaluation/{split}/metrics.json")):
-            folder = file.parents[2]
-            if (place := folder.resolve()) in found or place in skipped:
-                continue
-            try:
-                found[place] = _read(folder, file)
-            except UnreadableError as error:
-                skipped[place] = error
-    return list(found.values()), list(skipped.values())
-
-
-def _read(folder: Path, metrics_file: Path) -> EvaluatedRun:
-    metrics, config = read_metrics(metrics_file), read_config(folder / "config.yaml")
-    logged = read_log(folder / "metrics.jsonl")
-    if steps := [line["train/step_seconds"] for line in logged if "train/step_seconds" in line]:
-        metrics["step_ms"] = 1000 * median(steps)
-    if peaks := [line["train/peak_memory_mb"] for line in logged if "train/peak_memory_mb" in line]:
-        metrics["peak_memory_mb"] = max(peaks)
-    return EvaluatedRun(folder, config, metrics)
+    console.print(terminal_table(comparison, console.width))
+    for note in comparison.notes():
+        console.print(note, style="dim", highlight=False)
+    table = io.StringIO(newline="")
+    csv.writer(table).writerows(spreadsheet(comparison.runs))
+    content: dict[str, str | memoryview] = {
+        "md": markdown(comparison),
+        "csv": table.getvalue(),
+        "tex": latex(comparison),
+        "png": as_png(draw_comparison(*figure_of(comparison))),
+    }
+    for suffix, text in content.items():
+        write_file(out / f"comparison.{suffix}", text)
+    return [out / f"comparison.{suffix}" for suffix in content]
 
 
 def print_skipped(error: UnreadableError, console: Console | None = None) -> None:
@@ -119,74 +160,23 @@ def print_skipped(error: UnreadableError, console: Console | None = None) -> Non
     (console or Console(stderr=True)).print(line, soft_wrap=True)
 
 
-def judged_by(runs: Sequence[EvaluatedRun]) -> list[Measure]:
-    """What the runs are judged by, the score of their task first."""
-    return headline({name: value for run in runs for name, value in run.metrics.items()})
-
-
-def ranked(runs: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
-    """The best first by the score of their task; runs that lack it come last, otherwise in the order of folders."""
-    score = next((found for found in judged_by(runs) if found.better), None)
-    if score is None:
-        return list(runs)
-    sign = 1 if score.better == "lower" else -1
-    return sorted(runs, key=lambda run: sign * run.metrics.get(score.name, sign * math.inf))
-
-
-def differing_keys(runs: Sequence[EvaluatedRun]) -> list[str]:
-    """What is not the same in all configurations; a missing key is a difference too."""
-    keys = dict.fromkeys(key for run in runs for key in run.config)
-    chosen = [key for key in keys if not key.startswith(_INCIDENTAL)]
-    return [key for key in chosen if len({json.dumps(run.config.get(key), default=str) for run in runs}) > 1]
-
-
-def labels(runs: Sequence[EvaluatedRun]) -> list[str]:
-    """A short name for each run: the classes that set it apart, what else does among those alike, or its folder."""
-    keys = differing_keys(runs)
-    names = _names(runs, [key for key in keys if key.endswith("_target_")] or keys)
-    for name in [name for name in dict.fromkeys(names) if names.count(name) > 1]:
-        places = [place for place, other in enumerate(names) if other == name]
-        alike = [runs[place] for place in places]
-        details = _names(alike, differing_keys(alike))
-        for place, run, detail in zip(places, alike, details, strict=True):
-            detail = detail if detail and details.count(detail) == 1 else f"({run.folder.name})"
-            names[place] = f"{name}, {detail}" if name else detail
-    return [printable(name) for name in names]
-
-
-def _names(runs: Sequence[EvaluatedRun], keys: Sequence[str]) -> list[str]:
-    """The values of some keys in words; of texts the value alone."""
-    named = ([_named(key, run.config[key]) for key in keys if key in run.config] for run in runs)
-    return [", ".join(dict.fromkeys(words)) for words in named]  # data.seed is mostly the seed
-
-
-def compared(runs: Sequence[EvaluatedRun], details: bool) -> list[Measure]:
-    """What any of the runs was measured with: what they are judged by, texts, attention, other figures, then cost.
-
-    Args:
-        runs: to compare.
-        details: baselines, intervals and variants, too.
-    """
-    known = [measure(name) for name in dict.fromkeys(name for run in runs for name in run.metrics)]
-    chosen = judged_by(runs)
-    for group in GROUPS:
-        chosen += [found for found in known if found.group == group != "cost" and group != "counts"]
-    chosen += [found for name in _COST for found in known if found.name == name]
-    return [found for found in dict.fromkeys(chosen) if details or not found.detail]
-
-
-def terminal_table(runs: Sequence[EvaluatedRun], width: int) -> Table:
+def terminal_table(comparison: Comparison, width: int) -> Table:
     """What the runs are judged by and what they cost, as far as it fits into ``width``; the best of each in bold."""
     table = Table(box=box.SIMPLE)
-    names = [label or run.folder.name for label, run in zip(labels(runs), runs, strict=True)]
-    names = [shorten(name, _LABEL, placeholder="…") for name in names]
+    names = [shorten(group.label, _LABEL, placeholder="…") for group in comparison.groups]
+    several = any(len(group.runs) > 1 for group in comparison.groups)
     table.add_column("run", no_wrap=True)
     rows: list[list[Text]] = [[Text(name)] for name in names]
     room = width - max(map(len, names)) - 4
-    for found in (*judged_by(runs), *(each for each in compared(runs, details=False) if each.name in _COST)):
-        texts = [Text(shown(found.name, run.metrics.get(found.name)), _style(run, runs, found)) for run in runs]
+    if several:
+        table.add_column("runs", justify="right", no_wrap=True)
+        room -= 7
+        for row, group in zip(rows, comparison.groups, strict=True):
+            row.append(Text(str(len(group.runs))))
+    for found in comparison.columns:
+        texts = [_terminal_cell(comparison, number, found) for number in range(len(rows))]
         title = found.title.split()
-        room -= 3 + max(map(len, [*title, *(text.plain for text in texts)]))
+        room -= 3 + max(map(len, [*title, *(line for text in texts for line in text.plain.split("\n"))]))
         if room < 0:
             break
         table.add_column("\n".join(title), justify="right", no_wrap=True)
@@ -197,51 +187,116 @@ def terminal_table(runs: Sequence[EvaluatedRun], width: int) -> Table:
     return table
 
 
-def _style(run: EvaluatedRun, runs: Sequence[EvaluatedRun], found: Measure) -> str:
-    values = [other.metrics[found.name] for other in runs if found.name in other.metrics]
-    best = {"higher": max, "lower": min}.get(found.better or "")
-    return "bold green" if best and len(values) > 1 and run.metrics.get(found.name) == best(values) else ""
+def _terminal_cell(comparison: Comparison, group: int, found: Measure) -> Text:
+    best = comparison.best(group, found)
+    text = Text(comparison.cell(group, found), "bold green" if best else "")
+    ends = comparison.interval(group, found.name)
+    if found == comparison.score and ends is not None:
+        text.append(f"\n({shown_interval(found.name, ends)})", "dim not bold")
+    return text
 
 
-def markdown(runs: Sequence[EvaluatedRun]) -> str:
-    """A table for people: folder, what differs, and every figure with its unit."""
-    keys, columns = differing_keys(runs), compared(runs, details=True)
-    lines = [["run", *keys, *(found.title for found in columns)]]
+def _cells(comparison: Comparison, group: int) -> list[str]:
+    """A row of a document: the figures, with the interval of the task's score."""
+    cells = []
+    for found in comparison.columns:
+        ends = comparison.interval(group, found.name)
+        told = f" ({shown_interval(found.name, ends)})" if found == comparison.score and ends else ""
+        cells.append(comparison.cell(group, found) + told)
+    return cells
+
+
+def markdown(comparison: Comparison) -> str:
+    """A table for people, the best of each column in bold, and what its signs mean."""
+    lines = [["run", "runs", *(found.title for found in comparison.columns)]]
     lines.append(["---"] * len(lines[0]))
-    for run in runs:
-        figures = (shown(found.name, run.metrics.get(found.name)) for found in columns)
-        lines.append([str(run.folder), *(_short(key, run.config.get(key)) for key in keys), *figures])
-    return "".join("| " + " | ".join(map(_escaped, line)) + " |\n" for line in lines)
+    for number, group in enumerate(comparison.groups):
+        cells = [_escaped(cell) for cell in _cells(comparison, number)]
+        for place, found in enumerate(comparison.columns):
+            if comparison.best(number, found):
+                cells[place] = f"**{cells[place]}**"
+        lines.append([_escaped(group.label), str(len(group.runs)), *cells])
+    table = "".join("| " + " | ".join(line) + " |\n" for line in lines)
+    return table + "".join(f"\n- {note}" for note in comparison.notes()) + "\n"
+
+
+def latex(comparison: Comparison) -> str:
+    r"""The same table for a paper; it needs ``\usepackage{booktabs}``."""
+    columns = "".join(r" & \textbf{" + _tex(found.title) + "}" for found in comparison.columns)
+    rows = []
+    for number, group in enumerate(comparison.groups):
+        cells = [_tex(cell) for cell in _cells(comparison, number)]
+        for place, found in enumerate(comparison.columns):
+            if comparison.best(number, found):
+                cells[place] = r"\textbf{" + cells[place] + "}"
+        rows.append(" & ".join([_tex(group.label), str(len(group.runs)), *cells]) + r" \\")
+    notes = [f"% {note}" for note in comparison.notes()]
+    head = [r"\begin{tabular}{lr" + "r" * len(comparison.columns) + "}", r"\toprule", f" & runs{columns} \\\\"]
+    return "\n".join([*notes, *head, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def compared(runs: Sequence[EvaluatedRun]) -> list[Measure]:
+    """What any of the runs was measured with: what they are judged by, texts, attention, other figures, then cost."""
+    known = [measure(name) for name in dict.fromkeys(name for run in runs for name in run.metrics)]
+    chosen = judged_by(runs)
+    for group in GROUPS:
+        chosen += [found for found in known if found.group == group != "cost" and group != "counts"]
+    chosen += [found for name in _COST for found in known if found.name == name]
+    return list(dict.fromkeys(chosen))
 
 
 def spreadsheet(runs: Sequence[EvaluatedRun]) -> list[list[str | float]]:
-    """Rows for programs: names as in metrics.json, numbers as they are."""
-    keys, columns = differing_keys(runs), compared(runs, details=True)
-    rows: list[list[str | float]] = [["run", *keys, *(found.name for found in columns)]]
+    """Rows for programs, one for each run: names as in metrics.json, numbers as they are, intervals behind them."""
+    keys, columns = differing_keys(runs), compared(runs)
+    bounded = [found for found in columns if any(found.name in run.intervals for run in runs)]
+    ends = [f"{found.name}_{end}" for found in bounded for end in ("low", "high")]
+    rows: list[list[str | float]] = [["run", "evaluation", *keys, *(found.name for found in columns), *ends]]
     for run in runs:
-        figures = (run.metrics.get(found.name, "") for found in columns)
-        rows.append([str(run.folder), *(_short(key, run.config.get(key)) for key in keys), *figures])
+        figures: list[str | float] = [run.metrics.get(found.name, "") for found in columns]
+        for found in bounded:
+            figures += run.intervals.get(found.name, ("", ""))
+        values = (short(key, run.config.get(key)) for key in keys)
+        rows.append([str(run.folder), run.evaluation.name, *values, *figures])
     return [
         [f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULAS) else cell for cell in row] for row in rows
     ]
 
 
-def figure(runs: Sequence[EvaluatedRun]) -> Figure:
-    """A panel for each of the main measures, baselines and intervals within them left out."""
-    return draw_comparison(labels(runs), [run.metrics for run in runs], compared(runs, details=False))
-
-
-def _short(key: str, value: Any) -> str:
-    """A class by its own name; anything else as it is."""
-    text = "" if value is None else printable(str(value)[:200])
-    return text.rsplit(".", 1)[-1] if key.endswith("_target_") else text
-
-
-def _named(key: str, value: Any) -> str:
-    return _short(key, value) if isinstance(value, str) else f"{key.rpartition('.')[2]}={_short(key, value)}"
+def figure_of(comparison: Comparison) -> tuple[list[Row], Measure | None, Measure | None, float | None]:
+    """What ``draw_comparison`` takes: the rows, the task's score, what the attention is worth, and its baseline."""
+    runs, score = comparison.runs, comparison.score
+    attention = next((m for m in judged_by(runs) if m.group == "attention" and m.better and m != score), None)
+    rows = [
+        Row(
+            group.label,
+            group.values(score.name) if score else [],
+            comparison.interval(number, score.name) if score else None,
+            group.values(attention.name) if attention else [],
+            group.mean("step_ms"),
+            score is not None and comparison.same(number, score.name),
+        )
+        for number, group in enumerate(comparison.groups)
+    ]
+    found = [] if attention is None else [beside(run.metrics, attention) for run in runs]
+    known = [value for value in found if value is not None]
+    return rows, score, attention, sum(known) / len(known) if known else None
 
 
 def _escaped(cell: str) -> str:
     """A cell of Markdown that says what it says, and nothing else."""
     plain = printable(cell).replace("&", "&amp;").replace("<", "&lt;")
     return "".join(f"\\{sign}" if sign in "\\|`*[]" else sign for sign in plain)
+
+
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    SAME: r"$\approx$",
+    "±": r"$\pm$",
+}
+
+
+def _tex(cell: str) -> str:
+    """A cell of LaTeX that says what it says, and nothing else."""
+    return "".join(_TEX.get(sign, f"\\{sign}" if sign in "&%$#_{}" else sign) for sign in printable(cell))

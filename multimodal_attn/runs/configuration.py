@@ -28,7 +28,7 @@ _RIGHT_KIND = (
 )
 
 
-def in_full(arguments: Sequence[str], adds: Collection[str] = ()) -> list[str]:
+def in_full(arguments: Sequence[str], name: str = "train") -> list[str]:
     """A command line as Hydra takes it, from what people may write in short.
 
     ``attention=mypkg.att.CosineAttention`` chooses a class in place of a yaml, and so does an item of
@@ -36,9 +36,12 @@ def in_full(arguments: Sequence[str], adds: Collection[str] = ()) -> list[str]:
 
     Args:
         arguments: of the command line.
-        adds: sections of the configuration that take new keys without a plus: ``data`` of an evaluation.
+        name: of the command; ``data`` of an ``evaluate`` takes new keys without a plus.
     """
     full: list[str] = []
+    given = {argument.partition("=")[0] for argument in arguments}
+    if name == "evaluate" and "search" in given and "search_rules" not in given:
+        full.append("search_rules=search")
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if equals and value == "null" and (CONF / key.partition("@")[0]).is_dir():
@@ -50,7 +53,7 @@ def in_full(arguments: Sequence[str], adds: Collection[str] = ()) -> list[str]:
             classes = [name for name in names if _CLASS.fullmatch(name)]
             full.append(f"objective=[{','.join(name for name in names if name not in classes)}]")
             full += [f"++objective.{_snake(name.rpartition('.')[2])}._target_={name}" for name in classes]
-        elif equals and key.partition(".")[0] in adds and "." in key:
+        elif equals and name == "evaluate" and key.startswith("data."):
             full.append(f"++{argument}")
         else:
             full.append(argument)
@@ -69,7 +72,7 @@ def compose(name: str, overrides: Sequence[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
-            config = hydra.compose(name, in_full(overrides))
+            config = hydra.compose(name, in_full(overrides, name))
             if name == "train" and OmegaConf.to_container(config)["run_dir"].startswith("${hydra:"):  # type: ignore[index, call-overload]
                 config.run_dir = f"outputs/{config.name}"
             return config

@@ -5,38 +5,48 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+import yaml
+from pydantic import Field
 from rich.console import Console
-from rich.progress import track
 
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.reading.files import file_name, write_skipped
-from multimodal_attn.distributed import gather_to_first, process_share
-from multimodal_attn.evaluation.attention.scores import AttentionScores
+from multimodal_attn.distributed import gather_to_first
+from multimodal_attn.evaluation.bootstrap import Interval, intervals
+from multimodal_attn.evaluation.confidence import Confidences, Reliability
 from multimodal_attn.evaluation.texts.base import TextScores
+from multimodal_attn.inspection.figures.png import as_png
+from multimodal_attn.inspection.figures.reliability import draw_reliability
 from multimodal_attn.inspection.page.page import page_title, write_page
 from multimodal_attn.machine import check_device, set_up_machine
 from multimodal_attn.parts import EVERYTHING, checked, part
-from multimodal_attn.prediction.prediction import Prediction
+from multimodal_attn.prediction.confidence import confidences, write_temperature
 from multimodal_attn.prediction.predictor import Predictor
-from multimodal_attn.prediction.transcript import ENDINGS, TimedWord, Transcript, render
-from multimodal_attn.prediction.word_times import check_time_source, ctc_spans
+from multimodal_attn.prediction.transcript import ENDINGS, render
+from multimodal_attn.prediction.word_times import check_time_source
 from multimodal_attn.processes import own_device
 from multimodal_attn.ranges import Count, WholeNumber
+from multimodal_attn.runs import environment, example_statistics
 from multimodal_attn.runs.build import cache_features
-from multimodal_attn.runs.configuration import refuse_unknown, require
+from multimodal_attn.runs.configuration import leaves, refuse_unknown, require
+from multimodal_attn.runs.decoding import Decoded, decode_share, together
+from multimodal_attn.runs.evaluation_folder import TAG, folder_name
+from multimodal_attn.runs.example_statistics import write_statistics
 from multimodal_attn.runs.faithfulness import measure_faithfulness
+from multimodal_attn.runs.folders import metrics_text, read_config
 from multimodal_attn.runs.language_model import load_language_model
 from multimodal_attn.runs.loading import Run, load_run
+from multimodal_attn.runs.logging_evaluations import evaluation_loggers, log_evaluation
 from multimodal_attn.runs.report import print_report
 from multimodal_attn.search import Search
 from multimodal_attn.search.build import build_search
-from multimodal_attn.types import Batch, Example, Hypothesis, Memory, Timeline, UnreadableError
+from multimodal_attn.types import Example, Timeline, UnreadableError
 from multimodal_attn.writing import replaced_folder, write_file
 
 log = logging.getLogger(__name__)
@@ -44,6 +54,7 @@ log = logging.getLogger(__name__)
 SETTINGS: dict[str, Any] = {
     "run": str,
     "split": Split,
+    "tag": Annotated[str, Field(pattern=f"^{TAG}$")] | None,
     "ensemble": list[str],
     "checkpoint": Literal["best", "last"],
     "batch_size": Count,
@@ -57,19 +68,29 @@ SETTINGS: dict[str, Any] = {
     "faithfulness_examples": Count,
     "verbose": bool,
     "extra_scores": list[Literal["meteor", "spice"]],
+    "search_rules": Literal["run", "search"],
     "search": dict[str, Any],
+    "logger": dict[str, Any] | None,
+    "run_dir": str,
+    "name": str,
 }
 """Of ``conf/evaluate.yaml``, and what each may be."""
 WRITTEN = (
-    *("metrics.json", "predictions.jsonl", "attention.npz", "skipped.txt", "words", "index.html"),
-    *("faithfulness.json", "faithfulness.png"),
+    *("config.yaml", "metrics.json", "predictions.jsonl", "attention.npz", "skipped.txt", "words", "index.html"),
+    *("reliability.png", "faithfulness.json", "faithfulness.png", environment.FILE, example_statistics.FILE),
 )
 """What an evaluation writes: of an earlier one nothing stays, so that no two are mixed."""
+LIMITS = ("max_length", "max_length_ratio")
+RULES = ("min_length", "forbidden", "no_repeat_ngram", "eos_threshold", "forced_words", "max_attention_jump")
+"""Settings of the search that are the run's where the command line says nothing."""
+_SAME_DATA = ("root", "cache_dir", "num_workers")  # keys of ``data`` that change nothing but where they lie
+_ELSEWHERE = ("logger", "run_dir", "name")  # what says nothing of the figures
+_TOLD = ("search", "ensemble", "data", "word_times", "split", "checkpoint")
 
 
 def evaluate(settings: dict[str, Any]) -> dict[str, float]:
-    """Decodes a split, scores texts and attention, and writes ``<run>/evaluation/<split>/``, ``<split>_ensemble/`` for
-    an ensemble.
+    """Decodes a split, scores texts and attention, and writes ``<run>/evaluation/<split>/``, or a folder with a longer
+    name for another search (``evaluation_folder.py``).
 
     Several processes (``processes.py``) decode a share of the batches each; the first does everything else, from all
     of them in the order of the data set.
@@ -78,21 +99,21 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
         settings: of ``conf/evaluate.yaml``, as plain containers.
 
     Returns:
-        What stands in metrics.json; ``measures.py`` says what each figure means. Empty in processes other than the
-        first.
+        The figures in metrics.json; ``measures.py`` says what each means. Empty in processes other than the first.
 
     Raises:
         ValueError: if the run, the split or its data cannot be read.
     """
     refuse_unknown(settings, SETTINGS)
-    require(settings, tuple(SETTINGS))
+    require(settings, tuple(key for key in SETTINGS if key not in ("logger", "tag")))
     for key, annotation in SETTINGS.items():
         if key != "search":  # checked when it is built
-            checked(key, settings[key], annotation)
+            checked(key, settings.get(key), annotation)
     if settings["device"] != "auto":
         check_device(settings["device"])
     set_up_machine()
     torch.manual_seed(0)
+    origin = environment.Environment()
     overrides = {f"data.{key}": value for key, value in settings["data"].items()}
     if settings["ensemble"]:
         overrides["data.cache_dir"] = None  # one encoder's features are not another's
@@ -103,17 +124,28 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
         raise ValueError("faithfulness: true; expected false for an ensemble, whose members read memories of their own")
     _check_word_times(run, settings)
     device = settings["device"] if settings["device"] != "auto" else own_device()
-    predictor = run.predictor.with_search(_search(run, settings, device)).to(device)
+    node = _search_node(run, settings)
+    predictor = run.predictor.with_search(_search(run, node, device)).to(device)
     cache_features(run.data, predictor.model, (settings["split"],), run.config["data"].get("cache_dir"))
     source = run.data.source(settings["split"])  # a missing split or folder is an error before anything is written
-    folder = run.folder / "evaluation" / (settings["split"] + ("_ensemble" if settings["ensemble"] else ""))
+    folder = run.folder / "evaluation" / folder_name(settings)
+    loggers = evaluation_loggers(settings.get("logger"), run.folder)
     shown = {example.key: example for example in source.spread(settings["page_examples"])}
-    shares = gather_to_first(_decode_share(run, predictor, settings, shown))
+    shares = gather_to_first(decode_share(run, predictor, settings, shown))
     if shares is None:
         return {}
+    config = {key: value for key, value in settings.items() if key not in _ELSEWHERE} | {"search": node}
     with replaced_folder(folder, WRITTEN) as new:
-        metrics, alarms = _write(run, predictor, settings, scores, new, _together(shares), shown)
-    print_report(metrics, str(folder), scores.measures, settings["verbose"])
+        _tell_replaced(folder, config)
+        found = _write(run, predictor, config, scores, new, together(shares), shown)
+        origin.add_data(run.config["data"].get("root"), settings["split"], source)
+        origin.write(new, wall=True)
+    metrics, ends, alarms, reliability = found
+    # That of the run's own data and the usual search: not of an ensemble, nor of a tagged evaluation.
+    if reliability is not None and folder.name == "val" and set(settings["data"]) <= set(_SAME_DATA):
+        write_temperature(run.folder, reliability.temperature, len(reliability.right))
+    print_report(metrics, str(folder), scores.measures, settings["verbose"], intervals=ends)
+    log_evaluation(loggers, f"evaluation/{folder.name}", metrics, folder / "index.html")
     console = Console()
     for alarm in alarms:
         console.print(alarm, style="bold red", markup=False, highlight=False)
@@ -127,10 +159,10 @@ def _write(
     settings: Mapping[str, Any],
     scores: TextScores,
     folder: Path,
-    found: _Decoded,
+    found: Decoded,
     shown: Mapping[str, Example],
-) -> tuple[dict[str, float], list[str]]:
-    """Scores what was decoded and writes all files into a folder; gives metrics.json and what a reader must be told."""
+) -> _Written:
+    """Scores what was decoded and writes all files into a folder."""
     source = run.data.source(settings["split"])
     skipped = run.data.skipped(settings["split"]) + found.skipped
     texts, references = [p["text"] for p in found.predictions], [p["references"] for p in found.predictions]
@@ -138,7 +170,16 @@ def _write(
     extra, missing = scores.extra_scores(settings["extra_scores"], texts, references)
     for line in missing:
         log.warning(line)
-    metrics |= extra | found.attention_scores.compute()
+    attention = found.attention_scores
+    metrics |= extra | attention.compute()
+    statistics = scores.statistics(texts, references) + attention.statistics()
+    reliability = _calibrate(found, predictor, settings, scores)
+    if reliability is not None:
+        metrics |= reliability.figures()
+        statistics += reliability.statistics(len(texts))
+        write_file(folder / "reliability.png", as_png(draw_reliability(reliability)))
+    temperature = None if reliability is None else reliability.temperature
+    ends = intervals(statistics, len(texts))
     metrics["num_parameters"] = sum(parameter.numel() for parameter in predictor.model.parameters())
     metrics |= {"num_examples": len(texts), "num_skipped": len(skipped)}
     metrics |= {
@@ -150,34 +191,94 @@ def _write(
     alarms: list[str] = []
     if settings["faithfulness"]:
         examples = source.spread(settings["faithfulness_examples"])
-        measures, alarms = measure_faithfulness(predictor, examples, folder, settings["batch_size"])
+        measures, its_ends, alarms = measure_faithfulness(predictor, examples, folder, settings["batch_size"])
         metrics |= measures
+        ends |= its_ends
 
+    _finish_words(found, settings["transcripts"], folder / "words", temperature)
     lines = (json.dumps(prediction, ensure_ascii=False) + "\n" for prediction in found.predictions)
     arrays = io.BytesIO()
     np.savez_compressed(arrays, **found.weights)  # type: ignore[arg-type]
-    write_file(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    write_file(folder / "config.yaml", yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True))
+    write_file(folder / "metrics.json", metrics_text(metrics, ends))
+    write_statistics(folder / example_statistics.FILE, attention.statistics())
     write_file(folder / "predictions.jsonl", "".join(lines).encode("utf-8", "backslashreplace"))
     write_file(folder / "attention.npz", arrays.getbuffer())
     write_skipped(folder / "skipped.txt", skipped)
-    for name, content in found.transcripts.items():
-        write_file(folder / "words" / name, content)
     records = [found.records[key] for key in shown if key in found.records]
+    for record in records:
+        record.calibrate(temperature)
     title = page_title(str(run.config["name"]), settings["split"])
-    write_page(records, folder / "index.html", title, metrics, alarms, total=len(texts))
-    return metrics, alarms
+    write_page(records, folder / "index.html", title, metrics, alarms, total=len(texts), intervals=ends)
+    return _Written(metrics, ends, alarms, reliability)
 
 
-def _search(run: Run, settings: Mapping[str, Any], device: str) -> Search:
-    """Length limits that the command line leaves open (null) are those that the run was validated with."""
-    limits = {
-        key: run.config["search"][key]
-        for key in ("max_length", "max_length_ratio")
-        if settings["search"].get(key) is None
-    }
+class _Written(NamedTuple):
+    """What an evaluation has found: figures, intervals, what a reader must be told, and what confidence is worth."""
+
+    metrics: dict[str, float]
+    intervals: dict[str, Interval]
+    alarms: list[str]
+    reliability: Reliability | None
+
+
+def _calibrate(
+    found: Decoded, predictor: Predictor, settings: Mapping[str, Any], scores: TextScores
+) -> Reliability | None:
+    """Finds the temperature of a validation set, or takes the one that the run's has found; None without either."""
+    temperature = None if settings["split"] == "val" else predictor.temperature
+    if settings["split"] != "val" and temperature is None:
+        log.info("no confidence: the run has no temperature yet; evaluating its val split finds it")
+        return None
+    right = [scores.right_words(p["text"].split(), p["references"]) for p in found.predictions]
+    examples = [number for number, words in enumerate(found.log_probs) for _ in words]
+    log_probs = [value for words in found.log_probs for value in words]
+    words = Confidences(examples, log_probs, [each for some in right for each in some])
+    return words.calibrated(temperature) if examples else None
+
+
+def _finish_words(found: Decoded, kinds: Sequence[str], folder: Path, temperature: float | None) -> None:
+    """Gives every word its confidence, and writes the files of ``transcripts``."""
+    for prediction, log_probs, timed in zip(found.predictions, found.log_probs, found.timed, strict=True):
+        sure: list[float | None] = [None] * len(log_probs)
+        if temperature is not None:
+            sure = confidences(np.array(log_probs), temperature).tolist()
+            prediction["confidence"] = [round(value, 4) for value in sure if value is not None]
+        if timed is None:
+            continue
+        words = [word._replace(confidence=value) for word, value in zip(timed.words, sure, strict=True)]
+        prediction["words"] = [word.as_dict() for word in words]
+        name = file_name(prediction["key"])
+        if kinds and name != prediction["key"]:
+            prediction["file"] = name
+        for kind in kinds:
+            write_file(folder / f"{name}.{ENDINGS[kind]}", render(timed._replace(words=words), name, kind))
+
+
+def _tell_replaced(folder: Path, config: Mapping[str, Any]) -> None:
+    """Says so if another evaluation lies in the folder, whose name does not tell the two apart."""
+    try:
+        before = read_config(folder / "config.yaml")
+    except UnreadableError:
+        return
+    now = {key: value for key, value in leaves(config) if value != {}}
+    differing = [key for key in now | before if key.startswith(_TOLD) and before.get(key) != now.get(key)]
+    if differing:
+        log.warning("%s: takes the place of one with another %s; tag=NAME keeps both", folder, ", ".join(differing))
+
+
+def _search_node(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The search with what the command line leaves open (null): limits of the run, and its rules unless told not to."""
+    own, node = run.config["search"], settings["search"]
+    found = {key: value for key, value in node.items() if value is not None or key not in (*LIMITS, *RULES)}
+    inherited = (*LIMITS, *RULES) if settings["search_rules"] == "run" else LIMITS
+    return found | {key: own[key] for key in inherited if key not in found and own.get(key) is not None}
+
+
+def _search(run: Run, node: Mapping[str, Any], device: str) -> Search:
     predictor = run.predictor
     return build_search(
-        {**settings["search"], **limits},
+        node,
         predictor.model,
         predictor.tokenizer,
         EVERYTHING,
@@ -199,129 +300,3 @@ def _check_word_times(run: Run, settings: Mapping[str, Any]) -> None:
     kinds = settings["transcripts"]
     if any(kind not in ENDINGS for kind in kinds) or (kinds and not isinstance(model.encoder.layout, Timeline)):
         raise ValueError(f"transcripts: {kinds}; expected some of {', '.join(ENDINGS)}, for a run of recordings")
-
-
-class _Decoded(NamedTuple):
-    """A batch as a process hands it to the first, or all batches together."""
-
-    number: int  # of the batch in the data set
-    predictions: list[dict[str, Any]]
-    weights: dict[str, np.ndarray]
-    records: dict[str, Prediction]  # of those that the page shows, by key
-    transcripts: dict[str, str]  # name -> content of the files of ``transcripts``
-    skipped: list[UnreadableError]
-    attention_scores: AttentionScores
-
-
-@torch.no_grad()
-def _decode_share(
-    run: Run, predictor: Predictor, settings: Mapping[str, Any], shown: Mapping[str, Example]
-) -> list[_Decoded]:
-    """Every n-th batch of the split, as this process is one of n.
-
-    What the page shows is decoded once, here: a search that draws would show other texts than predictions.jsonl has.
-    """
-    rank, number = process_share()
-    loader = run.data.loader(settings["split"], batch_size=settings["batch_size"], share=(rank, number))
-    decoded = []
-    for step, batch in enumerate(track(loader, f"decoding {settings['split']}", disable=rank > 0)):
-        found = _Decoded(step * number + rank, [], {}, {}, {}, batch.skipped, AttentionScores())
-        decoded.append(found)
-        if len(batch) == 0:
-            continue
-        batch = batch.to(predictor.device)
-        output, memory = predictor.model(batch)
-        all_hypotheses = predictor.decode(memory, batch.keys)
-        best = [hypotheses[0] for hypotheses in all_hypotheses]
-        tokenizer = predictor.tokenizer
-        heard = [ctc_spans(predictor.model, tokenizer, memory, index, text) for index, text in enumerate(best)]
-        found.attention_scores.update(batch, memory, output, best, tokenizer, predictor.source_tokenizer, heard)
-        for index, hypotheses in enumerate(all_hypotheses):
-            real = int(memory.mask[index].sum())
-            name = str(found.number * settings["batch_size"] + index)
-            found.weights[name] = hypotheses[0].weights[..., :real].to(torch.float16).numpy()
-            line = _line(predictor, settings, batch, index, memory, hypotheses, found.transcripts)
-            found.predictions.append({**line, "attention": name})
-            if (example := shown.get(batch.keys[index])) is not None:
-                # The batch may hold cached features where the page wants the picture.
-                found.records[example.key] = predictor.prediction(example, hypotheses, memory, index)
-    return decoded
-
-
-def _together(shares: list[list[_Decoded]]) -> _Decoded:
-    """The batches of all processes as one would have decoded them: sums depend on their order, in the last digits."""
-    joined = _Decoded(0, [], {}, {}, {}, [], AttentionScores())
-    for batch in sorted((batch for share in shares for batch in share), key=lambda batch: batch.number):
-        joined.skipped.extend(batch.skipped)
-        joined.attention_scores.merge(batch.attention_scores)
-        joined.records.update(batch.records)
-        joined.transcripts.update(batch.transcripts)
-        for prediction in batch.predictions:
-            name = str(len(joined.predictions))  # what was skipped leaves no gap
-            joined.weights[name] = batch.weights[prediction["attention"]]
-            joined.predictions.append({**prediction, "attention": name})
-    return joined
-
-
-def _line(
-    predictor: Predictor,
-    settings: Mapping[str, Any],
-    batch: Batch,
-    index: int,
-    memory: Memory,
-    hypotheses: list[Hypothesis],
-    transcripts: dict[str, str],
-) -> dict[str, Any]:
-    """A line of predictions.jsonl; adds the recording's files to ``transcripts``."""
-    best, *others = hypotheses
-    tokenizer = predictor.tokenizer
-    line = {
-        "key": batch.keys[index],
-        "text": tokenizer.decode(best.tokens),
-        "references": [target.text for target in batch.targets[index]],
-        "score": best.score,
-        "scores": best.scores,
-        "tokens": tokenizer.pieces(best.tokens),
-        "log_probs": _rounded(best.log_probs.tolist()),
-        **({} if best.gate is None else {"gate": _rounded(best.gate), "gate_name": best.gate_name}),
-        "flags": best.flags,
-        "others": [
-            {
-                "text": tokenizer.decode(other.tokens),
-                "score": other.score,
-                "scores": other.scores,
-                "flags": other.flags,
-            }
-            for other in others
-        ],
-        "attention": "",  # name of the (tokens, heads, positions) array in attention.npz, when all are together
-    }
-    if isinstance(memory.layout, Timeline):
-        seconds = float(batch.source_lengths[index]) / predictor.reader.sample_rate
-        line |= _timed(predictor, settings, batch.keys[index], seconds, index, memory, best, transcripts)
-    return line
-
-
-def _rounded(values: list[float]) -> list[float]:
-    return [round(value, 4) for value in values]
-
-
-def _timed(
-    predictor: Predictor,
-    settings: Mapping[str, Any],
-    key: str,
-    seconds: float,
-    index: int,
-    memory: Memory,
-    best: Hypothesis,
-    transcripts: dict[str, str],
-) -> dict[str, Any]:
-    """What predictions.jsonl says of a recording's words; adds its files to ``transcripts``."""
-    times = predictor.word_times(memory, index, best, settings["word_times"])
-    texts = predictor.tokenizer.decode(best.tokens).split()
-    words = [TimedWord(text, *span) for text, span in zip(texts, times.spans, strict=True)]
-    name = file_name(key)
-    for kind in settings["transcripts"]:
-        transcripts[f"{name}.{ENDINGS[kind]}"] = render(Transcript(words, seconds), name, kind)
-    written = {"file": name} if settings["transcripts"] and name != key else {}
-    return {"word_times": times.source, "words": [word.as_dict() for word in words], **written}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +36,30 @@ def read_metrics(file: Path) -> dict[str, float]:
     found = numbers(_read(file, json.loads))
     if not found:
         raise UnreadableError(str(file), "holds no figures")
+    return found
+
+
+def metrics_text(metrics: Mapping[str, float], intervals: Mapping[str, Sequence[float]]) -> str:
+    """metrics.json: a figure a line, and in ``intervals`` its two ends, with five digits, where it has any."""
+    ends = {name: [float(f"{end:.5g}") for end in pair] for name, pair in intervals.items()}
+    lines = [f"  {json.dumps(name)}: {json.dumps(pair)}" for name, pair in ends.items()]
+    content = json.dumps({**metrics, "intervals": {}}, indent=2)
+    return content.removesuffix("{}\n}") + ("{\n  " + ",\n  ".join(lines) + "\n  }\n}\n" if lines else "{}\n}\n")
+
+
+def read_intervals(file: Path) -> dict[str, tuple[float, float]]:
+    """The 95 % intervals of an evaluation's figures; what is no pair of finite numbers is left out.
+
+    Raises:
+        UnreadableError: if it cannot be read.
+    """
+    content = _read(file, json.loads)
+    given = content.get("intervals") if isinstance(content, Mapping) else None
+    found = {}
+    for name, pair in given.items() if isinstance(given, Mapping) else ():
+        ends = numbers(dict(enumerate(pair))) if isinstance(pair, list) else {}
+        if len(ends) == 2:
+            found[str(name)] = (ends["0"], ends["1"])
     return found
 
 

@@ -61,10 +61,10 @@ def evaluate(arguments: Sequence[str]) -> int:
         with joined():
             evaluate(plain(config))
 
-    return _run(job, "evaluate", arguments, adds=("data",))
+    return _run(job, "evaluate", arguments)
 
 
-def _run(job: Callable[[DictConfig], Any], name: str, arguments: Sequence[str], adds: Sequence[str] = ()) -> int:
+def _run(job: Callable[[DictConfig], Any], name: str, arguments: Sequence[str]) -> int:
     """Runs a job, or each of a sweep: one that fails does not end those that follow."""
     failed: list[tuple[str, int]] = []
 
@@ -87,7 +87,7 @@ def _run(job: Callable[[DictConfig], Any], name: str, arguments: Sequence[str], 
         failed.append((" ".join(HydraConfig.get().overrides.task), outcome.status))
         return float("nan")  # the worst of all for a sweep that optimizes
 
-    sys.argv = [sys.argv[0], *in_full(arguments, adds)]
+    sys.argv = [sys.argv[0], *in_full(arguments, name)]
     _without_tracebacks(hydra.main(version_base="1.3", config_path=str(CONF.resolve()), config_name=name)(one))
     for overrides, _ in failed:
         print(f"failed: {overrides or '(no overrides)'}", file=sys.stderr)

@@ -12,6 +12,7 @@ from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.export.exported import is_exported, load_exported
 from multimodal_attn.inspection.show import NotebookView
 from multimodal_attn.prediction.checkpoint import Checkpoint, load_predictor, read_run
+from multimodal_attn.prediction.confidence import read_temperature
 from multimodal_attn.prediction.ensemble import together
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.processes import own_device
@@ -65,7 +66,9 @@ def load(
             loaded.append(load_exported(path, width, trust))
             continue
         content = read_run(path, checkpoint)
-        loaded.append(load_predictor(content, trust).with_search(run_search(content, width)))
+        predictor = load_predictor(content, trust).with_search(run_search(content, width))
+        predictor.temperature = read_temperature(content.folder)
+        loaded.append(predictor)
     predictor = together(loaded).to(device or own_device())
     predictor.view = NotebookView()
     return predictor
@@ -109,5 +112,7 @@ def load_run(
         update(config, key, value)
     predictors = [load_predictor(content, trust) for content in contents]
     predictor = together(predictors)
+    if not ensemble:
+        predictor.temperature = read_temperature(first.folder)
     data = build_data(config, predictor.tokenizer, predictor.source_tokenizer, trust)
     return Run(first.folder, config, predictor, data)

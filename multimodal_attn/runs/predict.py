@@ -111,6 +111,7 @@ def as_object(found: Prediction) -> dict[str, Any]:
         {
             "text": word.text,
             "probability": round(word.probability, 4),
+            **({} if word.confidence is None else {"confidence": round(word.confidence, 4)}),
             **(
                 {}
                 if word.start is None or word.end is None

@@ -1,4 +1,4 @@
-"""What an evaluation says in the terminal: the headline beside its baselines, then a line for each group."""
+"""What an evaluation says in the terminal: the headline with intervals and baselines, then a line for each group."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from multimodal_attn.measures import Measure, beats, beside, groups, headline, measure, shown
+from multimodal_attn.measures import Measure, beats, beside, groups, headline, measure, shown, shown_interval
 
 
 def print_report(
@@ -18,6 +18,7 @@ def print_report(
     own: Sequence[Measure] = (),
     verbose: bool = False,
     console: Console | None = None,
+    intervals: Mapping[str, tuple[float, float]] | None = None,
 ) -> None:
     """Prints the figures of an evaluation.
 
@@ -25,17 +26,18 @@ def print_report(
         metrics: name -> value.
         title: what was evaluated.
         own: measures that the run's text scores declare.
-        verbose: every figure in a row of its own, baselines, intervals and variants too.
+        verbose: every figure in a row of its own, baselines and variants too.
         console: to print to; standard output if None.
+        intervals: the 95 % interval of each figure that has one.
     """
-    console = console or Console()
+    console, ends = console or Console(), intervals or {}
     first = headline(metrics, own)
     if first:
-        console.print(_table(first, metrics, title, own))
+        console.print(_table(first, metrics, title, own, ends))
     hidden = 0
     for group, members in groups(metrics, own).items():
         if verbose:
-            console.print(_table(members, metrics, group, own, by_name=True))
+            console.print(_table(members, metrics, group, own, ends, by_name=True))
             continue
         others = [found for found in members if found not in first]
         plain = [found for found in others if not found.detail]
@@ -46,23 +48,32 @@ def print_report(
             console.print(line.append(" · ".join(texts), style="not bold"))
     if hidden:
         console.print(f"{hidden} more in metrics.json; verbose=true prints them", style="dim", highlight=False)
+    if ends:
+        console.print("in gray, 95 % intervals from resampling the examples", style="dim", highlight=False)
 
 
 def _table(
-    members: Sequence[Measure], metrics: Mapping[str, float], title: str, own: Sequence[Measure], by_name: bool = False
+    members: Sequence[Measure],
+    metrics: Mapping[str, float],
+    title: str,
+    own: Sequence[Measure],
+    ends: Mapping[str, tuple[float, float]],
+    by_name: bool = False,
 ) -> Table:
     table = Table(box=box.SIMPLE, show_header=False, title=Text(title, style="bold"), title_justify="left")
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, justify="right")
+    table.add_column(no_wrap=True, style="dim")
     table.add_column()
     for found in members:
         name = found.name if by_name else found.title
-        table.add_row(Text(name), shown(found.name, metrics[found.name], own), _judged(metrics, found, own))
+        interval = shown_interval(found.name, ends[found.name], own) if found.name in ends else ""
+        table.add_row(Text(name), shown(found.name, metrics[found.name], own), interval, _judged(metrics, found, own))
     return table
 
 
 def _judged(metrics: Mapping[str, float], found: Measure, own: Sequence[Measure]) -> Text:
-    """Whether a figure is better than what it stands beside, in words and in color, and its interval."""
+    """Whether a figure is better than what it stands beside, in words and in color."""
     baseline, better = beside(metrics, found), beats(metrics, found)
     text = Text()
     if baseline is not None and better is not None:
@@ -71,7 +82,4 @@ def _judged(metrics: Mapping[str, float], found: Measure, own: Sequence[Measure]
             text.append(f" than {shown(found.name, baseline, own)} ({measure(found.baseline, own).title.lower()})")
         else:
             text.append(f" than chance ({baseline:g})")
-    low, high = metrics.get(f"{found.name}_low"), metrics.get(f"{found.name}_high")
-    if low is not None and high is not None:
-        text.append(f"; 95 % interval {low:.3f} to {high:.3f}")
     return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.machine import set_up_machine, suitable_precision
 from multimodal_attn.parts import EVERYTHING
 from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights
+from multimodal_attn.runs import environment
 from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features
 from multimodal_attn.runs.check import check
 from multimodal_attn.runs.configuration import refuse_unknown, wrong_kind
@@ -55,7 +57,7 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     Returns:
         The best value of the monitored metric: what a sweep optimizes.
     """
-    settings = {**settings, "run_dir": str(run_dir)}
+    settings, origin = {**settings, "run_dir": str(run_dir)}, environment.Environment()
     refuse_unknown(settings, SECTIONS)
     check(settings, fresh=not (settings["resume"] or settings["init_from"]))
     key = "resume" if settings["resume"] else "init_from"
@@ -79,6 +81,10 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
         for folder in (run_dir, run_dir / "checkpoints"):
             remove_unfinished(folder)
         write_file(run_dir / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+        earlier = environment.stretches(run_dir) if resumed else []
+        for split in ("train", "val"):
+            origin.add_data(settings["data"].get("root"), split, data.source(split))
+        origin.write(run_dir, wall=False, earlier=earlier)
     else:
         _write_no_log()
     for logger in loggers:
@@ -100,6 +106,9 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     except SystemExit:  # how Lightning ends a training on a second Ctrl-C, after the callbacks have saved it
         raise KeyboardInterrupt from None
     finally:
+        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            with suppress(OSError):  # a full disk has been told of already
+                origin.write(run_dir, wall=True, earlier=earlier)
         for logger in loggers:  # or the next run of a sweep would go on in this one's W&B run
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()

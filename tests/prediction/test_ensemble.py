@@ -34,10 +34,10 @@ def test_ensemble_is_evaluated_beside_its_first_run(runs: list[Path]) -> None:
     together = evaluated(f"run={runs[0]}", f"ensemble=[{runs[1]}]")
     assert together["num_parameters"] == 2 * alone["num_parameters"]
     folder = runs[0] / "evaluation"
-    assert json.loads((folder / "val" / "metrics.json").read_text()) == alone
-    assert json.loads((folder / "val_ensemble" / "metrics.json").read_text()) == together
-    lines = (folder / "val_ensemble" / "predictions.jsonl").read_text().splitlines()
-    weights = np.load(folder / "val_ensemble" / "attention.npz")
+    assert json.loads((folder / "val_last" / "metrics.json").read_text()).items() >= alone.items()
+    assert json.loads((folder / "val_ensemble_last" / "metrics.json").read_text()).items() >= together.items()
+    lines = (folder / "val_ensemble_last" / "predictions.jsonl").read_text().splitlines()
+    weights = np.load(folder / "val_ensemble_last" / "attention.npz")
     for prediction in map(json.loads, lines):
         assert len(weights[prediction["attention"]]) == len(prediction["tokens"]) == len(prediction["gate"])
 

@@ -107,7 +107,9 @@ def test_no_word_is_lost_or_doubled_where_all_are_heard(vocabulary: str, jitter:
         cuts = [words[place].end + 0.001 for place in (60, 120, 180)]
         for start, end in zip([0.0, *cuts], [*cuts, now], strict=True):
             part = [word for word in words if word.start >= start - 0.5 and word.end <= end + 0.5]
-            moved = [TimedWord(w.text, *(np.array(w[1:]) + random.uniform(-jitter, jitter, 2))) for w in part]
+            moved = [
+                TimedWord(w.text, *(np.array([w.start, w.end]) + random.uniform(-jitter, jitter, 2))) for w in part
+            ]
             joined = join(joined, moved, start, 1.0) if start else moved
         assert [word.text for word in joined] == [word.text for word in words]
 

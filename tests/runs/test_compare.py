@@ -8,44 +8,74 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
 from rich.console import Console
 
 from multimodal_attn.__main__ import main
-from multimodal_attn.runs.compare import (
-    EvaluatedRun,
-    differing_keys,
-    figure,
-    find_runs,
-    labels,
-    markdown,
-    ranked,
-    spreadsheet,
-    terminal_table,
-)
+from multimodal_attn.evaluation.statistics import Median
+from multimodal_attn.inspection.figures.comparison import draw_comparison
+from multimodal_attn.runs.compare import Comparison, figure_of, latex, markdown, spreadsheet, terminal_table
+from multimodal_attn.runs.evaluated import EvaluatedRun, differing_keys, find_runs, groups_of, labels
+from multimodal_attn.runs.example_statistics import read_statistics, write_statistics
 
 ADDITIVE, DOT = (
     f"multimodal_attn.models.attention.{name}" for name in ("additive.AdditiveAttention", "dot.DotAttention")
 )
 
 
+SEARCHES = {
+    "beam": {"_target_": "multimodal_attn.search.beam.BeamSearch", "width": 5},
+    "greedy": {"_target_": "multimodal_attn.search.greedy.GreedySearch"},
+}
+
+
+def write_evaluation(folder: Path, name: str, search: str, metrics: dict[str, Any]) -> Path:
+    evaluation = folder / "evaluation" / name
+    evaluation.mkdir(parents=True)
+    (evaluation / "config.yaml").write_text(
+        yaml.safe_dump({"split": "val", "search": SEARCHES[search], "ensemble": []})
+    )
+    (evaluation / "metrics.json").write_text(json.dumps(metrics))
+    return evaluation
+
+
 def write_run(folder: Path, target: str = ADDITIVE, seed: int = 0, log: str = "", **metrics: float) -> Path:
     config: dict[str, Any] = {
         "attention": {"_target_": target, "attention_dim": 8},
         "data": {"root": "x", "cache_dir": str(folder), "seed": seed},
+        "metrics": {"_target_": "multimodal_attn.evaluation.texts.transcripts.TranscriptScores"},
+        "search": SEARCHES["greedy"],
         "seed": seed,
         "run_dir": str(folder),
         "callbacks": {"maps": {"run_dir": str(folder)}},
     }
     if target == DOT:
         config["attention"]["scale"] = True
-    (folder / "evaluation" / "val").mkdir(parents=True)
+    write_evaluation(folder, "val", "beam", metrics or {"wer": 0.5})
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     (folder / "metrics.jsonl").write_text(log)
-    (folder / "evaluation" / "val" / "metrics.json").write_text(json.dumps(metrics or {"wer": 0.5}))
     return folder
+
+
+WORDS = "zero one two three four five six seven eight nine".split()
+
+
+def write_predictions(folder: Path, wrong_every: int, seed: int = 0) -> None:
+    """Forty recordings of five words; of every ``wrong_every``-th recording two words are wrong, and attention late."""
+    random = np.random.default_rng(seed)
+    lines, late = [], []
+    for number in range(40):
+        words = random.choice(WORDS, 5).tolist()
+        wrong = number % wrong_every == 0
+        text = " ".join([*words[:3], "x", "x"] if wrong else words)
+        lines.append(json.dumps({"key": f"k{number}", "text": text, "references": [" ".join(words)]}))
+        late.append(200.0 if wrong else 10.0 + number % 3)
+    (folder / "evaluation" / "val" / "predictions.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    statistics = [Median("onset_error_ms", np.array(late), np.arange(40))]
+    write_statistics(folder / "evaluation" / "val" / "statistics.npz", statistics)
 
 
 def runs_below(folder: Path) -> list[EvaluatedRun]:
@@ -92,38 +122,148 @@ def test_a_single_value_that_differs_is_the_name(tmp_path: Path) -> None:
     assert labels(runs_below(tmp_path)) == ["seed=3", "seed=5"]
 
 
-def test_the_best_run_comes_first(tmp_path: Path) -> None:
+def test_the_best_group_comes_first(tmp_path: Path) -> None:
     for name, wer, cer in (("a", 0.3, 0.1), ("b", 0.1, 0.3), ("d", 0.2, 0.2)):
-        write_run(tmp_path / name, wer=wer, cer=cer)
-    write_run(tmp_path / "c", attention_entropy=0.5)
-    assert [run.folder.name for run in ranked(runs_below(tmp_path))] == ["b", "d", "a", "c"]
+        write_run(tmp_path / name, f"own.{name}", wer=wer, cer=cer)
+    write_run(tmp_path / "c", "own.c", attention_entropy=0.5)
+    assert [group.label for group in groups_of(runs_below(tmp_path))] == ["b", "d", "a", "c"]
     for name, value in (("a", 1.0), ("b", 3.0), ("d", 2.0)):
-        write_run(tmp_path / "captions" / name, cider_d=value, wer_of_something_else=0.1)
-    assert [run.folder.name for run in ranked(runs_below(tmp_path / "captions"))] == ["b", "d", "a"]
+        write_run(tmp_path / "captions" / name, f"own.{name}", cider_d=value, wer_of_something_else=0.1)
+    assert [group.label for group in groups_of(runs_below(tmp_path / "captions"))] == ["b", "d", "a"]
+
+
+def test_runs_that_differ_in_their_seed_are_one_row(tmp_path: Path) -> None:
+    for seed, wer in ((3, 0.10), (5, 0.14)):
+        write_run(tmp_path / f"dot{seed}", DOT, seed, wer=wer, num_parameters=100)
+    write_run(tmp_path / "additive", ADDITIVE, 3, wer=0.2, num_parameters=120)
+    comparison = Comparison(runs_below(tmp_path))
+    assert [(group.label, len(group.runs)) for group in comparison.groups] == [
+        *[("DotAttention", 2), ("AdditiveAttention", 1)]
+    ]
+    row = cells(markdown(comparison).splitlines()[2])
+    assert row == ["DotAttention", "2", "**12.0 ± 2.8 %**", "100"]
+    assert "standard deviation" in " ".join(comparison.notes())
+
+
+def test_a_seed_of_the_data_that_stays_is_no_difference(tmp_path: Path) -> None:
+    for seed in (0, 1, 2):
+        folder = write_run(tmp_path / str(seed), DOT, seed, wer=0.1)
+        config = yaml.safe_load((folder / "config.yaml").read_text())
+        config["data"]["seed"] = 0  # as the run's own for one of them
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    assert [len(group.runs) for group in groups_of(runs_below(tmp_path))] == [3]
+
+
+def test_the_search_that_made_a_figure_is_shown(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", wer=0.1)
+    write_evaluation(tmp_path / "a", "val_greedy", "greedy", {"wer": 0.2})
+    write_evaluation(tmp_path / "a", "test", "greedy", {"wer": 0.9})
+    comparison = Comparison(runs_below(tmp_path))
+    assert [(group.label, group.mean("wer")) for group in comparison.groups] == [
+        *[("BeamSearch", 0.1), ("GreedySearch", 0.2)]
+    ]
+    rows = spreadsheet(comparison.runs)
+    assert [row[rows[0].index("evaluation")] for row in rows[1:]] == ["val", "val_greedy"]
+
+
+def test_what_does_not_differ_is_marked(tmp_path: Path) -> None:
+    for name, target, every, wer in (("a", ADDITIVE, 20, 0.02), ("b", DOT, 13, 0.03), ("c", "own.Other", 2, 0.2)):
+        write_run(tmp_path / name, target, wer=wer, onset_error_ms=11.0)
+        write_predictions(tmp_path / name, every)
+    comparison = Comparison(runs_below(tmp_path))
+    assert comparison.tests.num_examples == 40
+    assert [comparison.same(row, "wer") for row in range(3)] == [False, True, False]
+    assert comparison.tests.differ(0, 2, "wer") is True
+    assert comparison.tests.differ(0, 2, "onset_error_ms") is True  # from the statistics of attention
+    assert comparison.tests.differ(0, 1, "attention_entropy") is None
+    lines = markdown(comparison).splitlines()
+    assert cells(lines[3])[2].startswith("≈ 3.0 %")
+    assert "≈" not in lines[2] + lines[4]
+    assert "paired bootstrap over the 40 examples" in markdown(comparison)
+    assert r"$\approx$ 3.0 \%" in latex(comparison)
+
+
+def test_seeds_are_part_of_the_doubt(tmp_path: Path) -> None:
+    for name, target, seed, every in (
+        *(("a0", ADDITIVE, 0, 40), ("a1", ADDITIVE, 1, 2), ("a2", ADDITIVE, 2, 40)),
+        *(("b0", DOT, 0, 4), ("b1", DOT, 1, 4), ("b2", DOT, 2, 4)),
+    ):
+        write_run(tmp_path / name, target, seed, wer=0.4 / every)
+        write_predictions(tmp_path / name, every)
+    comparison = Comparison(runs_below(tmp_path))
+    noisy, steady = (comparison.tests.interval(row, "wer") for row in (0, 1))
+    if comparison.groups[0].label != "AdditiveAttention":
+        noisy, steady = steady, noisy
+    assert noisy is not None
+    assert steady is not None
+    assert noisy[1] - noisy[0] > 1.3 * (steady[1] - steady[0])
+
+
+def test_runs_without_common_examples_are_not_tested(sweep: Path) -> None:
+    comparison = Comparison(runs_below(sweep))
+    assert comparison.tests.num_examples == 0
+    assert not comparison.same(1, "bleu_4")
+    assert "Nothing was tested" in " ".join(comparison.notes())
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no json", b'{"key": "k0"}\n', b'{"key": "k0", "text": 1, "references": []}\n', b"[" * 100_000]
+)
+def test_predictions_that_cannot_be_read_are_not_tested(sweep: Path, content: bytes) -> None:
+    for name in ("0", "1"):
+        write_predictions(sweep / name, 2)
+    (sweep / "1" / "evaluation" / "val" / "predictions.jsonl").write_bytes(content)
+    assert Comparison(runs_below(sweep)).tests.num_examples == 0
+    (sweep / "0" / "evaluation" / "val" / "statistics.npz").write_bytes(b"torn")
+    assert read_statistics(sweep / "0" / "evaluation" / "val" / "statistics.npz", {0: 0}) == []
 
 
 def test_the_table_for_people(sweep: Path) -> None:
-    header, rule, *rows = markdown(ranked(runs_below(sweep))).splitlines()
-    assert cells(header)[1:] == [
-        *("attention._target_", "attention.scale", "BLEU-4", "Pointing accuracy"),
-        *("Attention entropy", "Parameters", "Training step", "Peak memory"),
+    header, rule, *rows = markdown(Comparison(runs_below(sweep))).splitlines()
+    assert cells(header) == [
+        *("run", "runs", "BLEU-4", "Pointing accuracy", "Attention entropy", "Parameters", "Training step"),
+        "Peak memory",
     ]
     assert set(rule) <= set("| -")
-    assert cells(rows[0])[1:] == ["DotAttention", "True", "0.750", "", "1.000", "100", "", ""]
-    assert cells(rows[1])[1:] == ["AdditiveAttention", "", "0.500", "25.0 %", "", "120", "500 ms", "512345 MB"]
+    assert cells(rows[0]) == ["DotAttention", "1", "**0.750**", "", "1.000", "100", "", ""]
+    assert cells(rows[1]) == ["AdditiveAttention", "1", "0.500", "25.0 %", "", "120", "500 ms", "512345 MB"]
+
+
+def test_the_figures_can_be_chosen(sweep: Path) -> None:
+    comparison = Comparison(runs_below(sweep), ["pointing_accuracy", "num_looped"])
+    assert cells(markdown(comparison).splitlines()[0])[2:] == ["Pointing accuracy", "Looped texts"]
+    with pytest.raises(ValueError, match=r"--metrics: bleu4; expected some of .*bleu_4"):
+        Comparison(runs_below(sweep), ["bleu4"])
+
+
+def test_the_table_for_papers(sweep: Path) -> None:
+    lines = latex(Comparison(runs_below(sweep))).splitlines()
+    assert [line for line in lines if "DotAttention" in line] == [
+        r"DotAttention & 1 & \textbf{0.750} &  & 1.000 & 100 &  &  \\"
+    ]
+    assert all(line.count(" & ") in (0, 7) for line in lines if "%" not in line)
 
 
 def test_the_table_for_programs(sweep: Path) -> None:
-    header, *rows = spreadsheet(ranked(runs_below(sweep)))
-    assert header[3:] == [
-        *("bleu_4", "pointing_accuracy", "attention_entropy", "num_parameters", "step_ms", "peak_memory_mb"),
+    metrics = {"bleu_4": 0.5, "pointing_accuracy": 0.25, "intervals": {"bleu_4": [0.4, 0.6], "odd": [1], "x": "y"}}
+    (sweep / "0" / "evaluation" / "val" / "metrics.json").write_text(json.dumps(metrics))
+    header, *rows = spreadsheet(runs_below(sweep))
+    figures = ["bleu_4", "pointing_accuracy", "attention_entropy", "num_parameters", "step_ms", "peak_memory_mb"]
+    assert header == [
+        "run",
+        "evaluation",
+        "attention._target_",
+        "attention.scale",
+        *figures,
+        "bleu_4_low",
+        "bleu_4_high",
     ]
-    assert rows[1][3:] == [0.5, 0.25, "", 120, 500, 512345.0]
+    assert rows[0][4:] == [0.5, 0.25, "", "", 500, 512345.0, 0.4, 0.6]
 
 
 def test_the_table_in_the_terminal(sweep: Path) -> None:
     console = Console(file=StringIO(), width=140)
-    console.print(terminal_table(ranked(runs_below(sweep)), 140))
+    console.print(terminal_table(Comparison(runs_below(sweep)), 140))
     assert isinstance(console.file, StringIO)
     best, other = (line.split() for line in console.file.getvalue().splitlines() if "Attention " in line[:20])
     assert best == ["DotAttention", "0.750", "1.000", "100"]
@@ -133,7 +273,7 @@ def test_the_table_in_the_terminal(sweep: Path) -> None:
 @pytest.mark.parametrize("width", [40, 80, 140])
 def test_the_table_never_breaks_a_number(sweep: Path, width: int) -> None:
     console = Console(file=StringIO(), width=width)
-    console.print(terminal_table(ranked(runs_below(sweep)), width))
+    console.print(terminal_table(Comparison(runs_below(sweep)), width))
     assert isinstance(console.file, StringIO)
     text = console.file.getvalue()
     assert "…" not in text
@@ -142,37 +282,40 @@ def test_the_table_never_breaks_a_number(sweep: Path, width: int) -> None:
     assert ("0.750" in text) == (width >= 40)
 
 
-def test_the_figure_has_a_bar_for_each_run_that_was_measured(sweep: Path) -> None:
-    panels = {axes.get_title(): axes for axes in figure(ranked(runs_below(sweep))).axes}
-    widths = {title: [bar.get_width() for bar in axes.patches] for title, axes in panels.items()}
-    assert widths["BLEU-4"] == [0.75, 0.5]  # in the order of the table
-    assert widths["Pointing accuracy"] == [0.25]
-    assert widths["Training step"] == [500]
-    assert [text.get_text() for text in panels["Peak memory"].texts] == ["512345 MB"]
-    best, other = (bar.get_facecolor() for bar in panels["BLEU-4"].patches)
-    assert best != other
+def test_the_figure_has_a_row_for_each_group_and_a_dot_for_its_attention(tmp_path: Path) -> None:
+    for name, target, seed, wer, late in (
+        *(("a", ADDITIVE, 0, 0.2, 60.0), ("b", ADDITIVE, 1, 0.3, 80.0)),
+        ("c", DOT, 0, 0.1, 40.0),
+    ):
+        log = '{"train/step_seconds": 0.05}' if target == DOT else '{"train/step_seconds": 0.1}'
+        write_run(tmp_path / name, target, seed, log, wer=wer, onset_error_ms=late, onset_even_ms=110.0)
+    scores, attention = draw_comparison(*figure_of(Comparison(runs_below(tmp_path)))).axes
+    assert [label.get_text() for label in scores.get_yticklabels()] == ["DotAttention  1", "AdditiveAttention  2"]
+    assert [text.get_text() for text in scores.texts] == ["10.0 %", "25.0 %"]
+    assert scores.xaxis_inverted()  # fewer errors stand further to the right
+    places = [(dots.get_offsets()[0].tolist(), dots.get_sizes()[0]) for dots in attention.collections[:2]]
+    assert [place for place, _ in places] == [[0.1, 40.0], [0.25, 70.0]]
+    assert places[1][1] == pytest.approx(2 * places[0][1])  # twice the time of a step
+    assert [text.get_text() for text in attention.texts] == ["1", "2", "Words spread evenly: 110 ms"]
 
 
-def test_baselines_stand_in_the_figure_of_what_they_belong_to(tmp_path: Path) -> None:
-    write_run(tmp_path, pointing_accuracy=0.5, pointing_center=0.25, box_iou=0.5)
-    panels = {axes.get_title(): axes for axes in figure(runs_below(tmp_path)).axes}
-    pointing = "Pointing accuracy\nred line: always the center"
-    assert list(panels) == [pointing, "Overlap with the box"]
-    (line,) = panels[pointing].collections
-    assert line.get_segments()[0][:, 0].tolist() == [0.25, 0.25]
-    assert not panels["Overlap with the box"].collections
+def test_the_figure_of_runs_without_a_truth_of_attention_has_one_panel(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", wer=0.2)
+    assert len(draw_comparison(*figure_of(Comparison(runs_below(tmp_path)))).axes) == 1
+    write_run(tmp_path / "b" / "c", attention_entropy=0.2)
+    assert len(draw_comparison(*figure_of(Comparison(runs_below(tmp_path / "b")))).axes) == 1
 
 
 def test_files(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(sweep), "--out", str(sweep / "out")]) == 0
-    files = [Path(line) for line in capsys.readouterr().out.splitlines()[-3:]]
-    assert [file.name for file in files] == ["comparison.md", "comparison.csv", "comparison.png"]
-    lines = files[0].read_text().splitlines()
+    files = [Path(line) for line in capsys.readouterr().out.splitlines()[-4:]]
+    assert [file.name for file in files] == [f"comparison.{suffix}" for suffix in ("md", "csv", "tex", "png")]
+    lines = [line for line in files[0].read_text().splitlines() if line.startswith("|")]
     assert len(lines) == 4
     assert len({line.count("|") for line in lines}) == 1
     with files[1].open() as table:
         assert len(list(csv.DictReader(table))) == 2
-    assert Image.open(files[2]).width > 400
+    assert Image.open(files[3]).width > 400
 
 
 def test_a_run_that_is_named_twice_stands_once(sweep: Path) -> None:
@@ -238,11 +381,11 @@ def test_names_do_nothing_where_they_are_shown(tmp_path: Path) -> None:
     write_run(tmp_path / "b", wer=0.4)
     config = yaml.safe_load((tmp_path / "b" / "config.yaml").read_text()) | {"name": evil, "day": date(2026, 1, 1)}
     (tmp_path / "b" / "config.yaml").write_text(yaml.safe_dump(config))
-    runs = ranked(runs_below(tmp_path))
-    (row,) = (line for line in markdown(runs).splitlines() if "cmd" in line)
+    comparison = Comparison(runs_below(tmp_path))
+    (row,) = (line for line in markdown(comparison).splitlines() if "cmd" in line)
     assert "\x1b" not in row
     assert r"\[link\](http" in row
     assert "<img>" not in row
-    rows = spreadsheet(runs)
+    rows = spreadsheet(comparison.runs)
     assert str(rows[1][rows[0].index("name")]).startswith("'=cmd")
-    assert "\x1b" not in "".join(labels(runs))
+    assert "\x1b" not in "".join(group.label for group in comparison.groups)

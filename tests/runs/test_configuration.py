@@ -36,7 +36,15 @@ def test_a_class_may_stand_where_a_yaml_is_chosen(short: str, full: list[str]) -
 
 
 def test_an_evaluation_takes_settings_of_the_data_without_a_plus() -> None:
-    assert in_full(["data.root=x", "+data.y=1", "split=val"], ["data"]) == ["++data.root=x", "+data.y=1", "split=val"]
+    found = in_full(["data.root=x", "+data.y=1", "split=val"], "evaluate")
+    assert found == ["++data.root=x", "+data.y=1", "split=val"]
+
+
+def test_a_search_that_is_chosen_brings_its_own_rules() -> None:
+    assert in_full(["search=greedy"], "evaluate") == ["search_rules=search", "search=greedy"]
+    assert in_full(["search=greedy", "search_rules=run"], "evaluate") == ["search=greedy", "search_rules=run"]
+    assert in_full(["search.width=9"], "evaluate") == ["search.width=9"]
+    assert in_full(["search=greedy"], "train") == ["search=greedy"]
 
 
 def test_a_class_of_the_users_own_takes_what_an_experiment_sets() -> None:

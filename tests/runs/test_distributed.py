@@ -88,15 +88,16 @@ def run_of_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_two_processes_evaluate_as_one(run_of_shards: Path, tmp_path: Path) -> None:
     arguments = ["evaluate.py", f"run={run_of_shards}", "batch_size=3", "page_examples=2", "device=cpu"]
-    arguments += ["search=sampling", "search.max_length=12"]  # whose texts depend on the keys alone
+    arguments += ["search=sampling", "search.max_length=12", "tag=it"]  # whose texts depend on the keys alone
     files = {}
     for name, command in (("one", arguments), ("two", [*TORCHRUN, *arguments])):
         result = python(*command, env=ONE_THREAD)
         assert result.returncode == 0, result.stdout + result.stderr
         assert result.stdout.count("attention page:") == 1  # the second process has decoded, and nothing else
         folder = tmp_path / name
-        shutil.move(run_of_shards / "evaluation" / "val", folder)
-        files[name] = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "attention.npz"}
+        shutil.move(run_of_shards / "evaluation" / "val_it", folder)
+        others = ("attention.npz", "statistics.npz", "environment.json")
+        files[name] = {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in others}
     assert files["one"].keys() == files["two"].keys()
     for name, content in files["one"].items():
         assert content == files["two"][name], name

@@ -127,11 +127,11 @@ def test_training_goes_on_from_a_checkpoint(language_run: Path, tmp_path: Path) 
 
 
 def predictions(run: Path) -> list[dict]:
-    return [json.loads(line) for line in (run / "evaluation" / "val" / "predictions.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (run / "evaluation" / "val_it" / "predictions.jsonl").read_text().splitlines()]
 
 
 def decode(run: Path, *overrides: str) -> list[dict]:
-    evaluate(compose("evaluate", f"run={run}", "device=cpu", "page_examples=1", *overrides))
+    evaluate(compose("evaluate", f"run={run}", "device=cpu", "page_examples=1", "tag=it", *overrides))
     return predictions(run)
 
 

@@ -18,8 +18,6 @@ METRICS = {
     "pointing_accuracy": 0.5,
     "pointing_center": 0.55,
     "faithfulness_deletion": 1.83,
-    "faithfulness_deletion_low": 1.7,
-    "faithfulness_deletion_high": 1.9,
     "attention_coverage": 0.25,
     "num_examples": 5000.0,
     "num_skipped": 3,
@@ -28,7 +26,9 @@ METRICS = {
 
 def printed(metrics: Mapping[str, float], own: tuple[Measure, ...] = (), verbose: bool = False) -> str:
     console = Console(file=StringIO(), width=120)
-    print_report(metrics, "a run/val", own, verbose, console)
+    print_report(
+        metrics, "a run/val", own, verbose, console, {"faithfulness_deletion": (1.7, 1.9), "wer": (0.01, 0.03)}
+    )
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -38,10 +38,10 @@ def test_the_headline_stands_first_beside_its_baselines() -> None:
     assert lines[0] == ["a", "run/val"]
     texts = [" ".join(line) for line in lines[1:5]]
     assert texts == [
-        "Word error rate 2.1 %",
+        "Word error rate 2.1 % 1.0 to 3.0 %",
         "Word onset error 36 ms better than 161 ms (words spread evenly)",
         "Pointing accuracy 50.0 % no better than 55.0 % (always the center)",
-        "Faithfulness, deletion 1.830 nats better than chance (0); 95 % interval 1.700 to 1.900",
+        "Faithfulness, deletion 1.830 nats 1.700 to 1.900 nats better than chance (0)",
     ]
 
 
@@ -50,7 +50,7 @@ def test_groups_take_a_line_and_the_rest_is_counted() -> None:
     assert "Texts: Missing words 1.0 %" in text
     assert "Attention: Cells attended 25.0 %" in text
     assert "Counts: Examples 5000 · Skipped files 3" in text
-    assert "4 more in metrics.json; verbose=true" in text
+    assert "2 more in metrics.json; verbose=true" in text
     assert "onset_even_ms" not in text
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import yaml
 
 from multimodal_attn.__main__ import main
 from multimodal_attn.measures import MEASURES
@@ -174,8 +175,18 @@ def test_hard_attention_and_boxes_learn_through_their_objectives(tmp_path: Path)
 @pytest.mark.parametrize("search", ["greedy", "beam"])
 def test_evaluation_writes_everything(picture_run: Path, search: str) -> None:
     metrics = evaluate(compose("evaluate", f"run={picture_run}", f"search={search}", "device=cpu"))
-    folder = picture_run / "evaluation" / "val"
-    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    folder = picture_run / "evaluation" / f"val_{search}"
+    content = json.loads((folder / "metrics.json").read_text())
+    ends = content.pop("intervals")
+    assert content == metrics
+    assert {"bleu_4", "cider_d", "pointing_accuracy", "attention_entropy", "confidence_error"} <= set(ends)
+    assert all(low <= high for low, high in ends.values())
+    assert (
+        yaml.safe_load((folder / "config.yaml").read_text())["search"]["_target_"].lower().endswith(f"{search}search")
+    )
+    told = json.loads((folder / "environment.json").read_text())
+    assert told["data"]["splits"]["val"]["examples"] == 8
+    assert told["wall_seconds"] > 0
     assert metrics["num_examples"] == 8
     assert set(metrics) <= set(MEASURES)
     assert {"bleu_1", "bleu_4", "rouge_l", "cider_d", "pointing_accuracy", "num_skipped"} <= set(metrics)
@@ -187,13 +198,15 @@ def test_evaluation_writes_everything(picture_run: Path, search: str) -> None:
         np.testing.assert_allclose(weights[prediction["attention"]].sum(-1), 1, atol=5e-3)
         assert len(prediction["gate"]) == len(prediction["tokens"])
         assert prediction["gate_name"] == "beta"
+        assert len(prediction["confidence"]) == len(prediction["text"].split())
+        assert all(0 < confidence < 1 for confidence in prediction["confidence"])
     assert (folder / "index.html").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize("search", ["beam", "sampling"])
 def test_page_shows_the_texts_of_the_predictions(picture_run: Path, search: str) -> None:
     evaluate(compose("evaluate", f"run={picture_run}", f"search={search}", "device=cpu", "page_examples=4"))
-    folder = picture_run / "evaluation" / "val"
+    folder = picture_run / "evaluation" / f"val_{search}"
     predictions = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
     texts = {p["key"]: [p["text"], *(other["text"] for other in p["others"])] for p in predictions}
     page = read(folder / "index.html")
@@ -204,17 +217,18 @@ def test_page_shows_the_texts_of_the_predictions(picture_run: Path, search: str)
 
 
 def test_faithfulness_is_measured_when_asked_for(picture_run: Path) -> None:
-    overrides = ["split=test", "page_examples=1", "search=greedy", "search.max_length=12", "device=cpu"]
+    overrides = ["split=test", "page_examples=1", "tag=short", "search.max_length=12", "device=cpu"]
     metrics = evaluate(
         compose("evaluate", f"run={picture_run}", "faithfulness=true", "faithfulness_examples=2", *overrides)
     )
-    folder = picture_run / "evaluation" / "test"
+    folder = picture_run / "evaluation" / "test_short"
     report = json.loads((folder / "faithfulness.json").read_text())
     assert report["num_examples"] == 2
     assert report["scores"].items() <= metrics.items()
     assert report["left_out"] == ["rollout is left out: the model has no layers of self-attention to go through"]
     for kind in ("deletion", "insertion"):
-        assert metrics[f"faithfulness_{kind}_low"] <= metrics[f"faithfulness_{kind}_high"]
+        low, high = report["intervals"][f"faithfulness_{kind}"]
+        assert low <= metrics[f"faithfulness_{kind}"] <= high
         for place in ("memory", "input"):
             for curve in report["log_probability_of_a_word"][place][kind].values():
                 assert len(curve) == len(report["shares"])
@@ -224,17 +238,87 @@ def test_faithfulness_is_measured_when_asked_for(picture_run: Path) -> None:
     assert (folder / "faithfulness.png").stat().st_size > 10_000
 
 
+def test_a_validation_calibrates_the_run(picture_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(picture_run, folder, ignore=shutil.ignore_patterns("evaluation", "calibration.json"))
+    overrides = [f"run={folder}", "device=cpu", "page_examples=2"]
+    plain = evaluate(compose("evaluate", *overrides, "split=test"))
+    assert "confidence_error" not in plain
+    assert load(folder)(np.zeros((48, 48, 3), np.uint8)).words[0].confidence is None
+    metrics = evaluate(compose("evaluate", *overrides))
+    kept = json.loads((folder / "calibration.json").read_text())
+    assert kept["temperature"] == pytest.approx(metrics["confidence_temperature"], abs=1e-4)
+    tested = evaluate(compose("evaluate", *overrides, "split=test"))
+    assert tested["confidence_temperature"] == kept["temperature"]
+    word = load(folder)(np.zeros((48, 48, 3), np.uint8)).words[0]
+    assert word.confidence is not None
+    assert (word.confidence - 0.5) * (word.probability - 0.5) >= 0  # on the same side of one half
+    page = read(folder / "evaluation" / "val" / "index.html")
+    hypothesis = page.json("example-0")["hypotheses"][0]
+    assert len(hypothesis["confidence"]) == len(hypothesis["words"])
+    assert page.json("overview")["headline"][0]["interval"].count(" to ") == 1
+    (folder / "calibration.json").write_text('{"temperature": -1}')
+    with pytest.raises(ValueError, match=r"calibration\.json: holds no temperature"):
+        load(folder)
+
+
+def test_evaluations_lie_side_by_side(picture_run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(picture_run, folder, ignore=shutil.ignore_patterns("evaluation"))
+    overrides = [f"run={folder}", "device=cpu", "page_examples=1"]
+    for more in ([], ["search=greedy"], ["search.width=2"], ["tag=mine"], ["search=greedy", "search.max_length=3"]):
+        evaluate(compose("evaluate", *overrides, *more))
+    names = {path.name for path in (folder / "evaluation").iterdir()}
+    assert names == {"val", "val_greedy", "val_beam_width=2", "val_mine", "val_greedy_max_length=3"}
+    assert not [record for record in caplog.records if "takes the place" in record.message]
+    evaluate(compose("evaluate", *overrides, "tag=mine", "search.width=3"))
+    (record,) = (record for record in caplog.records if "takes the place" in record.message)
+    assert "another search.width; tag=NAME keeps both" in record.message
+    with pytest.raises(ValueError, match="tag: 'a/b'"):
+        evaluate(compose("evaluate", *overrides, "tag=a/b"))
+
+
+def test_evaluation_takes_the_rules_that_the_run_was_validated_with(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(folder, *SHAPES, "trainer.max_epochs=1", "search.max_length=6", "search.min_length=5", "search.forbidden=[a]")
+    overrides = [f"run={folder}", "device=cpu", "page_examples=1"]
+
+    def rules(*more: str) -> tuple[int, list[str]]:
+        evaluate(compose("evaluate", *overrides, "tag=it", *more))
+        node = yaml.safe_load((folder / "evaluation" / "val_it" / "config.yaml").read_text())["search"]
+        return node.get("min_length", 0), node.get("forbidden", [])
+
+    assert rules() == (5, ["a"])
+    texts = [json.loads(line) for line in (folder / "evaluation/val_it/predictions.jsonl").read_text().splitlines()]
+    assert all(5 <= len(text["tokens"]) <= 6 and "a" not in text["tokens"] for text in texts)
+    assert rules("search.min_length=2") == (2, ["a"])
+    assert rules("search.min_length=0") == (0, ["a"])
+    assert rules("search=greedy") == (0, [])
+    assert rules("search=greedy", "search_rules=run") == (5, ["a"])
+
+
+def test_an_evaluation_is_logged_to_the_run_of_its_training(picture_run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    folder = tmp_path / "run"
+    shutil.copytree(picture_run, folder, ignore=shutil.ignore_patterns("evaluation"))
+    (folder / "wandb").mkdir()
+    (folder / "wandb" / "wandb.id").write_text("abcd1234")
+    evaluate(compose("evaluate", f"run={folder}", "device=cpu", "page_examples=1", "logger=wandb"))
+    assert list((folder / "wandb").glob("offline-run-*-abcd1234"))
+    assert not (folder / "metrics.jsonl").read_text().count("evaluation/")  # plain files have their own folder
+
+
 def test_scores_that_need_java_never_fail_an_evaluation(
     picture_run: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("multimodal_attn.evaluation.texts.java_scores.shutil.which", lambda name: None)
     monkeypatch.setattr("multimodal_attn.evaluation.texts.java_scores.importlib.util.find_spec", lambda name: object())
-    overrides = ["extra_scores=[meteor]", "search=beam", "search.forced_words=[red]", "device=cpu", "page_examples=1"]
+    overrides = ["extra_scores=[meteor]", "search.forced_words=[red]", "device=cpu", "page_examples=1"]
     metrics = evaluate(compose("evaluate", f"run={picture_run}", *overrides))
     assert "cider_d" in metrics
     assert "meteor" not in metrics
     assert [r.message for r in caplog.records if "extra_scores: meteor is left out: there is no java" in r.message]
-    lines = (picture_run / "evaluation" / "val" / "predictions.jsonl").read_text().splitlines()
+    lines = (picture_run / "evaluation" / "val_beam_forced_words=red" / "predictions.jsonl").read_text().splitlines()
     assert all("red" in json.loads(line)["text"].split() for line in lines)
 
 
@@ -315,7 +399,7 @@ def test_texts_that_look_wrong_are_flagged_and_counted(speech_run: Path, monkeyp
 
 def test_every_scorer_of_every_text_stands_in_the_predictions(speech_run: Path) -> None:
     evaluate(compose("evaluate", f"run={speech_run}", "device=cpu", "search.ctc_weight=0.3", "search.length_bonus=0.1"))
-    path = speech_run / "evaluation" / "val" / "predictions.jsonl"
+    path = speech_run / "evaluation" / "val_beam_ctc_weight=0.3_length_bonus=0.1" / "predictions.jsonl"
     for line in path.read_text().splitlines():
         prediction = json.loads(line)
         texts = [prediction, *prediction["others"]]

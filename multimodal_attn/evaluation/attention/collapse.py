@@ -1,4 +1,4 @@
-"""Signs that attention has collapsed: it looks at one cell, at silence, or at the same words again and again."""
+"""Signs that attention has collapsed: on one cell, on silence, on what it sees whatever the word, or in circles."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.evaluation.attention.cells import cells_of
+from multimodal_attn.evaluation.attention.shape import sink_share
 from multimodal_attn.types import Batch, Hypothesis, Memory
 
 
@@ -35,12 +36,14 @@ class CollapseSigns:
     def __init__(self) -> None:
         self._maps: list[tuple[str, np.ndarray]] = []  # key and the weight of each cell, summed over tokens
         self._quiet: list[tuple[str, float, float]] = []  # key, share of weight on quiet steps, share of such steps
+        self._sinks: list[tuple[str, float]] = []  # key, share of weight on cells that get it whatever the word
         self._repeats: list[tuple[str, int, str]] = []  # key, repetitions beyond the references', text
 
     def merge(self, other: CollapseSigns) -> None:
         """Adds what another one has collected, such as that of another process."""
         self._maps += other._maps
         self._quiet += other._quiet
+        self._sinks += other._sinks
         self._repeats += other._repeats
 
     def update(
@@ -59,6 +62,7 @@ class CollapseSigns:
         for index, (hypothesis, real) in enumerate(zip(best, memory.mask.sum(1).tolist(), strict=True)):
             weights = hypothesis.weights[..., :real].float().cpu().numpy()
             self.add_map(batch.keys[index], weights, cells.quiet(batch, index, memory, sample_rate))
+            self.add_words(batch.keys[index], weights, tokenizer.word_spans(hypothesis.tokens))
             references = [target.text for target in batch.targets[index]]
             self.add_text(batch.keys[index], tokenizer.decode(hypothesis.tokens), references)
 
@@ -79,6 +83,16 @@ class CollapseSigns:
         self._maps.append((key, cells))
         if quiet is not None:
             self._quiet.append((key, float(cells[quiet].sum() / max(cells.sum(), 1e-12)), float(quiet.mean())))
+
+    def add_words(self, key: str, weights: np.ndarray, spans: Sequence[tuple[int, int]]) -> None:
+        """Adds the same attention word by word; ``spans`` are the first token and one past the last of each.
+
+        Shapes:
+            weights: (T, N, S).
+        """
+        maps = [weights[first:stop].mean(axis=(0, 1)) for first, stop in spans]
+        if maps and (share := sink_share(np.stack(maps))) is not None:
+            self._sinks.append((key, share))
 
     def add_text(self, key: str, text: str, references: list[str]) -> None:
         """Adds one text; what its references repeat is no sign of anything."""
@@ -114,6 +128,14 @@ class CollapseSigns:
         key, share, _ = max(self._quiet, key=lambda item: item[1])
         shares = np.array([item[1:] for item in self._quiet]).mean(axis=0)
         return Sign(float(shares[0]), key, f"{share:.0%} of its weight on silence or the last step", float(shares[1]))
+
+    def sink(self) -> Sign | None:
+        """The mean share of weight on cells that get it whatever the word; see ``sink_share``."""
+        if not self._sinks:
+            return None
+        key, share = max(self._sinks, key=lambda item: item[1])
+        mean = float(np.mean([share for _, share in self._sinks]))
+        return Sign(mean, key, f"{share:.0%} of its weight lies where every word of it looks")
 
     def repeats(self) -> Sign | None:
         """The share of texts that say the same one to four words three times in a row, or more often."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.evaluation.attention.cells import cells_of
-from multimodal_attn.evaluation.attention.cells.base import Cells, Reading
-from multimodal_attn.evaluation.attention.shape import sharpness, text_shape
+from multimodal_attn.evaluation.attention.cells.base import Cells, Reading, Text
+from multimodal_attn.evaluation.attention.shape import sharpness, sink_share, text_shape
+from multimodal_attn.evaluation.statistics import Mean, Statistic, figures_of
 from multimodal_attn.prediction.entropy import effective_cells
 from multimodal_attn.types import Batch, DecoderOutput, Hypothesis, Memory, Span
 
@@ -26,8 +27,9 @@ class AttentionScores:
 
     def __init__(self) -> None:
         self._cells: dict[type[Cells[Any]], Cells[Any]] = {}
-        self._written: list[np.ndarray] = []  # (2,) relative entropy and largest weight of each token
-        self._shapes: dict[str, list[float]] = {}
+        self.num_examples = 0
+        # Name of a measure -> the values of tokens or texts, and the example of each.
+        self._shapes: dict[str, tuple[list[float], list[int]]] = {}
 
     def update(
         self,
@@ -58,33 +60,50 @@ class AttentionScores:
         times = ctc_times or [None] * len(best)
         for index, (hypothesis, by_ctc) in enumerate(zip(best, times, strict=True)):
             reading = Reading(batch, index, memory, output, hypothesis, tokenizer, source_tokenizer, by_ctc)
-            self._add_shape(reading.written.maps, kind.ordered)
+            self._add_shape(reading.written, kind.ordered)
+            cells.example = self.num_examples
             cells.update(reading, memory.layout)
+            self.num_examples += 1
 
-    def _add_shape(self, maps: np.ndarray, ordered: bool) -> None:
+    def _add_shape(self, text: Text, ordered: bool) -> None:
+        maps = text.maps
         if not maps.size:
             return
-        self._written.extend(sharpness(maps))
-        self._shapes.setdefault("effective_cells", []).extend(effective_cells(maps))
-        for name, value in text_shape(maps, ordered).items():
-            self._shapes.setdefault(name, []).append(value)
+        entropy, peak = sharpness(maps).T
+        self._note({"entropy": entropy, "peak": peak, "effective_cells": effective_cells(maps)}, self.num_examples)
+        shape = text_shape(maps, ordered)
+        if (sink := sink_share(text.word_maps)) is not None:
+            shape["sink"] = sink
+        self._note({name: np.array([value]) for name, value in shape.items()}, self.num_examples)
+
+    def _note(self, values: Mapping[str, np.ndarray], example: int) -> None:
+        for name, some in values.items():
+            held, examples = self._shapes.setdefault(name, ([], []))
+            held.extend(some.tolist())
+            examples.extend([example] * len(some))
 
     def merge(self, other: AttentionScores) -> None:
         """Adds the batches of another accumulator, such as another process has."""
+        first = self.num_examples
         for kind, cells in other._cells.items():
-            self._cells.setdefault(kind, kind()).merge(cells)
-        for name, values in other._shapes.items():
-            self._shapes.setdefault(name, []).extend(values)
-        self._written += other._written
+            self._cells.setdefault(kind, kind()).merge(cells, first)
+        for name, (values, examples) in other._shapes.items():
+            held, of = self._shapes.setdefault(name, ([], []))
+            held.extend(values)
+            of.extend(first + example for example in examples)
+        self.num_examples += other.num_examples
+
+    def statistics(self) -> list[Statistic]:
+        """What the measures named above are computed from, of ``num_examples``; empty before the first."""
+        shapes = {name: (np.array(values), np.array(examples)) for name, (values, examples) in self._shapes.items()}
+        compared = [cells for cells in self._cells.values() if cells.sharpness]
+        if compared:
+            examples = np.concatenate([cells.sharpness_examples for cells in compared])
+            entropy, peak = np.concatenate([cells.sharpness for cells in compared]).T
+            shapes = {**shapes, "entropy": (entropy, examples), "peak": (peak, examples)}
+        found = [statistic for cells in self._cells.values() for statistic in cells.statistics()]
+        return found + [Mean(f"attention_{name}", values, of) for name, (values, of) in shapes.items()]
 
     def compute(self) -> dict[str, float]:
         """The measures named above, as a flat dictionary; empty before the first example."""
-        scores: dict[str, float] = {}
-        compared: list[np.ndarray] = []
-        for cells in self._cells.values():
-            scores |= cells.compute()
-            compared += cells.sharpness
-        if tokens := compared or self._written:
-            entropy, peak = np.mean(tokens, axis=0).tolist()
-            scores |= {"attention_entropy": entropy, "attention_peak": peak}
-        return scores | {f"attention_{name}": float(np.mean(values)) for name, values in self._shapes.items()}
+        return figures_of(self.statistics(), self.num_examples)

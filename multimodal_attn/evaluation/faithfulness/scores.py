@@ -9,7 +9,7 @@ read it, nothing is invented in its place, and every mechanism must honour the m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,12 +18,14 @@ from torch import Tensor
 
 from multimodal_attn.evaluation.attention.cells import cells_of
 from multimodal_attn.evaluation.attention.rollout import input_rollout, memory_rollout
+from multimodal_attn.evaluation.bootstrap import Interval, intervals
 from multimodal_attn.evaluation.faithfulness.attribution import (
     Words,
     gradient_times_attention,
     integrated_gradients,
     word_log_probs,
 )
+from multimodal_attn.evaluation.statistics import Mean, Number, Statistic, figures_of
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.types import Batch, Hypothesis, Memory
 
@@ -39,7 +41,7 @@ class FaithfulnessScores:
 
     ``compute`` gives ``faithfulness_deletion`` and ``faithfulness_insertion``: the mean height of the area between
     the curve of the attended cells and that of random cells, in nats a word, positive where attention is right; with
-    ``_low`` and ``_high``, a 95 % interval from resampling examples. ``faithfulness_gradient_attention_...`` and
+    95 % intervals from resampling examples (``intervals``). ``faithfulness_gradient_attention_...`` and
     ``faithfulness_integrated_gradients_...`` are the same for cells in their order, ``faithfulness_rollout_...`` for
     that of attention rollout where the model has layers of self-attention, ``faithfulness_input_...`` for cells whose
     part of the source is taken away before encoding.
@@ -48,13 +50,13 @@ class FaithfulnessScores:
         num_draws: random orders that make the control.
         max_words: words of an example, spread evenly over its text.
         rows: words in one pass through the decoder, each with a memory of its own.
-        seed: of the random orders and of the resampling.
+        seed: of the random orders.
     """
 
     def __init__(self, num_draws: int = 5, max_words: int = 8, rows: int = 64, seed: int = 0) -> None:
         if num_draws < 1:
             raise ValueError(f"faithfulness: {num_draws} random draws; expected at least 1")
-        self.num_draws, self.max_words, self.rows, self.seed = num_draws, max_words, rows, seed
+        self.num_draws, self.max_words, self.rows = num_draws, max_words, rows
         self._random = torch.Generator().manual_seed(seed)
         self._num_examples = 0
         self._examples: dict[str, list[int]] = {"memory": [], "input": []}  # the example of each row of the curves
@@ -191,7 +193,15 @@ class FaithfulnessScores:
 
     def compute(self) -> dict[str, float]:
         """The measures named above, as a flat dictionary; empty before the first word."""
-        scores: dict[str, float] = {}
+        return figures_of(self.statistics(), self._num_examples)
+
+    def intervals(self) -> dict[str, Interval]:
+        """Of the measures, 95 %."""
+        return intervals(self.statistics(), self._num_examples)
+
+    def statistics(self) -> list[Statistic]:
+        """What the measures are computed from."""
+        found: list[Statistic] = []
         for place, kind, method in self._curves:
             if method == RANDOM:
                 continue
@@ -202,18 +212,11 @@ class FaithfulnessScores:
             name = "_".join(
                 ["faithfulness", *(["input"] if place == "input" else []), *([method] if method != "attention" else [])]
             )
-            low, high = bootstrap_interval(area, np.array(self._examples[place]), self.seed)
-            scores |= {
-                f"{name}_{kind}": float(area.mean()),
-                f"{name}_{kind}_low": low,
-                f"{name}_{kind}_high": high,
-            }
-        if scores:
-            scores["faithfulness_num_words"] = float(len(self._examples["memory"]))
-        return scores
+            found.append(Mean(f"{name}_{kind}", area, np.array(self._examples[place])))
+        return found + ([Number("faithfulness_num_words", np.array(self._examples["memory"]))] if found else [])
 
 
-def verdicts(scores: dict[str, float]) -> list[str]:
+def verdicts(scores: Mapping[str, float], ends: Mapping[str, Interval]) -> list[str]:
     """A plain sentence for each measure of attention that does not beat random cells; empty if all do."""
     sentences = []
     for name, action in (
@@ -222,8 +225,8 @@ def verdicts(scores: dict[str, float]) -> list[str]:
         ("faithfulness_input_deletion", "hiding the source at the most attended cells harms no more than at"),
         ("faithfulness_input_insertion", "showing the source at the most attended cells alone helps no more than at"),
     ):
-        if name in scores and scores[f"{name}_low"] <= 0:
-            interval = f"{scores[f'{name}_low']:.3f} to {scores[f'{name}_high']:.3f}"
+        if name in ends and ends[name].low <= 0:
+            interval = f"{ends[name].low:.3f} to {ends[name].high:.3f}"
             sentences.append(
                 f"{name}: attention does not beat chance: {action} random cells"
                 f" ({scores[name]:.3f} nats a word, 95 % interval {interval}). Do not read these maps as reasons."
@@ -257,22 +260,6 @@ def kept_cells(ranks: Tensor, mask: Tensor, kind: str) -> list[Tensor]:
     if kind == "deletion":
         return [mask & (ranks >= count) for count in counts]
     return [mask & (ranks < count) for count in counts]
-
-
-def bootstrap_interval(
-    values: np.ndarray, groups: np.ndarray, seed: int = 0, num_resamples: int = 2000
-) -> tuple[float, float]:
-    """A 95 % interval of the mean, from resampling whole groups: the words of an example are not independent.
-
-    Shapes:
-        values: (R,). groups: (R,) int.
-    """
-    _, index = np.unique(groups, return_inverse=True)
-    sums, counts = np.bincount(index, weights=values), np.bincount(index)
-    drawn = np.random.default_rng(seed).integers(len(sums), size=(num_resamples, len(sums)))
-    means = sums[drawn].sum(1) / counts[drawn].sum(1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def _spread(spans: list[tuple[int, int]], number: int) -> list[tuple[int, int]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from multimodal_attn.evaluation.statistics import Statistic
 from multimodal_attn.measures import Measure
 
 
@@ -34,6 +36,30 @@ class TextScores(ABC):
         Raises:
             ValueError: if there is nothing to score, the two differ in length, or a source has no reference.
         """
+
+    def statistics(self, hypotheses: list[str], references: list[list[str]]) -> list[Statistic]:
+        """What the scores are computed from, an example at a time; scores that are not in it get no interval.
+
+        Args:
+            hypotheses: one text for each source.
+            references: one or more texts for each source.
+        """
+        return []
+
+    def right_words(self, words: list[str], references: list[str]) -> list[bool]:
+        """Which words of a text are right, for what their confidence is worth.
+
+        Here a word is right if a reference has it, no more often than that reference; where order decides, a subclass
+        says so.
+        """
+        counts = [Counter(text.split()) for text in references]
+        allowed = {word: max(count[word] for count in counts) for word in set(words)} if counts else {}
+        seen: Counter[str] = Counter()
+        found = []
+        for word in words:
+            seen[word] += 1
+            found.append(seen[word] <= allowed.get(word, 0))
+        return found
 
     def corpus_scores(
         self, hypotheses: list[str], training_texts: Callable[[], Sequence[str] | None]

@@ -35,21 +35,38 @@ class Bleu:
     def __call__(self, hypotheses: list[str]) -> np.ndarray:
         """BLEU-1 to BLEU-4 of the whole set, in [0, 1].
 
-        The geometric mean of the precisions up to each order, times the brevity penalty.
-
         Shapes:
             Returns (4,).
         """
-        correct, guessed = np.zeros(MAX_ORDER), np.zeros(MAX_ORDER)
-        length = closest = 0
-        for text, lengths, limits in zip(hypotheses, self.lengths, self.limits, strict=True):
+        return bleu_of(self.counts(hypotheses).sum(0))
+
+    def counts(self, hypotheses: list[str]) -> np.ndarray:
+        """What BLEU is computed from, for each hypothesis: sums over a set give that of the set.
+
+        Shapes:
+            Returns (B, 10): its length, the closest reference's, and of each order the runs of words that are right
+            and those that were written.
+        """
+        counts = np.zeros((len(hypotheses), 2 + 2 * MAX_ORDER))
+        for row, text, lengths, limits in zip(counts, hypotheses, self.lengths, self.limits, strict=True):
             words = text.split()
-            length += len(words)
-            closest += min(lengths, key=lambda n: (abs(n - len(words)), n))
-            guessed += [max(0, len(words) - order) for order in range(MAX_ORDER)]
+            row[0] = len(words)
+            row[1] = min(lengths, key=lambda n: (abs(n - len(words)), n))
             for ngram, count in count_ngrams(words).items():
-                correct[len(ngram) - 1] += min(count, limits.get(ngram, 0))
-        means = np.cumprod((correct + _TINY) / (guessed + _SMALL)) ** (1 / np.arange(1, MAX_ORDER + 1))
-        ratio = (length + _TINY) / (closest + _SMALL)
-        scores: np.ndarray = means * np.exp(min(0.0, 1 - 1 / ratio))
-        return scores
+                row[1 + len(ngram)] += min(count, limits.get(ngram, 0))
+            row[2 + MAX_ORDER :] = [max(0, len(words) - order) for order in range(MAX_ORDER)]
+        return counts
+
+
+def bleu_of(counts: np.ndarray) -> np.ndarray:
+    """BLEU-1 to BLEU-4 from summed counts: the geometric mean of the precisions up to each order, times the brevity
+    penalty.
+
+    Shapes:
+        counts: (..., 10). Returns (..., 4).
+    """
+    length, closest, correct, guessed = np.split(counts, [1, 2, 2 + MAX_ORDER], axis=-1)
+    means = np.cumprod((correct + _TINY) / (guessed + _SMALL), axis=-1) ** (1 / np.arange(1, MAX_ORDER + 1))
+    ratio = (length + _TINY) / (closest + _SMALL)
+    scores: np.ndarray = means * np.exp(np.minimum(0.0, 1 - 1 / ratio))
+    return scores

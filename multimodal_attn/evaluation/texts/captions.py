@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+import numpy as np
+
+from multimodal_attn.evaluation.statistics import Mean, Statistic, Sums, figures_of
 from multimodal_attn.evaluation.texts.base import TextScores, check_pairs
-from multimodal_attn.evaluation.texts.bleu import Bleu
+from multimodal_attn.evaluation.texts.bleu import Bleu, bleu_of
 from multimodal_attn.evaluation.texts.cider import CiderD
 from multimodal_attn.evaluation.texts.diversity import caption_diversity
 from multimodal_attn.evaluation.texts.java_scores import JAVA_SCORES, java_scores
@@ -29,6 +32,10 @@ class CaptionScores(TextScores):
         self._scorers: tuple[Bleu, RougeL, CiderD] | None = None
 
     def __call__(self, hypotheses: list[str], references: list[list[str]]) -> dict[str, float]:
+        return figures_of(self.statistics(hypotheses, references), len(hypotheses))
+
+    def statistics(self, hypotheses: list[str], references: list[list[str]]) -> list[Statistic]:
+        """A resample keeps CIDEr-D's document frequencies: they are those of the whole set of references."""
         check_pairs(hypotheses, references)
         if self._scorers is None or references != self._references:
             tokenized = [[ptb_tokenize(text) for text in texts] for texts in references]
@@ -36,8 +43,12 @@ class CaptionScores(TextScores):
             self._references = [list(texts) for texts in references]
         bleu, rouge, cider = self._scorers
         tokens = [ptb_tokenize(text) for text in hypotheses]
-        scores = {f"bleu_{order}": value for order, value in enumerate(bleu(tokens).tolist(), start=1)}
-        return scores | {"rouge_l": float(rouge(tokens).mean()), "cider_d": float(cider(tokens).mean())}
+        examples = np.arange(len(tokens))
+        return [
+            Sums(bleu.counts(tokens), _bleu),
+            Mean("rouge_l", rouge(tokens), examples),
+            Mean("cider_d", cider(tokens), examples),
+        ]
 
     def corpus_scores(
         self, hypotheses: list[str], training_texts: Callable[[], Sequence[str] | None]
@@ -50,3 +61,7 @@ class CaptionScores(TextScores):
     ) -> tuple[dict[str, float], list[str]]:
         """METEOR and SPICE, which need Java."""
         return java_scores(names, hypotheses, references)
+
+
+def _bleu(counts: np.ndarray) -> dict[str, np.ndarray]:
+    return {f"bleu_{order}": scores for order, scores in enumerate(bleu_of(counts).T, start=1)}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+from multimodal_attn.evaluation.statistics import Statistic, Sums, figures_of
 from multimodal_attn.evaluation.texts.base import TextScores, check_pairs
 
 
@@ -27,8 +29,26 @@ class TranslationScores(TextScores):
         Returns:
             ``bleu``, ``chrf``, and ``length_ratio``: words written for each word of the references.
         """
+        return figures_of(self.statistics(hypotheses, references), len(hypotheses))
+
+    def statistics(self, hypotheses: list[str], references: list[list[str]]) -> list[Statistic]:
+        """The counts of each text that sacreBLEU itself resamples for its tests of significance."""
         check_pairs(hypotheses, references)
         streams = [list(stream) for stream in zip(*references, strict=False)]
-        bleu = BLEU(effective_order=True).corpus_score(hypotheses, streams)
-        chrf = CHRF().corpus_score(hypotheses, streams)
-        return {"bleu": bleu.score / 100, "chrf": chrf.score / 100, "length_ratio": bleu.ratio}
+        bleu, chrf = BLEU(effective_order=True), CHRF()
+
+        def bleu_of(sums: np.ndarray) -> dict[str, np.ndarray]:
+            found = [bleu._compute_score_from_stats(row) for row in sums.astype(np.int64).tolist()]
+            return {
+                "bleu": np.array([score.score / 100 for score in found]),
+                "length_ratio": np.array([score.ratio for score in found]),
+            }
+
+        def chrf_of(sums: np.ndarray) -> dict[str, np.ndarray]:
+            found = [chrf._compute_score_from_stats(row) for row in sums.astype(np.int64).tolist()]
+            return {"chrf": np.array([score.score / 100 for score in found])}
+
+        return [
+            Sums(np.array(metric._extract_corpus_statistics(hypotheses, streams), dtype=np.float64), formula)
+            for metric, formula in ((bleu, bleu_of), (chrf, chrf_of))
+        ]

@@ -1,60 +1,160 @@
-"""Several runs side by side: a small panel for each measure, a bar for each run."""
+"""Runs side by side: which does its task best, what it costs, and what its attention is worth."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from textwrap import fill, shorten
+from collections.abc import Sequence
+from textwrap import shorten
+from typing import Literal, NamedTuple
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from multimodal_attn.measures import Measure, measure, shown
 
 DPI = 110
-COLUMNS = 4
-BAR, BEST_BAR = "#9cc9d1", "#0b6e80"
+_BEST, _OTHER, _SAME, _SEED, _BASELINE = "#0b6e80", "#6b98a3", "#3f8f9d", "#14343b", "#b23a1e"
+_SMALLEST, _LARGEST = 90.0, 420.0  # areas of dots, in square points
+_MANY_TIMES = 8  # as much is the largest error, from which on a scale is logarithmic
 
 
-def draw_comparison(runs: Sequence[str], metrics: Sequence[Mapping[str, float]], measures: Sequence[Measure]) -> Figure:
-    """Draws all measures, each on a scale of its own; a run without a measure has no bar there.
+class Row(NamedTuple):
+    """One row, of a run or of several that differ in their seed.
 
-    The best bar of a panel is dark, where one way is better. A short line across a bar is the run's baseline.
+    Attributes:
+        label: its name.
+        scores: the task's score of each run.
+        interval: 95 % of their mean.
+        attention: what the attention of each run is worth.
+        step_ms: time of a training step; None where it was not logged.
+        same: whether its score does not differ from that of the first row.
+    """
+
+    label: str
+    scores: list[float]
+    interval: tuple[float, float] | None
+    attention: list[float]
+    step_ms: float | None
+    same: bool
+
+
+def draw_comparison(
+    rows: Sequence[Row], score: Measure | None, attention: Measure | None, baseline: float | None
+) -> Figure:
+    """The task's score of every row with its interval, the best on top; beside it score against attention.
+
+    Both axes run towards what is better: to the right and up. A small dot is a run, a large one the mean of its row. In
+    the panel on the right its area is the time of a training step, and its number that of the row.
 
     Args:
-        runs: their names, in the order in which they stand in every panel.
-        metrics: the figures of each run.
-        measures: a panel each.
+        rows: the best first.
+        score: of the task; None where there is none to rank by.
+        attention: a figure of attention with a better and a worse; without one there is no second panel.
+        baseline: of the attention.
     """
-    rows = max(1, math.ceil(len(measures) / COLUMNS))
-    height = 0.75 + 0.24 * len(runs)
-    figure = Figure(figsize=(3.1 * COLUMNS + 1.5, height * rows), dpi=DPI, facecolor="white", layout="constrained")
+    height = 1.5 + max(2.6, 0.36 * len(rows))
+    both = score is not None and attention is not None and any(row.scores and row.attention for row in rows)
+    figure = Figure(figsize=(12.4 if both else 7.4, height), dpi=DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
-    for number, found in enumerate(measures):
-        axes = figure.add_subplot(rows, COLUMNS, number + 1)
-        values = {place: figures[found.name] for place, figures in enumerate(metrics) if found.name in figures}
-        choose = {"higher": max, "lower": min}.get(found.better or "")
-        best = choose(values.values()) if choose and values else None
-        colors = [BEST_BAR if value == best else BAR for value in values.values()]
-        bars = axes.barh(list(values), list(values.values()), color=colors, height=0.7)
-        texts = [shown(found.name, value) for value in values.values()]
-        paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.3}  # a number stays readable across a baseline
-        axes.bar_label(bars, texts, fontsize=7, padding=3, bbox=paper)
-        title = fill(found.title, 34)
-        if isinstance(found.baseline, str):
-            baselines = {place: metrics[place][found.baseline] for place in values if found.baseline in metrics[place]}
-            for place, value in baselines.items():
-                axes.vlines(value, place - 0.42, place + 0.42, color="#b23a1e", linewidth=1.6)
-            title += f"\nred line: {measure(found.baseline).title.lower()}" if baselines else ""
-        axes.margins(x=0.4)
-        axes.axvline(0, color="#333333", linewidth=0.8)
-        names = [shorten(run, 32, placeholder="…") if number % COLUMNS == 0 else "" for run in runs]
-        axes.set_yticks(range(len(runs)), names, fontsize=8)
-        for label in axes.get_yticklabels():
-            label.set_parse_math(False)
-        axes.set_ylim(len(runs) - 0.5, -0.5)
-        axes.set_xticks([])  # the bars have their numbers
-        axes.tick_params(axis="y", length=0)
-        axes.set_title(title, fontsize=8.5, parse_math=False)
-        axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
+    left, *others = figure.subplots(1, 2, width_ratios=(1.15, 1), squeeze=False)[0] if both else [figure.add_subplot()]
+    _draw_scores(left, rows, score)
+    if both and score is not None and attention is not None:
+        _draw_attention(others[0], rows, score, attention, baseline)
     return figure
+
+
+def _draw_scores(axes: Axes, rows: Sequence[Row], score: Measure | None) -> None:
+    for place, row in enumerate(rows):
+        if not row.scores or score is None:
+            continue
+        mean = sum(row.scores) / len(row.scores)
+        color = _BEST if place == 0 else _SAME if row.same else _OTHER
+        ends = [*row.scores, *(row.interval or ())]
+        if row.interval is not None:
+            axes.hlines(place, *row.interval, color=color, linewidth=3, alpha=0.55)
+        axes.plot([mean], [place], "o", color=color, markersize=9)
+        if len(row.scores) > 1:
+            axes.plot(row.scores, [place] * len(row.scores), "o", color=_SEED, markersize=2.6)
+        text = ("≈ " if row.same else "") + shown(score.name, mean)
+        at = min(ends) if score.better == "lower" else max(ends)
+        axes.annotate(text, (at, place), (7, 0), textcoords="offset points", va="center", fontsize=8)
+    names = [f"{shorten(row.label, 44, placeholder='…')}  {place}" for place, row in enumerate(rows, start=1)]
+    axes.set_yticks(range(len(rows)), names, fontsize=8.5)
+    for label in axes.get_yticklabels():
+        label.set_parse_math(False)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.margins(x=0.18)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", alpha=0.25)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    if score is not None:
+        _label(axes, "x", score, [value for row in rows for value in row.scores])
+    told = "line: 95 % interval" + ("; small dots: runs" if any(len(row.scores) > 1 for row in rows) else "")
+    told += "; ≈ does not differ from row 1" if any(row.same for row in rows) else ""
+    axes.set_title(told, fontsize=8, color="#555555")
+
+
+def _draw_attention(
+    axes: Axes, rows: Sequence[Row], score: Measure, attention: Measure, baseline: float | None
+) -> None:
+    steps = [row.step_ms for row in rows if row.step_ms is not None]
+    for place, row in enumerate(rows):
+        if not (row.scores and row.attention):
+            continue
+        x, y = sum(row.scores) / len(row.scores), sum(row.attention) / len(row.attention)
+        area = 130.0 if row.step_ms is None or not steps else _area(row.step_ms, steps)
+        color = _BEST if place == 0 else _SAME if row.same else _OTHER
+        axes.scatter([x], [y], s=area, color=color, alpha=0.8, edgecolor="white", linewidth=0.8)
+        if len(row.scores) == len(row.attention) > 1:
+            axes.plot(row.scores, row.attention, "o", color=_SEED, markersize=2.6)
+        axes.annotate(str(place + 1), (x, y), ha="center", va="center", fontsize=7.5, color="white", weight="bold")
+    if baseline is not None and isinstance(attention.baseline, str):
+        axes.axhline(baseline, color=_BASELINE, linewidth=1, linestyle="--")
+        name = measure(attention.baseline).title
+        axes.annotate(
+            f"{name}: {shown(attention.name, baseline)}",
+            *((0.99, baseline), (0, 3)),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8,
+            color=_BASELINE,
+        )
+    if steps:
+        for value in sorted({min(steps), max(steps)}):
+            axes.scatter([], [], s=_area(value, steps), color=_OTHER, alpha=0.8, label=shown("step_ms", value))
+        axes.legend(title="training step", fontsize=8, title_fontsize=8, loc="best", labelspacing=1.2, frameon=False)
+    axes.margins(0.15)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    shown_rows = [row for row in rows if row.scores and row.attention]
+    _label(axes, "x", score, [value for row in shown_rows for value in row.scores])
+    _label(axes, "y", attention, [value for row in shown_rows for value in row.attention])
+    axes.set_title("numbers: rows of the left panel", fontsize=8, color="#555555")
+
+
+def _area(value: float, values: Sequence[float]) -> float:
+    """Of a dot: in proportion to the time, so that twice the area is twice the time."""
+    return max(_SMALLEST, _LARGEST * value / max(values))
+
+
+def _label(axes: Axes, which: Literal["x", "y"], found: Measure, values: Sequence[float]) -> None:
+    """Names an axis and turns it so that better is to the right, or up; errors of many sizes on a logarithmic scale."""
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    lower = found.better == "lower"
+    if lower and values and 0 < _MANY_TIMES * min(values) < max(values):
+        axes.set(**{f"{which}scale": "log"})
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: _tick(found, value))
+    axis.set_tick_params(labelsize=8)
+    axis.set_label_text(f"{found.title}   better {'→' if which == 'x' else '↑'}", fontsize=9)
+    if lower:
+        axis.set_inverted(True)
+
+
+def _tick(found: Measure, value: float) -> str:
+    """A round number as ``shown`` writes it, without the zeros behind the point."""
+    number, space, unit = shown(found.name, value).partition(" ")
+    return (number.rstrip("0").rstrip(".") if "." in number else number) + space + unit

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from multimodal_attn.evaluation.attention.shape import sink_share
 from multimodal_attn.inspection.charts import CHARTS
 from multimodal_attn.inspection.page.packing import mean_number, pack_weights, rounded_number, rounded_numbers
 from multimodal_attn.inspection.views import view_of
@@ -23,6 +24,8 @@ MEASURES = {
     "entropy": measure("attention_entropy").title,
     "peak": measure("attention_peak").title,
     "hits": measure("pointing_accuracy").title,
+    "sink": measure("attention_sink").title,
+    "confidence": "Mean confidence",
     "late": f"{measure('onset_error_ms').title}, ms",
     "gate": "Mean gate",
     "words": "Number of words",
@@ -71,6 +74,8 @@ def measures_of(prediction: Prediction) -> dict[str, float | None]:
             "entropy": mean_number(relative_entropy(maps)),
             "peak": mean_number(maps.max(axis=-1, initial=0.0)),
             "gate": mean_number(prediction.gate),
+            "sink": rounded_number(sink_share(maps), 3),
+            "confidence": mean_number(prediction.confidence),
             "words": len(prediction.word_tokens),
         }
         | view_of(prediction).measures()
@@ -109,6 +114,7 @@ def _hypothesis(prediction: Prediction) -> dict[str, Any]:
         "weights": pack_weights(prediction.weights),
         "entropy": rounded_numbers(relative_entropy(maps), 3),
         "peak": rounded_numbers(maps.max(axis=-1, initial=0.0), 5),
+        "confidence": rounded_numbers(prediction.confidence, 3),
         "diff": word_diff(prediction.text, prediction.references),
         "charts": [chart._asdict() for make in CHARTS if (chart := make(prediction))],
     } | view.truth()

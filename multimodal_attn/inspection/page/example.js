@@ -150,7 +150,7 @@ class Example {
       },
       picture,
       make("span", { class: "name" }, word, mark),
-      ...Array.from({ length: 3 }, () => make("span", { class: "numbers" })),
+      ...Array.from({ length: 4 }, () => make("span", { class: "numbers" })),
     );
   }
 
@@ -165,7 +165,10 @@ class Example {
     if (!this.view) return;
     this.view.buttons.forEach((button, i) => {
       const [entropy, peak] = [this.measure("entropy", i), this.measure("peak", i)];
-      const numbers = [`entropy ${entropy.toFixed(2)}`, `peak ${short(peak)}`, ...this.flat(i)];
+      const sure = this.hypothesis.confidence[i];
+      const numbers = [`entropy ${entropy.toFixed(2)}`, `peak ${short(peak)}`];
+      if (sure !== undefined) numbers.push(`confidence ${Math.round(100 * sure)} %`);
+      numbers.push(...this.flat(i));
       button.querySelectorAll(".numbers").forEach((line, n) => (line.textContent = numbers[n] ?? ""));
       button.setAttribute("aria-label", [this.hypothesis.words[i][0], ...numbers].join(", "));
     });

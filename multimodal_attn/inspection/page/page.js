@@ -98,6 +98,8 @@ function figures() {
         {},
         named("dt", figure),
         make("dd", {}, figure.value),
+        figure.interval &&
+          make("dd", { class: "baseline", title: "interval, from resampling the examples" }, `95 %: ${figure.interval}`),
         figure.baseline && make("dd", { class: "baseline" }, figure.baseline),
       ),
     ),
@@ -108,7 +110,7 @@ function figures() {
       "tr",
       { role: "row" },
       named("th", figure, { role: "rowheader", scope: "row" }),
-      make("td", { role: "cell" }, figure.value),
+      make("td", { role: "cell", title: figure.interval && `95 %: ${figure.interval}` }, figure.value),
     );
   for (const [group, members] of overview.figures)
     $("groups").append(

@@ -19,7 +19,7 @@ from multimodal_attn.inspection.page.data import MEASURES, describe_example, sum
 from multimodal_attn.inspection.page.packing import rounded_number
 from multimodal_attn.inspection.views import heat_limit
 from multimodal_attn.inspection.views.base import NEARLY_UNIFORM
-from multimodal_attn.measures import Measure, beside, groups, headline, measure, shown
+from multimodal_attn.measures import Measure, beside, groups, headline, measure, shown, shown_interval
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.writing import write_file
 
@@ -38,6 +38,7 @@ def write_page(
     metrics: Mapping[str, Any] | None = None,
     alarms: Sequence[str] = (),
     total: int | None = None,
+    intervals: Mapping[str, tuple[float, float]] | None = None,
 ) -> Path:
     """Writes the page; an older one at this path is replaced only when the new one is whole.
 
@@ -48,11 +49,12 @@ def write_page(
         metrics: numbers of the whole evaluation: a headline at the top, the rest in tables to unfold.
         alarms: sentences that a reader must see before the maps, in red.
         total: how many examples the predictions were chosen from; None if they are all.
+        intervals: the 95 % interval of each figure that has one.
 
     Raises:
         ValueError: if nothing shows a prediction's layout.
     """
-    write_file(path, render_page(predictions, title, metrics, alarms, total))
+    write_file(path, render_page(predictions, title, metrics, alarms, total, intervals))
     return Path(path)
 
 
@@ -62,6 +64,7 @@ def render_page(
     metrics: Mapping[str, Any] | None = None,
     alarms: Sequence[str] = (),
     total: int | None = None,
+    intervals: Mapping[str, tuple[float, float]] | None = None,
 ) -> str:
     """The page as text; arguments as for ``write_page``."""
     examples = [describe_example(prediction) for prediction in predictions]
@@ -75,7 +78,7 @@ def render_page(
         "examples": [summarize(prediction) for prediction in predictions],
         "total": total,
         "measures": list(MEASURES.items()),
-        **_run_figures(metrics or {}),
+        **_run_figures(metrics or {}, intervals or {}),
         "alarms": list(alarms),
         "heads": max((prediction.weights.shape[1] for prediction in predictions), default=1),
         "limits": [rounded_number(heat_limit(drawn, each_head), 5) for each_head in (False, True)],
@@ -92,17 +95,17 @@ def render_page(
 # --------------------------------------------------------------------------------------------- the run's figures
 
 
-def _run_figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _run_figures(metrics: Mapping[str, Any], ends: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
     """What the run is judged by, and all figures in groups."""
     return {
-        "headline": [_figure(found, metrics) for found in headline(metrics)],
+        "headline": [_figure(found, metrics, ends) for found in headline(metrics)],
         "figures": [
-            [title, [_figure(found, metrics) for found in members]] for title, members in groups(metrics).items()
+            [title, [_figure(found, metrics, ends) for found in members]] for title, members in groups(metrics).items()
         ],
     }
 
 
-def _figure(found: Measure, metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _figure(found: Measure, metrics: Mapping[str, Any], ends: Mapping[str, tuple[float, float]]) -> dict[str, Any]:
     baseline = None
     if (value := beside(metrics, found)) is not None:
         compared = measure(found.baseline).title if isinstance(found.baseline, str) else "chance"
@@ -111,6 +114,7 @@ def _figure(found: Measure, metrics: Mapping[str, Any]) -> dict[str, Any]:
         "name": found.name,
         "title": found.title,
         "value": _shown(found.name, metrics[found.name]),
+        "interval": shown_interval(found.name, ends[found.name]) if found.name in ends else None,
         "baseline": baseline,
         "meaning": found.meaning,
     }

@@ -1,4 +1,4 @@
-"""Warns when attention looks at one cell or at silence only, or when the texts repeat themselves."""
+"""Warns when attention looks at one cell, at silence or at the same place for every word, or when texts repeat."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class CollapseDetector(pl.Callback):
-    """Looks at what validation has decoded anyway; logs ``val/collapse_cell``, ``_quiet`` and ``_repeats``.
+    """Looks at what validation has decoded anyway; logs ``val/collapse_cell``, ``_quiet``, ``_sink`` and ``_repeats``.
 
     Every model starts collapsed, so that a warning comes only after some validations in a row, and only once until it
     has recovered.
@@ -25,14 +25,20 @@ class CollapseDetector(pl.Callback):
     Args:
         cell: share of all weight on one cell that is too much.
         quiet: share of weight on silent steps, and on the last one before padding, that is too much.
+        sink: share of weight that goes to the same cells whatever the word that is too much.
         repeats: share of texts with the same words three times in a row that is too much.
         patience: validations in a row before it warns.
     """
 
     def __init__(
-        self, cell: AboveZero = 0.5, quiet: AboveZero = 0.5, repeats: AboveZero = 0.1, patience: Count = 2
+        self,
+        cell: AboveZero = 0.5,
+        quiet: AboveZero = 0.5,
+        sink: AboveZero = 0.5,
+        repeats: AboveZero = 0.1,
+        patience: Count = 2,
     ) -> None:
-        self.limits = {"cell": cell, "quiet": quiet, "repeats": repeats}
+        self.limits = {"cell": cell, "quiet": quiet, "sink": sink, "repeats": repeats}
         self.patience = patience
         self._in_a_row = dict.fromkeys(self.limits, 0)
         self._signs = CollapseSigns()
@@ -61,13 +67,20 @@ class CollapseDetector(pl.Callback):
         all_signs = CollapseSigns()
         for share in gather(self._signs):
             all_signs.merge(share)
-        signs = {"cell": all_signs.cell(), "quiet": all_signs.quiet(), "repeats": all_signs.repeats()}
+        signs: dict[str, Sign | None] = {
+            "cell": all_signs.cell(),
+            "quiet": all_signs.quiet(),
+            "sink": all_signs.sink(),
+            "repeats": all_signs.repeats(),
+        }
         for name, sign in signs.items():
             if sign is None:
                 continue
             pl_module.log(f"val/collapse_{name}", sign.share)
             # What attention without a preference does as well is no collapse: a recording may be mostly silent.
             too_much = sign.share > self.limits[name] and sign.share > sign.expected
+            # A single cell, or silence, has been told of already.
+            too_much &= name != "sink" or not (self._in_a_row["cell"] or self._in_a_row["quiet"])
             self._in_a_row[name] = self._in_a_row[name] + 1 if too_much else 0
             if self._in_a_row[name] == self.patience and trainer.is_global_zero:
                 log.warning(_message(name, sign, recordings=signs["quiet"] is not None))
@@ -84,6 +97,12 @@ def _message(name: str, sign: Sign, recordings: bool) -> str:
         "quiet": (
             "of all attention lies on silence or on the last step before padding",
             "objective=[cross_entropy,ctc], a larger objective.ctc.weight, or recordings trimmed of their silence",
+        ),
+        "sink": (
+            "of all attention lies where every word of a text looks, whatever the word",
+            "objective=[cross_entropy,ctc] with attention=location moves it along"
+            if recordings
+            else "objective=[cross_entropy,coverage] makes it costly to look at the same place again",
         ),
         "repeats": (
             "of the validation texts say the same words three times in a row, or more often",

@@ -157,10 +157,10 @@ def test_rollout_stands_beside_attention_at_both_places() -> None:
     best = [found[0] for found in GreedySearch(6, rules=[MinLength(3)])(model, memory)]
     scores = FaithfulnessScores(num_draws=1)
     scores.update(model, batch, memory, best, [[(i, i + 1) for i in range(len(h.tokens))] for h in best])
-    found = scores.compute()
+    found, ends = scores.compute(), scores.intervals()
     for name in ("faithfulness_rollout", "faithfulness_input_rollout"):
         for kind in ("deletion", "insertion"):
-            assert found[f"{name}_{kind}_low"] <= found[f"{name}_{kind}"] <= found[f"{name}_{kind}_high"]
+            assert ends[f"{name}_{kind}"].low <= found[f"{name}_{kind}"] <= ends[f"{name}_{kind}"].high
     curves = scores.curves()
     for place in ("memory", "input"):  # nothing is taken away yet, and the same is left of all orders
         assert curves[place]["deletion"]["rollout"][0] == pytest.approx(curves[place]["deletion"]["random"][0])

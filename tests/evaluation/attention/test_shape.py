@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from multimodal_attn.evaluation.attention.shape import text_shape
+from multimodal_attn.evaluation.attention.shape import sink_share, text_shape
 from multimodal_attn.prediction.entropy import effective_cells, relative_entropy
 
 
@@ -79,3 +79,19 @@ def test_mirrored_time_mirrors_the_order() -> None:
     assert after["diagonality"] == pytest.approx(-before["diagonality"])
     assert after["monotonicity"] == pytest.approx(1 - before["monotonicity"])
     assert after["skips"] == pytest.approx(before["skips"])
+
+
+def test_a_sink_is_what_every_word_attends_to() -> None:
+    border = np.array([0.6, 0.1, 0.1, 0.1, 0.1])
+    words = np.stack([0.6 * np.eye(5)[0] + 0.4 * np.eye(5)[word] for word in (1, 2, 3, 4)])
+    assert sink_share(words) == pytest.approx(0.6)
+    assert sink_share(np.stack([border] * 3)) == pytest.approx(0.6)  # the other cells have less than their share
+    assert sink_share(np.eye(5)[[1, 2, 3]]) == 0
+    assert sink_share(np.full((4, 5), 0.2)) == 0  # uniform: no cell is attended
+    assert sink_share(words[:2]) is None
+
+
+def test_of_ten_words_one_may_look_elsewhere() -> None:
+    words = np.stack([0.6 * np.eye(5)[0] + 0.4 * np.eye(5)[1 + word % 4] for word in range(9)] + [np.eye(5)[2]])
+    assert sink_share(words) == pytest.approx(0.6)
+    assert sink_share(words[1:]) == 0  # of nine none

@@ -17,7 +17,6 @@ from multimodal_attn.evaluation.faithfulness.attribution import (
 from multimodal_attn.evaluation.faithfulness.scores import (
     SHARES,
     FaithfulnessScores,
-    bootstrap_interval,
     cell_ranks,
     kept_cells,
     verdicts,
@@ -137,12 +136,13 @@ def measure(
 
 
 def test_maps_that_tell_the_truth_beat_chance() -> None:
-    found = measure("true").compute()
+    scores = measure("true")
+    found, ends = scores.compute(), scores.intervals()
     for name in ("deletion", "insertion", "input_deletion", "input_insertion"):
-        assert found[f"faithfulness_{name}_low"] > 0.1, name
-        assert found[f"faithfulness_{name}_low"] <= found[f"faithfulness_{name}"] <= found[f"faithfulness_{name}_high"]
+        low, high = ends[f"faithfulness_{name}"]
+        assert 0.1 < low <= found[f"faithfulness_{name}"] <= high, name
     assert found["faithfulness_num_words"] == 3 * NUM_EXAMPLES
-    assert verdicts(found) == []
+    assert verdicts(found, ends) == []
 
 
 def test_a_curve_by_hand() -> None:
@@ -160,25 +160,27 @@ def test_a_curve_by_hand() -> None:
 
 
 def test_uniform_maps_are_chance() -> None:
-    found = measure("uniform").compute()
-    assert found["faithfulness_deletion_low"] < 0 < found["faithfulness_deletion_high"]
+    scores = measure("uniform")
+    found, ends = scores.compute(), scores.intervals()
+    assert ends["faithfulness_deletion"].low < 0 < ends["faithfulness_deletion"].high
     assert abs(found["faithfulness_deletion"]) < 0.2 * measure("true").compute()["faithfulness_deletion"]
 
 
 def test_wrong_maps_are_told_in_words() -> None:
-    found = measure("wrong").compute()
+    scores = measure("wrong")
+    found, ends = scores.compute(), scores.intervals()
     assert found["faithfulness_deletion"] < 0
-    sentences = verdicts(found)
+    sentences = verdicts(found, ends)
     assert len(sentences) >= 2
     assert all("does not beat chance" in sentence for sentence in sentences)
     # The gradients look at the decoder itself and are right all the same.
-    assert found["faithfulness_gradient_attention_deletion_low"] > 0.1
-    assert found["faithfulness_integrated_gradients_deletion_low"] > 0.1
+    assert ends["faithfulness_gradient_attention_deletion"].low > 0.1
+    assert ends["faithfulness_integrated_gradients_deletion"].low > 0.1
 
 
 @pytest.mark.parametrize("place", ["timeline", "tokens"])
 def test_recordings_and_texts_too(place: str) -> None:
-    assert measure("true", place=place).compute()["faithfulness_input_deletion_low"] > 0.1
+    assert measure("true", place=place).intervals()["faithfulness_input_deletion"].low > 0.1
     assert measure("wrong", place=place).compute()["faithfulness_input_deletion"] < 0.1
 
 
@@ -213,7 +215,7 @@ def test_empty_texts_add_nothing() -> None:
     empty = Hypothesis([], 0.0, torch.zeros(0), torch.zeros(0, 1, CELLS))
     scores.update(model, batch, model.encode(batch), [empty], [[]])
     assert scores.compute() == {}
-    assert verdicts({}) == []
+    assert verdicts({}, {}) == []
 
 
 def test_draws_are_checked() -> None:
@@ -244,16 +246,6 @@ def test_deleted_and_inserted_cells_are_the_whole() -> None:
     ):
         assert (left ^ put).equal(mask)
         assert put.sum(1).tolist() == [round(12 * share), round(7 * share)]
-
-
-def test_words_of_an_example_are_resampled_together() -> None:
-    values, groups = np.repeat([0.0, 1.0, 2.0, 3.0], 50), np.repeat(np.arange(4), 50)
-    low, high = bootstrap_interval(values, groups)
-    assert low < 0.6
-    assert high > 2.4
-    narrow_low, narrow_high = bootstrap_interval(values, np.arange(200))
-    assert narrow_high - narrow_low < 0.4
-    assert bootstrap_interval(np.full(9, 2.0), np.arange(9)) == (2, 2)
 
 
 # ------------------------------------------------------------------------------------------------ attribution

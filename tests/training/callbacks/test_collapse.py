@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 import torch
@@ -31,10 +32,14 @@ def module() -> Seq2SeqModule:
     return made
 
 
-def validate(detector: CollapseDetector, made: Seq2SeqModule, text: str, cells: list[int], layout: Layout) -> None:
-    """One validation of two examples: a batch as module and loader would give it."""
+def validate(detector: CollapseDetector, made: Seq2SeqModule, text: str, cells: list[Any], layout: Layout) -> None:
+    """One validation of two examples: a batch as module and loader would give it.
+
+    ``cells`` has the cell that each token looks at, or those of its heads.
+    """
     tokens = made.predictor.tokenizer.encode(text)
-    weights = torch.eye(6)[cells][:, None]
+    weights = torch.eye(6)[torch.tensor(cells)]
+    weights = weights if weights.ndim == 3 else weights[:, None]
     source = (
         torch.cat([torch.zeros(2, 20), torch.ones(2, 40)], dim=1)
         if isinstance(layout, Timeline)
@@ -101,3 +106,15 @@ def test_values_out_of_range_name_their_key(name: str, value: float) -> None:
     node = {"_target_": f"{CollapseDetector.__module__}.CollapseDetector", name: value}
     with pytest.raises(ValueError, match=rf"callbacks.collapse.{name}: {value}; expected "):
         part("callbacks.collapse", node, Callback)
+
+
+def test_what_every_word_looks_at_is_a_sink(caplog: pytest.LogCaptureFixture) -> None:
+    detector, made = CollapseDetector(patience=1), module()
+    with caplog.at_level(logging.WARNING):
+        validate(detector, made, "a dog runs", [[0, 1], [0, 1], [0, 1]], Grid(2, 3))
+    assert made.logged["val/collapse_sink"] == pytest.approx(1)
+    assert made.logged["val/collapse_cell"] == pytest.approx(0.5)
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert message.startswith("100% of all attention lies where every word of a text looks")
+    validate(detector, made, "a dog runs", [[0, 1], [2, 3], [4, 5]], Grid(2, 3))
+    assert made.logged["val/collapse_sink"] == 0

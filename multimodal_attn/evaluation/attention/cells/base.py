@@ -12,6 +12,7 @@ from torch import Tensor
 
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.evaluation.attention.shape import sharpness
+from multimodal_attn.evaluation.statistics import Statistic, figures_of
 from multimodal_attn.types import Batch, DecoderOutput, Hypothesis, Layout, Memory, Span, Target
 
 AnyLayout = TypeVar("AnyLayout", bound=Layout)
@@ -29,6 +30,12 @@ class Text(NamedTuple):
     maps: np.ndarray
     spans: list[tuple[int, int]]
     ending: np.ndarray | None = None
+
+    @property
+    def word_maps(self) -> np.ndarray:
+        """(W, S) the mean map of each word."""
+        rows = [self.maps[first:stop].mean(axis=0) for first, stop in self.spans]
+        return np.stack(rows) if rows else self.maps[:0]
 
 
 @dataclass(frozen=True)
@@ -100,16 +107,24 @@ class Cells(ABC, Generic[AnyLayout]):
     """Whether the cells lie in an order, so that attention can go forward and back."""
 
     def __init__(self) -> None:
+        self.example = 0
+        """Number of the example that is added; whoever adds several counts on."""
         self.samples: dict[str, list[Any]] = {}
+        self.examples: dict[str, list[int]] = {}  # of each sample
         self.sharpness: list[np.ndarray] = []  # (2,) of each token that was compared
+        self.sharpness_examples: list[int] = []
 
     @abstractmethod
     def update(self, reading: Reading, layout: AnyLayout) -> None:
         """Adds one source, as far as it has a truth."""
 
     @abstractmethod
+    def statistics(self) -> list[Statistic]:
+        """What the measures are computed from; empty before the first truth."""
+
     def compute(self) -> dict[str, float]:
         """The measures; empty before the first truth."""
+        return figures_of(self.statistics(), self.example + 1)
 
     @staticmethod
     @abstractmethod
@@ -137,16 +152,31 @@ class Cells(ABC, Generic[AnyLayout]):
         """
         return None
 
-    def merge(self, other: Cells[AnyLayout]) -> None:
-        """Adds what another one has collected, such as that of another process."""
+    def merge(self, other: Cells[AnyLayout], first: int = 0) -> None:
+        """Adds what another one has collected, such as another process; its first example is number ``first`` here."""
         for name, values in other.samples.items():
-            self.note(name, values)
+            self.samples.setdefault(name, []).extend(values)
+            self.examples.setdefault(name, []).extend(first + example for example in other.examples[name])
         self.sharpness += other.sharpness
+        self.sharpness_examples += [first + example for example in other.sharpness_examples]
+        self.example = max(self.example, first + other.example)
 
     def note(self, name: str, values: list[Any]) -> None:
-        """Adds samples under a name."""
+        """Adds samples of the example under a name."""
         self.samples.setdefault(name, []).extend(values)
+        self.examples.setdefault(name, []).extend([self.example] * len(values))
 
     def note_sharpness(self, maps: np.ndarray) -> None:
         """Adds the tokens of a text that is compared with a truth, (T, S)."""
         self.sharpness.extend(sharpness(maps))
+        self.sharpness_examples.extend([self.example] * len(maps))
+
+    def joined(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Samples that are arrays (P, W), one after the other, and the example of each of their columns.
+
+        Shapes:
+            Returns (P, W) and (W,).
+        """
+        parts = self.samples[name]
+        examples = np.repeat(self.examples[name], [part.shape[1] for part in parts])
+        return np.concatenate(parts, axis=1), examples.astype(np.int64)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from multimodal_attn.evaluation.attention.cells.base import Cells, Reading, Text
 from multimodal_attn.evaluation.attention.grounding import center_prior, ground, hit_cells
+from multimodal_attn.evaluation.statistics import Mean, Number, Statistic
 from multimodal_attn.types import Grid, Target
 
 
@@ -44,21 +45,23 @@ class PictureCells(Cells[Grid]):
             ("_uniform", uniform, cells),
             ("_center", center_prior(grid), cells),
         ):
-            self.note(kind, [np.stack(ground(maps, right))])
+            self.note(kind, [np.stack([*ground(maps, right), right.mean(1)])])
 
-    def compute(self) -> dict[str, float]:
-        joined = {kind: np.concatenate(found, axis=1) for kind, found in self.samples.items()}
-        means: dict[str, list[float]] = {kind: words.mean(1).tolist() for kind, words in joined.items() if words.size}
-        scores: dict[str, float] = {}
-        for kind, (hit, mass, iou) in means.items():
+    def statistics(self) -> list[Statistic]:
+        if not self.samples:
+            return []
+        found: list[Statistic] = []
+        for kind in self.samples:
+            (hit, mass, iou, chance), examples = self.joined(kind)
+            if not len(examples):
+                continue
             # The first of these had its name before there were others.
-            scores[f"pointing{kind}" if kind in ("_uniform", "_center") else f"pointing_accuracy{kind}"] = hit
-            if kind == "_uniform":
-                scores["box_mass_uniform"] = mass
-            else:
-                scores[f"box_mass_gain{kind}"] = mass - means["_uniform"][1]
-            scores[f"box_iou{kind}"] = iou
-        return scores | ({"pointing_num_words": float(joined[""].shape[1])} if joined else {})
+            plain = kind in ("_uniform", "_center")
+            found.append(Mean(f"pointing{kind}" if plain else f"pointing_accuracy{kind}", hit, examples))
+            uniform = kind == "_uniform"
+            gain = ("box_mass_uniform", mass) if uniform else (f"box_mass_gain{kind}", mass - chance)
+            found += [Mean(*gain, examples), Mean(f"box_iou{kind}", iou, examples)]
+        return [*found, Number("pointing_num_words", self.joined("")[1])]
 
     @staticmethod
     def remove(source: Tensor, removed: Tensor, layout: Grid, sample_rate: int) -> Tensor:

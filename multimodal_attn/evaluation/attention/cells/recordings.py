@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from multimodal_attn.evaluation.attention.cells.base import Cells, Reading, Text
+from multimodal_attn.evaluation.statistics import Mean, Median, Number, Statistic
 from multimodal_attn.prediction.timing import onset_times
 from multimodal_attn.prediction.word_alignment import align_words
 from multimodal_attn.types import Batch, Memory, Span, Target, Timeline
@@ -63,18 +64,18 @@ class RecordingCells(Cells[Timeline]):
                 self.note(name.format("onset"), [1000 * (found[index].start - truth.start)])
                 self.note(name.format("offset"), [1000 * (found[index].end - truth.end)])
 
-    def compute(self) -> dict[str, float]:
-        scores: dict[str, float] = {}
+    def statistics(self) -> list[Statistic]:
+        found: list[Statistic] = []
         for name, values in self.samples.items():
-            late = np.array(values)  # milliseconds of each word
+            late, examples = np.array(values), np.array(self.examples[name])  # milliseconds of each word
             if name.endswith("_even"):
-                scores[f"{name}_ms"] = float(np.median(np.abs(late)))
+                found.append(Median(f"{name}_ms", np.abs(late), examples))
                 continue
-            scores[f"{name}_error_ms"] = float(np.median(np.abs(late)))
-            scores[f"{name}_bias_ms"] = float(np.median(late))
+            found.append(Median(f"{name}_error_ms", np.abs(late), examples))
+            found.append(Median(f"{name}_bias_ms", late, examples))
             for limit in WITHIN_MS:
-                scores[f"{name}_within_{limit}_ms"] = float((np.abs(late) <= limit).mean())
-        return scores | ({"onset_num_words": float(len(self.samples["onset"]))} if self.samples else {})
+                found.append(Mean(f"{name}_within_{limit}_ms", np.abs(late) <= limit, examples))
+        return found + ([Number("onset_num_words", np.array(self.examples["onset"]))] if self.samples else [])
 
     @staticmethod
     def remove(source: Tensor, removed: Tensor, layout: Timeline, sample_rate: int) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from multimodal_attn.evaluation.attention.cells.base import Cells, Reading, Text
 from multimodal_attn.evaluation.attention.grounding import ground
+from multimodal_attn.evaluation.statistics import Mean, Number, Statistic
 from multimodal_attn.types import UNK, Target, TokenAxis
 
 
@@ -39,17 +40,16 @@ class TextCells(Cells[TokenAxis]):
         found = ground(maps, right)
         self.note("aligned", [np.stack([found.hit, found.mass, right.mean(1)])])
 
-    def compute(self) -> dict[str, float]:
+    def statistics(self) -> list[Statistic]:
         if not self.samples:
-            return {}
-        aligned = np.concatenate(self.samples["aligned"], axis=1)
-        hit, mass, uniform = aligned.mean(1).tolist()
-        return {
-            "alignment_accuracy": hit,
-            "alignment_mass_gain": mass - uniform,
-            "alignment_uniform": uniform,
-            "alignment_num_words": float(aligned.shape[1]),
-        }
+            return []
+        (hit, mass, uniform), examples = self.joined("aligned")
+        return [
+            Mean("alignment_accuracy", hit, examples),
+            Mean("alignment_mass_gain", mass - uniform, examples),
+            Mean("alignment_uniform", uniform, examples),
+            Number("alignment_num_words", examples),
+        ]
 
     @staticmethod
     def remove(source: Tensor, removed: Tensor, layout: TokenAxis, sample_rate: int) -> Tensor:

@@ -1,0 +1,124 @@
+"""Decoding a split for an evaluation, by one process or several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from rich.progress import track
+
+from multimodal_attn.distributed import process_share
+from multimodal_attn.evaluation.attention.scores import AttentionScores
+from multimodal_attn.prediction.confidence import word_log_probs
+from multimodal_attn.prediction.prediction import Prediction
+from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.prediction.transcript import TimedWord, Transcript
+from multimodal_attn.prediction.word_times import ctc_spans
+from multimodal_attn.runs.loading import Run
+from multimodal_attn.types import Batch, Example, Hypothesis, Timeline, UnreadableError
+
+
+class Decoded(NamedTuple):
+    """A batch as a process hands it to the first, or all batches together."""
+
+    number: int  # of the batch in the data set
+    predictions: list[dict[str, Any]]
+    weights: dict[str, np.ndarray]
+    log_probs: list[list[float]]  # of each prediction's words
+    timed: list[Transcript | None]  # the words of recordings, with their times
+    records: dict[str, Prediction]  # of those that the page shows, by key
+    skipped: list[UnreadableError]
+    attention_scores: AttentionScores
+
+
+@torch.no_grad()
+def decode_share(
+    run: Run, predictor: Predictor, settings: Mapping[str, Any], shown: Mapping[str, Example]
+) -> list[Decoded]:
+    """Every n-th batch of the split, as this process is one of n.
+
+    What the page shows is decoded once, here: a search that draws would show other texts than predictions.jsonl has.
+    """
+    rank, number = process_share()
+    loader = run.data.loader(settings["split"], batch_size=settings["batch_size"], share=(rank, number))
+    decoded = []
+    for step, batch in enumerate(track(loader, f"decoding {settings['split']}", disable=rank > 0)):
+        found = Decoded(step * number + rank, [], {}, [], [], {}, batch.skipped, AttentionScores())
+        decoded.append(found)
+        if len(batch) == 0:
+            continue
+        batch = batch.to(predictor.device)
+        output, memory = predictor.model(batch)
+        all_hypotheses = predictor.decode(memory, batch.keys)
+        best = [hypotheses[0] for hypotheses in all_hypotheses]
+        tokenizer = predictor.tokenizer
+        heard = [ctc_spans(predictor.model, tokenizer, memory, index, text) for index, text in enumerate(best)]
+        found.attention_scores.update(batch, memory, output, best, tokenizer, predictor.source_tokenizer, heard)
+        for index, hypotheses in enumerate(all_hypotheses):
+            real = int(memory.mask[index].sum())
+            name = str(found.number * settings["batch_size"] + index)
+            found.weights[name] = hypotheses[0].weights[..., :real].to(torch.float16).numpy()
+            line = _line(predictor, batch, index, hypotheses)
+            spans = tokenizer.word_spans(best[index].tokens)
+            found.log_probs.append(word_log_probs(best[index].log_probs.tolist(), spans))
+            timed = None
+            if isinstance(memory.layout, Timeline):
+                times = predictor.word_times(memory, index, best[index], settings["word_times"])
+                words = [TimedWord(text, *span) for text, span in zip(line["text"].split(), times.spans, strict=True)]
+                timed = Transcript(words, float(batch.source_lengths[index]) / predictor.reader.sample_rate)
+                line["word_times"] = times.source
+            found.timed.append(timed)
+            found.predictions.append({**line, "attention": name})
+            if (example := shown.get(batch.keys[index])) is not None:
+                # The batch may hold cached features where the page wants the picture.
+                found.records[example.key] = predictor.prediction(example, hypotheses, memory, index)
+    return decoded
+
+
+def together(shares: list[list[Decoded]]) -> Decoded:
+    """The batches of all processes as one would have decoded them: sums depend on their order, in the last digits."""
+    joined = Decoded(0, [], {}, [], [], {}, [], AttentionScores())
+    for batch in sorted((batch for share in shares for batch in share), key=lambda batch: batch.number):
+        joined.skipped.extend(batch.skipped)
+        joined.attention_scores.merge(batch.attention_scores)
+        joined.records.update(batch.records)
+        joined.log_probs.extend(batch.log_probs)
+        joined.timed.extend(batch.timed)
+        for prediction in batch.predictions:
+            name = str(len(joined.predictions))  # what was skipped leaves no gap
+            joined.weights[name] = batch.weights[prediction["attention"]]
+            joined.predictions.append({**prediction, "attention": name})
+    return joined
+
+
+def _line(predictor: Predictor, batch: Batch, index: int, hypotheses: list[Hypothesis]) -> dict[str, Any]:
+    """A line of predictions.jsonl, but for the times and the confidence of its words."""
+    best, *others = hypotheses
+    tokenizer = predictor.tokenizer
+    return {
+        "key": batch.keys[index],
+        "text": tokenizer.decode(best.tokens),
+        "references": [target.text for target in batch.targets[index]],
+        "score": best.score,
+        "scores": best.scores,
+        "tokens": tokenizer.pieces(best.tokens),
+        "log_probs": _rounded(best.log_probs.tolist()),
+        **({} if best.gate is None else {"gate": _rounded(best.gate), "gate_name": best.gate_name}),
+        "flags": best.flags,
+        "others": [
+            {
+                "text": tokenizer.decode(other.tokens),
+                "score": other.score,
+                "scores": other.scores,
+                "flags": other.flags,
+            }
+            for other in others
+        ],
+        "attention": "",  # name of the (tokens, heads, positions) array in attention.npz, when all are together
+    }
+
+
+def _rounded(values: list[float]) -> list[float]:
+    return [round(value, 4) for value in values]
