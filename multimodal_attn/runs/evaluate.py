@@ -322,6 +322,6 @@ def _timed(
     words = [TimedWord(text, *span) for text, span in zip(texts, times.spans, strict=True)]
     name = file_name(key)
     for kind in settings["transcripts"]:
-        transcripts[f"{name}.{ENDINGS[kind]}"] = render(Transcript(words, seconds), name, kind)
+        transcripts[f"{name}.{ENDINGS[kind]}"] = render(Transcript(words, seconds), name, kind, name)
     written = {"file": name} if settings["transcripts"] and name != key else {}
     return {"word_times": times.source, "words": [word.as_dict() for word in words], **written}

@@ -146,7 +146,14 @@ def _trainer(
     node = settings["trainer"]
     if not isinstance(node, dict):
         raise ValueError(f"trainer: {node!r}; expected settings such as trainer.max_epochs=10")
-    made = lightning_part("trainer", {"_target_": "pytorch_lightning.Trainer", **node}, pl.Trainer)
+    given: dict[str, Any] = {
+        "callbacks": callbacks,
+        "plugins": [CheckpointFiles()],
+        "logger": loggers,
+        "default_root_dir": run_dir,
+        "use_distributed_sampler": False,
+    }
+    made = lightning_part("trainer", {"_target_": "pytorch_lightning.Trainer", **node}, pl.Trainer, given)
     if node.get("precision") == "auto":
         node["precision"] = suitable_precision(str(node.get("accelerator", "auto")))
         made = made.with_settings(precision=node["precision"])
@@ -155,13 +162,7 @@ def _trainer(
             "optimizer.fused: true; trainer.precision=16-mixed scales the loss and needs optimizer.fused=false"
         )
     try:
-        return made(
-            callbacks=callbacks,
-            plugins=[CheckpointFiles()],
-            logger=loggers,
-            default_root_dir=run_dir,
-            use_distributed_sampler=False,
-        )
+        return made(**given)
     except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
         reason = _first_line(error)
         named = next((f".{name}" for name, value in node.items() if f"{name}={value!r}" in reason), "")
