@@ -35,11 +35,13 @@ from multimodal_attn.runs.language_model import load_language_model
 from multimodal_attn.runs.loading import Run, load_run
 from multimodal_attn.runs.report import print_report
 from multimodal_attn.search import Search
-from multimodal_attn.search.build import build_search
+from multimodal_attn.search.build import build_search, make_search
 from multimodal_attn.types import Batch, Example, Hypothesis, Memory, Timeline, UnreadableError
 from multimodal_attn.writing import replaced_folder, write_file
 
 log = logging.getLogger(__name__)
+
+_LIMITS = ("max_length", "max_length_ratio")  # of texts, that the run knows better than conf/evaluate.yaml
 
 SETTINGS: dict[str, Any] = {
     "run": str,
@@ -91,6 +93,7 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
             checked(key, settings[key], annotation)
     if settings["device"] != "auto":
         check_device(settings["device"])
+    _check_search(settings["search"])
     set_up_machine()
     torch.manual_seed(0)
     overrides = {f"data.{key}": value for key, value in settings["data"].items()}
@@ -168,13 +171,20 @@ def _write(
     return metrics, alarms
 
 
+def _check_search(node: Mapping[str, Any]) -> None:
+    """Refuses settings that make no sense before the run is read; what that is to say, and its models, come later."""
+    if not isinstance(node, Mapping):
+        raise ValueError(f"search: {node!r}; expected settings such as search.width=5")
+    checked("search.language_model", node.get("language_model"), str | None)
+    left_open = {
+        key for key in (*_LIMITS, "language_model") if key in node and (node[key] is None or key not in _LIMITS)
+    }
+    make_search({key: value for key, value in node.items() if key not in left_open}, EVERYTHING)
+
+
 def _search(run: Run, settings: Mapping[str, Any], device: str) -> Search:
     """Length limits that the command line leaves open (null) are those that the run was validated with."""
-    limits = {
-        key: run.config["search"][key]
-        for key in ("max_length", "max_length_ratio")
-        if settings["search"].get(key) is None
-    }
+    limits = {key: run.config["search"][key] for key in _LIMITS if settings["search"].get(key) is None}
     predictor = run.predictor
     return build_search(
         {**settings["search"], **limits},

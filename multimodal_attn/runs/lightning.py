@@ -84,6 +84,7 @@ _NOISE = {
     "exists and is not empty": "a resumed run writes where it has written before",
     "dataloader is not resumable": "the data module goes on in mid-epoch itself",
     "does not have many workers": "data.num_workers is the user's to choose, and its yaml says what it costs",
+    "Automatic Mixed Precision": "is what trainer.precision says",
     "GPU available": "what was not used is nothing to act on, and trainer.accelerator=auto uses what there is",
     "TPU available": "the same",
     "smaller than the logging interval": "an epoch of few batches is logged at the end of some later one",

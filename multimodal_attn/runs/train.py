@@ -14,15 +14,17 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+from torch import distributed
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.machine import set_up_machine, suitable_precision
-from multimodal_attn.parts import EVERYTHING
+from multimodal_attn.models.encoders.base import Encoder
+from multimodal_attn.parts import EVERYTHING, Part, part
 from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights
 from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features
 from multimodal_attn.runs.check import check
-from multimodal_attn.runs.configuration import refuse_unknown, wrong_kind
+from multimodal_attn.runs.configuration import refuse_unknown
 from multimodal_attn.runs.data import build_data
 from multimodal_attn.runs.exit import TERMINATED
 from multimodal_attn.runs.initialization import initialize
@@ -34,6 +36,7 @@ from multimodal_attn.training.callbacks.whole_steps import WholeSteps
 from multimodal_attn.training.checkpoint_files import CheckpointFiles
 from multimodal_attn.training.language_model import LanguageModelModule
 from multimodal_attn.training.module import Seq2SeqModule
+from multimodal_attn.types import Modality
 from multimodal_attn.writing import remove_unfinished, write_file
 
 SECTIONS = (
@@ -94,18 +97,31 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
         raise ValueError(_first_line(error)) from None
     except SIGTERMException:
         _stop(callbacks, signal.SIGTERM)
-    except Exception:
+    except Exception as error:
         _stop(callbacks)  # the signal may have ended a worker of the loader, too
+        if trainer.world_size > 1 and (isinstance(error, distributed.DistError) or "/gloo/" in str(error)):
+            raise ValueError(
+                "trainer: another process of this training has ended, so that this one cannot go on"
+                f" ({_first_line(error)}); go on with: python train.py resume={run_dir}"
+            ) from None
         raise
     except SystemExit:  # how Lightning ends a training on a second Ctrl-C, after the callbacks have saved it
         raise KeyboardInterrupt from None
     finally:
+        _remove_unused_config(run_dir, resumed)
         for logger in loggers:  # or the next run of a sweep would go on in this one's W&B run
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()
     best = _finish(trainer, settings, run_dir)
     _stop(callbacks)  # a signal in the last batch
     return best
+
+
+def _remove_unused_config(run_dir: Path, resumed: Path | None) -> None:
+    """Takes away what was written of a run that has ended before anything of it was logged or saved."""
+    used = resumed is not None or (run_dir / "metrics.jsonl").exists() or (run_dir / "checkpoints").exists()
+    if rank_zero_only.rank == 0 and not used:  # type: ignore[attr-defined]
+        (run_dir / "config.yaml").unlink(missing_ok=True)
 
 
 def _resumable(content: Checkpoint | None) -> Path:
@@ -193,11 +209,12 @@ def _tokenizer_from(config: Mapping[str, Any], content: Checkpoint | None, key: 
 
 
 def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataModule, Seq2SeqModule]:
-    data = build_data(
-        config, _tokenizer_from(config, content), _tokenizer_from(config, content, "source_tokenizer"), EVERYTHING
-    )
+    own, of_sources = (_tokenizer_from(config, content, key) for key in ("tokenizer", "source_tokenizer"))
+    encoder: Part[Encoder] = part("encoder", config["encoder"], Encoder, EVERYTHING, given=("vocab_size",))
+    reads: Modality = encoder.make.reads  # type: ignore[attr-defined]
+    data = build_data(config, own, of_sources, EVERYTHING, reads=reads)
     module = build_module(config, data.tokenizer, data.source_tokenizer)
-    _check_modality(data, module)
+    data.source("train").check_readable()
     for objective in module.objectives.values():
         data.leave_out("train", objective.unusable(data, module.model.encoder.layout))
     cache_features(data, module.model, ("train", "val"), config["data"].get("cache_dir"))
@@ -207,14 +224,6 @@ def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataMo
 def _language_model(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataModule, LanguageModelModule]:
     data = build_text_data(config, _tokenizer_from(config, content))
     return data, build_language_model(config, data.tokenizer)
-
-
-def _check_modality(data: DataModule, module: Seq2SeqModule) -> None:
-    """Refuses pictures for an encoder of speech and the like, before torch stumbles over them."""
-    source = data.source("train")
-    if (given := source.reader.modality) != (taken := module.model.encoder.reads):
-        raise wrong_kind(given, taken)
-    source.check_readable()
 
 
 def _write_no_log() -> None:
