@@ -110,8 +110,10 @@ def refusal(error: Exception, name: str, overrides: Sequence[str]) -> ValueError
 def _owners(key: str) -> str:
     """Which choices of a group have a setting, as the end of a sentence."""
     group, _, setting = key.partition(".")
-    line = re.compile(rf"(?m)^{re.escape(setting)}:")
-    owners = [path.stem for path in sorted((CONF / group).glob("*.yaml")) if setting and line.search(path.read_text())]
+    texts = {path.stem: path.read_text() for path in sorted((CONF / group).glob("*.yaml"))} if setting else {}
+    having = {name: re.search(rf"(?m)^{re.escape(setting)}: *(\?\?\?)?", text) for name, text in texts.items()}
+    found = {name: line[1] for name, line in having.items() if line}
+    owners = [name for name, missing in found.items() if missing] or list(found)  # those that ask for it first of all
     if not owners:
         return ""
     choosing = re.compile(rf"(?m)override /{group}: ({'|'.join(map(re.escape, owners))})\b")

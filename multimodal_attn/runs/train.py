@@ -10,6 +10,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import yaml
+from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
@@ -96,9 +97,9 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     except MisconfigurationException as error:
         raise ValueError(_first_line(error)) from None
     except SIGTERMException:
-        _stop(callbacks, signal.SIGTERM)
+        _stop(trainer, callbacks, signal.SIGTERM)
     except Exception as error:
-        _stop(callbacks)  # the signal may have ended a worker of the loader, too
+        _stop(trainer, callbacks)  # the signal may have ended a worker of the loader, too
         if trainer.world_size > 1 and (isinstance(error, distributed.DistError) or "/gloo/" in str(error)):
             raise ValueError(
                 "trainer: another process of this training has ended, so that this one cannot go on"
@@ -113,7 +114,7 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()
     best = _finish(trainer, settings, run_dir)
-    _stop(callbacks)  # a signal in the last batch
+    _stop(trainer, callbacks)  # a signal in the last batch
     return best
 
 
@@ -133,14 +134,20 @@ def _resumable(content: Checkpoint | None) -> Path:
     return content.path
 
 
-def _stop(callbacks: Sequence[pl.Callback], otherwise: signal.Signals | None = None) -> None:
-    """Ends a training as the signal that it has received asks, or whatever follows it would go on."""
+def _stop(trainer: pl.Trainer, callbacks: Sequence[pl.Callback], otherwise: signal.Signals | None = None) -> None:
+    """Ends a training as the signal that it has received asks, or whatever follows it would go on.
+
+    Lightning's launcher is killed by Lightning if a process that it has started fails, so that these just end.
+    """
     received = [callback.received for callback in callbacks if isinstance(callback, SaveOnException)]
     number = next((one for one in received if one is not None), otherwise)
+    if number is None:
+        return
+    if trainer.global_rank > 0 and isinstance(trainer.strategy.cluster_environment, LightningEnvironment):  # type: ignore[attr-defined]
+        raise SystemExit(0)
     if number is signal.SIGINT:
         raise KeyboardInterrupt
-    if number is not None:
-        raise SystemExit(TERMINATED)
+    raise SystemExit(TERMINATED)
 
 
 def _finish(trainer: pl.Trainer, settings: Mapping[str, Any], run_dir: Path) -> float | None:

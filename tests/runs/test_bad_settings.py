@@ -189,3 +189,11 @@ def test_a_value_that_makes_no_sense_is_refused_by_its_key(group: str, tmp_path:
             assert sensible or not folder.exists(), (key, value)
             shutil.rmtree(folder, ignore_errors=True)
     assert count >= LEAST[group]
+
+
+@pytest.mark.parametrize("name", ["plugins", "callbacks", "logger", "default_root_dir", "use_distributed_sampler"])
+def test_what_a_training_gives_to_its_trainer_cannot_be_set(name: str, tmp_path: Path) -> None:
+    config = plain(compose("train", ["run_dir=a", "cache_dir=b"]))
+    update(config, f"trainer.{name}", ["x"])
+    with pytest.raises(ValueError, match=rf"^trainer.{name}: \['x'\]; expected no value"):
+        training.train(config, tmp_path / "run")
