@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from multimodal_attn.runs.exit import explained
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,6 +34,8 @@ def _run(arguments: list[str]) -> int:
 
         set_up_machine()
     if options.command == "predict":
+        from pathlib import Path
+
         from multimodal_attn.runs.predict import predict
 
         if options.page_path and not options.page:
@@ -88,6 +92,9 @@ def _run(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    import argparse  # here, where a Ctrl-C ends without a traceback
+    from pathlib import Path
+
     parser = argparse.ArgumentParser(prog="multimodal-attn", description="Trains, evaluates and uses models.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("train", help="train a model, as train.py does", add_help=False)

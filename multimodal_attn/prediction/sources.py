@@ -19,6 +19,8 @@ from multimodal_attn.data.reading.samples import check_samples
 from multimodal_attn.data.reading.text import single_spaces
 from multimodal_attn.types import Example, UnreadableError
 
+_TABLES = (".csv", ".tsv", ".json", ".jsonl")
+
 
 def example_of(reader: Reader, source: Any, sample_rate: int | None = None) -> Example:
     """One source as an example; see ``Predictor.__call__``.
@@ -60,7 +62,9 @@ def examples_of(reader: Reader, path: str | Path) -> list[Example]:
     try:
         return reader.examples(str(path))
     except UnreadableError as error:
-        raise _unreadable(reader, error.path, error.reason) from None
+        table = reader.in_files and Path(path).suffix.lower() in _TABLES
+        reason = "is a table; expected files, or a folder of them" if table else error.reason
+        raise _unreadable(reader, error.path, reason) from None
 
 
 def read_all(reader: Reader, paths: Iterable[str | Path]) -> Iterator[Example | UnreadableError]:

@@ -53,7 +53,7 @@ def lines(words: list[TimedWord]) -> Iterator[list[TimedWord]]:
         yield line
 
 
-def render(transcript: Transcript, path: str | Path, kind: str) -> str:
+def render(transcript: Transcript, path: str | Path, kind: str, name: str | None = None) -> str:
     """A transcript in one of ``FORMATS``.
 
     ``txt`` has lines of start, end and words, separated by tabs; ``json`` a line with every word's times; ``srt`` and
@@ -64,36 +64,37 @@ def render(transcript: Transcript, path: str | Path, kind: str) -> str:
         transcript: of one recording.
         path: of the recording.
         kind: of the format.
+        name: that tells the recording from all others, for ctm; None for that of its file.
 
     Raises:
         ValueError: for another format.
     """
     if kind not in _RENDERERS:
         raise ValueError(f"format: {kind!r}; expected one of {', '.join(FORMATS)}")
-    return _RENDERERS[kind](transcript, Path(path))
+    return _RENDERERS[kind](transcript, str(path), Path(path).stem if name is None else name)
 
 
-def _txt(transcript: Transcript, path: Path) -> str:
+def _txt(transcript: Transcript, path: str, name: str) -> str:
     return "".join(f"{_clock(start)}\t{_clock(end)}\t{text}\n" for start, end, text in _rows(transcript))
 
 
-def _json(transcript: Transcript, path: Path) -> str:
+def _json(transcript: Transcript, path: str, name: str) -> str:
     content = {
-        "file": str(path),
+        "file": path,
         "text": " ".join(word.text for word in transcript.words),
         "words": [word.as_dict() for word in transcript.words],
     }
     return json.dumps(content, ensure_ascii=False) + "\n"
 
 
-def _srt(transcript: Transcript, path: Path) -> str:
+def _srt(transcript: Transcript, path: str, name: str) -> str:
     return "".join(
         f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text.replace('-->', '->')}\n\n"
         for number, (start, end, text) in enumerate(_rows(transcript), start=1)
     )
 
 
-def _vtt(transcript: Transcript, path: Path) -> str:
+def _vtt(transcript: Transcript, path: str, name: str) -> str:
     cues = (
         f"\n{_clock(start)} --> {_clock(end)}\n{html.escape(text, quote=False)}\n"
         for start, end, text in _rows(transcript)
@@ -101,12 +102,12 @@ def _vtt(transcript: Transcript, path: Path) -> str:
     return "WEBVTT\n" + "".join(cues)
 
 
-def _ctm(transcript: Transcript, path: Path) -> str:
-    name = "_".join(path.stem.split()) or "_"  # white space separates the fields
+def _ctm(transcript: Transcript, path: str, name: str) -> str:
+    name = "_".join(name.split()) or "_"  # white space separates the fields
     return "".join(f"{name} 1 {w.start:.3f} {max(0.0, w.end - w.start):.3f} {w.text}\n" for w in transcript.words)
 
 
-def _textgrid(transcript: Transcript, path: Path) -> str:
+def _textgrid(transcript: Transcript, path: str, name: str) -> str:
     """In Praat's long text format. Intervals follow each other without a gap, and none is empty of time."""
     intervals: list[tuple[int, int, str]] = []  # in milliseconds, so that ends and starts are the same number
     now = 0
@@ -146,7 +147,7 @@ def _textgrid(transcript: Transcript, path: Path) -> str:
     return "\n".join(rows) + "\n"
 
 
-_RENDERERS: dict[str, Callable[[Transcript, Path], str]] = {
+_RENDERERS: dict[str, Callable[[Transcript, str, str], str]] = {
     "txt": _txt,
     "json": _json,
     "srt": _srt,

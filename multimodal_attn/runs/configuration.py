@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 
@@ -22,10 +23,9 @@ PART_GROUPS = ("attention", "decoder", "encoder", "language_model", "metrics", "
 """Groups whose part may be named by its class: ``attention=mypkg.att.CosineAttention``."""
 
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
-_RIGHT_KIND = (
-    "choose another encoder=, or start from an experiment of the right kind, such as"
-    " experiment=listen_attend_spell_grid data=manifest for speech"
-)
+_OF_OWN_DATA = {"picture": "captions", "recording": "transcripts", "text": "translation"}
+"""The experiment for one's own data, by what is read."""
+_MOST_NAMED = 5  # choices in an error
 
 
 def in_full(arguments: Sequence[str], name: str = "train") -> list[str]:
@@ -77,9 +77,59 @@ def compose(name: str, overrides: Sequence[str]) -> DictConfig:
                 config.run_dir = f"outputs/{config.name}"
             return config
     except (HydraException, OmegaConfBaseException) as error:
-        raise ValueError(" ".join(str(error).split())) from None
+        raise refusal(error, name, overrides) from None
     finally:
         GlobalHydra.instance().hydra = outer
+
+
+def refusal(error: Exception, name: str, overrides: Sequence[str]) -> ValueError:
+    """What Hydra has against a command line, in one sentence.
+
+    Args:
+        error: Hydra's, or OmegaConf's.
+        name: of the configuration, such as "train".
+        overrides: of the command line.
+    """
+    text = " ".join(str(error).partition("See https://")[0].split())
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        there = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+        near = difflib.get_close_matches(choice, there, 3, 0.5)
+        wanted = f"did you mean {' or '.join(near)}?" if near else f"expected one of {', '.join(there)}"
+        return ValueError(f"{group}={choice}: there is no such choice; {wanted}")
+    if found := re.match(r"Could not (?:override|delete|find|append) \D*'([^']+)'", text):
+        key = found[1]
+        others = [one for one in overrides if one.lstrip("+~").partition("=")[0] != key]
+        known: Any = {}
+        if len(others) < len(overrides):
+            with suppress(ValueError):
+                known = OmegaConf.to_container(compose(name, others))
+        return ValueError(f"{key}: there is no such setting{_owners(key) or likely(key, known)}")
+    if found := re.match(r"Error parsing override '(.*?)' (.*)", text):
+        return ValueError(f"{found[1]}: is no override ({found[2].strip()}); expected KEY=VALUE")
+    return ValueError(f"command line: {text}; expected KEY=VALUE, as --help shows")
+
+
+def _owners(key: str) -> str:
+    """Which choices of a group have a setting, as the end of a sentence."""
+    group, _, setting = key.partition(".")
+    texts = {path.stem: path.read_text() for path in sorted((CONF / group).glob("*.yaml"))} if setting else {}
+    having = {name: re.search(rf"(?m)^{re.escape(setting)}: *(\?\?\?)?", text) for name, text in texts.items()}
+    found = {name: line[1] for name, line in having.items() if line}
+    owners = [name for name, missing in found.items() if missing] or list(found)  # those that ask for it first of all
+    if not owners:
+        return ""
+    choosing = re.compile(rf"(?m)override /{group}: ({'|'.join(map(re.escape, owners))})\b")
+    experiments = [
+        path.stem for path in sorted((CONF / "experiment").glob("*.yaml")) if choosing.search(path.read_text())
+    ]
+    chosen = f", as in experiment={_some(experiments)}" if experiments else ""
+    return f"; expected with {group}={_some(owners)}{chosen}"
+
+
+def _some(names: Sequence[str]) -> str:
+    shown = [*names[:_MOST_NAMED], *(["..."] if len(names) > _MOST_NAMED else [])]
+    return ", ".join(shown)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -97,7 +147,8 @@ def plain(config: DictConfig) -> dict[str, Any]:
         reason = next(iter(str(error).splitlines()))
         if "'data." in reason:
             raise ValueError(
-                f"encoder: {reason}: these data are of another kind than the encoder reads; {_RIGHT_KIND}"
+                f"encoder: {reason}: these data are of another kind than the encoder reads; expected another encoder=,"
+                f" or experiment={' or '.join(_OF_OWN_DATA.values())}"
             ) from None
         raise ValueError(f"{error.full_key}: {reason}; expected a value, or a key that exists") from None
     except OmegaConfBaseException as error:
@@ -106,7 +157,10 @@ def plain(config: DictConfig) -> dict[str, Any]:
 
 def wrong_kind(given: str, taken: str) -> ValueError:
     """Says that the data are of another modality than the encoder reads."""
-    return ValueError(f"encoder: the data are {given}s, but the encoder takes {taken}s; {_RIGHT_KIND}")
+    return ValueError(
+        f"encoder: the data are {given}s, but the encoder takes {taken}s; expected experiment={_OF_OWN_DATA[given]}, or"
+        " another encoder="
+    )
 
 
 def refuse_unknown(config: Mapping[str, Any], known: Collection[str]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
+from multimodal_attn.data.datasets.base import Dataset, Split
 from multimodal_attn.data.loading import build
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.parts import part
+from multimodal_attn.runs.configuration import wrong_kind
+from multimodal_attn.types import Modality
 
 
 def build_data(
@@ -17,6 +21,7 @@ def build_data(
     source_tokenizer: Tokenizer | None = None,
     trust: Collection[str] = (),
     only_texts: bool = False,
+    reads: Modality | None = None,
 ) -> DataModule:
     """The data module of a run, with fitted tokenizers.
 
@@ -26,6 +31,10 @@ def build_data(
         source_tokenizer: likewise, of sources that are texts.
         trust: packages whose classes are allowed beside this one's.
         only_texts: leave the sources out, for a language model.
+        reads: what the encoder reads; None for anything.
+
+    Raises:
+        ValueError: also if the data are of another modality.
     """
     fitted = tokenizer is not None
     if tokenizer is None:
@@ -33,6 +42,16 @@ def build_data(
         if config.get("source_tokenizer"):
             source_tokenizer = part("source_tokenizer", config["source_tokenizer"], Tokenizer, trust)()
     data = build.build_data(config["data"], tokenizer, source_tokenizer, config["seed"], trust, only_texts)
+    if reads is not None:
+        data.make_dataset = partial(_of_modality, reads, data.make_dataset)
     if not fitted:
         data.fit_tokenizers()
     return data
+
+
+def _of_modality(reads: Modality, make: Callable[..., Dataset], split: Split) -> Dataset:
+    """A data set, unless it is of pictures for an encoder of speech and the like."""
+    source = make(split=split)
+    if source.reader.modality != reads:
+        raise wrong_kind(source.reader.modality, reads)
+    return source

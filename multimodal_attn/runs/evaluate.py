@@ -45,7 +45,7 @@ from multimodal_attn.runs.loading import Run, load_run
 from multimodal_attn.runs.logging_evaluations import evaluation_loggers, log_evaluation
 from multimodal_attn.runs.report import print_report
 from multimodal_attn.search import Search
-from multimodal_attn.search.build import build_search
+from multimodal_attn.search.build import build_search, make_search
 from multimodal_attn.types import Example, Timeline, UnreadableError
 from multimodal_attn.writing import replaced_folder, write_file
 
@@ -81,7 +81,7 @@ WRITTEN = (
 )
 """What an evaluation writes: of an earlier one nothing stays, so that no two are mixed."""
 LIMITS = ("max_length", "max_length_ratio")
-RULES = ("min_length", "forbidden", "no_repeat_ngram", "eos_threshold", "forced_words", "max_attention_jump")
+RULES = ("min_length", "forbidden", "no_repeat_ngram", "eos_threshold", "prefix", "forced_words", "max_attention_jump")
 """Settings of the search that are the run's where the command line says nothing."""
 _SAME_DATA = ("root", "cache_dir", "num_workers")  # keys of ``data`` that change nothing but where they lie
 _ELSEWHERE = ("logger", "run_dir", "name")  # what says nothing of the figures
@@ -111,6 +111,7 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
             checked(key, settings.get(key), annotation)
     if settings["device"] != "auto":
         check_device(settings["device"])
+    _check_search(settings["search"])
     set_up_machine()
     torch.manual_seed(0)
     origin = environment.Environment()
@@ -252,7 +253,7 @@ def _finish_words(found: Decoded, kinds: Sequence[str], folder: Path, temperatur
         if kinds and name != prediction["key"]:
             prediction["file"] = name
         for kind in kinds:
-            write_file(folder / f"{name}.{ENDINGS[kind]}", render(timed._replace(words=words), name, kind))
+            write_file(folder / f"{name}.{ENDINGS[kind]}", render(timed._replace(words=words), name, kind, name))
 
 
 def _tell_replaced(folder: Path, config: Mapping[str, Any]) -> None:
@@ -273,6 +274,15 @@ def _search_node(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: value for key, value in node.items() if value is not None or key not in (*LIMITS, *RULES)}
     inherited = (*LIMITS, *RULES) if settings["search_rules"] == "run" else LIMITS
     return found | {key: own[key] for key in inherited if key not in found and own.get(key) is not None}
+
+
+def _check_search(node: Mapping[str, Any]) -> None:
+    """Refuses settings that make no sense before the run is read; what that is to say, and its models, come later."""
+    if not isinstance(node, Mapping):
+        raise ValueError(f"search: {node!r}; expected settings such as search.width=5")
+    checked("search.language_model", node.get("language_model"), str | None)
+    later = {key for key in (*LIMITS, *RULES) if node.get(key) is None} | {"language_model"}
+    make_search({key: value for key, value in node.items() if key not in later}, EVERYTHING)
 
 
 def _search(run: Run, node: Mapping[str, Any], device: str) -> Search:

@@ -1,4 +1,7 @@
-"""How every command ends: with a sentence in place of a traceback, and a status that tells a shell what happened."""
+"""How every command ends: with a sentence in place of a traceback, and a status that tells a shell what happened.
+
+What is imported here is imported before a Ctrl-C can be told from an error: as little as can be.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 FAILED = 2
 INTERRUPTED = 130
@@ -17,7 +22,6 @@ TERMINATED = 143
 """By SIGTERM."""
 
 
-@dataclass
 class Outcome:
     """What became of a command.
 
@@ -26,8 +30,9 @@ class Outcome:
         value: what it gave.
     """
 
-    status: int = 0
-    value: Any = None
+    def __init__(self) -> None:
+        self.status: int = 0
+        self.value: Any = None
 
 
 @contextmanager

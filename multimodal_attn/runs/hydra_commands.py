@@ -6,18 +6,20 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra._internal.utils import run_and_report
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from multimodal_attn.prediction.location import find_checkpoint, folder_of
-from multimodal_attn.runs.configuration import CONF, in_full, plain
+from multimodal_attn.runs.configuration import CONF, in_full, plain, refusal
 from multimodal_attn.runs.exit import FAILED, explained
 
 _FULL = "HYDRA_FULL_ERROR"
@@ -45,10 +47,11 @@ def train(arguments: Sequence[str]) -> int:
             settings = {**plain(config), "choices": _choices()}
         return train(settings, Path(HydraConfig.get().runtime.output_dir))
 
-    for argument in arguments:
-        if argument.startswith("resume=") and argument != "resume=null":
-            find_checkpoint(argument.partition("=")[2], "last", "resume")  # before Hydra makes a folder
-    return _run(job, "train", arguments)
+    resumed = [one.partition("=")[2] for one in arguments if one.startswith("resume=") and one != "resume=null"]
+    for run in resumed:
+        find_checkpoint(run, "last", "resume")  # before Hydra makes a folder
+    # What Hydra wrote down when the run began is what sets it apart in a sweep; a resumed run leaves it.
+    return _run(job, "train", [*arguments, *(["hydra.output_subdir=null"] if resumed else [])])
 
 
 def evaluate(arguments: Sequence[str]) -> int:
@@ -88,28 +91,26 @@ def _run(job: Callable[[DictConfig], Any], name: str, arguments: Sequence[str]) 
         return float("nan")  # the worst of all for a sweep that optimizes
 
     sys.argv = [sys.argv[0], *in_full(arguments, name)]
-    _without_tracebacks(hydra.main(version_base="1.3", config_path=str(CONF.resolve()), config_name=name)(one))
-    for overrides, _ in failed:
-        print(f"failed: {overrides or '(no overrides)'}", file=sys.stderr)
+    run = hydra.main(version_base="1.3", config_path=str(CONF.resolve()), config_name=name)(one)
+    overrides = [argument for argument in arguments if not argument.startswith("-")]
+    with _hydra_errors(name, overrides):
+        run()
+    for job_overrides, _ in failed:
+        print(f"failed: {job_overrides or '(no overrides)'}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _without_tracebacks(run: Callable[[], Any]) -> None:
-    """Lets Hydra raise what the system refuses it, a closed pipe or a folder, for which it would print a traceback."""
+@contextmanager
+def _hydra_errors(name: str, overrides: Sequence[str]) -> Iterator[None]:
+    """Lets Hydra raise what it would print in several lines, or with a traceback, and makes it a sentence."""
     before = os.environ.get(_FULL)
     os.environ[_FULL] = "1"
     try:
-        run()
-    except Exception as error:
-        if before == "1" or isinstance(error, OSError):  # "0" is what Hydra takes for no
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        if before == "1":  # "0" is what Hydra takes for no
             raise
-        del os.environ[_FULL]
-        reason = error
-
-        def told() -> None:
-            raise reason
-
-        run_and_report(told)  # as ever
+        raise refusal(error, name, overrides) from None
     finally:
         os.environ.pop(_FULL, None) if before is None else os.environ.update({_FULL: before})
 
@@ -124,7 +125,18 @@ def _choices() -> dict[str, Any]:
 
 
 def _remove_unused(folder: Path) -> None:
-    """Removes a run's folder in which there is nothing but what Hydra puts there before a run begins."""
+    """Removes a run's folder in which there is nothing but what Hydra puts there before a run begins.
+
+    Folders above it that are empty then go too, as far as they lie below the working directory.
+    """
+    from pytorch_lightning.utilities import rank_zero_only
+
+    here = Path.cwd()
     files = [path for path in folder.rglob("*") if not path.is_dir()]
-    if all(path.parent == folder / ".hydra" or path == folder / "train.log" for path in files):
-        shutil.rmtree(folder, ignore_errors=True)
+    used = not all(path.parent == folder / ".hydra" or path == folder / "train.log" for path in files)
+    if used or rank_zero_only.rank > 0 or here.is_relative_to(folder):  # type: ignore[attr-defined]
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # it is not empty
+        for parent in (parent for parent in folder.parents if parent.is_relative_to(here) and parent != here):
+            parent.rmdir()

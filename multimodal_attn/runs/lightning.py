@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import warnings
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, TypeVar
 
 import pytorch_lightning as pl
@@ -65,13 +66,13 @@ _RANGES: dict[type, dict[str, Any]] = {
 }
 
 
-def lightning_part(key: str, node: Any, kind: type[Kind]) -> Part[Kind]:
+def lightning_part(key: str, node: Any, kind: type[Kind], given: Collection[str] = ()) -> Part[Kind]:
     """As ``parts.part``; what Lightning's own constructors leave open is checked too.
 
     Raises:
         ValueError: names the key and what was expected.
     """
-    return part(key, node, kind, EVERYTHING, ranges=_RANGES)
+    return part(key, node, kind, EVERYTHING, given, _RANGES)
 
 
 _NOISE = {
@@ -79,19 +80,33 @@ _NOISE = {
     "LeafSpec": "is of Lightning's own use of torch",
     "sync_dist=True": "what validation logs is that of all processes already",
     "modules in eval mode": "frozen parts are in evaluation mode on purpose",
-    "weights_only": "files are read with weights_only=True, always",
+    "`weights_only` was not set": "files are read with weights_only=True, always",
     "exists and is not empty": "a resumed run writes where it has written before",
     "dataloader is not resumable": "the data module goes on in mid-epoch itself",
     "does not have many workers": "data.num_workers is the user's to choose, and its yaml says what it costs",
+    "Automatic Mixed Precision": "is what trainer.precision says",
+    "GPU available": "what was not used is nothing to act on, and trainer.accelerator=auto uses what there is",
+    "TPU available": "the same",
+    "smaller than the logging interval": "an epoch of few batches is logged at the end of some later one",
+    "Initializing distributed": "is said by each process of what the first sums up",
+    "estimate number of stepping batches": "is of Lightning's own way to count",
 }
 """Parts of messages that are dropped, and why."""
+
+_SPEAKERS = (
+    "pytorch_lightning.utilities.rank_zero",
+    "pytorch_lightning.trainer.connectors.checkpoint_connector",
+    "lightning_fabric.utilities.rank_zero",
+    "lightning_fabric.utilities.distributed",
+)
+"""Loggers by which Lightning says them."""
 
 
 def quieten() -> None:
     """Drops what no user can act on from warnings and from Lightning's log; everything else stays."""
     for text in _NOISE:
         warnings.filterwarnings("ignore", message=f"(?s).*{text}")
-    for name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero"):
+    for name in _SPEAKERS:
         if not any(isinstance(found, _Noise) for found in logging.getLogger(name).filters):
             logging.getLogger(name).addFilter(_Noise())
 

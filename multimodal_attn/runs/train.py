@@ -11,20 +11,23 @@ from typing import Any
 
 import pytorch_lightning as pl
 import yaml
+from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+from torch import distributed
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.machine import set_up_machine, suitable_precision
-from multimodal_attn.parts import EVERYTHING
+from multimodal_attn.models.encoders.base import Encoder
+from multimodal_attn.parts import EVERYTHING, Part, part
 from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights
 from multimodal_attn.runs import environment
 from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features
 from multimodal_attn.runs.check import check
-from multimodal_attn.runs.configuration import refuse_unknown, wrong_kind
+from multimodal_attn.runs.configuration import refuse_unknown
 from multimodal_attn.runs.data import build_data
 from multimodal_attn.runs.exit import TERMINATED
 from multimodal_attn.runs.initialization import initialize
@@ -36,6 +39,7 @@ from multimodal_attn.training.callbacks.whole_steps import WholeSteps
 from multimodal_attn.training.checkpoint_files import CheckpointFiles
 from multimodal_attn.training.language_model import LanguageModelModule
 from multimodal_attn.training.module import Seq2SeqModule
+from multimodal_attn.types import Modality
 from multimodal_attn.writing import remove_unfinished, write_file
 
 SECTIONS = (
@@ -99,22 +103,36 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     except MisconfigurationException as error:
         raise ValueError(_first_line(error)) from None
     except SIGTERMException:
-        _stop(callbacks, signal.SIGTERM)
-    except Exception:
-        _stop(callbacks)  # the signal may have ended a worker of the loader, too
+        _stop(trainer, callbacks, signal.SIGTERM)
+    except Exception as error:
+        _stop(trainer, callbacks)  # the signal may have ended a worker of the loader, too
+        if trainer.world_size > 1 and (isinstance(error, distributed.DistError) or "/gloo/" in str(error)):
+            raise ValueError(
+                "trainer: another process of this training has ended, so that this one cannot go on"
+                f" ({_first_line(error)}); go on with: python train.py resume={run_dir}"
+            ) from None
         raise
     except SystemExit:  # how Lightning ends a training on a second Ctrl-C, after the callbacks have saved it
         raise KeyboardInterrupt from None
     finally:
         if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-            with suppress(OSError):  # a full disk has been told of already
-                origin.write(run_dir, wall=True, earlier=earlier)
+            if resumed is not None or _was_used(run_dir):
+                with suppress(OSError):  # a full disk has been told of already
+                    origin.write(run_dir, wall=True, earlier=earlier)
+            else:
+                for name in ("config.yaml", environment.FILE):
+                    (run_dir / name).unlink(missing_ok=True)
         for logger in loggers:  # or the next run of a sweep would go on in this one's W&B run
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()
     best = _finish(trainer, settings, run_dir)
-    _stop(callbacks)  # a signal in the last batch
+    _stop(trainer, callbacks)  # a signal in the last batch
     return best
+
+
+def _was_used(run_dir: Path) -> bool:
+    """Whether anything of a run was logged or saved before it ended."""
+    return (run_dir / "metrics.jsonl").exists() or (run_dir / "checkpoints").exists()
 
 
 def _resumable(content: Checkpoint | None) -> Path:
@@ -126,14 +144,20 @@ def _resumable(content: Checkpoint | None) -> Path:
     return content.path
 
 
-def _stop(callbacks: Sequence[pl.Callback], otherwise: signal.Signals | None = None) -> None:
-    """Ends a training as the signal that it has received asks, or whatever follows it would go on."""
+def _stop(trainer: pl.Trainer, callbacks: Sequence[pl.Callback], otherwise: signal.Signals | None = None) -> None:
+    """Ends a training as the signal that it has received asks, or whatever follows it would go on.
+
+    Lightning's launcher is killed by Lightning if a process that it has started fails, so that these just end.
+    """
     received = [callback.received for callback in callbacks if isinstance(callback, SaveOnException)]
     number = next((one for one in received if one is not None), otherwise)
+    if number is None:
+        return
+    if trainer.global_rank > 0 and isinstance(trainer.strategy.cluster_environment, LightningEnvironment):  # type: ignore[attr-defined]
+        raise SystemExit(0)
     if number is signal.SIGINT:
         raise KeyboardInterrupt
-    if number is not None:
-        raise SystemExit(TERMINATED)
+    raise SystemExit(TERMINATED)
 
 
 def _finish(trainer: pl.Trainer, settings: Mapping[str, Any], run_dir: Path) -> float | None:
@@ -155,7 +179,14 @@ def _trainer(
     node = settings["trainer"]
     if not isinstance(node, dict):
         raise ValueError(f"trainer: {node!r}; expected settings such as trainer.max_epochs=10")
-    made = lightning_part("trainer", {"_target_": "pytorch_lightning.Trainer", **node}, pl.Trainer)
+    given: dict[str, Any] = {
+        "callbacks": callbacks,
+        "plugins": [CheckpointFiles()],
+        "logger": loggers,
+        "default_root_dir": run_dir,
+        "use_distributed_sampler": False,
+    }
+    made = lightning_part("trainer", {"_target_": "pytorch_lightning.Trainer", **node}, pl.Trainer, given)
     if node.get("precision") == "auto":
         node["precision"] = suitable_precision(str(node.get("accelerator", "auto")))
         made = made.with_settings(precision=node["precision"])
@@ -164,13 +195,7 @@ def _trainer(
             "optimizer.fused: true; trainer.precision=16-mixed scales the loss and needs optimizer.fused=false"
         )
     try:
-        return made(
-            callbacks=callbacks,
-            plugins=[CheckpointFiles()],
-            logger=loggers,
-            default_root_dir=run_dir,
-            use_distributed_sampler=False,
-        )
+        return made(**given)
     except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
         reason = _first_line(error)
         named = next((f".{name}" for name, value in node.items() if f"{name}={value!r}" in reason), "")
@@ -201,11 +226,12 @@ def _tokenizer_from(config: Mapping[str, Any], content: Checkpoint | None, key: 
 
 
 def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataModule, Seq2SeqModule]:
-    data = build_data(
-        config, _tokenizer_from(config, content), _tokenizer_from(config, content, "source_tokenizer"), EVERYTHING
-    )
+    own, of_sources = (_tokenizer_from(config, content, key) for key in ("tokenizer", "source_tokenizer"))
+    encoder: Part[Encoder] = part("encoder", config["encoder"], Encoder, EVERYTHING, given=("vocab_size",))
+    reads: Modality = encoder.make.reads  # type: ignore[attr-defined]
+    data = build_data(config, own, of_sources, EVERYTHING, reads=reads)
     module = build_module(config, data.tokenizer, data.source_tokenizer)
-    _check_modality(data, module)
+    data.source("train").check_readable()
     for objective in module.objectives.values():
         data.leave_out("train", objective.unusable(data, module.model.encoder.layout))
     cache_features(data, module.model, ("train", "val"), config["data"].get("cache_dir"))
@@ -215,14 +241,6 @@ def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataMo
 def _language_model(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataModule, LanguageModelModule]:
     data = build_text_data(config, _tokenizer_from(config, content))
     return data, build_language_model(config, data.tokenizer)
-
-
-def _check_modality(data: DataModule, module: Seq2SeqModule) -> None:
-    """Refuses pictures for an encoder of speech and the like, before torch stumbles over them."""
-    source = data.source("train")
-    if (given := source.reader.modality) != (taken := module.model.encoder.reads):
-        raise wrong_kind(given, taken)
-    source.check_readable()
 
 
 def _write_no_log() -> None:

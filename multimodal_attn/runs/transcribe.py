@@ -69,7 +69,7 @@ def transcribe(
             f"--format {','.join(formats)}: of {len(paths)} recordings, these are files of their own; expected --output"
             " FOLDER"
         )
-    names = [[f"{name}.{ENDINGS[kind]}" for kind in formats] for name in file_names(paths)]
+    names = file_names(paths)
     predictor = load(run, width, ensemble, trust=trust)
     transcriber = Transcriber(
         decoder_of(predictor, word_times),
@@ -79,7 +79,7 @@ def transcribe(
         batch_size,
     )
     done = heard = 0
-    for path, files_of_path in zip(paths, names, strict=True):
+    for path, name in zip(paths, names, strict=True):
         try:
             transcript = transcriber(path)
         except UnreadableError as error:
@@ -89,11 +89,12 @@ def transcribe(
         heard += bool(transcript.words)
         if not transcript.words:
             print(f"{path}: no word is heard in its {transcript.seconds:.1f} s", file=sys.stderr)
-        for kind, name in zip(formats, files_of_path, strict=True):
-            text = render(transcript, path, kind)
+        for kind in formats:
+            text = render(transcript, path, kind, name)
             if output is not None:
-                write_file(output / name, text)
-                print(output / name if Path(name).stem == path.stem else f"{output / name}\t{path}")
+                file = output / f"{name}.{ENDINGS[kind]}"
+                write_file(file, text)
+                print(file if name == path.stem else f"{file}\t{path}")
             else:
                 # The name stands above the lines where there is more than one recording; json and ctm have it already.
                 print((f"# {path}\n" if kind == "txt" and len(paths) > 1 else "") + text, end="", flush=True)

@@ -44,11 +44,12 @@ def test_interrupt_resume_evaluate_predict(tmp_path: Path) -> None:
     stopped = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     assert stopped["global_step"] > 0
 
-    epochs = stopped["epoch"] + 2
+    epochs, begun = stopped["epoch"] + 2, (run / ".hydra" / "overrides.yaml").read_text()
     resumed = python("train.py", f"resume={run}", f"trainer.max_epochs={epochs}")
     assert resumed.returncode == 0, resumed.stderr
     done = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     assert done["global_step"] == epochs * 8
+    assert (run / ".hydra" / "overrides.yaml").read_text() == begun
 
     evaluated = python("evaluate.py", f"run={run}", "split=test", "search=beam", "search.width=2")
     assert evaluated.returncode == 0, evaluated.stderr
@@ -84,6 +85,10 @@ def test_errors_are_for_people(tmp_path: Path) -> None:
         (["train.py", "attention.attention_dims=3"], "attention_dims"),
         (["train.py", f"resume={tmp_path}", f"hydra.run.dir={tmp_path / 'c'}"], "expected the folder of a trained run"),
         (["-m", "multimodal_attn", "predict", str(tmp_path), "x.jpg"], "expected the folder of a trained run"),
+        (
+            ["train.py", "experiment=captoins"],
+            "error: experiment=captoins: there is no such choice; did you mean captions?",
+        ),
     ]
     environment = {**os.environ, "HYDRA_FULL_ERROR": "0"}
     for arguments, expected in cases:
@@ -91,3 +96,4 @@ def test_errors_are_for_people(tmp_path: Path) -> None:
         assert result.returncode != 0, arguments
         assert expected in result.stderr, (arguments, result.stderr)
         assert "Traceback" not in result.stderr, result.stderr
+        assert not list(tmp_path.iterdir()), arguments

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from datetime import date
 from io import StringIO
 from itertools import pairwise
@@ -363,6 +364,26 @@ def test_what_cannot_be_read_is_skipped_in_one_line(
     assert main(["compare", str(sweep), "--out", str(sweep / "out")]) == 0
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"skipped {sweep / '1' / file}: {reason}")
+    with (sweep / "out" / "comparison.csv").open() as table:
+        assert [row["run"] for row in csv.DictReader(table)] == [str(sweep / "0")]
+
+
+@pytest.mark.parametrize("kind", ["loop", "nowhere", "folder", "pipe", "huge"])
+def test_what_is_no_file_is_skipped_too(sweep: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = sweep / "1" / "evaluation" / "val" / "metrics.json"
+    file.unlink()
+    if kind in ("loop", "nowhere"):
+        file.symlink_to(file if kind == "loop" else sweep / "nowhere")
+    elif kind == "folder":
+        file.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(file)
+    else:
+        with file.open("wb") as sparse:
+            sparse.truncate(2**40)
+    assert main(["compare", str(sweep), "--out", str(sweep / "out")]) == 0
+    captured = capsys.readouterr()
+    assert (f"skipped {file}: " in captured.err) == (kind not in ("loop", "nowhere"))  # of these there is no evaluation
     with (sweep / "out" / "comparison.csv").open() as table:
         assert [row["run"] for row in csv.DictReader(table)] == [str(sweep / "0")]
 

@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from multimodal_attn.runs.configuration import compose, in_full, leaves, likely, plain, refuse_unknown, select, update
+from multimodal_attn.runs.configuration import (
+    CONF,
+    compose,
+    in_full,
+    leaves,
+    likely,
+    plain,
+    refuse_unknown,
+    select,
+    update,
+    wrong_kind,
+)
 from multimodal_attn.runs.train import SECTIONS
 
 CONFIG: dict[str, Any] = {"optimizer": {"lr": 1e-3}, "data": {"root": "x", "batch_size": 3}, "seed": 0}
@@ -102,3 +113,36 @@ def test_keys_with_dots_reach_into_a_configuration() -> None:
     update(config, "a.b", 3)
     update(config, "d.e", 4)
     assert dict(leaves(config)) == {"a.b": 3, "c": 2, "d.e": 4}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ("experiment=captoins", r"^experiment=captoins: there is no such choice; did you mean captions\?$"),
+        ("decoder=zzz", r"^decoder=zzz: there is no such choice; expected one of adaptive, .*transformer$"),
+        ("objective=[ctx]", r"^objective=ctx: there is no such choice; did you mean ctc\?$"),
+        ("data.train=x.csv", r"expected with data=manifest.*, as in experiment=captions.* transcripts, translation$"),
+        ("optimizer.lrr=3", r"^optimizer.lrr: there is no such setting; did you mean optimizer.lr\?$"),
+        ("trainer.max_epoch=3", r"^trainer.max_epoch: there is no such setting; did you mean trainer.max_epochs\?$"),
+        ("lr=3", r"^lr: there is no such setting; did you mean optimizer.lr\?$"),
+        ("decoder", r"^decoder: is no override \(missing EQUAL at '<EOF>'\); expected KEY=VALUE$"),
+        ("decoder.hidden_dim=[1,2", r"^command line: .*; expected KEY=VALUE, as --help shows$|is no override"),
+        ("=3", r"override must be a string or a list"),
+        ("~decoder.hidden=3", r"^decoder.hidden: there is no such setting; did you mean decoder.hidden_dim\?$"),
+        ("~nothing", r"expected KEY=VALUE|^nothing: there is no such setting"),
+        ("a.b.c=1", r"^a.b.c: there is no such setting$"),
+    ],
+)
+def test_an_override_that_hydra_refuses_is_told_in_a_sentence(overrides: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        compose("train", overrides.split(" "))
+    assert "\n" not in str(error.value)
+    assert "hydra.cc" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "experiment"), [("recording", "transcripts"), ("picture", "captions"), ("text", "translation")]
+)
+def test_data_of_another_kind_name_the_experiment_for_them(given: str, experiment: str) -> None:
+    assert (CONF / "experiment" / f"{experiment}.yaml").is_file()
+    assert f"expected experiment={experiment}, or" in str(wrong_kind(given, "other"))

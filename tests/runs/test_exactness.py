@@ -35,6 +35,8 @@ CHANGES = {
     "workers": ["data.num_workers=2"],
     "often": ["+callbacks.last_checkpoint.every_n_train_steps=1"],
     "half": ["+trainer.val_check_interval=0.5"],
+    "grouped": ["trainer.accumulate_grad_batches=2", "+trainer.val_check_interval=0.5"],
+    "astride": ["trainer.accumulate_grad_batches=3", "+trainer.val_check_interval=0.5"],
     "seldom": ["+trainer.check_val_every_n_epoch=2", "trainer.max_epochs=4"],
 }
 
@@ -49,6 +51,7 @@ def compared(folder: Path) -> dict[str, Any]:
     for number, state in optimizer["state"].items():
         found |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
     found["schedule"] = saved["lr_schedulers"]
+    (found["patience"],) = (state["wait_count"] for state in saved["callbacks"].values() if "wait_count" in state)
     for line in lines(folder):
         found |= {f"step {line['step']} {name}": value for name, value in line.items() if name not in TIMES}
     return found
@@ -104,8 +107,16 @@ PLACES = [
     *(("averaged", hook, 1, 2) for hook in ("on_train_batch_start", "on_after_backward", "on_train_batch_end")),
     ("averaged", "on_validation_batch_start", 1, BATCHES - 1),
     ("averaged", "on_validation_epoch_end", 1, BATCHES - 1),
-    *(("workers", hook, 1, 2) for hook in ("on_train_batch_start", "on_train_batch_end", "on_validation_batch_end")),
+    *(("workers", hook, 1, 2) for hook in ("on_train_batch_start", "on_train_batch_end")),
+    ("workers", "on_validation_batch_end", 1, BATCHES - 1),
     *(("half", hook, 1, batch) for hook in ("on_train_batch_end", "on_validation_batch_end") for batch in (1, 3)),
+    *(
+        (change, hook, 1, batch)
+        for change in ("grouped", "astride")
+        for hook in ("on_train_batch_start", "on_train_batch_end", "on_validation_batch_end", "on_validation_end")
+        for batch in (1, 3)
+    ),
+    ("astride", "on_train_batch_start", 1, 2),
     *(
         ("seldom", hook, epoch, batch)
         for hook in ("on_train_batch_start", "on_train_batch_end")

@@ -18,6 +18,7 @@ from tests.runs.test_command_line import ROOT, python
 from tests.runs.test_exactness import FEW
 from tests.runs.test_training import compose, run
 
+pytestmark = pytest.mark.timeout(600)  # each starts some processes, on whatever else the machine is doing
 LONG = [*FEW, "trainer.max_epochs=1000"]
 
 
@@ -69,6 +70,8 @@ def test_signal_ends_a_training_with_its_status_and_a_checkpoint(
     assert process.returncode == status, output
     assert "Traceback" not in output
     assert f"python train.py resume={folder}" in output
+    for noise in ("available", "weights_only", "eval mode", "logging interval", "hydra", "does not have many workers"):
+        assert noise not in output
     saved = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     steps, epochs = saved["global_step"], saved["epoch"] + 2
     assert steps > 0
@@ -113,9 +116,10 @@ def test_interrupt_at_any_moment_is_130_without_a_traceback(command: str, traine
     ended = 0
     for number in range(4):
         new = tmp_path / str(number)
-        arguments = [part.format(run=trained, new=new / "out") for part in COMMANDS[command]]
         if command == "train":
             arguments = [*COMMANDS["train"], f"hydra.run.dir={new}", f"cache_dir={tmp_path}"]
+        else:
+            arguments = [part.format(run=trained, new=new / "out") for part in COMMANDS[command]]
         process = start(*arguments)
         time.sleep(moments.uniform(0.3, 3))
         process.send_signal(signal.SIGINT)

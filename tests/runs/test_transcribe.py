@@ -64,3 +64,5 @@ def test_recordings_of_one_name_are_all_written(transcribe, tmp_path: Path, caps
         "",
     ]
     assert str(tmp_path / "out" / "y.srt") in written
+    first = [file.read_text().split()[0] for file in sorted((tmp_path / "out").glob("*.ctm"))]
+    assert len(set(first)) == 3

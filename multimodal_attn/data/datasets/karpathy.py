@@ -20,7 +20,8 @@ class Karpathy(CaptionedPhotos):
     """Photos with the captions and the split that one of Karpathy's files gives them.
 
     A photo of COCO is looked for as the file names it (``val2014/COCO_val2014_000000391895.jpg``), without its folder,
-    and under its newer name (``train2017/`` or ``val2017/000000391895.jpg``).
+    and under its newer name (``train2017/`` or ``val2017/000000391895.jpg``). One that a file puts into train and into
+    val or test does not train, and is listed.
 
     Args:
         split: "train", "val" or "test".
@@ -55,10 +56,15 @@ class Karpathy(CaptionedPhotos):
             raise ValueError(f"data.captions: '{path}' has no list of images; expected {EXPECTED}")
         wanted = {split, "restval"} if split == "train" and restval else {split}
         files, skipped = Listing(folder), []
+        judged = _splits(content["images"], {"val", "test"}) if split == "train" else {}
         by_photo: dict[str, list[str]] = {}
         for number, record in enumerate(content["images"]):
             try:
                 if record["split"] in wanted:
+                    if (other := judged.get(str(record["filename"]))) is not None:
+                        reason = f"{record['filename']} is in the {other} split too, and kept out of train"
+                        skipped.append(UnreadableError(f"{path}: image {number}", reason))
+                        continue
                     name = next((name for name in _names(record) if name in files), _names(record)[0])
                     sentences = record["sentences"]
                     captions_of = by_photo.setdefault(name, [])  # a photo may be listed twice
@@ -80,6 +86,12 @@ class Karpathy(CaptionedPhotos):
             Flickr30kEntities(Path(entities).expanduser(), "data.entities") if entities is not None else None,
             skipped,
         )
+
+
+def _splits(records: list[Any], wanted: set[str]) -> dict[str, str]:
+    """File name -> split, of the records in some splits; what is damaged is listed elsewhere."""
+    whole = (record for record in records if isinstance(record, dict) and isinstance(record.get("split"), str))
+    return {str(record.get("filename")): record["split"] for record in whole if record["split"] in wanted}
 
 
 def _names(record: dict[str, Any]) -> list[str]:

@@ -16,6 +16,8 @@ from multimodal_attn.types import UnreadableError
 
 SAMPLE_RATES = (2_000, 384_000)
 """Lowest and highest, in Hz; what says otherwise is damaged."""
+FORMATS = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "SVX", "NIST", "FLAC", "OGG", "MP3", "HTK")
+"""Whose length can be held against the file. Of others that libsndfile reads, a file that was cut off looks whole."""
 _AT_ONCE = 1 << 20  # samples of all channels together that are decoded in one go
 _SECONDS_MISSING = 1.0  # at most, of a recording that counts as whole
 _OPPOSITE = -0.5  # correlation with the loudest channel below which another one is of opposite phase
@@ -63,6 +65,8 @@ class AudioFile:
         # By its descriptor, a file is read without calls back into Python.
         plain = file.fileno() if file is self._own else file
         self._decoder = _Decoder(patched(file, found.patches) if found.patches else plain, closefd=False)
+        if self._decoder.format not in FORMATS:
+            raise Unsupported(f"is a recording in the format {self._decoder.format}; expected {', '.join(FORMATS)}")
         told = self._decoder.frames if found.told is None else found.told
         if counted is not None:
             slack = 3 * counted.in_frame  # of the delay that a decoder takes away
@@ -125,7 +129,7 @@ class AudioFile:
             raise UnreadableError(self.name, f"truncated: {self.position} of {told} samples could be decoded")
 
     def _unreadable(self, error: Exception) -> UnreadableError:
-        if isinstance(error, Truncated):
+        if isinstance(error, Truncated | Unsupported):
             return UnreadableError(self.name, str(error))
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         return UnreadableError(self.name, f"not readable as audio ({line})")
@@ -144,6 +148,10 @@ class AudioFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Unsupported(ValueError):
+    """A format whose files cannot be trusted."""
 
 
 class _Decoder(soundfile.SoundFile):

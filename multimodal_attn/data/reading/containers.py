@@ -32,11 +32,11 @@ _TAGS = (b"Xing", b"Info", b"VBRI")  # the first frame of an MP3 may hold no sou
 
 
 class _Form(NamedTuple):
-    """How a container lays out its chunks: where the first is, the name of the one with the sound, the bytes before a
+    """How a container lays out its chunks: where the first is, names of the one with the sound, the bytes before a
     chunk's content, the size (the last of these), what it counts of them, and what positions are multiples of."""
 
     first: int
-    sound: bytes
+    sound: tuple[bytes, ...]
     head: int
     size: str
     counted: int = 0
@@ -44,11 +44,13 @@ class _Form(NamedTuple):
 
 
 _FORMS = {
-    **dict.fromkeys((b"RIFF", b"RF64", b"BW64"), _Form(12, b"data", 8, "<I")),
-    b"RIFX": _Form(12, b"data", 8, ">I"),
-    b"FORM": _Form(12, b"SSND", 8, ">I"),
-    b"riff": _Form(40, b"data", 24, "<q", counted=24, align=8),
+    **dict.fromkeys((b"RIFF", b"RF64", b"BW64"), _Form(12, (b"data",), 8, "<I")),
+    b"RIFX": _Form(12, (b"data",), 8, ">I"),
+    b"FORM": _Form(12, (b"SSND", b"BODY"), 8, ">I"),
+    b"riff": _Form(40, (b"data",), 24, "<q", counted=24, align=8),
 }
+_SUN = {b".snd": ">", b"dns.": "<"}
+_LAST_PAGE = 4  # a bit of the flags of an Ogg page
 
 
 class Truncated(ValueError):
@@ -109,6 +111,10 @@ def _look_at(file: BinaryIO, end: int) -> Findings:
         return Findings(patches=_look_at_chunks(file, end, _FORMS[head[:4]]))
     if head.startswith(b"OggS"):
         _look_at_ogg(file, end)
+    if head[:4] in _SUN:
+        return Findings(patches=_look_at_sun(head, end, _SUN[head[:4]]))
+    if head.startswith(b"NIST_1A"):
+        _look_at_nist(file, end)
     return Findings("mp3" if _is_frame(head) else "")
 
 
@@ -134,8 +140,7 @@ def _look_at_chunks(file: BinaryIO, end: int, form: _Form) -> tuple[tuple[int, b
             return ((place, b"\xff" * width),)  # which libsndfile takes for a stream
         if any(low <= size <= high for low, high in _STREAMED):
             return ()
-        if there < (1 - SLACK) * size:
-            raise Truncated(f"truncated: {there} of {size} bytes of sound are there")
+        _check_there(there, size)
         behind = _behind(form, position, size)
         if end - behind > max(8, SLACK * size) and not _is_chunk(file, form, behind, end):
             return ((place, b"\xff" * width),)  # what follows is more of the sound
@@ -163,6 +168,36 @@ def _is_chunk(file: BinaryIO, form: _Form, position: int, end: int) -> bool:
     return fits or name.startswith((b"TAG", b"ID3", b"APE"))
 
 
+def _check_there(there: int, told: int) -> None:
+    if there < (1 - SLACK) * told:
+        raise Truncated(f"truncated: {there} of {told} bytes of sound are there")
+
+
+def _look_at_sun(head: bytes, end: int, order: str) -> tuple[tuple[int, bytes], ...]:
+    """Sun's au: the size stands in its head, all ones where it was not known."""
+    if len(head) < 12:
+        return ()
+    begin, size = struct.unpack(f"{order}II", head[4:12])
+    there = end - begin
+    if any(low <= size <= high for low, high in _STREAMED[1:]):
+        return ()
+    _check_there(there, size)
+    return ((8, b"\xff" * 4),) if there > (1 + SLACK) * size else ()  # which libsndfile takes for a stream
+
+
+def _look_at_nist(file: BinaryIO, end: int) -> None:
+    """NIST's SPHERE: lines of text in a head of a told size."""
+    file.seek(8)
+    try:
+        size = int(file.read(8))
+        file.seek(0)
+        fields = [line.split(None, 2) for line in file.read(min(size, _SMALL)).decode("ascii").splitlines()]
+        told = {field[0]: int(field[2]) for field in fields if len(field) == 3 and field[1] == "-i"}
+        _check_there(end - size, told["sample_count"] * told["sample_n_bytes"] * told.get("channel_count", 1))
+    except (KeyError, UnicodeDecodeError):
+        return  # libsndfile refuses it
+
+
 def _look_at_ogg(file: BinaryIO, end: int) -> None:
     start = max(0, end - (1 << 17))  # two of the largest pages
     file.seek(start)
@@ -174,6 +209,8 @@ def _look_at_ogg(file: BinaryIO, end: int) -> None:
     segments = tail[page + 27 : page + 27 + header[26]] if len(header) == 27 else b""
     if len(header) < 27 or len(segments) < header[26] or page + 27 + len(segments) + sum(segments) > len(tail):
         raise Truncated("truncated: its last page is cut off")
+    if not header[5] & _LAST_PAGE:
+        raise Truncated("truncated: its last page is not marked as the last of the stream")
 
 
 def count_frames(file: BinaryIO) -> Frames | None:

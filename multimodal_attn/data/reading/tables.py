@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from multimodal_attn.data.reading.text import read_text
 from multimodal_attn.types import UnreadableError
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_ROWS, _LINES = 3, 100  # in a cell, from which its quotation mark is taken for one that was never closed
 
 
 class Table(NamedTuple):
@@ -85,8 +86,31 @@ def _read_csv(text: str) -> Table:
                 f"{len(cells)} fields, expected {len(table.columns)}; a text that has {named} needs quotation marks"
             )
             table.bad.append((line, reason))
+        elif any(_holds_rows(cells, index, separator) for index in range(len(cells))):
+            raise csv.Error(
+                f"a quotation mark in line {line} is closed as late as line {reader.line_num}, and what looks like rows"
+                " stands between"
+            )
         else:
             table.records.append((line, dict(zip(table.columns, cells, strict=True))))
+
+
+def _holds_rows(cells: list[str], index: int, separator: str) -> bool:
+    """Whether a quoted cell has swallowed rows: lines of as many fields, with a name of a file where this row has one.
+
+    Texts have no names of files; there, several lines in a row that all have as many fields are taken for rows.
+    """
+    first, *lines = separator.join(cells[: index + 1]).splitlines()
+    if not lines:
+        return False
+    lines += [first] if index + 1 < len(cells) else []
+    rows = [fields for fields in (line.split(separator) for line in lines) if len(fields) == len(cells)]
+    named = any(
+        (ending := PurePath(cell.strip()).suffix.lower()) and ending == PurePath(field.strip()).suffix.lower()
+        for fields in rows
+        for cell, field in zip(cells, fields, strict=True)
+    )
+    return named or len(rows) >= _ROWS or len(lines) > _LINES
 
 
 def _read_jsonl(text: str) -> Table:

@@ -15,6 +15,8 @@ from multimodal_attn.types import Batch
 
 log = logging.getLogger(__name__)
 
+_FEW_STEPS = 1000  # the experiments' models stop repeating themselves before
+
 
 class CollapseDetector(pl.Callback):
     """Looks at what validation has decoded anyway; logs ``val/collapse_cell``, ``_quiet``, ``_sink`` and ``_repeats``.
@@ -83,10 +85,20 @@ class CollapseDetector(pl.Callback):
             too_much &= name != "sink" or not (self._in_a_row["cell"] or self._in_a_row["quiet"])
             self._in_a_row[name] = self._in_a_row[name] + 1 if too_much else 0
             if self._in_a_row[name] == self.patience and trainer.is_global_zero:
-                log.warning(_message(name, sign, recordings=signs["quiet"] is not None))
+                assert isinstance(pl_module, Seq2SeqModule)
+                repeated = _against_repetition(trainer.global_step, pl_module.sampling.probability)
+                log.warning(_message(name, sign, signs["quiet"] is not None, repeated))
 
 
-def _message(name: str, sign: Sign, recordings: bool) -> str:
+def _against_repetition(steps: int, sampling: float) -> str:
+    """What has helped models that repeat themselves; one of few steps does so whatever its settings are."""
+    if steps < _FEW_STEPS:
+        return f"more than the {steps} steps that it has made so far"
+    bound = "search.max_length_ratio bounds what is left"
+    return bound if sampling else f"scheduled_sampling.probability=0.1, and {bound}"
+
+
+def _message(name: str, sign: Sign, recordings: bool, repeated: str) -> str:
     what, help_ = {
         "cell": (
             "of all attention lies on a single cell, over words and examples",
@@ -106,7 +118,7 @@ def _message(name: str, sign: Sign, recordings: bool) -> str:
         ),
         "repeats": (
             "of the validation texts say the same words three times in a row, or more often",
-            "scheduled_sampling.probability=0.1, and search.max_length_ratio bounds what is left",
+            repeated,
         ),
     }[name]
     return f"{sign.share:.0%} {what}. Most in {sign.key}: {sign.detail}. What may help: {help_}."

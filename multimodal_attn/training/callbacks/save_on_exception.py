@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch.optim import Optimizer
@@ -61,8 +62,11 @@ class SaveOnException(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
         self._stepping = False
-        # Several processes stop at the same batch, whichever of them was asked to.
-        if trainer.strategy.reduce_boolean_decision(self.received is not None, all=False):
+        if trainer.world_size > 1:  # several stop at the same batch, whichever of them was asked to
+            number = torch.tensor(self.received or 0, device=trainer.strategy.root_device)
+            asked = int(trainer.strategy.reduce(number, reduce_op="max"))
+            self.received = signal.Signals(asked) if asked else None
+        if self.received is not None:
             raise SIGTERMException
 
     def on_validation_batch_start(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import WeightAveraging
+from pytorch_lightning.trainer import call
 from pytorch_lightning.utilities import rank_zero_warn
 from torch import Tensor
 
@@ -23,8 +25,9 @@ class WholeSteps(pl.Callback):
     Lightning counts a batch when all of its hooks have run. A checkpoint that is written before (every n steps, or
     by an exception) is one batch behind its weights; one within a group of ``trainer.accumulate_grad_batches`` counts
     batches whose gradients are lost. Here the first counts its batch, and the second none of the group: the resumed
-    run does the whole group again. What the group has changed already, the buffers (such as the statistics of
-    BatchNorm), is saved as it was before.
+    run does the whole group again, and a validation that falls into it. What the group has changed already, the
+    buffers (such as the statistics of BatchNorm), and what the validation has, the states of callbacks (such as the
+    patience of early stopping), are saved as they were before.
 
     A checkpoint of the middle of an epoch says how the epoch is shared out in batches. Where that is no longer so
     (another ``data.batch_size``, ``trainer.devices``, seed, or other data), the epoch starts anew, with a warning.
@@ -37,7 +40,12 @@ class WholeSteps(pl.Callback):
         self._epoch: int | None = None
         self._batches, self._steps = 0, 0
         self._buffers: dict[str, Tensor] = {}
+        self._callbacks: dict[str, Any] | None = None  # their states before a validation within the group
         self._averaged = False  # in a validation the model has the average of its weights, if there is one
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._epoch is not None and trainer.global_step == self._steps and self._callbacks is None:
+            self._callbacks = deepcopy(call._call_callbacks_state_dict(trainer))
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._averaged = True
@@ -51,6 +59,7 @@ class WholeSteps(pl.Callback):
         if self._epoch == trainer.current_epoch and self._steps == trainer.global_step:
             return  # within a group
         self._epoch, self._batches, self._steps = trainer.current_epoch, batch_idx, trainer.global_step
+        self._callbacks = None
         buffers = dict(pl_module.named_buffers())
         if not self._buffers:
             kept = pl_module.state_dict().keys() & buffers.keys()
@@ -74,6 +83,9 @@ class WholeSteps(pl.Callback):
             if not moved:
                 weights = checkpoint.get("current_model_state", checkpoint["state_dict"])
                 weights.update({name: buffer.clone() for name, buffer in self._buffers.items()})
+                if self._callbacks is not None:
+                    checkpoint["callbacks"] = self._callbacks
+                    _begin_validation(fit[_VALIDATION], 0)
         last = 0 < done >= trainer.num_training_batches
         # Lightning counts an epoch as done before the next one begins.
         epoch = trainer.current_epoch if self._epoch is None or not last else self._epoch
@@ -83,7 +95,7 @@ class WholeSteps(pl.Callback):
             if not (within_hooks and last and not unvalidated):  # Lightning knows how to go on from there
                 _count(fit, done, last, trainer.global_step - unvalidated)
             if unvalidated:
-                begin_validation(fit[_VALIDATION])
+                _begin_validation(fit[_VALIDATION], 1)
         begins = (epoch + 1, 0) if last else (epoch, done)
         data: DataModule = trainer.datamodule  # type: ignore[attr-defined]
         plan = data.fingerprint(epoch) if begins[1] else None
@@ -116,10 +128,10 @@ def finish_hooks(trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         trainer._logger_connector.update_train_step_metrics()
 
 
-def begin_validation(progress: dict[str, Any]) -> None:
-    """Makes the progress of a validation loop that of one which has begun, and not one batch is done."""
+def _begin_validation(progress: dict[str, Any], begun: int) -> None:
+    """Makes the progress of a validation loop that of one which has begun (1) or not (0); not one batch is done."""
     nothing = {"ready": 0, "started": 0, "processed": 0, "completed": 0}
-    progress.update(total={**nothing, "ready": 1, "started": 1}, current=nothing, is_last_batch=False)
+    progress.update(total={**nothing, "ready": begun, "started": begun}, current=nothing, is_last_batch=False)
 
 
 def _count(fit: dict[str, Any], done: int, last: bool, logged: int) -> None:

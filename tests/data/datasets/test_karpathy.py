@@ -64,6 +64,18 @@ def test_lists_what_is_left_out(coco: Path) -> None:
     assert listed[1].endswith("val2014/COCO_val2014_000000000006.jpg: no such file")
 
 
+def test_a_photo_of_two_splits_does_not_train(coco: Path) -> None:
+    path = coco / "dataset_coco.json"
+    content = json.loads(path.read_text())
+    (tested,) = [found for found in content["images"] if found["split"] == "test"]
+    content["images"].insert(0, {**tested, "split": "train"})
+    path.write_text(json.dumps(content))
+    train = read(coco, "train")
+    assert len(train) == 3
+    assert f"image 0: {tested['filename']} is in the test split too, and kept out of train" in str(train.skipped[0])
+    assert len(read(coco, "test")) == 1
+
+
 def test_flickr_photos_lie_in_one_folder_and_may_have_boxes(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "1000_ab.jpg")
     content = {"images": [record("1000_ab.jpg", "train", ["Two dogs run."], imgid=0)], "dataset": "flickr8k"}

@@ -13,7 +13,7 @@ import soundfile
 
 from multimodal_attn.data.datasets.recordings import TranscribedRecordings, Utterance, written
 from multimodal_attn.data.reading.audio import audio_seconds, read_audio
-from multimodal_attn.data.reading.audio_file import AudioFile
+from multimodal_attn.data.reading.audio_file import FORMATS, AudioFile
 from multimodal_attn.data.reading.segmentation import is_silent, levels
 from multimodal_attn.types import Span, UnreadableError
 
@@ -88,7 +88,7 @@ def test_streamed_wav_is_whole(tmp_path: Path, told: int) -> None:
     assert seconds_of(path) == (3.0, 3.0, 3.0)
 
 
-@pytest.mark.parametrize("suffix", ["wav", "rf64", "w64", "aiff", "ogg", "mp3"])
+@pytest.mark.parametrize("suffix", ["wav", "rf64", "w64", "aiff", "ogg", "mp3", "au", "nist", "svx"])
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
 def test_what_is_cut_off_is_refused(tmp_path: Path, suffix: str, share: float) -> None:
     whole = encoded(suffix)
@@ -99,6 +99,40 @@ def test_what_is_cut_off_is_refused(tmp_path: Path, suffix: str, share: float) -
     for read in (audio_seconds, levels, lambda path: read_audio(path, RATE), lambda path: read_audio(path, RATE, 0.5)):
         with pytest.raises(UnreadableError, match=rf"a\.{suffix}: truncated"):
             read(path)
+
+
+def test_ogg_that_is_cut_between_pages_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.ogg"
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, 20 * RATE)
+    whole = encoded("ogg", sound)
+    pages = [place for place in range(len(whole)) if whole.startswith(b"OggS", place)]
+    path.write_bytes(whole)
+    assert seconds_of(path)[:2] == (20.0, 20.0)
+    assert len(pages) > 4
+    for page in pages[3:]:
+        path.write_bytes(whole[:page])
+        with pytest.raises(UnreadableError, match=r"a\.ogg: truncated: its last page is not marked as the last"):
+            read_audio(path, RATE)
+
+
+@pytest.mark.parametrize("endian", ["BIG", "LITTLE"])
+def test_au_of_any_told_size_is_whole(tmp_path: Path, endian: str) -> None:
+    content, path = encoded("au", endian=endian), tmp_path / "a.au"
+    order = ">" if endian == "BIG" else "<"
+    for told in (96_000, 20_000, 0xFFFFFFFF):
+        path.write_bytes(content[:8] + struct.pack(f"{order}I", told) + content[12:])
+        assert seconds_of(path) == (3.0, 3.0, 3.0)
+    path.write_bytes(content[:8] + struct.pack(f"{order}I", 200_000) + content[12:])
+    with pytest.raises(UnreadableError, match=r"a\.au: truncated: 96000 of 200000 bytes of sound are there"):
+        read_audio(path, RATE)
+
+
+@pytest.mark.parametrize("name", sorted(set(soundfile.available_formats()) - {*FORMATS, "RAW", "SD2", "MPC2K"}))
+def test_formats_that_tell_no_length_are_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.x"
+    soundfile.write(path, NOISE, RATE, format=name)
+    with pytest.raises(UnreadableError, match=rf"a.x: is a recording in the format {name}; expected WAV, "):
+        read_audio(path, RATE)
 
 
 def test_chunks_behind_the_sound_are_no_sound(tmp_path: Path) -> None:

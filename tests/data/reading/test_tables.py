@@ -28,6 +28,13 @@ def test_tables_as_programs_write_them(tmp_path: Path, content: str) -> None:
     assert table(tmp_path, content) == ([{"image": "1.jpg", "caption": "a dog"}], [])
 
 
+def test_texts_of_several_lines_are_read(tmp_path: Path) -> None:
+    texts = ["a dog\nand a cat", "a dog,\nbig, and\na cat", "1.\n2. and, so on"]
+    rows = "".join(f'{number}.jpg,"{text}"\n' for number, text in enumerate(texts))
+    records, bad = table(tmp_path, f"image,caption\n{rows}")
+    assert ([cells["caption"] for cells in records], bad) == (texts, [])
+
+
 def test_damaged_rows_are_listed_and_the_others_kept(tmp_path: Path) -> None:
     long = "x" * 200_000
     rows = ['1.jpg,"hi" says a dog', "2.jpg", "3.jpg,one,two", f"4.jpg,{long}", "5.jpg,fine"]
@@ -41,6 +48,13 @@ def test_damaged_rows_are_listed_and_the_others_kept(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ('image,caption\n1.jpg,"a dog\n2.jpg,b\n', "a quotation mark in line 2 is never closed"),
+        (
+            'image,caption\n1.jpg,"a dog\n2.jpg,a cat\n3.jpg,a bird"\n',
+            "mark in line 2 is closed as late as line 4, .* rows",
+        ),
+        ('caption;image\n"a dog;1.jpg\na cat;2.JPG\na bird";3.jpg\n', "mark in line 2 is closed as late as line 4"),
+        ('source,target\na,"b\nc,d\ne,f\ng,h\ni"\n', "mark in line 2 is closed as late as line 6"),
+        ('image,caption\n1.jpg,"a' + "\nx" * 200 + '"\n', "mark in line 2 is closed as late as line 202"),
         ("image,image,caption\n", "a column occurs twice in image,image,caption"),
         ("image,caption\n1.jpg,caf\xe9\n".encode("latin-1"), r"a.csv:2' is not UTF-8 \(byte 0xe9"),
         ("image,caption\n".encode("utf-16"), r"a.csv' is UTF-16; save it as UTF-8"),

@@ -13,13 +13,13 @@ from multimodal_attn.data.modalities.recording import RecordingReader
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.parts import part
 from multimodal_attn.prediction.predictor import Predictor
-from multimodal_attn.training.callbacks.collapse import CollapseDetector
+from multimodal_attn.training.callbacks.collapse import CollapseDetector, _against_repetition
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Batch, Grid, Hypothesis, Layout, Memory, Target, Timeline
 
 
 class Trainer:
-    is_global_zero = True
+    is_global_zero, global_step = True, 0
 
 
 def module() -> Seq2SeqModule:
@@ -98,7 +98,11 @@ def test_silence_in_recordings(caplog: pytest.LogCaptureFixture) -> None:
 def test_repeated_words(caplog: pytest.LogCaptureFixture) -> None:
     detector, made = CollapseDetector(patience=1), module()
     validate(detector, made, "a dog a dog a dog", [0, 1, 2, 3, 4, 5], Grid(2, 3))
-    assert ["scheduled_sampling" in r.getMessage() for r in caplog.records] == [True]
+    (record,) = caplog.records
+    assert "more than the 0 steps that it has made so far" in record.getMessage()
+    assert "scheduled_sampling" not in record.getMessage()
+    assert "scheduled_sampling.probability=0.1" in _against_repetition(5000, 0.0)
+    assert "scheduled_sampling" not in _against_repetition(5000, 0.25)  # it is on
 
 
 @pytest.mark.parametrize(("name", "value"), [("cell", 0.0), ("quiet", 1.5), ("patience", 0)])
