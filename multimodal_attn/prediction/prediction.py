@@ -65,6 +65,7 @@ class Prediction:
         flags: what looks wrong with the hypothesis (see ``Hypothesis.flags``).
         boxes: index of a hypothesis word -> its true boxes, where known.
         times: index of a hypothesis word -> when it is truly heard, where known.
+        timed_by: the aligner that found the true times; empty where they came with the data.
         true_words: the words of the first reference and when each is heard, where known.
         links: index of a hypothesis word -> ranges of the source tokens that it truly comes from, where known.
         sample_rate: of a waveform, in Hz.
@@ -89,6 +90,7 @@ class Prediction:
     flags: list[str]
     boxes: dict[int, tuple[Box, ...]] = field(default_factory=dict)
     times: dict[int, Span] = field(default_factory=dict)
+    timed_by: str = ""
     true_words: list[tuple[str, Span]] = field(default_factory=list)
     links: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     sample_rate: int = 16_000
@@ -147,6 +149,7 @@ class Prediction:
             flags=hypothesis.flags,
             boxes=_true_boxes(words, example.targets),
             times=_true_times(words, example.targets),
+            timed_by=example.targets[0].timed_by if example.targets else "",
             true_words=[
                 pair
                 for target in example.targets[:1]

@@ -297,8 +297,7 @@ def _line(
         "attention": "",  # name of the (tokens, heads, positions) array in attention.npz, when all are together
     }
     if isinstance(memory.layout, Timeline):
-        seconds = float(batch.source_lengths[index]) / predictor.reader.sample_rate
-        line |= _timed(predictor, settings, batch.keys[index], seconds, index, memory, best, transcripts)
+        line |= _timed(predictor, settings, batch, index, memory, best, transcripts)
     return line
 
 
@@ -309,18 +308,18 @@ def _rounded(values: list[float]) -> list[float]:
 def _timed(
     predictor: Predictor,
     settings: Mapping[str, Any],
-    key: str,
-    seconds: float,
+    batch: Batch,
     index: int,
     memory: Memory,
     best: Hypothesis,
     transcripts: dict[str, str],
 ) -> dict[str, Any]:
     """What predictions.jsonl says of a recording's words; adds its files to ``transcripts``."""
-    times = predictor.word_times(memory, index, best, settings["word_times"])
+    times = predictor.word_times(memory, index, best, settings["word_times"], batch.waveform(index))
     texts = predictor.tokenizer.decode(best.tokens).split()
     words = [TimedWord(text, *span) for text, span in zip(texts, times.spans, strict=True)]
-    name = file_name(key)
+    key = batch.keys[index]
+    name, seconds = file_name(key), float(batch.source_lengths[index]) / predictor.reader.sample_rate
     for kind in settings["transcripts"]:
         transcripts[f"{name}.{ENDINGS[kind]}"] = render(Transcript(words, seconds), name, kind)
     written = {"file": name} if settings["transcripts"] and name != key else {}
