@@ -60,6 +60,10 @@ def _run(arguments: list[str]) -> int:
         for file in compare(options.runs, options.split, options.output):
             print(file)
         return 0
+    if options.command == "align":
+        from multimodal_attn.runs.align import align
+
+        return align(options.overrides, options.splits.split(","), options.output)
     if options.command == "cache":
         from multimodal_attn.runs.cache import cache
 
@@ -124,6 +128,14 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--output", type=Path, default=Path("comparison"), help="folder to write (default: comparison)"
     )
+    align = commands.add_parser(
+        "align",
+        help="find when the words of English recordings are said, by a forced aligner",
+        epilog="Evaluate against these times with: multimodal-attn evaluate run=RUN data.word_times=FILE",
+    )
+    align.add_argument("overrides", nargs="*", help="as for train: data=ljspeech data.root=/path/to/LJSpeech-1.1")
+    align.add_argument("--splits", default="val", help="which, such as val,test (default: val)")
+    align.add_argument("--output", type=Path, help="file to write (default: word_times.jsonl beside the data)")
     cache = commands.add_parser("cache", help="show what is kept between runs, or delete it")
     cache.add_argument("--folder", type=Path, help="of the cache (default: ~/.cache/multimodal_attn)")
     cache.add_argument("--empty", action="store_true", help="delete it; a run that needs it makes it again")

@@ -17,6 +17,7 @@ from rich.progress import track
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.reading.files import file_name, write_skipped
 from multimodal_attn.distributed import gather_to_first, process_share
+from multimodal_attn.evaluation.attention.mistaken import looked_at
 from multimodal_attn.evaluation.attention.scores import AttentionScores
 from multimodal_attn.evaluation.texts.base import TextScores
 from multimodal_attn.inspection.page.page import page_title, write_page
@@ -25,6 +26,7 @@ from multimodal_attn.parts import EVERYTHING, checked, part
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.transcript import ENDINGS, TimedWord, Transcript, render
+from multimodal_attn.prediction.true_boxes import things, true_boxes
 from multimodal_attn.prediction.word_times import check_time_source, ctc_spans
 from multimodal_attn.processes import own_device
 from multimodal_attn.ranges import Count, WholeNumber
@@ -36,7 +38,7 @@ from multimodal_attn.runs.loading import Run, load_run
 from multimodal_attn.runs.report import print_report
 from multimodal_attn.search import Search
 from multimodal_attn.search.build import build_search
-from multimodal_attn.types import Batch, Example, Hypothesis, Memory, Timeline, UnreadableError
+from multimodal_attn.types import Batch, Example, Grid, Hypothesis, Memory, Timeline, UnreadableError
 from multimodal_attn.writing import replaced_folder, write_file
 
 log = logging.getLogger(__name__)
@@ -296,6 +298,8 @@ def _line(
         ],
         "attention": "",  # name of the (tokens, heads, positions) array in attention.npz, when all are together
     }
+    if isinstance(memory.layout, Grid):
+        line |= _mistaken(predictor, batch, index, memory, best)
     if isinstance(memory.layout, Timeline):
         line |= _timed(predictor, settings, batch, index, memory, best, transcripts)
     return line
@@ -303,6 +307,22 @@ def _line(
 
 def _rounded(values: list[float]) -> list[float]:
     return [round(value, 4) for value in values]
+
+
+def _mistaken(predictor: Predictor, batch: Batch, index: int, memory: Memory, best: Hypothesis) -> dict[str, Any]:
+    """What predictions.jsonl says of words that name another thing than the model looked at; nothing if there are none.
+
+    Its indices are those of words.
+    """
+    assert isinstance(memory.layout, Grid)
+    words, targets = predictor.tokenizer.decode(best.tokens).split(), batch.targets[index]
+    boxes = true_boxes(words, targets)
+    if not boxes:
+        return {}
+    weights = best.weights[..., : int(memory.mask[index].sum())].float().cpu().numpy().mean(axis=1)
+    maps = np.stack([weights[first:stop].mean(0) for first, stop in predictor.tokenizer.word_spans(best.tokens)])
+    found = looked_at(maps, memory.layout, boxes, things(targets))
+    return {"looked_at": {str(word): name for word, name in found.items()}} if found else {}
 
 
 def _timed(

@@ -298,7 +298,7 @@ def test_what_has_no_number_becomes_null(tmp_path: Path):
 
 def test_empty_hypotheses_and_no_examples(tmp_path: Path):
     record = speech_record()
-    record.tokens, record.word_tokens, record.text, record.times = [], [], "", {}
+    record.tokens, record.word_tokens, record.text, record.times, record.word_spans = [], [], "", {}, ()
     record.weights = record.weights[:0]
     elements = read(write_page([photo_record(words=""), record], tmp_path / "index.html", "x"))
     assert elements.json("overview")["examples"][1]["measures"]["entropy"] is None
