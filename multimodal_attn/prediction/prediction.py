@@ -152,7 +152,7 @@ class Prediction:
             flags=hypothesis.flags,
             boxes=true_boxes(words, example.targets),
             things=things(example.targets),
-            times=_true_times(words, example.targets),
+            times=true_times(words, example.targets),
             timed_by=example.targets[0].timed_by if example.targets else "",
             true_words=[
                 pair
@@ -240,7 +240,7 @@ def _as_shown(source: Tensor | str, tokenizer: Tokenizer | None) -> np.ndarray:
     return np.ascontiguousarray(array.transpose(1, 2, 0)) if array.ndim == 3 else array
 
 
-def _true_times(words: list[str], targets: tuple[Target, ...]) -> dict[int, Span]:
+def true_times(words: list[str], targets: tuple[Target, ...]) -> dict[int, Span]:
     """Times of the correctly recognised words, from the first reference."""
     if not targets or not targets[0].times:
         return {}
