@@ -82,6 +82,14 @@ def _run(arguments: list[str]) -> int:
         for file in compare(options.runs, options.split, options.output, metrics=metrics):
             print(file)
         return 0
+    if options.command == "align":
+        from multimodal_attn.runs.align import align
+
+        return align(options.overrides, options.splits.split(","), options.output)
+    if options.command == "measure":
+        from multimodal_attn.runs.measure import measure
+
+        return measure(options.maps, options.truth, options.output)
     if options.command == "cache":
         from multimodal_attn.runs.cache import cache
 
@@ -176,6 +184,18 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--output", type=Path, default=Path("comparison"), help="folder to write (default: comparison)"
     )
+    align = commands.add_parser(
+        "align",
+        help="find when the words of English recordings are said, by a forced aligner",
+        epilog="Evaluate against these times with: multimodal-attn evaluate run=RUN data.word_times=FILE",
+    )
+    align.add_argument("overrides", nargs="*", help="as for train: data=ljspeech data.root=/path/to/LJSpeech-1.1")
+    align.add_argument("--splits", default="val", help="which, such as val,test (default: val)")
+    align.add_argument("--output", type=Path, help="file to write (default: word_times.jsonl beside the data)")
+    measure = commands.add_parser("measure", help="score maps or word times that another model made")
+    measure.add_argument("maps", type=Path, help="npz of an array for each key, or a ctm of word times")
+    measure.add_argument("truth", type=Path, help="jsonl of a source a line with its text and boxes or times")
+    measure.add_argument("--output", type=Path, default=Path("measured"), help="folder to write (default: measured)")
     cache = commands.add_parser("cache", help="show what is kept between runs, or delete it")
     cache.add_argument("--folder", type=Path, help="of the cache (default: ~/.cache/multimodal_attn)")
     cache.add_argument("--empty", action="store_true", help="delete it; a run that needs it makes it again")

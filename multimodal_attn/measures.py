@@ -29,6 +29,9 @@ GROUPS: dict[Group, str] = {
 
 NUM_HEADLINE = 8
 
+BY_ALIGNER = "aligner_"
+"""Begins the name of a figure whose true word times come from an aligner and not with the data."""
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -66,6 +69,10 @@ def measure(name: str, own: Iterable[Measure] = ()) -> Measure:
         name: of the figure.
         own: measures that a score from elsewhere declares; they go before the table.
     """
+    if name.startswith(BY_ALIGNER):
+        found = measure(name.removeprefix(BY_ALIGNER), own)
+        baseline = BY_ALIGNER + found.baseline if isinstance(found.baseline, str) else found.baseline
+        return replace(found, name=name, title=f"{found.title}, against an aligner", baseline=baseline)
     declared = {each.name: each for each in own}
     return declared.get(name) or MEASURES.get(name) or Measure(name, name, group="other")
 
@@ -232,7 +239,14 @@ _ROWS: dict[tuple[Group, str], str] = {
         (onset_even_ms)          | ms    | -      | Words spread evenly | the onset error that this would have
         (offset_error_ms)        | ms    | lower  | Word offset error | median distance from the true end of a word
         (offset_even_ms)         | ms    | -      | Ends spread evenly | the offset error that this would have
+        word_times_f1_50_ms      | share | higher | Words in time, F1 at 50 ms | the true word, start and end so near
+        word_times_f1_100_ms     | share | higher | Words in time, F1 at 100 ms | the same
+        word_times_f1_200_ms     | share | higher | Words in time, F1 at 200 ms | the same
         (onset_num_words)        | count | -      | Words with times | how many words these figures are over""",
+    ("attention", "times of words and a CTC head"): """
+        (ctc_word_times_f1_50_ms) | share | higher | Words in time, F1 at 50 ms, CTC | by CTC without attention
+        (ctc_word_times_f1_100_ms) | share | higher | Words in time, F1 at 100 ms, CTC | the same
+        (ctc_word_times_f1_200_ms) | share | higher | Words in time, F1 at 200 ms, CTC | the same""",
     ("attention", "source words of words"): """
         alignment_accuracy       | share | higher | Alignment accuracy | words whose peak is in the right source word
         (alignment_uniform)      | share | -      | Alignment by a uniform map | what it reaches on the same words
@@ -308,6 +322,8 @@ def _families(rows: Mapping[str, Measure]) -> Iterator[Measure]:
             name, detail, needs = form.format(edge), bool(how) or edge == "offset", error.needs + also
             if how:
                 yield replace(error, name=f"{name}_error_ms", title=error.title + how, needs=needs, detail=True)
+            title, meaning = f"Mean word {edge} error{how}", "mean distance from the true time"
+            yield Measure(f"{name}_mean_error_ms", title, "ms", "lower", meaning, "attention", needs, detail=detail)
             title, meaning = f"Word {edge} bias{how}", "median with its sign: above 0 is late"
             yield Measure(f"{name}_bias_ms", title, "ms", None, meaning, "attention", needs, detail=detail)
             for limit in (20, 50, 100, 200):

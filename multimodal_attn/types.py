@@ -65,12 +65,14 @@ class Target:
         text: normalised words, separated by single spaces; ``text.split()`` gives the words that indices count.
         boxes: word index -> the boxes that this word speaks of (any of them is right). Empty when unknown.
         times: one span for each word, or empty when unknown.
+        timed_by: the aligner that found ``times``; empty where they came with the data.
         read_from: word index -> the words of the source text that it comes from. Empty when unknown.
     """
 
     text: str
     boxes: dict[int, tuple[Box, ...]] = field(default_factory=dict)
     times: tuple[Span, ...] = ()
+    timed_by: str = ""
     read_from: dict[int, tuple[int, ...]] = field(default_factory=dict)
 
 
@@ -135,6 +137,12 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    def waveform(self, index: int) -> Tensor | None:
+        """The recording of a source without padding, (L,); None where there is none, or its features are cached."""
+        if self.encoded or self.source.ndim != 2 or not self.source.is_floating_point():
+            return None
+        return self.source[index, : int(self.source_lengths[index])]
 
     def _map(self, function: Any) -> Batch:
         tensors = {name: getattr(self, name) for name in ("source", "source_lengths", "tokens", "token_mask")}

@@ -132,3 +132,13 @@ def test_every_figure_that_a_score_gives_is_in_the_table() -> None:
 def test_the_documentation_holds_the_table(repository: Path) -> None:
     text = (repository / "docs" / "measures.md").read_text(encoding="utf-8")
     assert markdown() in text, "docs/measures.md: replace its last part by multimodal_attn.measures.markdown()"
+
+
+def test_a_figure_against_an_aligner_says_so() -> None:
+    found = measure("aligner_onset_error_ms")
+    assert found.title == "Word onset error, against an aligner"
+    assert (found.unit, found.baseline) == ("ms", "aligner_onset_even_ms")
+    assert [each.name for each in headline({"wer": 0.1, "aligner_onset_error_ms": 20.0})] == [
+        "wer",
+        "aligner_onset_error_ms",
+    ]

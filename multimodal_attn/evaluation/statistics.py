@@ -103,6 +103,29 @@ class Number(Statistic):
         return {self.name: counts @ np.bincount(self.examples, minlength=counts.shape[1])}
 
 
+@dataclass(frozen=True)
+class Ratio(Statistic):
+    """The sum of some numbers over the sum of others.
+
+    Attributes:
+        name: of the figure.
+        above, below: (W,) and (X,) of all examples.
+        above_examples, below_examples: the example that each is of.
+    """
+
+    name: str
+    above: np.ndarray
+    above_examples: np.ndarray
+    below: np.ndarray
+    below_examples: np.ndarray
+
+    def figures(self, counts: np.ndarray) -> Mapping[str, np.ndarray]:
+        size = counts.shape[1]
+        above = counts @ np.bincount(self.above_examples, self.above, minlength=size)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return {self.name: above / (counts @ np.bincount(self.below_examples, self.below, minlength=size))}
+
+
 def figures_of(statistics: Sequence[Statistic], num_examples: int) -> dict[str, float]:
     """The figures of the whole set; one that nothing is known for is left out."""
     once = np.ones((1, num_examples))

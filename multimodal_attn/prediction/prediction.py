@@ -13,6 +13,7 @@ from torch import Tensor
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.prediction.confidence import confidences, word_log_probs
 from multimodal_attn.prediction.entropy import relative_entropy
+from multimodal_attn.prediction.true_boxes import Thing, things, true_boxes
 from multimodal_attn.prediction.word import Word
 from multimodal_attn.prediction.word_alignment import align_words
 from multimodal_attn.prediction.word_times import NO_TIMES, WordTimes
@@ -45,7 +46,9 @@ class Prediction:
         score: what the search maximised.
         flags: what looks wrong with the hypothesis (see ``Hypothesis.flags``).
         boxes: index of a hypothesis word -> its true boxes, where known.
+        things: what each reference describes that has boxes.
         times: index of a hypothesis word -> when it is truly heard, where known.
+        timed_by: the aligner that found the true times; empty where they came with the data.
         true_words: the words of the first reference and when each is heard, where known.
         links: index of a hypothesis word -> ranges of the source tokens that it truly comes from, where known.
         sample_rate: of a waveform, in Hz.
@@ -70,7 +73,9 @@ class Prediction:
     score: float
     flags: list[str]
     boxes: dict[int, tuple[Box, ...]] = field(default_factory=dict)
+    things: list[list[Thing]] = field(default_factory=list)
     times: dict[int, Span] = field(default_factory=dict)
+    timed_by: str = ""
     true_words: list[tuple[str, Span]] = field(default_factory=list)
     links: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     sample_rate: int = 16_000
@@ -130,8 +135,10 @@ class Prediction:
             references=[target.text for target in example.targets],
             score=float(hypothesis.score),
             flags=hypothesis.flags,
-            boxes=_true_boxes(words, example.targets),
-            times=_true_times(words, example.targets),
+            boxes=true_boxes(words, example.targets),
+            things=things(example.targets),
+            times=true_times(words, example.targets),
+            timed_by=example.targets[0].timed_by if example.targets else "",
             true_words=[
                 pair
                 for target in example.targets[:1]
@@ -234,34 +241,7 @@ def _as_shown(source: Tensor | str, tokenizer: Tokenizer | None) -> np.ndarray:
     return np.ascontiguousarray(array.transpose(1, 2, 0)) if array.ndim == 3 else array
 
 
-def _true_boxes(words: list[str], targets: tuple[Target, ...]) -> dict[int, tuple[Box, ...]]:
-    """Boxes of the same word in a reference.
-
-    The second "dog" of a hypothesis gets the boxes of the second "dog" of a reference, not those of the first in the
-    next reference: that is likely the same dog again.
-    """
-    mentions: dict[str, list[list[tuple[Box, ...]]]] = {}  # word -> for each reference, the boxes of each mention
-    for target in targets:
-        spoken = target.text.split()
-        here: dict[str, list[tuple[Box, ...]]] = {}
-        for index in sorted(target.boxes):
-            if target.boxes[index]:
-                here.setdefault(spoken[index], []).append(target.boxes[index])
-        for word, boxes in here.items():
-            mentions.setdefault(word, []).append(boxes)
-    found: dict[int, tuple[Box, ...]] = {}
-    seen: dict[str, int] = {}
-    for index, word in enumerate(words):
-        number = seen.get(word, 0)
-        seen[word] = number + 1
-        for mentioned in mentions.get(word, []):
-            if number < len(mentioned):
-                found[index] = mentioned[number]
-                break
-    return found
-
-
-def _true_times(words: list[str], targets: tuple[Target, ...]) -> dict[int, Span]:
+def true_times(words: list[str], targets: tuple[Target, ...]) -> dict[int, Span]:
     """Times of the correctly recognised words, from the first reference."""
     if not targets or not targets[0].times:
         return {}

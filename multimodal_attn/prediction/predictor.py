@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, overload
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from multimodal_attn.data.loading.collate import Collate
 from multimodal_attn.data.modalities.base import Reader
@@ -140,6 +142,7 @@ class Predictor:
             time_source: where the times of words come from, "attention" or "ctc".
         """
         positions = int(memory.mask[index].sum())
+        waveform = example.source if isinstance(example.source, Tensor) and example.source.ndim == 1 else None
         best, *others = [
             Prediction.from_hypothesis(
                 example,
@@ -149,7 +152,7 @@ class Predictor:
                 positions,
                 self.reader.sample_rate,
                 self.source_tokenizer,
-                self.word_times(memory, index, found, time_source if number == 0 else "attention"),
+                self.word_times(memory, index, found, time_source if number == 0 else "attention", waveform),
                 self.view,
                 self.temperature,
             )
@@ -158,6 +161,10 @@ class Predictor:
         best.others = others
         return best
 
-    def word_times(self, memory: Memory, index: int, hypothesis: Hypothesis, source: str) -> WordTimes:
+    def word_times(
+        self, memory: Memory, index: int, hypothesis: Hypothesis, source: str, waveform: Tensor | None = None
+    ) -> WordTimes:
         """When the words of a hypothesis are heard; see ``word_times.word_times``."""
-        return word_times(self.model, self.tokenizer, memory, index, hypothesis, source)
+        samples: np.ndarray | None = None if waveform is None else waveform.float().cpu().numpy()
+        rate = self.reader.sample_rate
+        return word_times(self.model, self.tokenizer, memory, index, hypothesis, source, samples, rate)

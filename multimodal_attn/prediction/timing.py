@@ -45,7 +45,7 @@ def onset_times(
         starts = weights.argmax(axis=1).astype(np.float64)
         ends = starts + 1
     else:
-        starts, ends = _path(weights)
+        starts, ends = monotonic_path(weights)
     step, offset = timeline.step_seconds, timeline.offset_seconds
     spans = []
     before = None
@@ -57,8 +57,8 @@ def onset_times(
     return spans
 
 
-def _path(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Start and end of each token on the best monotonic path, in steps and fractions of them.
+def monotonic_path(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Start and end of each token on the best monotonic path (see ``onset_times``), in steps and fractions of them.
 
     Shapes:
         weights: (T, S). Returns (T,) and (T,).

@@ -131,7 +131,10 @@ def decoder_of(predictor: Predictor, time_source: str = "attention") -> Decode:
             batch = predictor.collate([Example(str(number), waveform) for number, waveform in enumerate(waveforms)])
             memory = predictor.model.encode(batch)
             found = predictor.decode(memory, batch.keys)
-            timed = [predictor.word_times(memory, index, best[0], time_source) for index, best in enumerate(found)]
+            timed = [
+                predictor.word_times(memory, index, best[0], time_source, waveform)
+                for index, (best, waveform) in enumerate(zip(found, waveforms, strict=True))
+            ]
         results = []
         for hypotheses, times in zip(found, timed, strict=True):
             text = predictor.tokenizer.decode(hypotheses[0].tokens)

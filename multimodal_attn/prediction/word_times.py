@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
+from multimodal_attn.data.reading.segmentation import waveform_levels
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.seq2seq import Seq2Seq
+from multimodal_attn.prediction.boundaries import word_boundaries
 from multimodal_attn.prediction.ctc_alignment import ctc_times
 from multimodal_attn.prediction.timing import onset_times
 from multimodal_attn.types import Hypothesis, Memory, Span, Timeline
@@ -45,7 +49,14 @@ def check_time_source(source: str, model: Seq2Seq, name: str) -> None:
 
 
 def word_times(
-    model: Seq2Seq, tokenizer: Tokenizer, memory: Memory, index: int, hypothesis: Hypothesis, source: str
+    model: Seq2Seq,
+    tokenizer: Tokenizer,
+    memory: Memory,
+    index: int,
+    hypothesis: Hypothesis,
+    source: str,
+    waveform: np.ndarray | None = None,
+    sample_rate: int = 16_000,
 ) -> WordTimes:
     """When the words of a hypothesis are heard.
 
@@ -56,6 +67,11 @@ def word_times(
         index: of the hypothesis' source in ``memory``.
         hypothesis: what was written.
         source: "attention" or "ctc".
+        waveform: of the recording, in which attention's words are bounded.
+        sample_rate: of it, in Hz.
+
+    Shapes:
+        waveform: (L,).
     """
     if not isinstance(memory.layout, Timeline):
         return WordTimes((), source)
@@ -64,8 +80,25 @@ def word_times(
         return WordTimes(tuple(spans), "ctc")
     real = int(memory.mask[index].sum())
     weights = hypothesis.weights[..., :real].mean(dim=1).float().cpu().numpy()
-    found = onset_times(weights, memory.layout, tokenizer.word_spans(hypothesis.tokens))
+    found = attention_times(weights, memory.layout, tokenizer.word_spans(hypothesis.tokens), waveform, sample_rate)
     return WordTimes(tuple(found), "attention")
+
+
+def attention_times(
+    weights: np.ndarray,
+    timeline: Timeline,
+    word_spans: list[tuple[int, int]],
+    waveform: np.ndarray | None,
+    sample_rate: int,
+) -> list[Span]:
+    """When attention hears each word: bounded in the sound (``boundaries.py``) where it is at hand, else by the path.
+
+    Shapes:
+        weights: (T, S). waveform: (L,).
+    """
+    if waveform is None:
+        return onset_times(weights, timeline, word_spans)
+    return word_boundaries(weights, timeline, word_spans, waveform_levels(waveform, sample_rate))
 
 
 def ctc_spans(

@@ -10,14 +10,16 @@ import torch
 from rich.progress import track
 
 from multimodal_attn.distributed import process_share
+from multimodal_attn.evaluation.attention.mistaken import looked_at
 from multimodal_attn.evaluation.attention.scores import AttentionScores
 from multimodal_attn.prediction.confidence import word_log_probs
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.transcript import TimedWord, Transcript
+from multimodal_attn.prediction.true_boxes import things, true_boxes
 from multimodal_attn.prediction.word_times import ctc_spans
 from multimodal_attn.runs.loading import Run
-from multimodal_attn.types import Batch, Example, Hypothesis, Timeline, UnreadableError
+from multimodal_attn.types import Batch, Example, Grid, Hypothesis, Memory, Timeline, UnreadableError
 
 
 class Decoded(NamedTuple):
@@ -63,9 +65,12 @@ def decode_share(
             line = _line(predictor, batch, index, hypotheses)
             spans = tokenizer.word_spans(best[index].tokens)
             found.log_probs.append(word_log_probs(best[index].log_probs.tolist(), spans))
+            if isinstance(memory.layout, Grid):
+                line |= _mistaken(predictor, batch, index, memory, best[index])
             timed = None
             if isinstance(memory.layout, Timeline):
-                times = predictor.word_times(memory, index, best[index], settings["word_times"])
+                waveform = batch.waveform(index)
+                times = predictor.word_times(memory, index, best[index], settings["word_times"], waveform)
                 words = [TimedWord(text, *span) for text, span in zip(line["text"].split(), times.spans, strict=True)]
                 timed = Transcript(words, float(batch.source_lengths[index]) / predictor.reader.sample_rate)
                 line["word_times"] = times.source
@@ -118,6 +123,22 @@ def _line(predictor: Predictor, batch: Batch, index: int, hypotheses: list[Hypot
         ],
         "attention": "",  # name of the (tokens, heads, positions) array in attention.npz, when all are together
     }
+
+
+def _mistaken(predictor: Predictor, batch: Batch, index: int, memory: Memory, best: Hypothesis) -> dict[str, Any]:
+    """What predictions.jsonl says of words that name another thing than the model looked at; nothing if there are none.
+
+    Its indices are those of words.
+    """
+    assert isinstance(memory.layout, Grid)
+    words, targets = predictor.tokenizer.decode(best.tokens).split(), batch.targets[index]
+    boxes = true_boxes(words, targets)
+    if not boxes:
+        return {}
+    weights = best.weights[..., : int(memory.mask[index].sum())].float().cpu().numpy().mean(axis=1)
+    maps = np.stack([weights[first:stop].mean(0) for first, stop in predictor.tokenizer.word_spans(best.tokens)])
+    found = looked_at(maps, memory.layout, boxes, things(targets))
+    return {"looked_at": {str(word): name for word, name in found.items()}} if found else {}
 
 
 def _rounded(values: list[float]) -> list[float]:

@@ -51,6 +51,7 @@ def speech_record(key: str = "clip", seconds: float = 1.0, sample_rate: int = 16
         flags=["hit_max_length"],
         times={0: Span(0.0, 0.4), 1: Span(0.4, 1.0)},
         sample_rate=sample_rate,
+        word_spans=(Span(0.0, 0.4), Span(0.52 * seconds, 0.84 * seconds)),
     )
 
 

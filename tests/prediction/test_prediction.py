@@ -69,8 +69,8 @@ def test_repeated_words_use_each_box_once() -> None:
     two = Target("a dog and another dog", boxes={1: (LEFT,), 4: (RIGHT,)})
     one = Target("a dog", boxes={1: (LOW,)})
     assert picture_record("dog and dog and dog", two).boxes == {0: (LEFT,), 2: (RIGHT,)}
-    # The first reference knows one dog: the second comes from the reference that has two.
-    assert picture_record("dog and dog", one, two).boxes == {0: (LOW,), 2: (RIGHT,)}
+    # The first reference knows one dog: both come from the reference that has two.
+    assert picture_record("dog and dog", one, two).boxes == {0: (LEFT,), 2: (RIGHT,)}
     assert picture_record("dog and dog", one, one).boxes == {0: (LOW,)}
 
 

@@ -17,6 +17,7 @@ from multimodal_attn.data.loading.collate import Collate, ReadOrSkip
 from multimodal_attn.data.loading.features import CachedFeatures
 from multimodal_attn.data.loading.mirroring import Mirrored
 from multimodal_attn.data.loading.selection import Selection, outside
+from multimodal_attn.data.loading.timed import Timed
 from multimodal_attn.data.reading.cache import CACHE_GIGABYTES, limit_cache
 from multimodal_attn.data.reading.samples import LONGEST_SECONDS
 from multimodal_attn.data.tokenizers import Tokenizer
@@ -45,6 +46,7 @@ class DataModule(pl.LightningDataModule):
         longest_seconds: of a recording in any split, for the sake of memory; longer ones are left out, and listed.
         batch_seconds, quadratic_seconds, short_first_epochs: of the training batches; see ``BucketBatchSampler``.
         mirror: train on the mirror images of photos, too; an epoch is then twice as long.
+        word_times: file of ``multimodal-attn align``, whose word times take the place of the data set's own.
         cache_gigabytes: the most that is kept in the folder of the cache; what has not been used for longest goes.
         seed: of shuffling and drawing.
     """
@@ -65,6 +67,7 @@ class DataModule(pl.LightningDataModule):
         quadratic_seconds: NotNegative = 0.0,
         short_first_epochs: WholeNumber = 0,
         mirror: bool = False,
+        word_times: str | None = None,
         cache_gigabytes: Positive = CACHE_GIGABYTES,
         seed: int = 0,
     ) -> None:
@@ -72,6 +75,7 @@ class DataModule(pl.LightningDataModule):
         self.min_seconds, self.max_seconds, self.longest_seconds = min_seconds, max_seconds, longest_seconds
         self.batch_seconds, self.quadratic_seconds = batch_seconds, quadratic_seconds
         self.short_first_epochs, self.mirror = short_first_epochs, mirror
+        self.word_times = word_times
         self.cache_gigabytes = cache_gigabytes
         self.make_dataset, self.tokenizer, self.source_tokenizer = dataset, tokenizer, source_tokenizer
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
@@ -96,6 +100,8 @@ class DataModule(pl.LightningDataModule):
             for name in ("min_seconds", "max_seconds", "batch_seconds"):
                 if (value := getattr(self, name)) is not None and source.reader.unit != "seconds":
                     raise ValueError(f"data.{name}: {value:g}; expected null, as {source.reader.phrase} has no seconds")
+            if self.word_times is not None:
+                source = Timed(source, split, self.word_times)
             if self.mirror and split == "train":
                 source = Mirrored(source)
             self._sources[split] = source

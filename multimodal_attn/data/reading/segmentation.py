@@ -46,6 +46,18 @@ def levels(path: str | Path) -> np.ndarray:
     return np.concatenate(found)
 
 
+def waveform_levels(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Level of every 10 ms of a waveform, as ``levels`` gives it of a file; what is left at the end is a frame too.
+
+    Shapes:
+        waveform: (L,). Returns (frames,) float32.
+    """
+    frames = int(np.ceil(len(waveform) / sample_rate / FRAME_SECONDS - 1e-6))
+    edges = np.round(np.arange(frames + 1) * FRAME_SECONDS * sample_rate).astype(np.int64)
+    edges[-1] = len(waveform)
+    return _decibels(waveform, edges) if frames else np.zeros(0, np.float32)
+
+
 def _decibels(samples: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Level of each frame around its own mean: a constant, as of a bad sound card, is not heard."""
     samples, lengths = samples - samples.mean(), np.diff(edges)

@@ -98,7 +98,9 @@ views.picture = class {
   }
 
   compare(index) {
-    const hit = this.example.hypothesis.hits[index];
+    const { hits, lookedAt, words } = this.example.hypothesis;
+    if (lookedAt[index]) return [make("span", { class: "no" }, `looked at the ${lookedAt[index]}, wrote ${words[index][0]}`)];
+    const hit = hits[index];
     if (hit === undefined) return ["no true box known"];
     const verdict =
       hit >= 0.5

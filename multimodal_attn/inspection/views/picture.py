@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from multimodal_attn.evaluation.attention.grounding import pointing_hit
+from multimodal_attn.evaluation.attention.mistaken import looked_at
 from multimodal_attn.inspection.figures.canvas import DPI, Area, Canvas
 from multimodal_attn.inspection.figures.colors import TRUTH, above_uniform, blend
 from multimodal_attn.inspection.page.packing import mean_number, pack_picture, rounded_number, rounded_numbers
@@ -105,6 +106,7 @@ class PictureView(SourceView[Grid]):
         return {
             "boxes": {index: [rounded_numbers(box, 4) for box in found] for index, found in self._boxes().items()},
             "hits": {index: rounded_number(hit, 3) for index, hit in self._hits().items()},
+            "lookedAt": self._looked_at(),
         }
 
     def measures(self) -> dict[str, float | None]:
@@ -114,8 +116,17 @@ class PictureView(SourceView[Grid]):
         return {index: found for index, found in sorted(self.prediction.boxes.items()) if found}
 
     def _hits(self) -> dict[int, float]:
-        weights = self.prediction.word_weights
-        return {index: pointing_hit(weights[index], self.layout, found) for index, found in self._boxes().items()}
+        """Of the words with boxes; not of those where another thing was looked at, as these are wrong words."""
+        weights, mistaken = self.prediction.word_weights, self._looked_at()
+        return {
+            index: pointing_hit(weights[index], self.layout, found)
+            for index, found in self._boxes().items()
+            if index not in mistaken
+        }
+
+    def _looked_at(self) -> dict[int, str]:
+        prediction = self.prediction
+        return looked_at(prediction.word_weights, self.layout, self._boxes(), prediction.things)
 
 
 def _panel_photo(source: np.ndarray, panel_height: float) -> np.ndarray:

@@ -180,13 +180,13 @@ views.recording = class {
   }
 
   compare(index) {
-    const { times, heard } = this.example.hypothesis;
+    const { times, timedBy, heard, heardBy } = this.example.hypothesis;
     const [start, end] = heard[index];
-    const place = `attention hears it from ${start.toFixed(2)} to ${end.toFixed(2)} s`;
+    const place = `by ${heardBy} it is heard from ${start.toFixed(2)} to ${end.toFixed(2)} s`;
     if (!times[index]) return [place, ", true time not known"];
     const late = Math.round(1000 * (start - times[index][0]));
     return [
-      `${place}, truly ${times[index][0].toFixed(2)} to ${times[index][1].toFixed(2)} s: `,
+      `${place}, ${timedBy ? `by ${timedBy}` : "truly"} ${times[index][0].toFixed(2)} to ${times[index][1].toFixed(2)} s: `,
       make(
         "span",
         { class: Math.abs(late) <= 100 ? "yes" : "no" },

@@ -26,7 +26,6 @@ from multimodal_attn.inspection.figures.token_rows import (
 from multimodal_attn.inspection.page.packing import pack_picture, pack_sound, rounded_number, rounded_numbers
 from multimodal_attn.inspection.views.base import Sound, SourceView
 from multimodal_attn.prediction.prediction import Prediction
-from multimodal_attn.prediction.timing import onset_times
 from multimodal_attn.prediction.word_alignment import align_words
 from multimodal_attn.types import Span, Timeline
 
@@ -75,6 +74,7 @@ class RecordingView(SourceView[Timeline]):
         for index, span in prediction.times.items():
             _true_word(canvas, axes, span, prediction.word_tokens[index])
         missed = self._missed()
+        true_times = f"word times by {prediction.timed_by}" if prediction.timed_by else "true word times"
         for word, span, _ in missed:
             _true_name(canvas, axes, span, f"({word})", "#9a3412")
         for area in (axes.mel, axes.matrix):
@@ -86,7 +86,7 @@ class RecordingView(SourceView[Timeline]):
             axes.height - 0.28,
             "attention weight of a time step, one scale for all tokens (white line: a uniform map) · "
             f"steps of {1000 * layout.step_seconds:.0f} ms\nentropy: 1 = uniform, 0 = a single step · "
-            f"peak: largest weight{' · frames: true word times' if prediction.times else ''}"
+            f"peak: largest weight{f' · frames: {true_times}' if prediction.times else ''}"
             f"{' · (words) that were missed' if missed else ''}",
             7.5,
             GRAY,
@@ -114,11 +114,13 @@ class RecordingView(SourceView[Timeline]):
         return {
             "times": {index: rounded_numbers(span, 4) for index, span in sorted(self.prediction.times.items())},
             "missed": [[word, *rounded_numbers(span, 4), written] for word, span, written in self._missed()],
-            "heard": [rounded_numbers(span, 4) for span in self._heard()],
+            "timedBy": self.prediction.timed_by,
+            "heardBy": self.prediction.time_source,
+            "heard": [rounded_numbers(span, 4) for span in self.prediction.word_spans],
         }
 
     def measures(self) -> dict[str, float | None]:
-        prediction, heard = self.prediction, self._heard()
+        prediction, heard = self.prediction, self.prediction.word_spans
         late = [abs(heard[index].start - span.start) for index, span in prediction.times.items()]
         references = prediction.references
         wer = TranscriptScores()([prediction.text], [references])["wer"] if references else None
@@ -129,11 +131,6 @@ class RecordingView(SourceView[Timeline]):
 
     def sound(self) -> Sound:
         return Sound(self.prediction.source, self.prediction.sample_rate)
-
-    def _heard(self) -> list[Span]:
-        """When attention hears each word."""
-        spans = [(first, stop) for _, first, stop in self.prediction.word_tokens]
-        return onset_times(self.shown_weights(), self.layout, spans) if self.prediction.weights.size else []
 
     def _missed(self) -> list[tuple[str, Span, str | None]]:
         """True words that were not written, when they are spoken, and what was written in their place."""

@@ -181,7 +181,7 @@ def test_speech_example(tmp_path: Path):
     np.testing.assert_allclose(waveform, record.source, atol=1 / 32_000)
     (best,) = example["hypotheses"]
     assert best["times"] == {"0": [0, 0.4], "1": [0.4, 1]}
-    assert [round(start, 2) for start, _ in best["heard"]] == [0, 0.52]  # 80 ms of the space are the word's
+    assert [round(start, 2) for start, _ in best["heard"]] == [0, 0.52]
     measures = elements.json("overview")["examples"][0]["measures"]
     assert measures["late"] == pytest.approx(60)  # the median of 0 and 120
     assert measures["wer"] == 0
@@ -298,7 +298,7 @@ def test_what_has_no_number_becomes_null(tmp_path: Path):
 
 def test_empty_hypotheses_and_no_examples(tmp_path: Path):
     record = speech_record()
-    record.tokens, record.word_tokens, record.text, record.times = [], [], "", {}
+    record.tokens, record.word_tokens, record.text, record.times, record.word_spans = [], [], "", {}, ()
     record.weights = record.weights[:0]
     elements = read(write_page([photo_record(words=""), record], tmp_path / "index.html", "x"))
     assert elements.json("overview")["examples"][1]["measures"]["entropy"] is None

@@ -83,6 +83,12 @@ class Reading:
         """Of the hypothesis."""
         return self.tokenizer.decode(self.hypothesis.tokens).split()
 
+    @cached_property
+    def waveform(self) -> np.ndarray | None:
+        """(L,) of a recording, without padding; None of other sources, and where its features are cached."""
+        waveform = self.batch.waveform(self.index)
+        return None if waveform is None else waveform.float().cpu().numpy()
+
     def references(self) -> list[Target]:
         """The targets that the decoder was led along; a batch may hold fewer than there are."""
         return list(self.targets[: self.batch.tokens.shape[1]])

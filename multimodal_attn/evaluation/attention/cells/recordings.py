@@ -9,32 +9,45 @@ import torch
 from torch import Tensor
 
 from multimodal_attn.evaluation.attention.cells.base import Cells, Reading, Text
-from multimodal_attn.evaluation.statistics import Mean, Median, Number, Statistic
+from multimodal_attn.evaluation.statistics import Mean, Median, Number, Ratio, Statistic
+from multimodal_attn.measures import BY_ALIGNER
 from multimodal_attn.prediction.timing import onset_times
 from multimodal_attn.prediction.word_alignment import align_words
+from multimodal_attn.prediction.word_times import attention_times
 from multimodal_attn.types import Batch, Memory, Span, Target, Timeline
 
 WITHIN_MS = (20, 50, 100, 200)
+F1_WITHIN_MS = (50, 100, 200)
 SILENCE_DB = -40.0  # below the loudest step of the recording
 
 
 class RecordingCells(Cells[Timeline]):
     """Timing along what the model wrote, over the correctly recognized words, ``onset_num_words``.
 
-    ``onset_error_ms`` (median), ``onset_bias_ms`` (median with its sign, positive = late), ``onset_within_20_ms`` and
-    the like, the same of ``offset``, and each again as ``onset_peak_...`` from the plain peak in place of the monotonic
-    path, and as ``ctc_onset_...`` from CTC without attention; ``onset_even_ms`` is the error if the words were spread
-    evenly over the recording.
+    ``onset_error_ms`` (median), ``onset_mean_error_ms``, ``onset_bias_ms`` (median with its sign, positive = late),
+    ``onset_within_20_ms`` and the like, the same of ``offset``, and each again as ``onset_peak_...`` from the plain
+    peaks, and as ``ctc_onset_...`` from CTC without attention; ``onset_even_ms`` is the error if the words were spread
+    evenly over the recording. ``word_times_f1_50_ms`` and the like count all words: one is right if it is the true word
+    and neither its start nor its end is further off. Where an aligner gave the true times, all names begin with
+    ``aligner_``.
     """
 
     def update(self, reading: Reading, layout: Timeline) -> None:
         if reading.targets and reading.targets[0].times:
-            self.compare(reading.written, reading.words, reading.targets[0], layout, reading.ctc_times)
+            waveform, rate = reading.waveform, reading.batch.sample_rate
+            self.compare(reading.written, reading.words, reading.targets[0], layout, reading.ctc_times, waveform, rate)
 
     def compare(
-        self, text: Text, words: list[str], target: Target, timeline: Timeline, by_ctc: list[Span] | None = None
+        self,
+        text: Text,
+        words: list[str],
+        target: Target,
+        timeline: Timeline,
+        by_ctc: list[Span] | None = None,
+        waveform: np.ndarray | None = None,
+        sample_rate: int = 16_000,
     ) -> None:
-        """Adds one transcript.
+        """Adds one transcript with its maps.
 
         Args:
             text: that the model wrote.
@@ -42,40 +55,69 @@ class RecordingCells(Cells[Timeline]):
             target: with the times of its words.
             timeline: where the positions lie.
             by_ctc: when CTC hears each word, where it was asked.
+            waveform: of the recording, where it is at hand.
+            sample_rate: of it, in Hz.
+
+        Shapes:
+            waveform: (L,).
         """
         self.note_sharpness(text.maps)
-        if not len(text.maps):
-            return
-        reference = target.text.split()
-        step = timeline.step_seconds * text.maps.shape[1] / max(1, len(words))
-        even = [timeline.offset_seconds + step * index for index in range(len(words))]
         heard = {
-            "{}": onset_times(text.maps, timeline, text.spans),
+            "{}": attention_times(text.maps, timeline, text.spans, waveform, sample_rate),
             "{}_peak": onset_times(text.maps, timeline, text.spans, method="peak"),
-            "{}_even": [Span(start, start + step) for start in even],
         }
         if by_ctc is not None:
             heard["ctc_{}"] = by_ctc
+        whole = Span(timeline.offset_seconds, timeline.offset_seconds + timeline.step_seconds * text.maps.shape[1])
+        self.compare_times(words, heard, target, whole)
+
+    def compare_times(self, words: list[str], heard: dict[str, list[Span]], target: Target, whole: Span) -> None:
+        """Adds one transcript by the times of its words alone.
+
+        Args:
+            words: that were written.
+            heard: a time for each, by the name of the figures with ``{}`` in place of "onset".
+            target: with the times of its words.
+            whole: the recording.
+        """
+        reference, by = target.text.split(), BY_ALIGNER if target.timed_by else ""
+        step = (whole.end - whole.start) / max(1, len(words))
+        even = [Span(whole.start + step * index, whole.start + step * (index + 1)) for index in range(len(words))]
+        self.note(f"{by}counts", [(len(words), len(reference))])
         for index, true in align_words(words, reference):
             if index is None or true is None or words[index] != reference[true]:
                 continue
             truth = target.times[true]
-            for name, found in heard.items():
-                self.note(name.format("onset"), [1000 * (found[index].start - truth.start)])
-                self.note(name.format("offset"), [1000 * (found[index].end - truth.end)])
+            for name, found in {**heard, "{}_even": even}.items():
+                late = [1000 * (found[index].start - truth.start), 1000 * (found[index].end - truth.end)]
+                self.note(by + name.format("onset"), late[:1])
+                self.note(by + name.format("offset"), late[1:])
+                if name in ("{}", "ctc_{}"):
+                    self.note(by + name.format("word_times"), [max(map(abs, late))])
 
     def statistics(self) -> list[Statistic]:
         found: list[Statistic] = []
         for name, values in self.samples.items():
+            if name.endswith("counts"):
+                continue
             late, examples = np.array(values), np.array(self.examples[name])  # milliseconds of each word
+            by = BY_ALIGNER if name.startswith(BY_ALIGNER) else ""
+            if name.endswith("word_times"):  # precision is over the words that were written, recall over the true ones
+                numbers, of = np.sum(self.samples[f"{by}counts"], axis=1), np.array(self.examples[f"{by}counts"])
+                for limit in F1_WITHIN_MS:
+                    found.append(Ratio(f"{name}_f1_{limit}_ms", 2.0 * (late <= limit), examples, numbers, of))
+                continue
             if name.endswith("_even"):
                 found.append(Median(f"{name}_ms", np.abs(late), examples))
                 continue
             found.append(Median(f"{name}_error_ms", np.abs(late), examples))
+            found.append(Mean(f"{name}_mean_error_ms", np.abs(late), examples))
             found.append(Median(f"{name}_bias_ms", late, examples))
             for limit in WITHIN_MS:
                 found.append(Mean(f"{name}_within_{limit}_ms", np.abs(late) <= limit, examples))
-        return found + ([Number("onset_num_words", np.array(self.examples["onset"]))] if self.samples else [])
+            if name == f"{by}onset":
+                found.append(Number(f"{name}_num_words", examples))
+        return found
 
     @staticmethod
     def remove(source: Tensor, removed: Tensor, layout: Timeline, sample_rate: int) -> Tensor:

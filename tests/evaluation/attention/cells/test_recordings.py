@@ -111,3 +111,40 @@ def test_a_span_of_a_recording_gets_silence() -> None:
     removed = torch.tensor([[False, True, False]])
     found = RecordingCells.remove(torch.ones(1, 20), removed, layout, 10)
     assert (found[0] == 0).nonzero()[:, 0].tolist() == [8, 9, 10, 11, 12]  # from 0.75 to 1.25 seconds
+
+
+def test_means_and_f1_stand_beside_medians() -> None:
+    target = Target("bin red now", times=(Span(0.0, 0.2), Span(0.2, 0.4), Span(0.6, 0.9)))
+    scores = RecordingCells()
+    heard = [Span(0.03, 0.2), Span(0.2, 0.25), Span(0.7, 0.9)]
+    scores.compare_times(["bin", "red", "two"], {"{}": heard}, target, Span(0, 1))
+    scores.compare_times([], {"{}": []}, Target("at", times=(Span(0, 1),)), Span(0, 1))  # a word that nobody wrote
+    found = scores.compute()
+    assert found["onset_mean_error_ms"] == pytest.approx(15)
+    assert found["offset_mean_error_ms"] == pytest.approx(75)
+    # Of three written and four true words one is right at 50 and 100 ms; at 200 ms "red", which ends early, is another.
+    assert found["word_times_f1_50_ms"] == pytest.approx(2 / 7)
+    assert found["word_times_f1_100_ms"] == pytest.approx(2 / 7)
+    assert found["word_times_f1_200_ms"] == pytest.approx(4 / 7)
+
+
+def test_figures_against_an_aligner_have_names_of_their_own() -> None:
+    target = Target("two", times=(Span(0.1, 0.3),), timed_by="an aligner")
+    scores = RecordingCells()
+    scores.compare(Text(one_hot(10, 3), [(0, 1)]), ["two"], target, Timeline(STEP))
+    found = scores.compute()
+    assert found["aligner_onset_error_ms"] == pytest.approx(200)
+    assert all(name.startswith("aligner_") for name in found)
+
+
+def test_a_waveform_bounds_the_words() -> None:
+    waveform = np.zeros(1000, dtype=np.float32)
+    waveform[250:550] = np.random.default_rng(0).standard_normal(300)
+    target = Target("two", times=(Span(0.25, 0.55),))
+    scores = RecordingCells()
+    arguments = (Text(one_hot(10, 4), [(0, 1)]), ["two"], target, Timeline(STEP))
+    scores.compare(*arguments)
+    assert scores.compute()["onset_error_ms"] == pytest.approx(150)
+    scores = RecordingCells()
+    scores.compare(*arguments, waveform=waveform, sample_rate=1000)
+    assert scores.compute()["onset_error_ms"] <= 20

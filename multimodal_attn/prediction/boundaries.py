@@ -1,0 +1,100 @@
+"""Where words begin and end in the sound: attention says between what, the level of the recording says where."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from multimodal_attn.data.reading.segmentation import FRAME_SECONDS
+from multimodal_attn.prediction.timing import monotonic_path
+from multimodal_attn.types import Span, Timeline
+
+DIP = 0.25
+"""How far up from its lowest point a dip reaches, as a share of the way (in dB) to the quieter of its two words."""
+SHORTEST_PAUSE = 0.11
+"""Seconds from which a dip is a pause; a shorter one is the closure of a plosive, or no silence at all."""
+_SMOOTHING_FRAMES = 3
+_NEAR_FRAMES = 5  # around the middles of a word's tokens, where it is loud
+
+
+class _Dip(NamedTuple):
+    """The quiet frames between two words, in seconds."""
+
+    start: float
+    lowest: float
+    end: float
+
+
+def word_boundaries(
+    weights: np.ndarray, timeline: Timeline, word_spans: list[tuple[int, int]], levels: np.ndarray
+) -> list[Span]:
+    """When each word is heard: from the end of the dip before it to the beginning of the dip after it.
+
+    Attention knows in which order words come and about where each of its tokens is heard: the mean of its weights
+    within its part of the monotonic path (``monotonic_path``). It does not know where a word ends, since its weights
+    reach into pauses. So the level of the sound is asked, between the last token of a word and the first one of the
+    next. Its lowest point there, with all frames around it that rise by less than ``DIP`` of the way up to the quieter
+    word, is the dip between both. A word ends where a dip begins. The next one begins where the dip ends, if the dip
+    lasts ``SHORTEST_PAUSE`` and is a pause; else at its lowest point, as the closure of a plosive belongs to the word
+    that it opens. Before the first word and after the last, the ends of the recording take the place of a word.
+
+    Args:
+        weights: of the tokens.
+        timeline: where the steps lie.
+        word_spans: first token and one past the last token of each word.
+        levels: in decibels, of every 10 ms of the recording (``waveform_levels``).
+
+    Shapes:
+        weights: (T, S). levels: (frames,).
+    """
+    if not word_spans or not len(levels):
+        return [Span(0.0, 0.0) for _ in word_spans]
+    level = np.convolve(np.pad(levels, _SMOOTHING_FRAMES // 2, "edge"), np.full(_SMOOTHING_FRAMES, 1 / 3), "valid")
+    middles = timeline.offset_seconds + timeline.step_seconds * _middles(np.nan_to_num(weights).astype(np.float64))
+    frames = np.clip(np.rint(middles / FRAME_SECONDS), 0, len(level)).astype(np.int64)
+    words = [(int(frames[first]), int(frames[stop - 1])) for first, stop in word_spans]
+    loud = [
+        float(level[max(0, first - _NEAR_FRAMES) : last + _NEAR_FRAMES].max(initial=level.min()))
+        for first, last in words
+    ]
+    edges = [0, *(frame for word in words for frame in word), len(level)]
+    dips = [
+        _dip(level, before, after, min(loud[max(0, number - 1) : number + 1]))
+        for number, (before, after) in enumerate(zip(edges[::2], edges[1::2], strict=True))
+    ]
+    spans = []
+    for number, (before, after) in enumerate(pairwise(dips)):
+        paused = number == 0 or before.end - before.start >= SHORTEST_PAUSE
+        start = before.end if paused else before.lowest
+        spans.append(Span(start, max(start, after.start)))
+    return spans
+
+
+def _middles(weights: np.ndarray) -> np.ndarray:
+    """Where each token is heard, in steps: the mean of its weights on its part of the monotonic path.
+
+    Shapes:
+        weights: (T, S). Returns (T,), none before the one before it.
+    """
+    starts, ends = monotonic_path(weights)
+    middles = (starts + ends) / 2
+    for token, (start, end) in enumerate(zip(starts, ends, strict=True)):
+        part = np.arange(int(start), max(int(np.ceil(end)), int(start) + 1))
+        if (mass := weights[token, part].sum()) > 0:
+            middles[token] = np.clip((weights[token, part] * (part + 0.5)).sum() / mass, start, end)
+    return np.maximum.accumulate(middles)
+
+
+def _dip(level: np.ndarray, before: int, after: int, loud: float) -> _Dip:
+    """The dip between two frames; halfway between them where they are too close for one."""
+    if after - before < 2:
+        middle = (before + after) / 2 * FRAME_SECONDS
+        return _Dip(middle, middle, middle)
+    part = level[before:after]
+    lowest = int(part.argmin())
+    loud_frames = np.flatnonzero(part > part[lowest] + DIP * max(0.0, loud - float(part[lowest])))
+    start = int(loud_frames[loud_frames < lowest].max(initial=-1)) + 1
+    end = int(loud_frames[loud_frames > lowest].min(initial=len(part)))
+    return _Dip(*((before + frame) * FRAME_SECONDS for frame in (start, lowest + 0.5, end)))

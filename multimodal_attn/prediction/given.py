@@ -1,0 +1,202 @@
+"""Predictions out of maps and word times that something else than this package made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from multimodal_attn.data.reading.audio import read_audio
+from multimodal_attn.data.reading.images import read_image
+from multimodal_attn.data.reading.tables import read_table
+from multimodal_attn.data.reading.text import read_text
+from multimodal_attn.prediction.prediction import Prediction, true_times
+from multimodal_attn.prediction.transcript import TimedWord
+from multimodal_attn.prediction.true_boxes import things, true_boxes
+from multimodal_attn.prediction.word_times import attention_times
+from multimodal_attn.types import Box, Grid, Span, Target, Timeline, UnreadableError
+
+EXPECTED = (
+    '{"key": "1", "image": "1.jpg", "text": "a dog", "boxes": {"1": [[0.1, 0.2, 0.6, 0.9]]}} or'
+    ' {"key": "u", "audio": "u.wav", "text": "go on", "times": [[0.1, 0.3], [0.3, 0.5]], "step_seconds": 0.02}'
+)
+_SAMPLE_RATE = 16_000
+_TIMES_STEP = 0.02  # of the maps that are drawn where only times are given: a word's is even over its time
+
+
+class Truth(NamedTuple):
+    """A line of a truth file.
+
+    Attributes:
+        key: of the source.
+        target: the true text with its boxes or times.
+        written: the words that the maps belong to.
+        file: of the picture or recording; None where it is not at hand.
+        step_seconds: between two cells of a recording's map; None for pictures and where only times are given.
+    """
+
+    key: str
+    target: Target
+    written: list[str]
+    file: Path | None
+    step_seconds: float | None
+
+
+def read_truth(path: Path) -> tuple[list[Truth], list[UnreadableError]]:
+    """What a truth file has, and the lines that cannot be used.
+
+    Raises:
+        ValueError: if it cannot be read, or has no usable line.
+    """
+    table = read_table(path, "truth")
+    found, bad = [], [UnreadableError(f"{path}:{line}", reason) for line, reason in table.bad]
+    for line, record in table.records:
+        try:
+            found.append(_truth(record, path.parent))
+        except (KeyError, TypeError, ValueError) as error:
+            bad.append(UnreadableError(f"{path}:{line}", f"{type(error).__name__} {error}; expected {EXPECTED}"))
+    if not found:
+        raise ValueError(f"truth: '{path}' has no usable line; expected {EXPECTED}")
+    return found, bad
+
+
+def read_ctm(path: Path) -> dict[str, list[TimedWord]]:
+    """The words of each recording in a CTM file: lines of recording, channel, start, duration and word.
+
+    Raises:
+        ValueError: names a line that is none.
+    """
+    found: dict[str, list[TimedWord]] = {}
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if not line.strip() or line.startswith(";;"):
+            continue
+        try:
+            name, _, start, duration, word, *_ = line.split()
+            begin, length = float(start), float(duration)
+        except ValueError:
+            raise ValueError(f"'{path}:{number}': expected recording, channel, start, duration and word") from None
+        found.setdefault(name, []).append(TimedWord(word, begin, begin + length))
+    return {name: sorted(words, key=lambda word: word.start) for name, words in found.items()}
+
+
+def from_maps(truth: Truth, maps: np.ndarray) -> Prediction:
+    """A prediction whose words have these maps.
+
+    Shapes:
+        maps: (W, rows, columns) of a picture, (W, S) of a recording: one for each of the written words.
+
+    Raises:
+        UnreadableError: if the maps are none, or the picture or recording cannot be read.
+    """
+    if maps.dtype.kind not in "fiu" or maps.ndim not in (2, 3) or len(maps) != len(truth.written) or not maps.size:
+        shape = f"{tuple(maps.shape)} of {maps.dtype}"
+        expected = f"a map of numbers for each of the {len(truth.written)} words: (words, rows, columns) or (words, S)"
+        raise UnreadableError(truth.key, f"has maps of the shape {shape}; expected {expected}")
+    flat = maps.reshape(len(maps), -1).astype(np.float64)
+    if not np.isfinite(flat).all() or flat.min() < 0 or flat.sum(axis=1).min() <= 0:
+        raise UnreadableError(truth.key, "has a map without weight, or with some that is negative or no number")
+    flat /= flat.sum(axis=1, keepdims=True)
+    if maps.ndim == 3:
+        return _prediction(truth, truth.written, flat, Grid(*maps.shape[1:]), _picture(truth))
+    if truth.step_seconds is None:
+        raise UnreadableError(truth.key, "has maps over time, and the truth no step_seconds")
+    timeline = Timeline(truth.step_seconds)
+    waveform = _waveform(truth)
+    tokens = [(word, word + 1) for word in range(len(flat))]
+    spans = attention_times(flat, timeline, tokens, waveform, _SAMPLE_RATE)
+    seconds = truth.step_seconds * flat.shape[1]
+    return _prediction(truth, truth.written, flat, timeline, _or_silence(waveform, seconds), spans)
+
+
+def from_times(truth: Truth, words: list[TimedWord]) -> Prediction:
+    """A prediction whose words have these times; the map of a word is even over its time.
+
+    Raises:
+        UnreadableError: if there is no word, or the recording cannot be read.
+    """
+    if not words:
+        raise UnreadableError(truth.key, "has no word with a time")
+    spans = [Span(word.start, max(word.start, word.end)) for word in words]
+    waveform = _waveform(truth)
+    ends = max(*(span.end for span in (*spans, *truth.target.times)), 0.0)
+    source = _or_silence(waveform, ends)
+    steps = max(1, int(np.ceil(len(source) / _SAMPLE_RATE / _TIMES_STEP)))
+    centers = (np.arange(steps) + 0.5) * _TIMES_STEP
+    maps = np.zeros((len(spans), steps))
+    for word, (start, end) in enumerate(spans):
+        inside = (centers >= start) & (centers < end)
+        inside[min(steps - 1, int((start + end) / 2 / _TIMES_STEP))] = True  # a word shorter than a step
+        maps[word, inside] = 1 / inside.sum()
+    return _prediction(truth, [word.text for word in words], maps, Timeline(_TIMES_STEP), source, spans, "given times")
+
+
+def _truth(record: dict[str, Any], folder: Path) -> Truth:
+    text = " ".join(str(record["text"]).split())
+    words = text.split()
+    boxes = {
+        int(word): tuple(Box(*map(float, box)) for box in found) for word, found in record.get("boxes", {}).items()
+    }
+    times = tuple(Span(float(start), float(end)) for start, end in record.get("times", ()))
+    if any(not 0 <= word < len(words) for word in boxes) or (times and len(times) != len(words)):
+        raise ValueError(f"boxes or times are not of the {len(words)} words of its text")
+    if any(
+        not (0 <= box.left < box.right <= 1 and 0 <= box.top < box.bottom <= 1) for b in boxes.values() for box in b
+    ):
+        raise ValueError("a box is no [left, top, right, bottom] in fractions of the picture")
+    file, step = record.get("image") or record.get("audio"), record.get("step_seconds")
+    return Truth(
+        str(record["key"]),
+        Target(text, boxes=boxes, times=times, timed_by=str(record.get("by", ""))),
+        str(record.get("written", text)).split(),
+        None if file is None else folder / str(file),
+        None if step is None else float(step),
+    )
+
+
+def _picture(truth: Truth) -> np.ndarray:
+    """(height, width, 3); gray where the picture is not at hand."""
+    if truth.file is None:
+        return np.full((224, 224, 3), 128, dtype=np.uint8)
+    return np.ascontiguousarray(read_image(truth.file, None).numpy().transpose(1, 2, 0))
+
+
+def _waveform(truth: Truth) -> np.ndarray | None:
+    return None if truth.file is None else read_audio(truth.file, _SAMPLE_RATE).numpy()
+
+
+def _or_silence(waveform: np.ndarray | None, seconds: float) -> np.ndarray:
+    return np.zeros(max(1, round(seconds * _SAMPLE_RATE)), dtype=np.float32) if waveform is None else waveform
+
+
+def _prediction(
+    truth: Truth,
+    words: list[str],
+    maps: np.ndarray,
+    layout: Grid | Timeline,
+    source: np.ndarray,
+    spans: list[Span] | None = None,
+    time_source: str = "attention",
+) -> Prediction:
+    target = truth.target
+    return Prediction(
+        key=truth.key,
+        source=source,
+        layout=layout,
+        tokens=words,
+        word_tokens=[(word, index, index + 1) for index, word in enumerate(words)],
+        weights=maps[:, None].astype(np.float32),
+        text=" ".join(words),
+        references=[target.text],
+        score=0.0,
+        flags=[],
+        boxes=true_boxes(words, [target]),
+        things=things([target]),
+        times=true_times(words, (target,)),
+        timed_by=target.timed_by,
+        true_words=list(zip(target.text.split(), target.times, strict=False)),
+        sample_rate=_SAMPLE_RATE,
+        log_probs=[0.0] * len(words),
+        word_spans=tuple(spans or ()),
+        time_source=time_source,
+    )
