@@ -1,7 +1,8 @@
 """How sure a word is: its probability, corrected by one number that validation has shown to be right.
 
-Networks are surer than they are right (Guo et al. 2017, "On calibration of modern neural networks"). Dividing the log
-odds of a word by a temperature keeps the order of the words and moves all of them towards or away from one half.
+Networks are often surer than they are right (Guo et al. 2017, "On calibration of modern neural networks"), and after
+label smoothing less sure. Dividing the log odds of a word by a temperature keeps the order of the words and moves all
+of them towards or away from one half.
 """
 
 from __future__ import annotations

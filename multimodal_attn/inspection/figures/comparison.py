@@ -107,6 +107,8 @@ def _draw_attention(
         color = _BEST if place == 0 else _SAME if row.same else _OTHER
         axes.scatter([x], [y], s=area, color=color, alpha=0.8, edgecolor="white", linewidth=0.8)
         if len(row.scores) == len(row.attention) > 1:
+            for score_of_run, attention_of_run in zip(row.scores, row.attention, strict=True):
+                axes.plot([x, score_of_run], [y, attention_of_run], color=color, linewidth=0.8, zorder=0)
             axes.plot(row.scores, row.attention, "o", color=_SEED, markersize=2.6)
         axes.annotate(str(place + 1), (x, y), ha="center", va="center", fontsize=7.5, color="white", weight="bold")
     if baseline is not None and isinstance(attention.baseline, str):
