@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from rich.progress import track
 
 from multimodal_attn.data.datasets.base import SPLITS, Dataset, Split
@@ -86,7 +87,8 @@ def _align_split(
         key = source.entries[index].key
         try:
             example = source[index]
-            waveform = waveform_of(example.source.numpy(), example.sample_rate, aligner.sample_rate, key)
+            samples = np.asarray(example.source)
+            waveform = waveform_of(samples, example.sample_rate, aligner.sample_rate, key)
             target = example.targets[0]
             spans = aligner(waveform.numpy(), target.text, key)
         except UnreadableError as error:
