@@ -7,7 +7,7 @@ names below; most encoders have no such body, and the defaults say so.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -62,9 +62,33 @@ class Encoder(nn.Module, ABC):
         return []
 
     @classmethod
-    def without_download(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The same settings, for an encoder that is to be filled from a checkpoint: no weights are fetched."""
+    def without_download(cls, settings: Mapping[str, Any], trust: Collection[str] = ()) -> dict[str, Any]:
+        """The same settings, for an encoder that is to be filled from elsewhere: no weights are fetched.
+
+        Args:
+            settings: of a configuration.
+            trust: packages whose classes are allowed beside this one's.
+        """
         return {**settings, **cls.unfetched}
+
+    @classmethod
+    def from_checkpoint(cls, settings: Mapping[str, Any], trust: Collection[str] = ()) -> dict[str, Any]:
+        """The same settings, for an encoder that a checkpoint fills, which may be a stranger's: no file that they name
+        is opened either.
+
+        Raises:
+            ValueError: if they do not say enough to build the encoder.
+        """
+        return cls.without_download(settings, trust)
+
+    def found(self) -> dict[str, Any]:
+        """What building it has found out that its settings do not say, such as the architecture of a network with that
+        name: settings of its own, which a checkpoint takes with it."""
+        return {}
+
+    def parts(self) -> tuple[Encoder, ...]:
+        """The encoders that it is made of, each with a body and a feature cache of its own; most are of one part."""
+        return (self,)
 
     def hold(self, held: bool) -> None:
         """Treats the whole body as frozen for a while, whatever the settings say."""
@@ -75,6 +99,18 @@ class Encoder(nn.Module, ABC):
         """Changes with everything that the output of ``extract`` depends on but the source; None if it is nothing to
         keep, because it changes in training."""
         return None
+
+    def distortion_fingerprint(self) -> str | None:
+        """Changes with what ``distort`` does; None if it does nothing."""
+        return None
+
+    def distort(self, source: Tensor, seed: int) -> Tensor:
+        """Another version of a source, of which a cache keeps several: the same for the same seed.
+
+        Shapes:
+            (3, height, width) uint8 or (L,) to the same, though a recording may become longer or shorter.
+        """
+        return source
 
     def extract(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """What a cache keeps of each source: ``assemble(*extract(source, lengths))`` is ``forward``.
@@ -88,3 +124,7 @@ class Encoder(nn.Module, ABC):
         """The memory from what ``extract`` gave, fresh or cached."""
         memory: Memory = self(features, lengths)
         return memory
+
+    def join(self, extracted: Sequence[tuple[Tensor, Tensor]]) -> Memory:
+        """The memory from what ``extract`` of each of its parts gave, in their order."""
+        return self.assemble(*extracted[0])

@@ -36,6 +36,7 @@ class PictureEncoder(Encoder):
         trainable_from: name of the body's first child (or grandchild, "a.b") that trains; None freezes the body,
             "all" trains all of it.
         pretrained: the body was trained before, so that fine-tuning it wants a smaller learning rate.
+        grid: rows and columns of the body's output; None finds out.
 
     Raises:
         ValueError: if ``trainable_from`` names no part of the body.
@@ -59,6 +60,7 @@ class PictureEncoder(Encoder):
         std: tuple[float, ...] = IMAGENET_STD,
         trainable_from: str | None = None,
         pretrained: bool = False,
+        grid: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         # Channels last makes convolutions faster on CPUs and GPUs alike, and their output the layout of a memory.
@@ -70,9 +72,10 @@ class PictureEncoder(Encoder):
         self._frozen_parts = _freeze(body, trainable_from)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
-        with torch.no_grad():
-            probe = body.eval()(torch.zeros(1, 3, image_size, image_size))
-        self.layout = Grid(*probe.shape[-2:])
+        if grid is None:
+            with torch.no_grad():
+                grid = body.eval()(torch.zeros(1, 3, image_size, image_size)).shape[-2:]
+        self.layout = Grid(*grid)
         self.project = nn.Sequential(nn.Linear(channels, dim), nn.LayerNorm(dim)) if dim else nn.Identity()
         self.rows = nn.Parameter(0.1 * torch.randn(self.layout.rows, 1, self.dim)) if positions else None
         self.columns = nn.Parameter(0.1 * torch.randn(1, self.layout.columns, self.dim)) if positions else None
