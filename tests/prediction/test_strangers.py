@@ -137,6 +137,10 @@ PREDICTING("multimodal_attn.training.callbacks.save_on_exception.SaveOnException
 PREDICTING("torch.load", {"f": "{folder}/secret", "weights_only": "False"})
 PREDICTING("subprocess.Popen", {"args": "touch {folder}/evil"})
 PREDICTING("evil_package_of_a_stranger.Part", {})
+_ENCODERS = "multimodal_attn.models.encoders"
+ENCODER = targets("encoder")
+ENCODER(f"{_ENCODERS}.onnx_pictures.OnnxPictures", {"file": "{folder}/not-for-strangers", "output": "x"})
+ENCODER(f"{_ENCODERS}.ctranslate2_whisper.CTranslate2Whisper", {"folder": "{folder}/not-for-strangers"})
 NESTED = targets("encoder.dim", "decoder.dropout", "attention.normalizer", "search.scorers.evil", "search.rules.evil")
 NESTED("os.system", {"command": "touch {folder}/evil"})
 NESTED("multimodal_attn.tracking.files.FileLogger", {"save_dir": "{folder}/evil"})
@@ -169,6 +173,13 @@ def the_search_names_another_run(content: dict[str, Any], config: dict[str, Any]
         "language_model": str(folder / SECRET),
         "language_model_weight": 1.0,
     }
+
+
+@attack
+def a_stream_opens_a_file(content: dict[str, Any], config: dict[str, Any], folder: Path) -> None:
+    node = {"_target_": f"{_ENCODERS}.onnx_pictures.OnnxPictures", "file": str(folder / SECRET), "output": "x"}
+    node |= {"image_size": 48, "network": {"num_bytes": 7, "channels": 4, "rows": 2, "columns": 2}}
+    config["encoder"] = {"_target_": f"{_ENCODERS}.streams.Streams", "streams": {"evil": node}}
 
 
 @attack

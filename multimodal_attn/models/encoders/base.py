@@ -6,6 +6,8 @@ names below; most encoders have no such body, and the defaults say so.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
@@ -128,3 +130,20 @@ class Encoder(nn.Module, ABC):
     def join(self, extracted: Sequence[tuple[Tensor, Tensor]]) -> Memory:
         """The memory from what ``extract`` of each of its parts gave, in their order."""
         return self.assemble(*extracted[0])
+
+
+def body_fingerprint(body: nn.Module, settings: Sequence[Any]) -> str:
+    """What tells the output of one body from that of others.
+
+    The weights do not say where a network is cut, nor what it does between them: its ``repr`` has to.
+
+    Args:
+        body: the network.
+        settings: plain values that its output depends on as well.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(body.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.cpu().numpy().tobytes())
+    digest.update(json.dumps([repr(body), *settings]).encode())
+    return digest.hexdigest()[:16]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from multimodal_attn.models.encoders.base import Encoder
+from multimodal_attn.models.encoders.base import Encoder, body_fingerprint
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.types import Grid, Memory
 
@@ -93,14 +91,7 @@ class PictureEncoder(Encoder):
         """See ``Encoder``: of the body's weights and structure, the size of the pictures and their colors."""
         if not self.frozen:
             return None
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.body.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.cpu().numpy().tobytes())
-        # The weights do not tell where a network is cut, nor what it does between them.
-        known = [repr(self.body), self.image_size, self.mean.tolist(), self.std.tolist()]
-        digest.update(json.dumps(known).encode())
-        return digest.hexdigest()[:16]
+        return body_fingerprint(self.body, [self.image_size, self.mean.tolist(), self.std.tolist()])
 
     def extract(self, pictures: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The body's feature map as memory positions.

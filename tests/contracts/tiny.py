@@ -1,0 +1,93 @@
+"""Small networks with random weights, saved as the libraries that they are of save them, for encoders that read files."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+CHANNELS, IMAGE_SIZE = 12, 64
+
+
+@cache
+def folder() -> Path:
+    """Gone when the process ends."""
+    path = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
+@cache
+def onnx_file() -> Path:
+    """A network of two convolutions in ONNX: (batch, 3, 64, 64) to (batch, 12, 8, 8) at "map", then to a class."""
+    onnx = pytest.importorskip("onnx")
+    random = np.random.default_rng(0)
+    weights = {
+        "stem": random.normal(size=(CHANNELS, 3, 8, 8)).astype(np.float32) / 14,
+        "head": random.normal(size=(CHANNELS, 5)).astype(np.float32),
+    }
+    nodes = [
+        onnx.helper.make_node("Conv", ["pictures", "stem"], ["raw"], strides=[8, 8]),
+        onnx.helper.make_node("Relu", ["raw"], ["map"]),
+        onnx.helper.make_node("GlobalAveragePool", ["map"], ["pooled"]),
+        onnx.helper.make_node("Flatten", ["pooled"], ["flat"]),
+        onnx.helper.make_node("MatMul", ["flat", "head"], ["classes"]),
+    ]
+    real = onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        nodes,
+        "tiny",
+        [onnx.helper.make_tensor_value_info("pictures", real, ["batch", 3, IMAGE_SIZE, IMAGE_SIZE])],
+        [onnx.helper.make_tensor_value_info("classes", real, ["batch", 5])],
+        [onnx.numpy_helper.from_array(value, name) for name, value in weights.items()],
+    )
+    path = folder() / "tiny.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+@cache
+def ctranslate2_folder() -> Path:
+    """A Whisper of one layer as CTranslate2 keeps it: states of 16 numbers."""
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("ctranslate2")
+    from ctranslate2.converters.transformers import WhisperLoader
+
+    torch.manual_seed(0)
+    config = transformers.WhisperConfig(
+        vocab_size=20,
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=16,
+        decoder_ffn_dim=16,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        decoder_start_token_id=3,
+    )
+    spec = WhisperLoader().get_model_spec(transformers.WhisperForConditionalGeneration(config))
+    spec.register_vocabulary([f"t{number}" for number in range(20)])
+    spec.validate()
+    spec.optimize()
+    path = folder() / "whisper"
+    path.mkdir()
+    spec.save(str(path))
+    return path
+
+
+FILES: dict[str, Callable[[], dict[str, Any]]] = {
+    "onnx": lambda: {"file": str(onnx_file()), "output": "map"},
+    "ctranslate2_whisper": lambda: {"folder": str(ctranslate2_folder()), "compute_type": "float32"},
+}
+"""What encoders need of files: the name of a yaml -> settings."""
