@@ -48,10 +48,11 @@ class Seq2Seq(nn.Module):
             return replace(memory, states=memory.states.float(), keys=keys)
         return memory
 
-    def pretrained_parameters(self) -> list[nn.Parameter]:
-        """Those that have learnt elsewhere, for which fine-tuning takes smaller steps."""
-        bodies = [part.body for part in self.encoder.parts() if part.pretrained and part.body is not None]
-        return [parameter for body in bodies for parameter in body.parameters()]
+    def pretrained_parameters(self) -> list[tuple[list[nn.Parameter], float | None]]:
+        """Those that have learnt elsewhere, for which fine-tuning takes smaller steps: of each body its parameters, and
+        what they get of the learning rate, None for the optimizer's choice."""
+        parts = [part for part in self.encoder.parts() if part.pretrained and part.body is not None]
+        return [(list(part.body.parameters()), part.lr_scale) for part in parts]  # type: ignore[union-attr]
 
     def forward(self, batch: Batch, sampling_probability: float = 0.0) -> tuple[DecoderOutput, Memory]:
         """A teacher-forced pass; the memory comes back for objectives that need it."""

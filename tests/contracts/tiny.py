@@ -54,18 +54,13 @@ def onnx_file() -> Path:
     return path
 
 
-@cache
-def ctranslate2_folder() -> Path:
-    """A Whisper of one layer as CTranslate2 keeps it: states of 16 numbers."""
-    transformers = pytest.importorskip("transformers")
-    pytest.importorskip("ctranslate2")
-    from ctranslate2.converters.transformers import WhisperLoader
+def _whisper_config(layers: int) -> Any:
+    import transformers
 
-    torch.manual_seed(0)
-    config = transformers.WhisperConfig(
+    return transformers.WhisperConfig(
         vocab_size=20,
         d_model=16,
-        encoder_layers=1,
+        encoder_layers=layers,
         decoder_layers=1,
         encoder_attention_heads=2,
         decoder_attention_heads=2,
@@ -76,7 +71,17 @@ def ctranslate2_folder() -> Path:
         eos_token_id=2,
         decoder_start_token_id=3,
     )
-    spec = WhisperLoader().get_model_spec(transformers.WhisperForConditionalGeneration(config))
+
+
+@cache
+def ctranslate2_folder() -> Path:
+    """A Whisper of one layer as CTranslate2 keeps it: states of 16 numbers."""
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("ctranslate2")
+    from ctranslate2.converters.transformers import WhisperLoader
+
+    torch.manual_seed(0)
+    spec = WhisperLoader().get_model_spec(transformers.WhisperForConditionalGeneration(_whisper_config(1)))
     spec.register_vocabulary([f"t{number}" for number in range(20)])
     spec.validate()
     spec.optimize()
@@ -86,8 +91,52 @@ def ctranslate2_folder() -> Path:
     return path
 
 
+@cache
+def dinov2_folder() -> Path:
+    """A DINOv2 of two blocks as transformers saves it: patches of 8 pixels, 16 numbers."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.Dinov2Config(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, mlp_ratio=1, image_size=32, patch_size=8
+    )
+    path = folder() / "dinov2"
+    transformers.Dinov2Model(config).save_pretrained(path)
+    transformers.ViTImageProcessor(image_mean=[0.1, 0.2, 0.3], image_std=[0.4, 0.5, 0.6]).save_pretrained(path)
+    return path
+
+
+@cache
+def speech_folder(kind: str = "wav2vec2") -> Path:
+    """A speech network of two layers as transformers saves it: states of 16 numbers."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    path = folder() / kind
+    if kind == "whisper":
+        network = transformers.WhisperModel(_whisper_config(2))
+        extractor = transformers.WhisperFeatureExtractor()
+    else:
+        name = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert", "wavlm": "WavLM"}[kind]
+        config = getattr(transformers, f"{name}Config")(
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=16,
+            conv_dim=(8,) * 7,
+            num_conv_pos_embeddings=8,
+            num_conv_pos_embedding_groups=2,
+        )
+        network = getattr(transformers, f"{name}Model")(config)
+        extractor = transformers.Wav2Vec2FeatureExtractor(do_normalize=kind != "hubert")
+    network.save_pretrained(path)
+    extractor.save_pretrained(path)
+    return path
+
+
 FILES: dict[str, Callable[[], dict[str, Any]]] = {
     "onnx": lambda: {"file": str(onnx_file()), "output": "map"},
+    "timm": lambda: {"name": "test_vit", "weights": None},
+    "hugging_face": lambda: {"name": str(dinov2_folder())},
+    "hugging_face_speech": lambda: {"name": str(speech_folder())},
     "ctranslate2_whisper": lambda: {"folder": str(ctranslate2_folder()), "compute_type": "float32"},
 }
 """What encoders need of files: the name of a yaml -> settings."""

@@ -29,6 +29,7 @@ class Encoder(nn.Module, ABC):
         body: the part that may have been trained before, and that freezing is about; None for encoders without.
         unfetched: settings of the constructor with which it fetches no weights.
         pretrained: the body has learnt elsewhere, so that fine-tuning it wants a smaller learning rate.
+        lr_scale: what the body's parameters get of the learning rate; None for what the optimizer gives pretrained ones.
         frozen: the body never trains.
         held: the body does not train for now.
     """
@@ -38,6 +39,7 @@ class Encoder(nn.Module, ABC):
     layout: Layout
     unfetched: ClassVar[Mapping[str, Any]] = {}
     pretrained: bool = False
+    lr_scale: float | None = None
     frozen: bool = False
     held: bool = False
 

@@ -10,20 +10,24 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-import torchaudio
 from torch import Tensor, nn
 
 from multimodal_attn.models.encoders.carried_file import CarriedFile, find_file
-from multimodal_attn.models.encoders.pretrained_speech import PretrainedSpeech, check_sample_rate, num_steps
+from multimodal_attn.models.encoders.pretrained_speech import (
+    WINDOW_SECONDS,
+    PretrainedSpeech,
+    check_sample_rate,
+    heard_in_windows,
+    num_steps,
+)
 from multimodal_attn.models.encoders.waveform_distortion import WaveformDistortion
+from multimodal_attn.models.encoders.whisper_mel import log_mel
 from multimodal_attn.ranges import Count, DropoutRate, SampleRate, WholeNumber
 
 _FILES = ("model.bin", "config.json", "vocabulary.json", "vocabulary.txt")
 _ADVICE = "a folder with model.bin and config.json, as ct2-transformers-converter writes it"
-_RATE, _HOP, _FFT = 16_000, 160, 400
-_STEP = 2 * _HOP  # samples of a state
-_WINDOW = 30 * _RATE  # the longest that the network's positions allow
-_OVERLAP = _RATE  # of a window at either end, which its neighbor hears better
+_RATE = 16_000
+_STEP = 320  # samples of a state
 
 
 class CTranslate2Whisper(PretrainedSpeech):
@@ -122,19 +126,11 @@ class _Network(nn.Module):
         Shapes:
             waveform: (L,). Returns (number, width).
         """
-        found: list[Tensor] = []
-        begin = 0
-        while True:
-            window = waveform[begin : begin + _WINDOW]
-            last = begin + _WINDOW >= len(waveform)
-            padded = torch.nn.functional.pad(window, (0, min(self.silence, _WINDOW - len(window)) if last else 0))
-            states = self.encode(padded[None])[0]
-            first = _OVERLAP // _STEP if begin else 0
-            stop = number - begin // _STEP if last else (_WINDOW - _OVERLAP) // _STEP
-            found.append(states[first:stop])
-            if last:
-                return torch.cat(found)
-            begin += _WINDOW - 2 * _OVERLAP
+        return heard_in_windows(waveform, number, _STEP, self._window)
+
+    def _window(self, waveform: Tensor) -> Tensor:
+        silence = min(self.silence, WINDOW_SECONDS * _RATE - len(waveform))
+        return self.encode(torch.nn.functional.pad(waveform, (0, silence))[None])[0]
 
     def encode(self, waveforms: Tensor) -> Tensor:
         """Shapes:
@@ -155,26 +151,6 @@ class _Network(nn.Module):
             except (RuntimeError, ValueError) as error:
                 raise ValueError(f"encoder.folder: no Whisper of CTranslate2 ({error}); expected {_ADVICE}") from None
         return self._model
-
-
-def log_mel(waveforms: Tensor, num_mels: int) -> Tensor:
-    """Whisper's input: log10 of mel energies, at most 8 below the largest, shifted and scaled.
-
-    Shapes:
-        waveforms: (B, L), a multiple of 320 samples or padded to one. Returns (B, num_mels, L / 160).
-    """
-    with torch.device("cpu"):
-        waveforms = torch.nn.functional.pad(waveforms, (0, -waveforms.shape[1] % _STEP))
-        reach = _FFT // 2
-        mode = "reflect" if waveforms.shape[1] > reach else "constant"
-        padded = torch.nn.functional.pad(waveforms[:, None], (reach, reach), mode=mode)[:, 0]
-        spectrum = torch.stft(padded, _FFT, _HOP, window=torch.hann_window(_FFT), center=False, return_complex=True)
-        power = spectrum[..., :-1].abs().square()
-        filters = torchaudio.functional.melscale_fbanks(
-            _FFT // 2 + 1, 0.0, _RATE / 2, num_mels, _RATE, norm="slaney", mel_scale="slaney"
-        )
-        logarithm = (filters.T @ power).clamp(min=1e-10).log10()
-        return (logarithm.maximum(logarithm.amax((1, 2), keepdim=True) - 8) + 4) / 4
 
 
 def _packed(folder: Path) -> bytes:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from multimodal_attn.masking import length_mask
 from multimodal_attn.models.encoders.base import Encoder, body_fingerprint
+from multimodal_attn.models.encoders.fine_tuning import freeze
 from multimodal_attn.models.encoders.layer_mix import LayerMix
 from multimodal_attn.models.encoders.spec_augment import SpecAugment
 from multimodal_attn.models.encoders.waveform_distortion import WaveformDistortion
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.types import Memory, Timeline
+
+
+WINDOW_SECONDS = 30
+"""The longest that Whisper hears at once; others are not asked for more either, for the sake of memory."""
+
+_OVERLAP_SECONDS = 1
 
 
 class PretrainedSpeech(Encoder):
@@ -34,7 +43,8 @@ class PretrainedSpeech(Encoder):
         dropout: on the memory.
         num_time_masks, time_mask_steps: masks over the memory in training, and the longest; see ``SpecAugment``.
         distortion: of the waveforms in training, and of the versions that a cache keeps; None for none.
-        frozen: the network never trains.
+        trainable_from: name of the body's part from which it trains; None freezes it, "all" trains all of it.
+        lora: the body trains what it was built with as trainable, whatever ``trainable_from`` says.
     """
 
     reads = "recording"
@@ -53,13 +63,13 @@ class PretrainedSpeech(Encoder):
         num_time_masks: int = 0,
         time_mask_steps: int = 10,
         distortion: WaveformDistortion | None = None,
-        frozen: bool = True,
+        trainable_from: str | None = None,
+        lora: bool = False,
     ) -> None:
         super().__init__()
         self.body, self.sample_rate = body, sample_rate
-        self.frozen, self.pretrained = frozen, True
-        if frozen:
-            body.requires_grad_(False)
+        self.frozen, self.pretrained = trainable_from is None and not lora, True
+        self._frozen_parts = [] if lora else freeze(body, trainable_from)
         self.layout = Timeline(step_seconds)
         channels = widths[0] if mix else sum(widths)
         self.mix = LayerMix(len(widths)) if mix else None
@@ -79,10 +89,10 @@ class PretrainedSpeech(Encoder):
         raise NotImplementedError
 
     def train(self, mode: bool = True) -> PretrainedSpeech:
-        """As in torch, but a network that does not train stays in evaluation mode."""
+        """As in torch, but frozen parts stay in evaluation mode."""
         super().train(mode)
-        if self.frozen or self.held:
-            self.body.eval()
+        for part in [self.body] if self.held else self._frozen_parts:
+            part.eval()
         return self
 
     def cache_fingerprint(self) -> str | None:
@@ -126,6 +136,30 @@ class PretrainedSpeech(Encoder):
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Memory:
         """Encodes recordings. Shapes: as in ``extract``."""
         return self.assemble(*self.extract(waveforms, lengths))
+
+
+def heard_in_windows(waveform: Tensor, number: int, samples: int, hear: Callable[[Tensor], Tensor]) -> Tensor:
+    """The states of a recording of any length; windows overlap, and of each end of one its neighbor hears more.
+
+    Args:
+        waveform: of one recording, 16000 Hz.
+        number: of its states.
+        samples: of a state.
+        hear: the states of at most ``WINDOW_SECONDS``.
+
+    Shapes:
+        waveform: (L,). hear: (L,) to (S, width), S at least L / samples. Returns (number, width).
+    """
+    window, overlap = WINDOW_SECONDS * 16_000, _OVERLAP_SECONDS * 16_000
+    found: list[Tensor] = []
+    for begin in range(0, max(1, len(waveform) - 2 * overlap), window - 2 * overlap):
+        states = hear(waveform[begin : begin + window])
+        last = begin + window >= len(waveform)
+        stop = number - begin // samples if last else (window - overlap) // samples
+        found.append(states[overlap // samples if begin else 0 : stop])
+        if last:
+            break
+    return torch.cat(found)
 
 
 def check_sample_rate(sample_rate: int, expected: int) -> None:

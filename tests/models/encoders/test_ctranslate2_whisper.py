@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from multimodal_attn.models.encoders.ctranslate2_whisper import CTranslate2Whisper, log_mel
+from multimodal_attn.models.encoders.ctranslate2_whisper import CTranslate2Whisper
 from multimodal_attn.models.encoders.waveform_distortion import WaveformDistortion
+from multimodal_attn.models.encoders.whisper_mel import log_mel
 from tests.contracts.tiny import ctranslate2_folder
 
 
