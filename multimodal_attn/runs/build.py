@@ -142,8 +142,7 @@ def cache_features(data: DataModule, model: Seq2Seq, splits: tuple[Split, ...], 
     reader = data.source(splits[0]).reader
     device = model.decoder.vocabulary.weight.device
     frozen = [
-        FrozenEncoder(str(fingerprint), partial(_extract, encoder, reader, device))
-        for encoder, fingerprint in encoders
+        FrozenEncoder(str(fingerprint), partial(_extract, encoder, reader, device)) for encoder, fingerprint in encoders
     ]
     fingerprint = model.encoder.distortion_fingerprint()
     distortion = None if fingerprint is None else Distortion(fingerprint, model.encoder.distort)

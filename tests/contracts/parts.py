@@ -21,7 +21,7 @@ from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.language_models.base import LanguageModel
 from multimodal_attn.types import BOS, PAD, Memory, TokenAxis
-from tests.contracts.tiny import FILES
+from tests.contracts.tiny import with_files
 
 CONF = Path(__file__).parents[2] / "conf"
 OTHERS = [Path(folder).absolute() for folder in os.environ.get("CONTRACTS_CONF", "").split(os.pathsep) if folder]
@@ -62,8 +62,7 @@ def part(group: str, name: str, **settings: object) -> Any:
     node = OmegaConf.create({"data": data, group: composed[group]})[group]
     plain = OmegaConf.to_container(node, resolve=True)
     assert isinstance(plain, dict)
-    files = FILES[name]() if group == "encoder" and name in FILES else {}
-    return parts.part(group, _merged(_small(plain) | files, settings), KINDS[group], parts.EVERYTHING)
+    return parts.part(group, _merged(with_files(_small(plain)), settings), KINDS[group], parts.EVERYTHING)
 
 
 def _small(node: dict[Any, Any]) -> dict[Any, Any]:

@@ -1,4 +1,4 @@
-"""Small networks with random weights, saved as the libraries that they are of save them, for encoders that read files."""
+"""Small networks with random weights, in files as their libraries write them, for encoders that read files."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def folder() -> Path:
 
 
 @cache
-def onnx_file() -> Path:
-    """A network of two convolutions in ONNX: (batch, 3, 64, 64) to (batch, 12, 8, 8) at "map", then to a class."""
+def onnx_file(size: int | str = "side") -> Path:
+    """A network of one convolution in ONNX: pictures of any size, or of one, to cells of 8 pixels at "map"."""
     onnx = pytest.importorskip("onnx")
     random = np.random.default_rng(0)
     weights = {
@@ -45,11 +45,11 @@ def onnx_file() -> Path:
     graph = onnx.helper.make_graph(
         nodes,
         "tiny",
-        [onnx.helper.make_tensor_value_info("pictures", real, ["batch", 3, IMAGE_SIZE, IMAGE_SIZE])],
+        [onnx.helper.make_tensor_value_info("pictures", real, ["batch", 3, size, size])],
         [onnx.helper.make_tensor_value_info("classes", real, ["batch", 5])],
         [onnx.numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
-    path = folder() / "tiny.onnx"
+    path = folder() / f"{size}.onnx"
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), path)
     return path
 
@@ -133,10 +133,16 @@ def speech_folder(kind: str = "wav2vec2") -> Path:
 
 
 FILES: dict[str, Callable[[], dict[str, Any]]] = {
-    "onnx": lambda: {"file": str(onnx_file()), "output": "map"},
-    "timm": lambda: {"name": "test_vit", "weights": None},
-    "hugging_face": lambda: {"name": str(dinov2_folder())},
-    "hugging_face_speech": lambda: {"name": str(speech_folder())},
-    "ctranslate2_whisper": lambda: {"folder": str(ctranslate2_folder()), "compute_type": "float32"},
+    "OnnxPictures": lambda: {"file": str(onnx_file()), "output": "map", "sha256": None},
+    "TimmPictures": lambda: {"name": "test_vit", "weights": None},
+    "HuggingFacePictures": lambda: {"name": str(dinov2_folder())},
+    "HuggingFaceSpeech": lambda: {"name": str(speech_folder())},
+    "CTranslate2Whisper": lambda: {"folder": str(ctranslate2_folder()), "compute_type": "float32"},
 }
-"""What encoders need of files: the name of a yaml -> settings."""
+"""What encoders need of files: the name of a class -> settings."""
+
+
+def with_files(node: dict[Any, Any]) -> dict[Any, Any]:
+    """The node of a configuration with files that are there, also in the nodes in it."""
+    inner = {key: with_files(value) for key, value in node.items() if isinstance(value, dict)}
+    return node | inner | FILES.get(str(node.get("_target_")).rpartition(".")[2], dict)()

@@ -141,7 +141,9 @@ _ENCODERS = "multimodal_attn.models.encoders"
 ENCODER = targets("encoder")
 ENCODER(f"{_ENCODERS}.onnx_pictures.OnnxPictures", {"file": "{folder}/not-for-strangers", "output": "x"})
 ENCODER(f"{_ENCODERS}.ctranslate2_whisper.CTranslate2Whisper", {"folder": "{folder}/not-for-strangers"})
-ENCODER(f"{_ENCODERS}.timm_pictures.TimmPictures", {"name": "local-dir:{folder}", "weights": "{folder}/not-for-strangers"})
+ENCODER(
+    f"{_ENCODERS}.timm_pictures.TimmPictures", {"name": "local-dir:{folder}", "weights": "{folder}/not-for-strangers"}
+)
 ENCODER(f"{_ENCODERS}.timm_pictures.TimmPictures", {"name": "test_vit", "weights": "{folder}/not-for-strangers"})
 ENCODER(f"{_ENCODERS}.hugging_face_pictures.HuggingFacePictures", {"name": "{folder}/not-for-strangers"})
 ENCODER(f"{_ENCODERS}.hugging_face_speech.HuggingFaceSpeech", {"name": "{folder}/not-for-strangers"})

@@ -16,9 +16,18 @@ from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.parts import find
 from multimodal_attn.runs import train as training
 from multimodal_attn.runs.configuration import CONF, compose, leaves, plain, select, update
+from tests.contracts.tiny import with_files
 
 WRONG = (0, -1, math.nan, math.inf, "", "x", None, [], [1, "x"], True)
-SPEECH = ("pyramid_lstm", "conv_lstm", "time_depth_separable", "conformer", "transformer")
+SPEECH = (
+    "pyramid_lstm",
+    "conv_lstm",
+    "time_depth_separable",
+    "conformer",
+    "transformer",
+    "hugging_face_speech",
+    "ctranslate2",
+)
 TEXT = ("encoder=text_lstm", "tokenizer@source_tokenizer=word")
 
 
@@ -133,6 +142,7 @@ def settings(group: str) -> Iterator[tuple[dict[str, Any], str]]:
     for overrides in configurations(group):
         config = plain(compose("train", [*overrides, "run_dir=a", "cache_dir=b"]))
         if "encoder" in config:
+            config["encoder"] = with_files(config["encoder"])
             kind: Any = find("encoder", config["encoder"]["_target_"], Encoder)
             config["encoder"] = kind.without_download(config["encoder"])
         shared = ("monitor", "scheduled_sampling", "trainer", "seed", "name")
@@ -164,7 +174,9 @@ def test_a_value_that_makes_no_sense_is_refused_by_its_key(group: str, tmp_path:
             count += 1
             case = deepcopy(config)
             update(case, key, value)
-            if value is None and key in ("decoder.embedding_dim", "encoder.dim"):
+            if (value is None and key in ("decoder.embedding_dim", "encoder.dim")) or (
+                value == -1 and key == "encoder.trainable_from"
+            ):
                 continue  # makes sense for some classes
             sensible = key in SENSIBLE.get(repr(value), "").split()
             with pytest.raises(Accepted if sensible else ValueError) as error:

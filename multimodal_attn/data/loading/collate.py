@@ -59,7 +59,9 @@ class Collate:
         examples = [item for item in items if isinstance(item, Example)]
         skipped = [item for item in items if isinstance(item, UnreadableError)]
         source, lengths = torch.zeros(0), torch.zeros(0, dtype=torch.long)
-        features = tuple(pad_in_time(list(each)) for each in zip(*(example.features for example in examples), strict=True))
+        features = tuple(
+            pad_in_time(list(each)) for each in zip(*(example.features for example in examples), strict=True)
+        )
         if features:
             lengths = torch.zeros(len(examples), dtype=torch.long)
         elif examples:

@@ -63,7 +63,7 @@ class CachedFeatures(Dataset):
         dataset: of pictures of one size, or of recordings.
         encoders: each of them reads every source.
         cache_dir: folder of all caches.
-        versions: of each source; the first is the source as it is. Training reads one of them, drawn anew in each epoch.
+        versions: of each source; the first is the source as it is. An epoch of training draws one of them.
         distortion: makes the others; may be None where there is one version.
         batch_size: sources that are encoded together.
         num_workers: processes that decode sources while the cache is filled.

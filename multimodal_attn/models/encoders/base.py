@@ -29,7 +29,7 @@ class Encoder(nn.Module, ABC):
         body: the part that may have been trained before, and that freezing is about; None for encoders without.
         unfetched: settings of the constructor with which it fetches no weights.
         pretrained: the body has learnt elsewhere, so that fine-tuning it wants a smaller learning rate.
-        lr_scale: what the body's parameters get of the learning rate; None for what the optimizer gives pretrained ones.
+        lr_scale: what the body's parameters get of the learning rate; None for the optimizer's choice.
         frozen: the body never trains.
         held: the body does not train for now.
     """

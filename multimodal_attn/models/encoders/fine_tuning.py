@@ -1,4 +1,4 @@
-"""How much of a pretrained network trains: nothing, its last blocks, small matrices beside its own (LoRA), everything."""
+"""How much of a pretrained network trains: nothing, its last blocks, low-rank matrices (LoRA), everything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def first_trained(trainable_from: str | int | None, blocks: Sequence[str]) -> st
         return trainable_from
     if not -len(blocks) <= trainable_from < 0:
         raise ValueError(
-            f"encoder.trainable_from: {trainable_from}; expected -1 to -{len(blocks)} for the last of {len(blocks)} blocks,"
+            f"encoder.trainable_from: {trainable_from}; expected -1 to -{len(blocks)} for the last blocks,"
             " the name of a part, all, or null"
         )
     return blocks[trainable_from]

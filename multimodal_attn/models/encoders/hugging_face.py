@@ -59,7 +59,9 @@ def architecture_of(name: str, types: tuple[str, ...]) -> dict[str, Any]:
     vision = getattr(config, "vision_config", None)
     config = config if vision is None or config.model_type in types else vision
     if config.model_type not in types:
-        raise ValueError(f"encoder.name: {name} is of the type {config.model_type!r}; expected one of {', '.join(types)}")
+        raise ValueError(
+            f"encoder.name: {name} is of the type {config.model_type!r}; expected one of {', '.join(types)}"
+        )
     plain = {key: value for key, value in config.to_diff_dict().items() if key not in _LEFT_OUT}
     return {**plain, "model_type": config.model_type}
 

@@ -10,7 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_attn.models.encoders.fine_tuning import add_lora, chosen_layers, first_trained
-from multimodal_attn.models.encoders.hugging_face import PICTURES, architecture_of, blocks_of, library, missing, network_of
+from multimodal_attn.models.encoders.hugging_face import (
+    PICTURES,
+    architecture_of,
+    blocks_of,
+    library,
+    missing,
+    network_of,
+)
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.ranges import Count, DropoutRate, Finite, ImageSize, NotNegative, Positive, WholeNumber
 

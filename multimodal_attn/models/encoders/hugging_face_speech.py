@@ -11,7 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from multimodal_attn.models.encoders.fine_tuning import add_lora, chosen_layers, first_trained
-from multimodal_attn.models.encoders.hugging_face import SPEECH, architecture_of, blocks_of, library, missing, network_of
+from multimodal_attn.models.encoders.hugging_face import (
+    SPEECH,
+    architecture_of,
+    blocks_of,
+    library,
+    missing,
+    network_of,
+)
 from multimodal_attn.models.encoders.pretrained_speech import (
     WINDOW_SECONDS,
     PretrainedSpeech,
@@ -30,8 +37,8 @@ class HuggingFaceSpeech(PretrainedSpeech):
     Each recording is heard alone, since some of these networks normalize over time, padding included.
 
     Args:
-        name: of a repository of huggingface.co, such as ``openai/whisper-base`` or ``facebook/hubert-base-ls960``, or of
-            a folder.
+        name: of a repository of huggingface.co, such as ``openai/whisper-base`` or ``facebook/hubert-base-ls960``, or
+            of a folder.
         sample_rate: of the waveforms, in Hz: 16000.
         pretrained: take its weights; false for random ones.
         layers: of its hidden states, 0 for what enters the first layer and -1 for the last; several are joined. Empty
@@ -72,7 +79,9 @@ class HuggingFaceSpeech(PretrainedSpeech):
         check_sample_rate(sample_rate, 16_000)
         self._architecture = dict(architecture) if architecture else architecture_of(name, SPEECH)
         self._normalizes = _normalizes(name) if normalizes is None else normalizes
-        network = network_of(self._architecture, SPEECH, name if pretrained else None)
+        # A layer that training drops would be missing among those that are taken; masks come after the cache.
+        steady = {"layerdrop": 0.0, "encoder_layerdrop": 0.0, "apply_spec_augment": False}
+        network = network_of({**self._architecture, **steady}, SPEECH, name if pretrained else None)
         config: Any = network.config
         listener: _Listener
         if config.model_type == "whisper":
@@ -80,7 +89,6 @@ class HuggingFaceSpeech(PretrainedSpeech):
             listener = _Whisper(network, config.num_mel_bins)
             number, width = config.encoder_layers, config.d_model
         else:
-            network.config.apply_spec_augment = False  # type: ignore[union-attr]  # ours comes after the cache
             listener = _Waves(network, config.conv_kernel, config.conv_stride, self._normalizes)
             number, width = config.num_hidden_layers, config.hidden_size
         listener.layers = chosen_layers(layers, number + 1, [width] * (number + 1), mix)

@@ -47,7 +47,7 @@ class OnnxNetwork(nn.Module):
             return pictures.new_empty(len(pictures), *self.shape)
         given = pictures.detach().float().cpu().contiguous().numpy()
         made = torch.from_numpy(self._run(given)).to(pictures.device)
-        channels, rows, columns = self.shape
+        _, rows, columns = self.shape
         if made.ndim == 3:
             return made[:, -rows * columns :].transpose(1, 2).unflatten(2, (rows, columns))
         return made if made.shape[1:] == self.shape else made.permute(0, 3, 1, 2)
@@ -71,7 +71,9 @@ class OnnxNetwork(nn.Module):
         (given,) = self._started().get_inputs()
         sides = [side for side in given.shape[2:] if isinstance(side, int)]
         if any(side != size for side in sides):
-            raise ValueError(f"data.image_size: {size}; expected {sides[0]}, the size that the network of encoder=onnx has")
+            raise ValueError(
+                f"data.image_size: {size}; expected {sides[0]}, the size that the network of encoder=onnx has"
+            )
         made = self._run(np.zeros((1, 3, size, size), dtype=np.float32))
         if made.ndim == 3:
             side = math.isqrt(made.shape[1])
@@ -106,9 +108,13 @@ def _start(content: bytes, output: str) -> Any:
             continue
         names = [made.name for made in session.get_outputs()]
         if output not in names:
-            raise ValueError(f"encoder.output: {output!r} is no output of the network; expected one of its nodes, or {names}")
+            raise ValueError(
+                f"encoder.output: {output!r} is no output of the network; expected one of its nodes, or {names}"
+            )
         if len(session.get_inputs()) != 1 or len(session.get_inputs()[0].shape) != 4:
-            raise ValueError("encoder.file: the network does not read pictures alone; expected one input (batch, 3, height, width)")
+            raise ValueError(
+                "encoder.file: the network does not read pictures alone; expected one input (batch, 3, height, width)"
+            )
         return session
     raise ValueError(f"encoder.file: onnxruntime cannot run the network up to encoder.output={output} ({reason})")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from collections.abc import Callable
 
 import torch
@@ -16,7 +15,6 @@ from multimodal_attn.models.encoders.spec_augment import SpecAugment
 from multimodal_attn.models.encoders.waveform_distortion import WaveformDistortion
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.types import Memory, Timeline
-
 
 WINDOW_SECONDS = 30
 """The longest that Whisper hears at once; others are not asked for more either, for the sake of memory."""
@@ -165,11 +163,11 @@ def heard_in_windows(waveform: Tensor, number: int, samples: int, hear: Callable
 def check_sample_rate(sample_rate: int, expected: int) -> None:
     """Refuses recordings at another rate than a network has learnt from."""
     if sample_rate != expected:
-        raise ValueError(f"data.sample_rate: {sample_rate}; expected {expected}, the rate that this encoder's network hears")
+        raise ValueError(
+            f"data.sample_rate: {sample_rate}; expected {expected}, the rate that this encoder's network hears"
+        )
 
 
 def num_steps(lengths: Tensor, samples: int) -> Tensor:
     """How many steps of so many samples cover each recording, at least one."""
     return ((lengths + samples - 1) // samples).clamp(min=1)
-
-

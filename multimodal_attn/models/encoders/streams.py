@@ -113,9 +113,7 @@ class Streams(Encoder):
         mask = memories[fastest].mask if isinstance(self.layout, Timeline) else None
         # Projected first: enlarging keeps sums, and there is less to enlarge.
         projected = [self.project[name](memory.states) for name, memory in zip(self.names, memories, strict=True)]
-        moved = [
-            _onto(states, memory, self.layout, mask) for states, memory in zip(projected, memories, strict=True)
-        ]
+        moved = [_onto(states, memory, self.layout, mask) for states, memory in zip(projected, memories, strict=True)]
         if mask is None:
             mask = torch.ones(moved[0].shape[:2], dtype=torch.bool, device=moved[0].device)
         if self.training and self.stream_dropout:
@@ -171,7 +169,9 @@ def _common(layouts: Sequence[Layout], grid: int | None) -> Layout:
     kinds = {type(layout) for layout in layouts}
     if kinds not in ({Grid}, {Timeline}):
         names = ", ".join(sorted(kind.__name__ for kind in kinds))
-        raise ValueError(f"encoder.streams: memories of {names}; expected encoders of pictures alone, or of recordings alone")
+        raise ValueError(
+            f"encoder.streams: memories of {names}; expected encoders of pictures alone, or of recordings alone"
+        )
     if grid is None:
         return layouts[_finest(layouts)]
     if kinds == {Timeline}:

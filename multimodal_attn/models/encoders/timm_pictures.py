@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -69,7 +68,8 @@ class TimmPictures(PictureEncoder):
         if len({each.shape[2:] for each in maps}) > 1:
             sides = ", ".join(f"{each.shape[2]} x {each.shape[3]}" for each in maps)
             raise ValueError(
-                f"encoder.layers: {list(layers)} have maps of {sides} cells; expected layers of one size, or encoder=streams"
+                f"encoder.layers: {list(layers)} have maps of {sides} cells; expected layers of one size, or"
+                " encoder=streams"
             )
         if weights is not None and records.get("license"):
             log.info("encoder: the weights of %s are under the license %s", name, records["license"])
@@ -126,21 +126,21 @@ def _network(name: str, weights: str | None, image_size: int) -> Any:
     # Names with a colon would lead to a folder or to another's repository.
     if ":" in name or not timm.is_model(name):
         near = ", ".join(timm.list_models(f"{name[:6]}*", pretrained=True)[:3])
-        raise ValueError(f"encoder.name: timm has no {name!r}; expected one of timm.list_models()" + (f", such as {near}" if near else ""))
+        raise ValueError(
+            f"encoder.name: timm has no {name!r}; expected one of timm.list_models()"
+            + (f", such as {near}" if near else "")
+        )
     fetched = weights == "DEFAULT"
-    settings: dict[str, Any] = {"num_classes": 0}
-    if "img_size" in inspect.signature(timm.model_entrypoint(name)).parameters or name.startswith(("vit_", "deit", "eva")):
-        settings["img_size"] = image_size
     try:
-        network = timm.create_model(name, pretrained=fetched, **settings)
-    except TypeError:
-        settings.pop("img_size", None)
-        network = timm.create_model(name, pretrained=fetched, **settings)
+        try:  # transformers have positions for one size of pictures, convolutions take any
+            network = timm.create_model(name, pretrained=fetched, num_classes=0, img_size=image_size)
+        except TypeError:
+            network = timm.create_model(name, pretrained=fetched, num_classes=0)
     except Exception as error:  # of the network or of the hub's library
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(
-            f"encoder.name: the weights of {name} are not here and cannot be fetched ({reason}); expected a connection to"
-            " huggingface.co, encoder.weights=FILE with their state dict, or encoder.weights=null"
+            f"encoder.name: the weights of {name} are not here and cannot be fetched ({reason}); expected a connection"
+            " to huggingface.co, encoder.weights=FILE with their state dict, or encoder.weights=null"
         ) from None
     if not hasattr(network, "forward_intermediates"):
         raise ValueError(f"encoder.name: {name} of timm gives no intermediate maps; expected another network")

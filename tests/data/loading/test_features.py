@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader
 
 from multimodal_attn.data.datasets.base import Dataset, Entry
 from multimodal_attn.data.datasets.manifest import Manifest
+from multimodal_attn.data.loading.collate import Collate
 from multimodal_attn.data.loading.feature_cache import FeatureCache
 from multimodal_attn.data.loading.features import CachedFeatures, Distortion, FrozenEncoder
-from multimodal_attn.data.loading.collate import Collate
 from multimodal_attn.data.modalities.picture import PictureReader
 from multimodal_attn.data.modalities.recording import RecordingReader
 from multimodal_attn.data.tokenizers.word import WordTokenizer

@@ -34,12 +34,12 @@ def test_what_is_missing_or_wrong_is_named(tmp_path: Path) -> None:
         make(file=str(tmp_path / "gone.onnx"))
     with pytest.raises(ValueError, match=r"the package no_such_package is missing.* pip install no-such-package"):
         make(file="no_such_package:a.onnx")
-    with pytest.raises(ValueError, match=r"encoder.output: .nowhere. is no output of the network; expected one of its nodes"):
+    with pytest.raises(ValueError, match=r"encoder.output: .nowhere. is no output of the network; expected"):
         make(output="nowhere")
     with pytest.raises(ValueError, match=r"encoder.output: 'classes' gives \(1, 5\); expected"):
         make(output="classes")
     with pytest.raises(ValueError, match=r"data.image_size: 32; expected 64"):
-        make(image_size=32)
+        make(file=str(onnx_file(IMAGE_SIZE)), image_size=32)
     with pytest.raises(ValueError, match=r"has the SHA-256 .*; expected 0000"):
         make(sha256="0" * 64)
     (tmp_path / "torn.onnx").write_bytes(onnx_file().read_bytes()[:100])
