@@ -43,6 +43,9 @@ SENSIBLE = {
         data.normalize data.texts_per_source decoder.embedding_dim encoder.dim
         encoder.front_end.noise.recordings.folder encoder.front_end.reverberation.recordings.folder
         encoder.front_end.time_mask_frames encoder.front_end.time_masks_per_frame encoder.trainable_from
+        encoder.grid encoder.lr_scale encoder.sha256 encoder.streams.what.dim
+        encoder.streams.what.trainable_from encoder.streams.where.dim encoder.streams.where.trainable_from
+        objective.word_patches.epochs
         encoder.weights objective.ctc.epochs objective.guided_attention.epochs
         objective.minimum_word_error.max_length_ratio search.eos_threshold search.language_model
         search.max_attention_jump search.max_length_ratio tokenizer.max_size trainer.enable_model_summary
@@ -58,6 +61,11 @@ SENSIBLE = {
         encoder.front_end.num_mel_masks encoder.front_end.num_time_masks
         encoder.front_end.reverberation.probability encoder.front_end.time_mask_frames
         encoder.front_end.time_mask_share encoder.front_end.time_masks_per_frame encoder.variant
+        encoder.distortion.noise.probability encoder.distortion.reverberation.probability encoder.lora_rank
+        encoder.lr_scale encoder.num_time_masks encoder.silence_seconds encoder.stream_dropout
+        encoder.streams.what.dropout encoder.streams.what.variant encoder.streams.where.dropout
+        encoder.streams.where.variant objective.word_patches.separation objective.word_patches.stream
+        objective.word_patches.weight
         language_model.dropout objective.box_supervision.weight objective.coverage.weight
         objective.cross_entropy.label_smoothing objective.cross_entropy.weight objective.ctc.weight
         objective.doubly_stochastic.weight objective.entropy.weight objective.guided_attention.weight
@@ -73,11 +81,13 @@ SENSIBLE = {
         attention.agent callbacks.best_checkpoint.auto_insert_metric_name
         callbacks.best_checkpoint.enable_version_counter callbacks.early_stopping.strict
         callbacks.last_checkpoint.enable_version_counter data.mirror data.restval
-        decoder.attention_on_attention decoder.deep_output decoder.gate encoder.layer_norm
-        encoder.pretrained optimizer.fused trainer.enable_model_summary
+        decoder.attention_on_attention decoder.deep_output decoder.gate decoder.second_look encoder.layer_norm
+        encoder.mix encoder.pretrained encoder.streams.what.pretrained encoder.streams.where.pretrained
+        optimizer.fused trainer.enable_model_summary
     """,
     "[]": """
-        data.held_out encoder.front_end.speeds search.forbidden search.forced_words
+        data.held_out encoder.distortion.speeds encoder.front_end.speeds encoder.keys encoder.layers encoder.values
+        search.forbidden search.forced_words
     """,
     "'x'": """
         callbacks.attention_maps.run_dir callbacks.best_checkpoint.dirpath

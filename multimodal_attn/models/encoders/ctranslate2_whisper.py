@@ -66,7 +66,7 @@ class CTranslate2Whisper(PretrainedSpeech):
         if folder is not None:
             content = _packed(find_file("encoder.folder", folder, _ADVICE))
             body = _Network(CarriedFile(content, len(content)), compute_type, silence_seconds * _RATE)
-            width = body.encode(torch.zeros(1, _RATE)).shape[2]
+            width = body.encode(torch.zeros(1, _RATE, device="cpu")).shape[2]
         elif network is None or {"num_bytes", "width"} - set(network):
             raise ValueError(f"encoder.folder: null; expected {_ADVICE}")
         else:
