@@ -57,7 +57,6 @@ def main() -> None:
         tokens=batch.tokens.flatten(0, 1)[:, None],
         token_mask=batch.token_mask.flatten(0, 1)[:, None],
         targets=[()] * CAPTIONS,
-        encoded=False,
     )
     naive = NaiveDecoder(ours.model.encoder.dim, len(tokenizer), config["decoder"]["hidden_dim"])
 

@@ -68,7 +68,14 @@ class Part(Generic[Kind]):
         required = (name for name, p in parameters(self.make).items() if p.default is inspect.Parameter.empty)
         if missing := [name for name in required if name not in self.settings and name not in given]:
             raise ValueError(f"{self.key}.{missing[0]}: missing; {_name(self.make)} needs a value for it")
-        return self.make(**{**self.settings, **given})
+        try:
+            return self.make(**{**self.settings, **given})
+        except ValueError as error:
+            slot, message = self.key.partition(".")[0], str(error)
+            if self.key == slot or not message.startswith(f"{slot}.") or message.startswith(f"{self.key}."):
+                raise
+            # A part names its own settings as if it stood in its slot alone; here it stands in another part.
+            raise ValueError(f"{self.key}{message.removeprefix(slot)}") from error
 
 
 def part(

@@ -89,16 +89,18 @@ class Example:
         source: picture (3, height, width) uint8 RGB, waveform (L,) float32 in [-1, 1], or a text.
         targets: at least one in training; may be empty in prediction.
         sample_rate: of a waveform, in Hz; 0 for other sources.
+        features: cached output of frozen encoders, (S, width) of each, in place of a source, which is then empty.
     """
 
     key: str
     source: Tensor | str
     targets: tuple[Target, ...] = ()
     sample_rate: int = 0
+    features: tuple[Tensor, ...] = ()
 
     @property
     def modality(self) -> Modality:
-        """What the source is; features that were cached in place of a picture count as one."""
+        """What the source is."""
         if isinstance(self.source, str):
             return "text"
         return "recording" if self.source.ndim == 1 else "picture"
@@ -114,13 +116,13 @@ class Batch:
     Attributes:
         keys: the examples' keys, B of them.
         source: (B, 3, height, width) uint8 pictures, or (B, L) float32 waveforms padded with zeros,
-            or (B, S) int64 texts, w1 ... wn <eos> <pad> ..., or, when ``encoded``, the cached output of a frozen
-            backbone (B, S, width).
+            or (B, S) int64 texts, w1 ... wn <eos> <pad> ...; empty where there are ``features``.
         source_lengths: (B,) int64; samples of each waveform, tokens of each text; for pictures the number 1.
         tokens: (B, K, T) int64: <bos> w1 ... wn <eos> <pad> ...
         token_mask: (B, K, T); a row without a target is all False.
         targets: the same texts with their truth, outside of tensors.
-        encoded: True if ``source`` comes from the feature cache.
+        features: cached output of frozen encoders in place of the source, for each encoder (B, S, width) and (B,) how
+            many of the S positions are each source's; empty where the source itself is here.
         skipped: what could not be read and is therefore not in this batch.
         sample_rate: of waveforms, in Hz; 0 for other sources.
     """
@@ -131,7 +133,7 @@ class Batch:
     tokens: Tensor
     token_mask: Tensor
     targets: list[tuple[Target, ...]]
-    encoded: bool = False
+    features: tuple[tuple[Tensor, Tensor], ...] = ()
     skipped: list[UnreadableError] = field(default_factory=list)
     sample_rate: int = 0
 
@@ -140,13 +142,14 @@ class Batch:
 
     def waveform(self, index: int) -> Tensor | None:
         """The recording of a source without padding, (L,); None where there is none, or its features are cached."""
-        if self.encoded or self.source.ndim != 2 or not self.source.is_floating_point():
+        if self.features or self.source.ndim != 2 or not self.source.is_floating_point():
             return None
         return self.source[index, : int(self.source_lengths[index])]
 
     def _map(self, function: Any) -> Batch:
         tensors = {name: getattr(self, name) for name in ("source", "source_lengths", "tokens", "token_mask")}
-        return replace(self, **{name: function(tensor) for name, tensor in tensors.items()})
+        features = tuple((function(values), function(lengths)) for values, lengths in self.features)
+        return replace(self, **{name: function(tensor) for name, tensor in tensors.items()}, features=features)
 
     def to(self, *args: Any, **kwargs: Any) -> Batch:
         return self._map(lambda tensor: tensor.to(*args, **kwargs))
@@ -203,15 +206,23 @@ class Memory:
         states: (B, S, D).
         mask: (B, S), True = real.
         layout: where each position lies in the source.
+        keys: (B, S, D) what attention compares with its query, where that is not what it takes; None for ``states``.
     """
 
     states: Tensor
     mask: Tensor
     layout: Layout
+    keys: Tensor | None = None
+
+    @property
+    def compared(self) -> Tensor:
+        """What attention compares with its query, (B, S, D)."""
+        return self.states if self.keys is None else self.keys
 
     def select(self, sources: Tensor | slice) -> Memory:
         """The chosen sources: (B',) indices copy, a slice gives views."""
-        return Memory(self.states[sources], self.mask[sources], self.layout)
+        keys = None if self.keys is None else self.keys[sources]
+        return Memory(self.states[sources], self.mask[sources], self.layout, keys)
 
 
 @dataclass

@@ -16,6 +16,7 @@ os.environ |= {
     "WANDB_MODE": "offline",
     "WANDB_SILENT": "true",
     "MPLBACKEND": "Agg",
+    "HF_HUB_OFFLINE": "1",  # no test fetches a network
 }
 
 import numpy as np

@@ -37,20 +37,22 @@ class Seq2Seq(nn.Module):
         Shapes:
             Returns states (B, S, D) and mask (B, S).
         """
-        if batch.encoded:
-            features = batch.source.to(self.decoder.vocabulary.weight.dtype)
-            memory = self.encoder.assemble(features, batch.source_lengths)
+        if batch.features:
+            dtype = self.decoder.vocabulary.weight.dtype
+            memory = self.encoder.join([(features.to(dtype), lengths) for features, lengths in batch.features])
         else:
             memory = self.encoder(batch.source, batch.source_lengths)
         if memory.states.dtype == torch.bfloat16 and not memory.states.is_cuda:
             # Every step makes a few weighted sums of it, for which a CPU takes three times as long in bf16.
-            return replace(memory, states=memory.states.float())
+            keys = None if memory.keys is None else memory.keys.float()
+            return replace(memory, states=memory.states.float(), keys=keys)
         return memory
 
-    def pretrained_parameters(self) -> list[nn.Parameter]:
-        """Those that have learnt elsewhere, for which fine-tuning takes smaller steps."""
-        body = self.encoder.body if self.encoder.pretrained else None
-        return [] if body is None else list(body.parameters())
+    def pretrained_parameters(self) -> list[tuple[list[nn.Parameter], float | None]]:
+        """Those that have learnt elsewhere, for which fine-tuning takes smaller steps: of each body its parameters, and
+        what they get of the learning rate, None for the optimizer's choice."""
+        parts = [part for part in self.encoder.parts() if part.pretrained and part.body is not None]
+        return [(list(part.body.parameters()), part.lr_scale) for part in parts]  # type: ignore[union-attr]
 
     def forward(self, batch: Batch, sampling_probability: float = 0.0) -> tuple[DecoderOutput, Memory]:
         """A teacher-forced pass; the memory comes back for objectives that need it."""

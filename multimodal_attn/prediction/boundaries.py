@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from multimodal_attn.data.reading.segmentation import FRAME_SECONDS
-from multimodal_attn.prediction.timing import monotonic_path
+from multimodal_attn.prediction.timing import monotonic_path, onset_times
 from multimodal_attn.types import Span, Timeline
 
 DIP = 0.25
 """How far up from its lowest point a dip reaches, as a share of the way (in dB) to the quieter of its two words."""
 SHORTEST_PAUSE = 0.11
 """Seconds from which a dip is a pause; a shorter one is the closure of a plosive, or no silence at all."""
+DECIBELS_A_SECOND = 100.0
+"""By how much a place must be quieter than another to be taken for the lowest, if it is further from the path's."""
 _SMOOTHING_FRAMES = 3
 _NEAR_FRAMES = 5  # around the middles of a word's tokens, where it is loud
 
 
 class _Dip(NamedTuple):
-    """The quiet frames between two words, in seconds."""
+    """The quiet frames between two words."""
 
     start: float
     lowest: float
@@ -35,10 +36,12 @@ def word_boundaries(
     Attention knows in which order words come and about where each of its tokens is heard: the mean of its weights
     within its part of the monotonic path (``monotonic_path``). It does not know where a word ends, since its weights
     reach into pauses. So the level of the sound is asked, between the last token of a word and the first one of the
-    next. Its lowest point there, with all frames around it that rise by less than ``DIP`` of the way up to the quieter
-    word, is the dip between both. A word ends where a dip begins. The next one begins where the dip ends, if the dip
-    lasts ``SHORTEST_PAUSE`` and is a pause; else at its lowest point, as the closure of a plosive belongs to the word
-    that it opens. Before the first word and after the last, the ends of the recording take the place of a word.
+    next. Its lowest point there (less ``DECIBELS_A_SECOND`` of distance from where the path lets the next word begin),
+    with all frames around it that rise by less than ``DIP`` of the way up to the quieter word, is the dip between both.
+    A word ends where a dip begins. The next one begins where the dip ends, if the dip lasts ``SHORTEST_PAUSE`` and is a
+    pause; else halfway between its beginning and its lowest point, as the closure of a plosive belongs to the word that
+    it opens. Before the first word and after the last, the median level stands for the lowest point: the word goes from
+    its tokens to the first frame that is as quiet.
 
     Args:
         weights: of the tokens.
@@ -59,17 +62,19 @@ def word_boundaries(
         float(level[max(0, first - _NEAR_FRAMES) : last + _NEAR_FRAMES].max(initial=level.min()))
         for first, last in words
     ]
-    edges = [0, *(frame for word in words for frame in word), len(level)]
-    dips = [
-        _dip(level, before, after, min(loud[max(0, number - 1) : number + 1]))
-        for number, (before, after) in enumerate(zip(edges[::2], edges[1::2], strict=True))
+    by_path = [span.start / FRAME_SECONDS for span in onset_times(weights, timeline, word_spans)]
+    inner = [
+        _dip(level, words[number - 1][1], words[number][0], min(loud[number - 1], loud[number]), by_path[number])
+        for number in range(1, len(words))
     ]
-    spans = []
-    for number, (before, after) in enumerate(pairwise(dips)):
-        paused = number == 0 or before.end - before.start >= SHORTEST_PAUSE
-        start = before.end if paused else before.lowest
-        spans.append(Span(start, max(start, after.start)))
-    return spans
+    first, last = words[0][0], words[-1][1]
+    start = first - _loud_frames(level[:first][::-1], loud[0])
+    end = last + _loud_frames(level[last:], loud[-1])
+    starts = [float(start), *(_beginning(dip) for dip in inner)]
+    ends = [*(dip.start for dip in inner), float(end)]
+    return [
+        Span(start * FRAME_SECONDS, max(start, end) * FRAME_SECONDS) for start, end in zip(starts, ends, strict=True)
+    ]
 
 
 def _middles(weights: np.ndarray) -> np.ndarray:
@@ -87,14 +92,29 @@ def _middles(weights: np.ndarray) -> np.ndarray:
     return np.maximum.accumulate(middles)
 
 
-def _dip(level: np.ndarray, before: int, after: int, loud: float) -> _Dip:
-    """The dip between two frames; halfway between them where they are too close for one."""
+def _dip(level: np.ndarray, before: int, after: int, loud: float, by_path: float) -> _Dip:
+    """The dip between two frames, in frames; halfway between them where they are too close for one."""
     if after - before < 2:
-        middle = (before + after) / 2 * FRAME_SECONDS
-        return _Dip(middle, middle, middle)
+        return _Dip(*[(before + after) / 2] * 3)
     part = level[before:after]
-    lowest = int(part.argmin())
-    loud_frames = np.flatnonzero(part > part[lowest] + DIP * max(0.0, loud - float(part[lowest])))
-    start = int(loud_frames[loud_frames < lowest].max(initial=-1)) + 1
-    end = int(loud_frames[loud_frames > lowest].min(initial=len(part)))
-    return _Dip(*((before + frame) * FRAME_SECONDS for frame in (start, lowest + 0.5, end)))
+    far = np.abs(np.arange(before, after) + 0.5 - by_path) * FRAME_SECONDS
+    lowest = int((part + DECIBELS_A_SECOND * far).argmin())
+    rise = np.flatnonzero(part > part[lowest] + DIP * max(0.0, loud - float(part[lowest])))
+    start = int(rise[rise < lowest].max(initial=-1)) + 1
+    end = int(rise[rise > lowest].min(initial=len(part)))
+    return _Dip(before + start, before + lowest + 0.5, before + end)
+
+
+def _beginning(dip: _Dip) -> float:
+    """Where the word after a dip begins, in frames."""
+    paused = (dip.end - dip.start) * FRAME_SECONDS >= SHORTEST_PAUSE - 1e-9
+    return dip.end if paused else (dip.start + dip.lowest) / 2
+
+
+def _loud_frames(level: np.ndarray, loud: float) -> int:
+    """How many frames pass before the first quiet one, outwards from a word."""
+    if not len(level):
+        return 0
+    floor = float(np.median(level))
+    quiet = level <= floor + DIP * max(0.0, loud - floor)
+    return int(quiet.argmax()) if quiet.any() else len(level)

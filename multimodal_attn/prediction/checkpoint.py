@@ -167,7 +167,7 @@ def _predictor(checkpoint: Checkpoint, trust: Collection[str]) -> Predictor:
     # The checkpoint holds the weights: nothing is to be downloaded for a model that has learnt already.
     node = _node(checkpoint, "encoder")
     encoder: type[Encoder] = find("encoder", node.get("_target_"), Encoder, trust)  # type: ignore[assignment]
-    config = {**config, "encoder": encoder.without_download(node)}
+    config = {**config, "encoder": encoder.from_checkpoint(node, trust)}
     head = f"{_PREFIX}ctc_head.weight" in checkpoint.weights
     vocabulary = checkpoint.weights.get(f"{_PREFIX}decoder.vocabulary.weight")
     if vocabulary is not None and len(vocabulary) != len(tokenizer):

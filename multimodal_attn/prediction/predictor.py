@@ -104,7 +104,15 @@ class Predictor:
             memory: of B sources.
             keys: of the sources; what a search draws depends on them.
         """
-        return self.search(self.model, memory, keys)
+        found = self.search(self.model, memory, keys)
+        for index, hypotheses in enumerate(found):
+            source = memory.select(slice(index, index + 1))
+            for hypothesis in hypotheses:
+                tokens = torch.tensor(hypothesis.tokens, dtype=torch.long, device=memory.mask.device)
+                looked = self.model.decoder.second_look(tokens[None, None], source)
+                if looked is not None:
+                    hypothesis.weights = looked[0, 0].to(hypothesis.weights)
+        return found
 
     @torch.no_grad()
     def predict(self, examples: Sequence[Example]) -> list[Prediction]:

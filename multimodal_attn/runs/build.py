@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
+from torch import Tensor
 
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.loading.datamodule import DataModule
+from multimodal_attn.data.loading.features import Distortion, FrozenEncoder
+from multimodal_attn.data.modalities.base import Reader
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.evaluation.texts.base import TextScores
+from multimodal_attn.models.encoders.base import Encoder
+from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.parts import EVERYTHING, checked, part
 from multimodal_attn.prediction.build import build_predictor
@@ -54,7 +60,7 @@ def build_module(
         **build_optimization(config, trust),
         sampling=build_sampling(config),
         seed=checked("seed", config["seed"], Seed),
-        config=dict(config),
+        config={**config, "encoder": _joined(config["encoder"], predictor.model.encoder.found())},
     )
 
 
@@ -126,20 +132,35 @@ def build_loggers(config: Mapping[str, Any], run_dir: Path) -> list[Logger]:
 
 
 def cache_features(data: DataModule, model: Seq2Seq, splits: tuple[Split, ...], cache_dir: str | None) -> None:
-    """Passes every source once through a frozen encoder, if there is a folder to keep the result in."""
-    encoder, fingerprint = model.encoder, model.encoder.cache_fingerprint()
-    if fingerprint is None or cache_dir is None:
+    """Passes every source once through a frozen encoder, if there is a folder to keep the result in.
+
+    Of an encoder with several parts all must be frozen: one that trains needs the sources themselves.
+    """
+    encoders = [(encoder, encoder.cache_fingerprint()) for encoder in model.encoder.parts()] if cache_dir else []
+    if cache_dir is None or any(fingerprint is None for _, fingerprint in encoders):
         return
+    reader = data.source(splits[0]).reader
+    device = model.decoder.vocabulary.weight.device
+    frozen = [
+        FrozenEncoder(str(fingerprint), partial(_extract, encoder, reader, device)) for encoder, fingerprint in encoders
+    ]
+    fingerprint = model.encoder.distortion_fingerprint()
+    distortion = None if fingerprint is None else Distortion(fingerprint, model.encoder.distort)
+    with evaluating(model):
+        for split in splits:
+            data.cache_features(split, frozen, cache_dir, distortion)
 
-    @torch.no_grad()
-    def extract(sources: torch.Tensor) -> torch.Tensor:
-        device = model.decoder.vocabulary.weight.device
-        at_once = len(sources) if device.type == "cuda" else _AT_ONCE
-        ones = torch.ones(at_once, dtype=torch.long, device=device)
-        return torch.cat([encoder.extract(s.to(device), ones[: len(s)])[0] for s in sources.split(at_once)])
 
-    for split in splits:
-        data.cache_features(split, extract, fingerprint, cache_dir)
+@torch.no_grad()
+def _extract(encoder: Encoder, reader: Reader, device: torch.device, sources: list[Tensor]) -> list[Tensor]:
+    """What an encoder makes of each source, (S, width)."""
+    at_once = len(sources) if device.type == "cuda" else min(_AT_ONCE, reader.at_once)
+    found: list[Tensor] = []
+    for first in range(0, len(sources), at_once):
+        padded, lengths = reader.pad(sources[first : first + at_once])
+        features, positions = encoder.extract(padded.to(device), lengths.to(device))
+        found += [each[:number] for each, number in zip(features, positions.tolist(), strict=True)]
+    return found
 
 
 def _switched_on(config: Mapping[str, Any], section: str) -> list[tuple[str, Any]]:
@@ -147,3 +168,9 @@ def _switched_on(config: Mapping[str, Any], section: str) -> list[tuple[str, Any
     if not isinstance(nodes, Mapping):
         raise ValueError(f"{section}: {nodes!r}; expected the names of some, such as {section}=[default]")
     return [(name, node) for name, node in nodes.items() if node is not None]
+
+
+def _joined(node: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """A node with further settings, also of the nodes in it."""
+    inner = {key: _joined(node[key], value) for key, value in more.items() if isinstance(node.get(key), Mapping)}
+    return {**node, **more, **inner}

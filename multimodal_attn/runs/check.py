@@ -72,7 +72,7 @@ def _check_model(settings: Mapping[str, Any], tokenizer: Tokenizer, fresh: bool)
             " start from a run with init_from=outputs/RUN, or add cross_entropy"
         )
     encoder: Part[Encoder] = part("encoder", settings["encoder"], Encoder, EVERYTHING, given=("vocab_size",))
-    unfetched = {**settings, "encoder": encoder.make.without_download(settings["encoder"])}  # type: ignore[attr-defined]
+    unfetched = {**settings, "encoder": encoder.make.without_download(settings["encoder"], EVERYTHING)}  # type: ignore[attr-defined]
     needs_ctc = any(objective.needs_ctc_head for objective in objectives.values())
     model = build_model(unfetched, tokenizer, source_tokenizer, needs_ctc, EVERYTHING)
     check_objectives(model, objectives)

@@ -30,21 +30,22 @@ def adamw(
         weight_decay: decoupled decay of parameters with two or more axes; biases and norms are left alone.
         betas: of the running means.
         fused: one kernel for all parameters, twice as fast on CPUs and GPUs; not with trainer.precision=16-mixed.
-        backbone_lr_scale: what a pretrained backbone that is being fine-tuned gets of ``lr``.
+        backbone_lr_scale: what a pretrained backbone that is being fine-tuned gets of ``lr``, unless its encoder has an
+            ``lr_scale`` of its own.
     """
-    fine_tuned = {id(parameter) for parameter in model.pretrained_parameters()}
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    scales = {
+        id(parameter): backbone_lr_scale if scale is None else scale
+        for parameters, scale in model.pretrained_parameters()
+        for parameter in parameters
+    }
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
-            groups.setdefault((id(parameter) in fine_tuned, parameter.ndim > 1), []).append(parameter)
+            groups.setdefault((scales.get(id(parameter), 1.0), parameter.ndim > 1), []).append(parameter)
     return torch.optim.AdamW(
         [
-            {
-                "params": parameters,
-                "lr": lr * (backbone_lr_scale if pretrained else 1.0),
-                "weight_decay": weight_decay if decays else 0.0,
-            }
-            for (pretrained, decays), parameters in groups.items()
+            {"params": parameters, "lr": lr * scale, "weight_decay": weight_decay if decays else 0.0}
+            for (scale, decays), parameters in groups.items()
         ],
         lr=lr,
         betas=(betas[0], betas[1]),

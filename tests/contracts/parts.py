@@ -21,6 +21,7 @@ from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.language_models.base import LanguageModel
 from multimodal_attn.types import BOS, PAD, Memory, TokenAxis
+from tests.contracts.tiny import with_files
 
 CONF = Path(__file__).parents[2] / "conf"
 OTHERS = [Path(folder).absolute() for folder in os.environ.get("CONTRACTS_CONF", "").split(os.pathsep) if folder]
@@ -61,8 +62,13 @@ def part(group: str, name: str, **settings: object) -> Any:
     node = OmegaConf.create({"data": data, group: composed[group]})[group]
     plain = OmegaConf.to_container(node, resolve=True)
     assert isinstance(plain, dict)
-    small = {key: value for key, value in SMALL.items() if key in plain}
-    return parts.part(group, _merged({**plain, **small}, settings), KINDS[group], parts.EVERYTHING)
+    return parts.part(group, _merged(with_files(_small(plain)), settings), KINDS[group], parts.EVERYTHING)
+
+
+def _small(node: dict[Any, Any]) -> dict[Any, Any]:
+    """The same node, small, also in the nodes in it."""
+    inner = {key: _small(value) for key, value in node.items() if isinstance(value, dict)}
+    return node | inner | {key: value for key, value in SMALL.items() if key in node}
 
 
 def _merged(node: dict[Any, Any], settings: Mapping[str, Any]) -> dict[Any, Any]:

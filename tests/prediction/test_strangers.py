@@ -137,6 +137,16 @@ PREDICTING("multimodal_attn.training.callbacks.save_on_exception.SaveOnException
 PREDICTING("torch.load", {"f": "{folder}/secret", "weights_only": "False"})
 PREDICTING("subprocess.Popen", {"args": "touch {folder}/evil"})
 PREDICTING("evil_package_of_a_stranger.Part", {})
+_ENCODERS = "multimodal_attn.models.encoders"
+ENCODER = targets("encoder")
+ENCODER(f"{_ENCODERS}.onnx_pictures.OnnxPictures", {"file": "{folder}/not-for-strangers", "output": "x"})
+ENCODER(f"{_ENCODERS}.ctranslate2_whisper.CTranslate2Whisper", {"folder": "{folder}/not-for-strangers"})
+ENCODER(
+    f"{_ENCODERS}.timm_pictures.TimmPictures", {"name": "local-dir:{folder}", "weights": "{folder}/not-for-strangers"}
+)
+ENCODER(f"{_ENCODERS}.timm_pictures.TimmPictures", {"name": "test_vit", "weights": "{folder}/not-for-strangers"})
+ENCODER(f"{_ENCODERS}.hugging_face_pictures.HuggingFacePictures", {"name": "{folder}/not-for-strangers"})
+ENCODER(f"{_ENCODERS}.hugging_face_speech.HuggingFaceSpeech", {"name": "{folder}/not-for-strangers"})
 NESTED = targets("encoder.dim", "decoder.dropout", "attention.normalizer", "search.scorers.evil", "search.rules.evil")
 NESTED("os.system", {"command": "touch {folder}/evil"})
 NESTED("multimodal_attn.tracking.files.FileLogger", {"save_dir": "{folder}/evil"})
@@ -169,6 +179,36 @@ def the_search_names_another_run(content: dict[str, Any], config: dict[str, Any]
         "language_model": str(folder / SECRET),
         "language_model_weight": 1.0,
     }
+
+
+@attack
+def a_stream_opens_a_file(content: dict[str, Any], config: dict[str, Any], folder: Path) -> None:
+    node = {"_target_": f"{_ENCODERS}.onnx_pictures.OnnxPictures", "file": str(folder / SECRET), "output": "x"}
+    node |= {"image_size": 48, "network": {"num_bytes": 7, "channels": 4, "rows": 2, "columns": 2}}
+    config["encoder"] = {"_target_": f"{_ENCODERS}.streams.Streams", "streams": {"evil": node}}
+
+
+@attack
+def an_architecture_brings_code(content: dict[str, Any], config: dict[str, Any], folder: Path) -> None:
+    config["encoder"] = {
+        "_target_": f"{_ENCODERS}.hugging_face_pictures.HuggingFacePictures",
+        "name": str(folder / SECRET),
+        "image_size": 48,
+        "architecture": {
+            "model_type": "vit",
+            "auto_map": {"AutoModel": "evil--evil.Model"},
+            "attn_implementation": "evil/evil",
+            "quantization_config": {"quant_method": "bitsandbytes"},
+            "patch_size": 16,
+        },
+        "colors": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
+    }
+
+
+@attack
+def a_network_without_end(content: dict[str, Any], config: dict[str, Any], folder: Path) -> None:
+    an_architecture_brings_code(content, config, folder)
+    config["encoder"]["architecture"]["num_hidden_layers"] = 10**9
 
 
 @attack

@@ -17,9 +17,18 @@ from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.parts import find
 from multimodal_attn.runs import train as training
 from multimodal_attn.runs.configuration import CONF, compose, leaves, plain, select, update
+from tests.contracts.tiny import with_files
 
 WRONG = (0, -1, math.nan, math.inf, "", "x", None, [], [1, "x"], True)
-SPEECH = ("pyramid_lstm", "conv_lstm", "time_depth_separable", "conformer", "transformer")
+SPEECH = (
+    "pyramid_lstm",
+    "conv_lstm",
+    "time_depth_separable",
+    "conformer",
+    "transformer",
+    "hugging_face_speech",
+    "ctranslate2",
+)
 TEXT = ("encoder=text_lstm", "tokenizer@source_tokenizer=word")
 
 
@@ -35,6 +44,9 @@ SENSIBLE = {
         data.normalize data.texts_per_source decoder.embedding_dim encoder.dim
         encoder.front_end.noise.recordings.folder encoder.front_end.reverberation.recordings.folder
         encoder.front_end.time_mask_frames encoder.front_end.time_masks_per_frame encoder.trainable_from
+        encoder.grid encoder.lr_scale encoder.sha256 encoder.streams.what.dim
+        encoder.streams.what.trainable_from encoder.streams.where.dim encoder.streams.where.trainable_from
+        objective.word_patches.epochs
         encoder.weights objective.ctc.epochs objective.guided_attention.epochs
         objective.minimum_word_error.max_length_ratio search.eos_threshold search.language_model
         search.max_attention_jump search.max_length_ratio tokenizer.max_size trainer.enable_model_summary
@@ -50,6 +62,11 @@ SENSIBLE = {
         encoder.front_end.num_mel_masks encoder.front_end.num_time_masks
         encoder.front_end.reverberation.probability encoder.front_end.time_mask_frames
         encoder.front_end.time_mask_share encoder.front_end.time_masks_per_frame encoder.variant
+        encoder.distortion.noise.probability encoder.distortion.reverberation.probability encoder.lora_rank
+        encoder.lr_scale encoder.num_time_masks encoder.silence_seconds encoder.stream_dropout
+        encoder.streams.what.dropout encoder.streams.what.variant encoder.streams.where.dropout
+        encoder.streams.where.variant objective.word_patches.separation objective.word_patches.stream
+        objective.word_patches.weight
         language_model.dropout objective.box_supervision.weight objective.coverage.weight
         objective.cross_entropy.label_smoothing objective.cross_entropy.weight objective.ctc.weight
         objective.doubly_stochastic.weight objective.entropy.weight objective.guided_attention.weight
@@ -65,11 +82,13 @@ SENSIBLE = {
         attention.agent callbacks.best_checkpoint.auto_insert_metric_name
         callbacks.best_checkpoint.enable_version_counter callbacks.early_stopping.strict
         callbacks.last_checkpoint.enable_version_counter data.mirror data.restval
-        decoder.attention_on_attention decoder.deep_output decoder.gate encoder.layer_norm
-        encoder.pretrained optimizer.fused trainer.enable_model_summary
+        decoder.attention_on_attention decoder.deep_output decoder.gate decoder.second_look encoder.layer_norm
+        encoder.mix encoder.pretrained encoder.streams.what.pretrained encoder.streams.where.pretrained
+        optimizer.fused trainer.enable_model_summary
     """,
     "[]": """
-        data.held_out encoder.front_end.speeds search.forbidden search.forced_words
+        data.held_out encoder.distortion.speeds encoder.front_end.speeds encoder.keys encoder.layers encoder.values
+        search.forbidden search.forced_words
     """,
     "'x'": """
         cache_dir
@@ -146,6 +165,7 @@ def settings(group: str) -> Iterator[tuple[dict[str, Any], str]]:
     for overrides in configurations(group):
         config = plain(compose("train", [*overrides, "run_dir=a", "cache_dir=b"]))
         if "encoder" in config:
+            config["encoder"] = with_files(config["encoder"])
             kind: Any = find("encoder", config["encoder"]["_target_"], Encoder)
             config["encoder"] = kind.without_download(config["encoder"])
         shared = ("monitor", "scheduled_sampling", "trainer", "seed", "name", "cache_dir", "resume", "init_from")
@@ -177,7 +197,9 @@ def test_a_value_that_makes_no_sense_is_refused_by_its_key(group: str, tmp_path:
             count += 1
             case = deepcopy(config)
             update(case, key, value)
-            if value is None and key in ("decoder.embedding_dim", "encoder.dim"):
+            if (value is None and key in ("decoder.embedding_dim", "encoder.dim")) or (
+                value == -1 and key == "encoder.trainable_from"
+            ):
                 continue  # makes sense for some classes
             sensible = key in SENSIBLE.get(repr(value), "").split()
             with pytest.raises(Accepted if sensible else ValueError) as error:

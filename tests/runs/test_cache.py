@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from multimodal_attn.__main__ import main
-from multimodal_attn.data.loading.features import FeatureCache
+from multimodal_attn.data.loading.feature_cache import FeatureCache
 
 
 def test_the_cache_is_shown_and_emptied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

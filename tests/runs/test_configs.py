@@ -14,12 +14,13 @@ from multimodal_attn.runs import configuration
 from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module
 from multimodal_attn.runs.configuration import plain
 from multimodal_attn.runs.language_model import build_language_model
+from tests.contracts.tiny import with_files
 
 CONF = configuration.CONF
 PARTS = ("encoder", "attention", "decoder", "tokenizer", "objective", "search", "metrics", "optimizer", "scheduler")
 SPEECH_ENCODERS = (
     *("pyramid_lstm", "conv_lstm", "time_depth_separable", "time_depth_separable_20ms"),
-    *("conformer", "conformer_medium", "transformer"),
+    *("conformer", "conformer_medium", "transformer", "hugging_face_speech", "ctranslate2_whisper"),
 )
 # Those of corpora have no root of their own.
 NOWHERE = ("++data.root=nowhere", "++data.train=nowhere")
@@ -38,6 +39,7 @@ def compose(*overrides: str) -> dict[str, Any]:
     """The settings that train.py would have, without anything to download."""
     config = plain(configuration.compose("train", [*overrides, "run_dir=somewhere", "cache_dir=somewhere"]))
     if config.get("encoder"):
+        config["encoder"] = with_files(config["encoder"])
         encoder: Any = find("encoder", config["encoder"]["_target_"], Encoder)
         config["encoder"] = encoder.without_download(config["encoder"])
     return config

@@ -78,6 +78,10 @@ class Dataset(TorchDataset[Example], ABC):
         self.reader.check_length(source, entry.length, self.path(index) or entry.key)
         return Example(entry.key, source, entry.targets, self.reader.sample_rate)
 
+    def in_epoch(self, index: int, epoch: int) -> Example:
+        """The example as an epoch of training takes it, for data sets that have it in several versions."""
+        return self[index]
+
     def path(self, index: int) -> str | None:
         """The file that is an example's source as it stands; None where there is none."""
         return None

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from multimodal_attn.data.datasets.base import Dataset
 from multimodal_attn.data.modalities import READERS
+from multimodal_attn.data.modalities.base import pad_in_time
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.types import BOS, EOS, PAD, Batch, Example, Target, UnreadableError
 
@@ -33,7 +34,7 @@ class ReadOrSkip(TorchDataset[Example | UnreadableError]):
     def __getitem__(self, item: tuple[int, int]) -> Example | UnreadableError:
         epoch, index = item
         try:
-            example = self.source[index]
+            example = self.source.in_epoch(index, epoch)
         except UnreadableError as error:
             return error
         if self.texts_per_source is None or self.texts_per_source >= len(example.targets):
@@ -49,17 +50,21 @@ class Collate:
     Args:
         tokenizer: encodes the texts that are to be written.
         source_tokenizer: encodes sources that are texts.
-        encoded: the sources come from a feature cache.
     """
 
-    def __init__(self, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None, encoded: bool = False) -> None:
-        self.tokenizer, self.source_tokenizer, self.encoded = tokenizer, source_tokenizer, encoded
+    def __init__(self, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:
+        self.tokenizer, self.source_tokenizer = tokenizer, source_tokenizer
 
     def __call__(self, items: list[Example | UnreadableError]) -> Batch:
         examples = [item for item in items if isinstance(item, Example)]
         skipped = [item for item in items if isinstance(item, UnreadableError)]
         source, lengths = torch.zeros(0), torch.zeros(0, dtype=torch.long)
-        if examples:
+        features = tuple(
+            pad_in_time(list(each)) for each in zip(*(example.features for example in examples), strict=True)
+        )
+        if features:
+            lengths = torch.zeros(len(examples), dtype=torch.long)
+        elif examples:
             source, lengths = READERS[examples[0].modality].pad(
                 [self._as_tensor(example.source) for example in examples]
             )
@@ -79,7 +84,7 @@ class Collate:
             tokens=tokens,
             token_mask=mask,
             targets=[example.targets for example in examples],
-            encoded=self.encoded,
+            features=features,
             skipped=skipped,
             sample_rate=examples[0].sample_rate if examples else 0,
         )

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from multimodal_attn.data.datasets.base import SPLITS, Dataset, Split
 from multimodal_attn.data.loading.batching import BucketBatchSampler
 from multimodal_attn.data.loading.collate import Collate, ReadOrSkip
-from multimodal_attn.data.loading.features import CachedFeatures
+from multimodal_attn.data.loading.features import CachedFeatures, Distortion, FrozenEncoder
 from multimodal_attn.data.loading.mirroring import Mirrored
 from multimodal_attn.data.loading.selection import Selection, outside
 from multimodal_attn.data.loading.timed import Timed
@@ -47,6 +46,8 @@ class DataModule(pl.LightningDataModule):
         batch_seconds, quadratic_seconds, short_first_epochs: of the training batches; see ``BucketBatchSampler``.
         mirror: train on the mirror images of photos, too; an epoch is then twice as long.
         word_times: file of ``multimodal-attn align``, whose word times take the place of the data set's own.
+        cached_versions: of each training source in the feature cache of a frozen encoder; the first is the source as it
+            is, the others are distorted. An epoch draws one of them.
         cache_gigabytes: the most that is kept in the folder of the cache; what has not been used for longest goes.
         seed: of shuffling and drawing.
     """
@@ -68,6 +69,7 @@ class DataModule(pl.LightningDataModule):
         short_first_epochs: WholeNumber = 0,
         mirror: bool = False,
         word_times: str | None = None,
+        cached_versions: Count = 1,
         cache_gigabytes: Positive = CACHE_GIGABYTES,
         seed: int = 0,
     ) -> None:
@@ -76,7 +78,7 @@ class DataModule(pl.LightningDataModule):
         self.batch_seconds, self.quadratic_seconds = batch_seconds, quadratic_seconds
         self.short_first_epochs, self.mirror = short_first_epochs, mirror
         self.word_times = word_times
-        self.cache_gigabytes = cache_gigabytes
+        self.cached_versions, self.cache_gigabytes = cached_versions, cache_gigabytes
         self.make_dataset, self.tokenizer, self.source_tokenizer = dataset, tokenizer, source_tokenizer
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.texts_per_source, self.num_workers, self.seed = texts_per_source, num_workers, seed
@@ -142,11 +144,24 @@ class DataModule(pl.LightningDataModule):
         return self.source("train").documents()
 
     def cache_features(
-        self, split: Split, extract: Callable[[Tensor], Tensor], fingerprint: str, cache_dir: str | Path
+        self,
+        split: Split,
+        encoders: Sequence[FrozenEncoder],
+        cache_dir: str | Path,
+        distortion: Distortion | None = None,
     ) -> None:
-        """Lets the loaders of a split give a frozen encoder's output in place of pictures."""
-        self._cached[split] = CachedFeatures(self.source(split), extract, fingerprint, cache_dir)
-        limit_cache(cache_dir, self.cache_gigabytes, keep=self._cached[split].folder)
+        """Lets the loaders of a split give the output of frozen encoders in place of pictures and recordings.
+
+        Raises:
+            ValueError: if several versions are asked for, and nothing makes them differ.
+        """
+        versions = self.cached_versions if split == "train" else 1
+        if versions > 1 and distortion is None:
+            raise ValueError(
+                f"data.cached_versions: {versions}; expected 1, or an encoder that distorts what it reads in training"
+            )
+        self._cached[split] = CachedFeatures(self.source(split), encoders, cache_dir, versions, distortion)
+        limit_cache(cache_dir, self.cache_gigabytes, keep=self._cached[split].folders)
 
     def skipped(self, split: Split) -> list[UnreadableError]:
         """What a split's data set, and its feature cache if there is one, had to leave out."""
@@ -179,7 +194,7 @@ class DataModule(pl.LightningDataModule):
         return DataLoader(
             ReadOrSkip(source, self.texts_per_source if train else None, self.seed),
             batch_sampler=sampler,
-            collate_fn=Collate(self.tokenizer, self.source_tokenizer, encoded=cached is not None),
+            collate_fn=Collate(self.tokenizer, self.source_tokenizer),
             num_workers=workers,
             persistent_workers=workers > 0 and train,
             worker_init_fn=_leave_interrupts,

@@ -83,7 +83,7 @@ def pad_in_time(sources: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Sources of unequal length as a batch, with zeros behind, and their lengths.
 
     Shapes:
-        sources: B of (L,). Returns (B, L) and (B,) int64.
+        sources: B of (L, ...). Returns (B, L, ...) and (B,) int64.
     """
     lengths = torch.tensor([len(source) for source in sources], dtype=torch.long)
     return torch.nn.utils.rnn.pad_sequence(sources, batch_first=True), lengths

@@ -41,6 +41,9 @@ class RecordingReader(Reader):
     def length(self, place: str) -> float:
         return audio_seconds(place)
 
+    def fingerprint(self, path: str) -> str:
+        return f"{super().fingerprint(path)}:{self.sample_rate}"
+
     def check_length(self, source: Tensor | str, told: float, name: str) -> None:
         seconds = len(source) / self.sample_rate
         if abs(seconds - told) > max(_OFF_SECONDS, _OFF * told):

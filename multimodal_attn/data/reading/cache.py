@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,7 +80,7 @@ def empty_cache(folder: str | Path, older_than_days: float | None = None) -> lis
     return [entry for entry in old if _delete(entry)]
 
 
-def limit_cache(folder: str | Path, gigabytes: float, keep: Path) -> list[CacheEntry]:
+def limit_cache(folder: str | Path, gigabytes: float, keep: Collection[Path]) -> list[CacheEntry]:
     """Deletes what has not been used for longest, until a cache folder holds no more than a limit.
 
     What has been used in the last week stays, as a run may still need it; a warning says if that is too much.
@@ -87,15 +88,16 @@ def limit_cache(folder: str | Path, gigabytes: float, keep: Path) -> list[CacheE
     Args:
         folder: such as ``~/.cache/multimodal_attn``.
         gigabytes: the limit.
-        keep: an entry that is in use.
+        keep: entries that are in use.
 
     Returns:
         What has been deleted.
     """
     entries = sorted(cache_entries(folder), key=lambda entry: entry.used)
+    in_use = {path.resolve() for path in keep}
     excess, deleted = sum(entry.size for entry in entries) - gigabytes * 1e9, []
     for entry in entries:
-        old = entry.used < time.time() - 86_400 * _RECENT_DAYS and entry.path.resolve() != keep.resolve()
+        old = entry.used < time.time() - 86_400 * _RECENT_DAYS and entry.path.resolve() not in in_use
         if excess > 0 and old and _delete(entry):
             excess -= entry.size
             deleted.append(entry)

@@ -103,7 +103,7 @@ class FaithfulnessScores:
         text_maps = torch.stack([hypotheses[i].weights.float().mean((0, 1)) for i in written]).to(device)
         sources = torch.tensor(written, device=device)
         self._examples["input"] += (sources + self._num_examples).tolist()
-        if not batch.encoded:
+        if not batch.features:
             chosen = replace(batch, source=batch.source[sources], source_lengths=batch.source_lengths[sources])
             num_words = torch.tensor([float(len(spans[index])) for index in written], device=device)
             read = Words.of_texts(whole, device)

@@ -43,7 +43,7 @@ class AdditiveAttention(Attention):
 
     def project(self, memory: Memory) -> tuple[Tensor, ...]:
         """See ``additive_keys``."""
-        return additive_keys(self.key(memory.states))
+        return additive_keys(self.key(memory.compared))
 
     def loop_attention(self) -> LoopAttention | None:
         """See ``Attention``: with a plain softmax and without dropout."""

@@ -46,7 +46,7 @@ class CoverageAttention(Attention):
 
     def project(self, memory: Memory) -> tuple[Tensor, ...]:
         """See ``additive_keys``."""
-        return additive_keys(self.key(memory.states), exponentials=False)
+        return additive_keys(self.key(memory.compared), exponentials=False)
 
     def start(self, memory: Memory, rows: int) -> Tensor:
         """Nothing read yet: zeros (B, rows, S)."""

@@ -43,7 +43,7 @@ class DotAttention(Attention):
 
     def project(self, memory: Memory) -> tuple[Tensor]:
         """Keys (B, A, S), scaled and laid out for the product of every step."""
-        return ((self.key(memory.states) * self.scale).transpose(1, 2).contiguous(),)
+        return ((self.key(memory.compared) * self.scale).transpose(1, 2).contiguous(),)
 
     def forward(
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None

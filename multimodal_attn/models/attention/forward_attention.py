@@ -58,7 +58,7 @@ class ForwardAttention(Attention):
 
     def project(self, memory: Memory) -> tuple[Tensor, ...]:
         """See ``additive_keys``."""
-        return additive_keys(self.key(memory.states))
+        return additive_keys(self.key(memory.compared))
 
     def start(self, memory: Memory, rows: int) -> Tensor:
         """(B, rows, reach + 1 + S): equal probabilities of all shifts, and all weight on the first position."""

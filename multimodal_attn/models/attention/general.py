@@ -38,7 +38,7 @@ class GeneralAttention(Attention):
 
     def project(self, memory: Memory) -> tuple[Tensor]:
         """Keys (B, H, S), laid out for the product of every step."""
-        return (self.key(memory.states).transpose(1, 2).contiguous(),)
+        return (self.key(memory.compared).transpose(1, 2).contiguous(),)
 
     def forward(
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None

@@ -58,7 +58,7 @@ class HardAttention(Attention):
 
     def project(self, memory: Memory) -> tuple[Tensor, ...]:
         """See ``additive_keys``."""
-        return additive_keys(self.key(memory.states))
+        return additive_keys(self.key(memory.compared))
 
     def start(self, memory: Memory, rows: int) -> Tensor | None:
         """In training, which texts take the expected context, (B, rows) bool."""

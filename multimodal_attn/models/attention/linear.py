@@ -42,7 +42,7 @@ class LinearAttention(Attention):
 
     def project(self, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
         """Features (B, A, S), 0 on padding; their sum (B, A, 1); their products with the memory, summed (B, A, D)."""
-        features = self._features(self.key(memory.states)).masked_fill(~memory.mask[..., None], 0.0)
+        features = self._features(self.key(memory.compared)).masked_fill(~memory.mask[..., None], 0.0)
         features = features.transpose(1, 2).contiguous()
         return features, features.sum(-1, keepdim=True), torch.bmm(features, memory.states)
 

@@ -57,7 +57,7 @@ class LocalAttention(Attention):
 
     def project(self, memory: Memory) -> tuple[Tensor]:
         """Keys (B, H, S), laid out for the product of every step."""
-        return (self.key(memory.states).transpose(1, 2).contiguous(),)
+        return (self.key(memory.compared).transpose(1, 2).contiguous(),)
 
     def start(self, memory: Memory, rows: int) -> Tensor | None:
         """With ``center="previous"``, all weight on the first real position, (B, rows, S)."""

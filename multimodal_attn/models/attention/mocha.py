@@ -45,7 +45,7 @@ class MochaAttention(MonotonicAttention):
 
     def project(self, memory: Memory) -> tuple[Tensor, ...]:
         """Keys of the walk and of the chunk, see ``additive_keys``."""
-        return (*super().project(memory), *additive_keys(self.chunk_key(memory.states)))
+        return (*super().project(memory), *additive_keys(self.chunk_key(memory.compared)))
 
     def forward(
         self, query: Tensor, projected: tuple[Tensor, ...], memory: Memory, state: Tensor | None

@@ -51,7 +51,7 @@ class MonotonicAttention(Attention):
 
     def project(self, memory: Memory) -> tuple[Tensor, ...]:
         """See ``additive_keys``."""
-        return additive_keys(self.key(memory.states))
+        return additive_keys(self.key(memory.compared))
 
     def start(self, memory: Memory, rows: int) -> Tensor:
         """At the first real position, (B, rows, S)."""

@@ -54,7 +54,8 @@ class MultiHeadAttention(Attention):
 
     def project(self, memory: Memory) -> tuple[Tensor, Tensor]:
         """Scaled keys (B, N, head, S) and values (B, N, S, head)."""
-        keys, values = (split_heads(made(memory.states), self.num_heads) for made in (self.key, self.value))
+        keys = split_heads(self.key(memory.compared), self.num_heads)
+        values = split_heads(self.value(memory.states), self.num_heads)
         return (keys * self.head_dim**-0.5).transpose(2, 3).contiguous(), values.contiguous()
 
     def forward(

@@ -72,7 +72,7 @@ class MultiHeadLocationAttention(Attention):
     def project(self, memory: Memory) -> tuple[Tensor, ...]:
         """Values (B, N, S, head), then what ``additive_keys`` makes."""
         values = split_heads(self.value(memory.states), self.num_heads)
-        return values.contiguous(), *additive_keys(self.key(memory.states), exponentials=False)
+        return values.contiguous(), *additive_keys(self.key(memory.compared), exponentials=False)
 
     def start(self, memory: Memory, rows: int) -> Tensor:
         """Uniform weights over real positions, (B, rows, N, S)."""

@@ -71,7 +71,8 @@ class AdaptiveDecoder(Decoder):
         """The mean memory (B, 1, E), the memory as it is attended to (B, S, H), and its keys."""
         mean = self.mean(masked_mean(memory.states, memory.mask))
         states = self.memory(memory.states)
-        return PreparedMemory(memory, (mean, states, *additive_keys(self.key(states))))
+        compared = states if memory.keys is None else self.memory(memory.keys)
+        return PreparedMemory(memory, (mean, states, *additive_keys(self.key(compared))))
 
     def start(self, source: PreparedMemory, rows: int) -> DecoderState:
         """Zeros, for ``rows`` rows of each source."""

@@ -98,6 +98,14 @@ class Decoder(nn.Module, ABC):
                 in place of the given one (scheduled sampling, Bengio et al. 2015).
         """
 
+    def second_look(self, tokens: Tensor, memory: Memory) -> Tensor | None:
+        """The map of each token, made once the token is known; None for decoders that look before they write alone.
+
+        Shapes:
+            tokens: (B, K, T) int64. Returns (B, K, T, N, S), in the place of the maps of the first look.
+        """
+        return None
+
     def layer_weights(self, tokens: Tensor, memory: Memory) -> list[LayerWeights]:
         """The weights of every layer, first to last, when it reads the given tokens; empty for decoders without layers
         of self-attention.

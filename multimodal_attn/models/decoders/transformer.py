@@ -102,7 +102,7 @@ class TransformerDecoder(Decoder):
 
     def prepare(self, memory: Memory) -> PreparedMemory:
         """Keys and values of every layer, (B, 2, N, S, head) each."""
-        return PreparedMemory(memory, tuple(layer.project(memory.states) for layer in self.layers))  # type: ignore[operator]
+        return PreparedMemory(memory, tuple(layer.project(memory) for layer in self.layers))  # type: ignore[operator]
 
     def start(self, source: PreparedMemory, rows: int) -> TransformerState:
         """An empty cache for ``rows`` rows of each source."""
@@ -201,9 +201,13 @@ class _Layer(nn.Module):
         )
         self.dropout = Dropout(dropout)
 
-    def project(self, states: Tensor) -> Tensor:
+    def project(self, memory: Memory) -> Tensor:
         """Keys and values of the memory, (B, 2, N, S, head)."""
-        return self.memory_key_value(states).unflatten(-1, (2, self.num_heads, -1)).permute(0, 2, 3, 1, 4)
+        joined = self.memory_key_value(memory.states)
+        if memory.keys is not None:
+            keys = self.memory_key_value(memory.keys)
+            joined = torch.cat([keys[..., : keys.shape[-1] // 2], joined[..., joined.shape[-1] // 2 :]], dim=-1)
+        return joined.unflatten(-1, (2, self.num_heads, -1)).permute(0, 2, 3, 1, 4)
 
     def forward(
         self, hidden: Tensor, past: Tensor, projected: Tensor, memory: Memory

@@ -6,8 +6,10 @@ names below; most encoders have no such body, and the defaults say so.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -28,6 +30,7 @@ class Encoder(nn.Module, ABC):
         body: the part that may have been trained before, and that freezing is about; None for encoders without.
         unfetched: settings of the constructor with which it fetches no weights.
         pretrained: the body has learnt elsewhere, so that fine-tuning it wants a smaller learning rate.
+        lr_scale: what the body's parameters get of the learning rate; None for the optimizer's choice.
         frozen: the body never trains.
         held: the body does not train for now.
     """
@@ -37,6 +40,7 @@ class Encoder(nn.Module, ABC):
     layout: Layout
     unfetched: ClassVar[Mapping[str, Any]] = {}
     pretrained: bool = False
+    lr_scale: float | None = None
     frozen: bool = False
     held: bool = False
 
@@ -63,9 +67,33 @@ class Encoder(nn.Module, ABC):
         return []
 
     @classmethod
-    def without_download(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The same settings, for an encoder that is to be filled from a checkpoint: no weights are fetched."""
+    def without_download(cls, settings: Mapping[str, Any], trust: Collection[str] = ()) -> dict[str, Any]:
+        """The same settings, for an encoder that is to be filled from elsewhere: no weights are fetched.
+
+        Args:
+            settings: of a configuration.
+            trust: packages whose classes are allowed beside this one's.
+        """
         return {**settings, **cls.unfetched}
+
+    @classmethod
+    def from_checkpoint(cls, settings: Mapping[str, Any], trust: Collection[str] = ()) -> dict[str, Any]:
+        """The same settings, for an encoder that a checkpoint fills, which may be a stranger's: no file that they name
+        is opened either.
+
+        Raises:
+            ValueError: if they do not say enough to build the encoder.
+        """
+        return cls.without_download(settings, trust)
+
+    def found(self) -> dict[str, Any]:
+        """What building it has found out that its settings do not say, such as the architecture of a network with that
+        name: settings of its own, which a checkpoint takes with it."""
+        return {}
+
+    def parts(self) -> tuple[Encoder, ...]:
+        """The encoders that it is made of, each with a body and a feature cache of its own; most are of one part."""
+        return (self,)
 
     def hold(self, held: bool) -> None:
         """Treats the whole body as frozen for a while, whatever the settings say."""
@@ -82,6 +110,18 @@ class Encoder(nn.Module, ABC):
         keep, because it changes in training."""
         return None
 
+    def distortion_fingerprint(self) -> str | None:
+        """Changes with what ``distort`` does; None if it does nothing."""
+        return None
+
+    def distort(self, source: Tensor, seed: int) -> Tensor:
+        """Another version of a source, of which a cache keeps several: the same for the same seed.
+
+        Shapes:
+            (3, height, width) uint8 or (L,) to the same, though a recording may become longer or shorter.
+        """
+        return source
+
     def extract(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """What a cache keeps of each source: ``assemble(*extract(source, lengths))`` is ``forward``.
 
@@ -94,3 +134,24 @@ class Encoder(nn.Module, ABC):
         """The memory from what ``extract`` gave, fresh or cached."""
         memory: Memory = self(features, lengths)
         return memory
+
+    def join(self, extracted: Sequence[tuple[Tensor, Tensor]]) -> Memory:
+        """The memory from what ``extract`` of each of its parts gave, in their order."""
+        return self.assemble(*extracted[0])
+
+
+def body_fingerprint(body: nn.Module, settings: Sequence[Any]) -> str:
+    """What tells the output of one body from that of others.
+
+    The weights do not say where a network is cut, nor what it does between them: its ``repr`` has to.
+
+    Args:
+        body: the network.
+        settings: plain values that its output depends on as well.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(body.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.cpu().numpy().tobytes())
+    digest.update(json.dumps([repr(body), *settings]).encode())
+    return digest.hexdigest()[:16]

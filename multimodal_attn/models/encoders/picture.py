@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from multimodal_attn.models.encoders.base import Encoder
+from multimodal_attn.models.encoders.base import Encoder, body_fingerprint
+from multimodal_attn.models.encoders.fine_tuning import freeze
+from multimodal_attn.models.encoders.layer_mix import LayerMix
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.types import Grid, Memory
 
@@ -36,6 +34,9 @@ class PictureEncoder(Encoder):
         trainable_from: name of the body's first child (or grandchild, "a.b") that trains; None freezes the body,
             "all" trains all of it.
         pretrained: the body was trained before, so that fine-tuning it wants a smaller learning rate.
+        grid: rows and columns of the body's output; None finds out.
+        mixed_layers: the body's channels are those of so many layers, of which a mix is learnt; 0 for none.
+        lora: the body trains what it was built with as trainable, whatever ``trainable_from`` says.
 
     Raises:
         ValueError: if ``trainable_from`` names no part of the body.
@@ -59,20 +60,26 @@ class PictureEncoder(Encoder):
         std: tuple[float, ...] = IMAGENET_STD,
         trainable_from: str | None = None,
         pretrained: bool = False,
+        grid: tuple[int, int] | None = None,
+        mixed_layers: int = 0,
+        lora: bool = False,
     ) -> None:
         super().__init__()
         # Channels last makes convolutions faster on CPUs and GPUs alike, and their output the layout of a memory.
         self.body = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.mix = LayerMix(mixed_layers) if mixed_layers else None
+        channels //= mixed_layers or 1
         self.dim = dim or channels
         self.image_size = image_size
-        self.frozen = trainable_from is None
+        self.frozen = trainable_from is None and not lora
         self.pretrained = pretrained
-        self._frozen_parts = _freeze(body, trainable_from)
+        self._frozen_parts = [] if lora else freeze(body, trainable_from)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
-        with torch.no_grad():
-            probe = body.eval()(torch.zeros(1, 3, image_size, image_size))
-        self.layout = Grid(*probe.shape[-2:])
+        if grid is None:
+            with torch.no_grad():
+                grid = body.eval()(torch.zeros(1, 3, image_size, image_size)).shape[-2:]
+        self.layout = Grid(*grid)
         self.project = nn.Sequential(nn.Linear(channels, dim), nn.LayerNorm(dim)) if dim else nn.Identity()
         self.rows = nn.Parameter(0.1 * torch.randn(self.layout.rows, 1, self.dim)) if positions else None
         self.columns = nn.Parameter(0.1 * torch.randn(1, self.layout.columns, self.dim)) if positions else None
@@ -90,14 +97,7 @@ class PictureEncoder(Encoder):
         """See ``Encoder``: of the body's weights and structure, the size of the pictures and their colors."""
         if not self.frozen:
             return None
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.body.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.cpu().numpy().tobytes())
-        # The weights do not tell where a network is cut, nor what it does between them.
-        known = [repr(self.body), self.image_size, self.mean.tolist(), self.std.tolist()]
-        digest.update(json.dumps(known).encode())
-        return digest.hexdigest()[:16]
+        return body_fingerprint(self.body, [self.image_size, self.mean.tolist(), self.std.tolist()])
 
     def extract(self, pictures: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The body's feature map as memory positions.
@@ -120,7 +120,7 @@ class PictureEncoder(Encoder):
 
     def assemble(self, features: Tensor, lengths: Tensor) -> Memory:
         """The memory from (B, S, channels) features, fresh or cached; every picture has S positions."""
-        states = self.project(features)
+        states = self.project(features if self.mix is None else self.mix(features))
         if self.rows is not None and self.columns is not None:
             states = states + (self.rows + self.columns).flatten(0, 1)
         mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
@@ -133,26 +133,3 @@ class PictureEncoder(Encoder):
             pictures: (B, 3, height, width) uint8.
         """
         return self.assemble(*self.extract(pictures, lengths))
-
-
-def _freeze(body: nn.Module, trainable_from: str | None) -> Any:
-    """Stops the gradients of what comes before ``trainable_from`` and returns those parts."""
-    if trainable_from == "all":
-        return []
-    names = [name for name, _ in body.named_modules() if name]
-    if trainable_from is not None and trainable_from not in names:
-        top = [name for name in names if name.count(".") <= 1]
-        raise ValueError(
-            f"encoder.trainable_from: {trainable_from!r} is not a part of the backbone; expected one of {top}"
-        )
-    body.requires_grad_(False)
-    if trainable_from is None:
-        return [body]
-    frozen, reached = [], False
-    for name, module in body.named_modules():
-        reached = reached or name == trainable_from
-        if reached:
-            module.requires_grad_(True)
-        elif name and not any(True for _ in module.children()):
-            frozen.append(module)
-    return frozen

@@ -33,7 +33,7 @@ class LanguageState:
 class LanguageModel(nn.Module, ABC):
     """Predicts each next token of a text. Constructors take ``vocab_size`` by keyword."""
 
-    def pretrained_parameters(self) -> list[nn.Parameter]:
+    def pretrained_parameters(self) -> list[tuple[list[nn.Parameter], float | None]]:
         """As in ``Seq2Seq``: none."""
         return []
 

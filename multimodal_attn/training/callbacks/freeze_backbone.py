@@ -30,10 +30,10 @@ class FreezeBackbone(pl.Callback):
         self.epochs = epochs
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        encoder = self._encoder(pl_module)
-        if encoder.body is None:
-            raise ValueError("callbacks.freeze_backbone: this encoder has no backbone; expected one of photos that has")
-        if encoder.frozen:
+        bodies = self._bodies(pl_module)
+        if not bodies:
+            raise ValueError("callbacks.freeze_backbone: this encoder has no backbone; expected one that has")
+        if all(encoder.frozen for encoder in bodies):
             raise ValueError(
                 "encoder.trainable_from: null; callbacks.freeze_backbone expected the part from which the backbone"
                 " trains afterwards"
@@ -43,10 +43,11 @@ class FreezeBackbone(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
         # Of every batch, from the epoch alone: a run that is resumed within an epoch has no start of it.
-        encoder = self._encoder(pl_module)
         held = trainer.current_epoch < self.epochs
-        if encoder.held != held:
-            encoder.hold(held)
+        for encoder in self._bodies(pl_module):
+            if encoder.held != held:
+                encoder.hold(held)
 
-    def _encoder(self, pl_module: pl.LightningModule) -> Encoder:
-        return cast(Seq2SeqModule, pl_module).model.encoder
+    def _bodies(self, pl_module: pl.LightningModule) -> list[Encoder]:
+        """The encoder, or the encoders that it is made of, as far as they have a body."""
+        return [part for part in cast(Seq2SeqModule, pl_module).model.encoder.parts() if part.body is not None]

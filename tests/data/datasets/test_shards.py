@@ -27,6 +27,7 @@ from multimodal_attn.data.datasets.shapes import Shapes
 from multimodal_attn.data.datasets.shards import PLACES, Shards
 from multimodal_attn.data.datasets.text import TextFile
 from multimodal_attn.data.loading.datamodule import DataModule
+from multimodal_attn.data.loading.features import FrozenEncoder
 from multimodal_attn.data.loading.sharding import write_split
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
 from multimodal_attn.runs.shards import verify_shards, write_shards
@@ -236,17 +237,17 @@ def test_long_recordings_and_cached_features_need_no_other_way(tmp_path: Path, s
 
     calls = []
 
-    def extract(pictures: torch.Tensor) -> torch.Tensor:
+    def extract(pictures: list[torch.Tensor]) -> list[torch.Tensor]:
         calls.append(len(pictures))
-        return pictures.float().mean((2, 3))[:, None] / 255
+        return list(torch.stack(pictures).float().mean((2, 3))[:, None] / 255)
 
     for _ in range(2):
         pictures = module_of(scenes)
-        pictures.cache_features("val", extract, "mean", tmp_path / "cache")
+        pictures.cache_features("val", [FrozenEncoder("mean", extract)], tmp_path / "cache")
         (batch,) = pictures.val_dataloader()
-        assert batch.encoded
+        ((features, _),) = batch.features
         expected = [float(Shards("val", scenes, image_size=48)[i].source.float().mean() / 255) for i in range(5)]
-        assert batch.source.float().mean((1, 2)).tolist() == pytest.approx(expected, abs=1e-3)
+        assert features.float().mean((1, 2)).tolist() == pytest.approx(expected, abs=1e-3)
     assert sum(calls) == 5  # the second time from the cache
 
 
@@ -410,6 +411,7 @@ import os, sys
 from pathlib import Path
 import torch
 from multimodal_attn.data.loading.datamodule import DataModule
+from multimodal_attn.data.loading.features import FrozenEncoder
 from multimodal_attn.data.datasets.base import Dataset, Entry, LazyEntries
 from multimodal_attn.data.modalities.recording import RecordingReader
 from multimodal_attn.data.datasets.shards import INDEX, VERSION, Shards

@@ -75,8 +75,8 @@ def test_what_is_being_written_stays(folder: Path) -> None:
 
 def test_the_limit_takes_what_was_not_used_for_longest(folder: Path) -> None:
     keep = cache_entries(folder)[2].path
-    assert limit_cache(folder, 1.0, keep) == []
-    assert [entry.description for entry in limit_cache(folder, 20e-6, keep)] == ["old encoder"]
+    assert limit_cache(folder, 1.0, [keep]) == []
+    assert [entry.description for entry in limit_cache(folder, 20e-6, [keep])] == ["old encoder"]
     with pytest.warns(UserWarning, match=r"GB used in the last 7 days, more than data.cache_gigabytes=1e-09"):
-        assert [entry.kind for entry in limit_cache(folder, 1e-9, keep)] == ["corpus"]
+        assert [entry.kind for entry in limit_cache(folder, 1e-9, [keep])] == ["corpus"]
     assert [entry.path for entry in cache_entries(folder)] == [keep]

@@ -62,3 +62,28 @@ def test_attention_on_attention_can_refuse_the_context() -> None:
     _, _, attended = model.step(torch.tensor([[5]]), model.start(prepared, 1), prepared)
     assert attended.context.abs().max().item() == pytest.approx(0, abs=1e-20)
     torch.testing.assert_close(attended.weights.sum(-1), torch.ones(1, 1, 1))
+
+
+def test_the_second_look_is_the_map_of_a_word_and_reaches_the_next() -> None:
+    model, source = make(second_look=True), memory(batch=2)
+    tokens = torch.tensor([[[BOS, 5, 7, 2], [BOS, 6, 7, 2]], [[BOS, 7, 7, 2], [BOS, 5, 2, 0]]])
+    output = model(tokens, tokens > 0, source)
+    maps = model.second_look(tokens[..., 1:], source)
+    assert maps is not None
+    torch.testing.assert_close(output.weights, maps.masked_fill(~output.mask[..., None, None], 0.0))
+    torch.testing.assert_close(maps.sum(-1), torch.ones(maps.shape[:-1]))
+    assert (maps.masked_select(~source.mask[:, None, None, None].expand_as(maps)) == 0).all()
+    torch.testing.assert_close(output.weights[0, 0, 1], output.weights[0, 1, 1])  # one word, one photo: one map
+    # The step that every search takes predicts the same.
+    prepared = model.prepare(source)
+    state, logits = model.start(prepared, 2), []
+    for step in range(3):
+        made, state, _ = model.step(tokens[..., step], state, prepared)
+        logits.append(made)
+    torch.testing.assert_close(torch.stack(logits, 2)[output.mask], output.logits)
+    # What it finds is read: another memory below the word changes what follows.
+    assert model.looked_up is not None
+    with torch.no_grad():
+        model.looked_up.weight.mul_(-3)
+    assert not torch.allclose(model(tokens, tokens > 0, source).logits, output.logits)
+    assert make().second_look(tokens, source) is None

@@ -1,0 +1,121 @@
+"""Networks of Hugging Face's transformers: found, rebuilt without a download, and never with code of their authors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+PICTURES = (
+    *("beit", "clip_vision_model", "deit", "dinov2", "dinov2_with_registers", "dinov3_vit", "ijepa"),
+    *("siglip_vision_model", "siglip2_vision_model", "vit", "vit_mae", "vit_msn"),
+)
+"""Types of networks that give patches of pictures; a joint network of pictures and texts gives its half of pictures."""
+
+SPEECH = ("hubert", "wav2vec2", "wavlm", "whisper")
+"""Types of networks that give states of recordings."""
+
+_LEFT_OUT = (
+    *("auto_map", "quantization_config", "dtype", "torch_dtype", "architectures", "transformers_version"),
+    *("_name_or_path", "_attn_implementation", "attn_implementation", "_commit_hash", "id2label", "label2id"),
+)
+"""Of a configuration: what leads elsewhere, and what says nothing of the network."""
+
+
+def library() -> Any:
+    """The package transformers.
+
+    Raises:
+        ValueError: if it is missing.
+    """
+    try:
+        import transformers
+    except ImportError as error:
+        raise ValueError(
+            "encoder: the package transformers is missing; install it with pip install 'multimodal_attn[encoders]'"
+        ) from error
+    # Its reports list the half of a joint network that is left out on purpose.
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    return transformers
+
+
+def architecture_of(name: str, types: tuple[str, ...]) -> dict[str, Any]:
+    """The configuration of a network, as plain containers that rebuild it.
+
+    Args:
+        name: of a repository of huggingface.co, or of a folder.
+        types: that are allowed.
+
+    Raises:
+        ValueError: if it is neither here nor can be fetched, or is of another type.
+    """
+    transformers = library()
+    try:
+        config = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except Exception as error:
+        raise missing(name, error) from None
+    vision = getattr(config, "vision_config", None)
+    config = config if vision is None or config.model_type in types else vision
+    if config.model_type not in types:
+        raise ValueError(
+            f"encoder.name: {name} is of the type {config.model_type!r}; expected one of {', '.join(types)}"
+        )
+    plain = {key: value for key, value in config.to_diff_dict().items() if key not in _LEFT_OUT}
+    return {**plain, "model_type": config.model_type}
+
+
+def network_of(architecture: Mapping[str, Any], types: tuple[str, ...], name: str | None) -> nn.Module:
+    """A network with the weights of ``name``, or with random ones.
+
+    Args:
+        architecture: as ``architecture_of`` gives it; of a checkpoint it may be a stranger's.
+        types: that are allowed.
+        name: of a repository of huggingface.co, or of a folder; None for random weights.
+
+    Raises:
+        ValueError: if the architecture makes no sense, or the weights are neither here nor can be fetched.
+    """
+    transformers = library()
+    kind = architecture.get("model_type")
+    if kind not in types:
+        raise ValueError(f"encoder.architecture.model_type: {kind!r}; expected one of {', '.join(types)}")
+    settings = {key: value for key, value in architecture.items() if key not in (*_LEFT_OUT, "model_type")}
+    for key in ("num_hidden_layers", "encoder_layers", "decoder_layers"):
+        if not isinstance(settings.get(key, 1), int) or settings.get(key, 1) > 1000:
+            raise ValueError(f"encoder.architecture.{key}: {settings[key]!r}; expected at most 1000 layers")
+    try:
+        config = transformers.AutoConfig.for_model(kind, **settings)
+        if name is None:
+            found = transformers.AutoModel.from_config(config, trust_remote_code=False, attn_implementation="eager")
+    except Exception as error:  # of the library, or of torch where numbers do not fit
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ValueError(f"encoder.architecture: {reason}; expected what a checkpoint of this encoder holds") from None
+    if name is not None:
+        try:
+            found = transformers.AutoModel.from_pretrained(
+                name, config=config, trust_remote_code=False, attn_implementation="eager"
+            )
+        except Exception as error:
+            raise missing(name, error) from None
+    network: nn.Module = found.float()
+    return network
+
+
+def missing(name: str, error: Exception) -> ValueError:
+    """Says in one line that a network or its preprocessing could not be had."""
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    return ValueError(
+        f"encoder.name: {name!r} is no folder of a network and cannot be fetched ({reason}); expected a folder with"
+        " config.json, preprocessor_config.json and model.safetensors, or a connection to huggingface.co without"
+        " HF_HUB_OFFLINE"
+    )
+
+
+def blocks_of(network: nn.Module, number: int) -> list[str]:
+    """Names of the network's blocks."""
+    for name, part in network.named_modules():
+        if isinstance(part, nn.ModuleList) and len(part) == number:
+            return [f"{name}.{index}" for index in range(number)]
+    return []

@@ -1,0 +1,150 @@
+"""A network in a file of ONNX, run as it comes, up to one of its inner outputs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from multimodal_attn.models.encoders.carried_file import CarriedFile
+
+
+class OnnxNetwork(nn.Module):
+    """Pictures to the map or the patches that one node of a network gives; it has no gradient.
+
+    What a node gives may be (B, channels, rows, columns), (B, rows, columns, channels) or, as vision transformers have
+    it, (B, tokens, channels), whose last tokens are the patches of a square grid; what comes before them is left out.
+
+    Args:
+        file: in ONNX, with its weights inside.
+        output: name of the node's output.
+        shape: channels, rows and columns of the map; None finds out.
+
+    Raises:
+        ValueError: if the network has no such output, or what it gives is no map.
+    """
+
+    def __init__(self, file: CarriedFile, output: str, image_size: int, shape: tuple[int, int, int] | None) -> None:
+        super().__init__()
+        self.file, self.output, self.image_size = file, output, image_size
+        self._session: Any = None
+        self.shape = shape or self._find_shape()
+
+    def extra_repr(self) -> str:
+        return self.output
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_session": None}  # a session can be neither copied nor sent to another process
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Shapes:
+        (B, 3, height, width) normalized pictures to (B, channels, rows, columns).
+        """
+        if pictures.is_meta:
+            return pictures.new_empty(len(pictures), *self.shape)
+        given = pictures.detach().float().cpu().contiguous().numpy()
+        made = torch.from_numpy(self._run(given)).to(pictures.device)
+        _, rows, columns = self.shape
+        if made.ndim == 3:
+            return made[:, -rows * columns :].transpose(1, 2).unflatten(2, (rows, columns))
+        return made if made.shape[1:] == self.shape else made.permute(0, 3, 1, 2)
+
+    def _run(self, pictures: np.ndarray) -> np.ndarray:
+        session = self._started()
+        (given,) = session.get_inputs()
+        at_once = given.shape[0] if isinstance(given.shape[0], int) else len(pictures)
+        options = _runtime().RunOptions()
+        options.only_execute_path_to_fetches = True  # what comes after the node is not of interest
+        made = []
+        for first in range(0, len(pictures), at_once):
+            some = pictures[first : first + at_once]
+            missing = at_once - len(some)
+            padded = np.concatenate([some, np.repeat(some[:1], missing, axis=0)]) if missing else some
+            made.append(session.run([self.output], {given.name: padded}, options)[0][: len(some)])
+        return np.concatenate(made)
+
+    def _find_shape(self) -> tuple[int, int, int]:
+        size = self.image_size
+        (given,) = self._started().get_inputs()
+        sides = [side for side in given.shape[2:] if isinstance(side, int)]
+        if any(side != size for side in sides):
+            raise ValueError(
+                f"data.image_size: {size}; expected {sides[0]}, the size that the network of encoder=onnx has"
+            )
+        made = self._run(np.zeros((1, 3, size, size), dtype=np.float32))
+        if made.ndim == 3:
+            side = math.isqrt(made.shape[1])
+            if made.shape[1] - side**2 <= 5:  # a class token, and registers
+                return made.shape[2], side, side
+        if made.ndim == 4 and made.shape[2] == made.shape[3]:
+            return made.shape[1], made.shape[2], made.shape[3]
+        if made.ndim == 4 and made.shape[1] == made.shape[2]:
+            return made.shape[3], made.shape[1], made.shape[2]
+        raise ValueError(
+            f"encoder.output: {self.output!r} gives {made.shape}; expected (batch, channels, rows, columns), or"
+            " (batch, tokens, channels) with the patches of a square grid"
+        )
+
+    def _started(self) -> Any:
+        if self._session is None:
+            self._session = _start(self.file.content, self.output)
+        return self._session
+
+
+def _start(content: bytes, output: str) -> Any:
+    """A session of the network that can give an output of any of its nodes."""
+    runtime = _runtime()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 4
+    reason = "it is not ONNX"
+    for candidate in (_with_output(content, output), content):
+        try:
+            session = runtime.InferenceSession(candidate, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime has exceptions of its own for each of its states
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            continue
+        names = [made.name for made in session.get_outputs()]
+        if output not in names:
+            raise ValueError(
+                f"encoder.output: {output!r} is no output of the network; expected one of its nodes, or {names}"
+            )
+        if len(session.get_inputs()) != 1 or len(session.get_inputs()[0].shape) != 4:
+            raise ValueError(
+                "encoder.file: the network does not read pictures alone; expected one input (batch, 3, height, width)"
+            )
+        return session
+    raise ValueError(f"encoder.file: onnxruntime cannot run the network up to encoder.output={output} ({reason})")
+
+
+def _with_output(content: bytes, name: str) -> bytes:
+    """The same network with one more output.
+
+    A message of protobuf may come in pieces: what is appended here is read as a part of its graph. So the package
+    ``onnx`` is not needed, and the weights are not parsed. The numbers are those of the fields in ``onnx.proto``:
+    ModelProto.graph, GraphProto.output and ValueInfoProto.name.
+    """
+    piece = name.encode()
+    for field in (1, 12, 7):
+        piece = bytes([field << 3 | 2]) + _varint(len(piece)) + piece
+    return content + piece
+
+
+def _varint(number: int) -> bytes:
+    digits = []
+    while number > 127:
+        digits.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*digits, number])
+
+
+def _runtime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ValueError(
+            "encoder: the package onnxruntime is missing; install it with pip install 'multimodal_attn[runtime]'"
+        ) from error
+    return onnxruntime
