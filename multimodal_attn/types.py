@@ -120,6 +120,8 @@ class Batch:
         encoded: True if ``source`` comes from the feature cache.
         skipped: what could not be read and is therefore not in this batch.
         sample_rate: of waveforms, in Hz; 0 for other sources.
+        source_texts: sources that are texts, as they stand; empty for others.
+        copies: (B, S) int64; see ``Memory.copies``. ``tokens`` hold the same ids. None unless the tokenizer copies.
     """
 
     keys: list[str]
@@ -131,6 +133,11 @@ class Batch:
     encoded: bool = False
     skipped: list[UnreadableError] = field(default_factory=list)
     sample_rate: int = 0
+    source_texts: list[str] = field(default_factory=list)
+    copies: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        self.source_texts = self.source_texts or [""] * len(self.keys)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -194,15 +201,23 @@ class Memory:
         states: (B, S, D).
         mask: (B, S), True = real.
         layout: where each position lies in the source.
+        copies: (B, S) int64, the token that is written when a position is copied. Ids from V on are words of this
+            source alone, which the vocabulary lacks. None where nothing can be copied.
     """
 
     states: Tensor
     mask: Tensor
     layout: Layout
+    copies: Tensor | None = None
 
     def select(self, sources: Tensor | slice) -> Memory:
         """The chosen sources: (B',) indices copy, a slice gives views."""
-        return Memory(self.states[sources], self.mask[sources], self.layout)
+        copies = None if self.copies is None else self.copies[sources]
+        return Memory(self.states[sources], self.mask[sources], self.layout, copies)
+
+    def num_extra(self, vocab_size: int) -> int:
+        """How many ids beyond a vocabulary of this size the words of these sources have."""
+        return 0 if self.copies is None else max(0, int(self.copies.max()) + 1 - vocab_size)
 
 
 @dataclass

@@ -138,11 +138,12 @@ class Predictor:
             time_source: where the times of words come from, "attention" or "ctc".
         """
         positions = int(memory.mask[index].sum())
+        tokenizer = self.tokenizer.of_source(example.source if isinstance(example.source, str) else "")
         best, *others = [
             Prediction.from_hypothesis(
                 example,
                 found,
-                self.tokenizer,
+                tokenizer,
                 memory.layout,
                 positions,
                 self.reader.sample_rate,

@@ -274,7 +274,7 @@ def _line(
 ) -> dict[str, Any]:
     """A line of predictions.jsonl; adds the recording's files to ``transcripts``."""
     best, *others = hypotheses
-    tokenizer = predictor.tokenizer
+    tokenizer = predictor.tokenizer.of_source(batch.source_texts[index])
     line = {
         "key": batch.keys[index],
         "text": tokenizer.decode(best.tokens),

@@ -60,7 +60,9 @@ class CollapseSigns:
             weights = hypothesis.weights[..., :real].float().cpu().numpy()
             self.add_map(batch.keys[index], weights, cells.quiet(batch, index, memory, sample_rate))
             references = [target.text for target in batch.targets[index]]
-            self.add_text(batch.keys[index], tokenizer.decode(hypothesis.tokens), references)
+            self.add_text(
+                batch.keys[index], tokenizer.of_source(batch.source_texts[index]).decode(hypothesis.tokens), references
+            )
 
     def add_map(self, key: str, weights: np.ndarray, quiet: np.ndarray | None = None) -> None:
         """Adds the attention of one text.

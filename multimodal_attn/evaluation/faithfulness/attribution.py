@@ -5,7 +5,7 @@ Everything here looks at single words of texts that are given to the decoder tok
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -80,7 +80,7 @@ def gradient_times_attention(decoder: Decoder, memory: Memory, words: Words) -> 
         As in ``word_log_probs``. Returns (R, S).
     """
     with torch.enable_grad():
-        source = decoder.prepare(Memory(memory.states.detach().requires_grad_(), memory.mask, memory.layout))
+        source = decoder.prepare(replace(memory, states=memory.states.detach().requires_grad_()))
         state = decoder.start(source, rows=1)
         total = memory.states.new_zeros(())
         weights = []
@@ -124,6 +124,6 @@ def integrated_gradients(decoder: Decoder, memory: Memory, words: Words, num_ste
     for step in range(num_steps):
         with torch.enable_grad():
             point = (start + (step + 0.5) / num_steps * way).requires_grad_()
-            total = word_log_probs(decoder, Memory(point, memory.mask, memory.layout), words).sum()
+            total = word_log_probs(decoder, replace(memory, states=point), words).sum()
             gradient += torch.autograd.grad(total, point)[0]
     return (way * gradient / num_steps).sum(-1)
