@@ -241,6 +241,12 @@ class DecoderOutput:
     choices: Tensor | None = None
 
 
+COPYING = "copying"
+"""``Hypothesis.gate_name`` of decoders whose gate is the probability that a token was copied from the source."""
+COPIED = 0.5
+"""The probability from which on it counts as copied."""
+
+
 @dataclass
 class Hypothesis:
     """One text that a search returns, with the attention that belongs to exactly its tokens.

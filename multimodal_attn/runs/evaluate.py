@@ -61,7 +61,7 @@ SETTINGS: dict[str, Any] = {
 }
 """Of ``conf/evaluate.yaml``, and what each may be."""
 WRITTEN = (
-    *("metrics.json", "predictions.jsonl", "attention.npz", "skipped.txt", "words", "index.html"),
+    *("metrics.json", "predictions.jsonl", "attention.npz", "skipped.txt", "cut.txt", "words", "index.html"),
     *("faithfulness.json", "faithfulness.png"),
 )
 """What an evaluation writes: of an earlier one nothing stays, so that no two are mixed."""
@@ -135,12 +135,16 @@ def _write(
     skipped = run.data.skipped(settings["split"]) + found.skipped
     texts, references = [p["text"] for p in found.predictions], [p["references"] for p in found.predictions]
     metrics = scores(texts, references) | scores.corpus_scores(texts, lambda: _training_texts(run))
+    if source.reader.modality == "text":
+        metrics |= scores.source_scores(texts, references, found.sources)
     extra, missing = scores.extra_scores(settings["extra_scores"], texts, references)
     for line in missing:
         log.warning(line)
     metrics |= extra | found.attention_scores.compute()
     metrics["num_parameters"] = sum(parameter.numel() for parameter in predictor.model.parameters())
     metrics |= {"num_examples": len(texts), "num_skipped": len(skipped)}
+    if source.cut:
+        metrics["num_cut"] = len(source.cut)
     metrics |= {
         f"num_{flag}": sum(flag in p["flags"] for p in found.predictions)
         for flag in ("empty", "looped", "hit_max_length")
@@ -160,6 +164,8 @@ def _write(
     write_file(folder / "predictions.jsonl", "".join(lines).encode("utf-8", "backslashreplace"))
     write_file(folder / "attention.npz", arrays.getbuffer())
     write_skipped(folder / "skipped.txt", skipped)
+    if source.cut:
+        write_skipped(folder / "cut.txt", source.cut)
     for name, content in found.transcripts.items():
         write_file(folder / "words" / name, content)
     records = [found.records[key] for key in shown if key in found.records]
@@ -206,6 +212,7 @@ class _Decoded(NamedTuple):
 
     number: int  # of the batch in the data set
     predictions: list[dict[str, Any]]
+    sources: list[str]  # texts that were read, one for each prediction
     weights: dict[str, np.ndarray]
     records: dict[str, Prediction]  # of those that the page shows, by key
     transcripts: dict[str, str]  # name -> content of the files of ``transcripts``
@@ -225,7 +232,7 @@ def _decode_share(
     loader = run.data.loader(settings["split"], batch_size=settings["batch_size"], share=(rank, number))
     decoded = []
     for step, batch in enumerate(track(loader, f"decoding {settings['split']}", disable=rank > 0)):
-        found = _Decoded(step * number + rank, [], {}, {}, {}, batch.skipped, AttentionScores())
+        found = _Decoded(step * number + rank, [], [], {}, {}, {}, batch.skipped, AttentionScores())
         decoded.append(found)
         if len(batch) == 0:
             continue
@@ -242,6 +249,7 @@ def _decode_share(
             found.weights[name] = hypotheses[0].weights[..., :real].to(torch.float16).numpy()
             line = _line(predictor, settings, batch, index, memory, hypotheses, found.transcripts)
             found.predictions.append({**line, "attention": name})
+            found.sources.append(batch.source_texts[index])
             if (example := shown.get(batch.keys[index])) is not None:
                 # The batch may hold cached features where the page wants the picture.
                 found.records[example.key] = predictor.prediction(example, hypotheses, memory, index)
@@ -250,9 +258,10 @@ def _decode_share(
 
 def _together(shares: list[list[_Decoded]]) -> _Decoded:
     """The batches of all processes as one would have decoded them: sums depend on their order, in the last digits."""
-    joined = _Decoded(0, [], {}, {}, {}, [], AttentionScores())
+    joined = _Decoded(0, [], [], {}, {}, {}, [], AttentionScores())
     for batch in sorted((batch for share in shares for batch in share), key=lambda batch: batch.number):
         joined.skipped.extend(batch.skipped)
+        joined.sources.extend(batch.sources)
         joined.attention_scores.merge(batch.attention_scores)
         joined.records.update(batch.records)
         joined.transcripts.update(batch.transcripts)

@@ -35,9 +35,8 @@ class TextReader(Reader):
         text = self._normalize(str(place))
         return text if self.max_source_tokens is None else " ".join(text.split()[: self.max_source_tokens])
 
-    def cut(self, text: str) -> str:
-        """What ``read`` leaves of a text is said here; empty if that is all of it."""
-        words = len(self._normalize(text).split())
+    def cut(self, place: str) -> str:
+        words = len(self._normalize(place).split())
         if self.max_source_tokens is None or words <= self.max_source_tokens:
             return ""
         return f"cut off: {words} words, more than data.max_source_tokens={self.max_source_tokens}"

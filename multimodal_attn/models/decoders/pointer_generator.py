@@ -13,7 +13,7 @@ from multimodal_attn.models.decoders.base import PreparedMemory
 from multimodal_attn.models.decoders.recurrent import RecurrentDecoder
 from multimodal_attn.models.kernels.picking import real_steps
 from multimodal_attn.ranges import Count, DropoutRate, Layers
-from multimodal_attn.types import UNK, Memory
+from multimodal_attn.types import COPYING, UNK, Memory
 
 _LEAST = torch.finfo(torch.float32).tiny
 """In place of the probability 0 of a word that neither the vocabulary nor the source has: its logarithm is finite."""
@@ -70,7 +70,7 @@ class PointerGenerator(RecurrentDecoder):
             deep_output=deep_output,
             dropout=dropout,
         )
-        self.gate_name = "copying"
+        self.gate_name = COPYING
         self._keys, self._reads_input = slice(1, -1), True
         self.switch = nn.Linear(memory_dim + hidden_dim + embedding_dim, 1)
 

@@ -6,19 +6,23 @@ import numpy as np
 from torch import Tensor
 
 from multimodal_attn.evaluation.attention.cells.base import Cells, Reading, Text
+from multimodal_attn.evaluation.attention.copying import copying_samples
 from multimodal_attn.evaluation.attention.grounding import ground
 from multimodal_attn.types import UNK, Target, TokenAxis
 
 
 class TextCells(Cells[TokenAxis]):
-    """Alignment along the references, over words whose source words are known.
+    """Alignment along the references, over words whose source words are known, and what was copied on the way.
 
-    ``alignment_accuracy``, ``alignment_mass_gain``, ``alignment_uniform`` and ``alignment_num_words``.
+    ``alignment_accuracy``, ``alignment_mass_gain``, ``alignment_uniform`` and ``alignment_num_words``; the figures of
+    ``copying_samples``, and ``copy_num_tokens`` and ``unknown_num_words``, over which the first and last of them are.
     """
 
     def update(self, reading: Reading, layout: TokenAxis) -> None:
         if reading.source_tokenizer is None:
             return
+        for name, values in copying_samples(reading).items():
+            self.note(name, values)
         for row, target in enumerate(reading.references()):
             if target.read_from:
                 source = reading.batch.source[reading.index, : reading.positions].tolist()
@@ -35,16 +39,22 @@ class TextCells(Cells[TokenAxis]):
         right = np.zeros(maps.shape, dtype=bool)
         for row, (_, _, places) in enumerate(known):
             for place in places:
-                right[row, slice(*source_spans[place])] = True
+                if place < len(source_spans):  # else the source was cut off before it
+                    right[row, slice(*source_spans[place])] = True
         found = ground(maps, right)
         self.note("aligned", [np.stack([found.hit, found.mass, right.mean(1)])])
 
     def compute(self) -> dict[str, float]:
-        if not self.samples:
-            return {}
+        copied = {name: values for name, values in self.samples.items() if name != "aligned" and values}
+        figures = {name: float(np.mean(values)) for name, values in copied.items()}
+        for name, number in (("copy_accuracy", "copy_num_tokens"), ("unknown_words", "unknown_num_words")):
+            if name in copied:
+                figures[number] = float(len(copied[name]))
+        if "aligned" not in self.samples:
+            return figures
         aligned = np.concatenate(self.samples["aligned"], axis=1)
         hit, mass, uniform = aligned.mean(1).tolist()
-        return {
+        return figures | {
             "alignment_accuracy": hit,
             "alignment_mass_gain": mass - uniform,
             "alignment_uniform": uniform,
