@@ -191,7 +191,7 @@ _ROWS: dict[tuple[Group, str], str] = {
     ("texts", "summaries"): """
         rouge1                   | score | higher | ROUGE-1 | words that match, by rouge-score with stemming
         rouge2                   | score | higher | ROUGE-2 | pairs of words that match, likewise
-        rougel                   | score | higher | ROUGE-L | the longest common sequence of words, likewise
+        rougel                   | score | higher | ROUGE-L, stemmed | the longest common sequence of words, likewise
         exact                    | share | higher | Exact texts | texts that equal a reference
         summary_ratio            | number | -     | Length against the references | words written over their words
         repeated_3grams          | share | lower  | Repeats | runs of three words that the text had before
@@ -233,7 +233,7 @@ _ROWS: dict[tuple[Group, str], str] = {
         (unknown_num_words)      | count | -      | Unknown words | how many words this figure is over""",
     ("attention", "a decoder that copies"): """
         copy_accuracy            | share | higher | Copy accuracy | copied tokens whose peak holds this token
-        copy_share               | share | -      | Copied | tokens whose probability of copying is above one half
+        copy_share               | share | -      | Copied | tokens with half of their probability or more from there
         (copy_num_tokens)        | count | -      | Copied tokens | how many tokens the copy accuracy is over""",
     ("attention", "a decoder that copies, source words of words"): """
         copy_place_accuracy      | share | higher | Copied from the right place | copied tokens whose peak is there

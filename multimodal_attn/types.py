@@ -243,8 +243,6 @@ class DecoderOutput:
 
 COPYING = "copying"
 """``Hypothesis.gate_name`` of decoders whose gate is the probability that a token was copied from the source."""
-COPIED = 0.5
-"""The probability from which on it counts as copied."""
 
 
 @dataclass

@@ -61,7 +61,7 @@ def build_model(
     """A freshly initialized model; arguments as of ``build_predictor``."""
     return Seq2Seq(
         build_encoder(config["encoder"], source_tokenizer, trust),
-        build_decoder(config, trust, tokenizer.copies),
+        build_decoder(config, trust),
         vocab_size=len(tokenizer),
         ctc_head=ctc_head,
     )
@@ -80,25 +80,9 @@ def build_encoder(node: Mapping[str, Any], source_tokenizer: Tokenizer | None, t
     return encoder(vocab_size=len(source_tokenizer))
 
 
-def build_decoder(config: Mapping[str, Any], trust: Collection[str], copies: bool) -> Any:
-    """The decoder, to be called with its widths, with its attention if it takes one.
-
-    Args:
-        config: of a run.
-        trust: packages whose classes are allowed beside this one's.
-        copies: whether the tokenizer has ids for words of the source that the vocabulary lacks.
-
-    Raises:
-        ValueError: also if only one of decoder and tokenizer can copy.
-    """
+def build_decoder(config: Mapping[str, Any], trust: Collection[str]) -> Any:
+    """The decoder, to be called with its widths, with its attention if it takes one."""
     decoder = part("decoder", config["decoder"], Decoder, trust, given=("attention", "memory_dim", "vocab_size"))
-    if cast(type[Decoder], decoder.make).copies != copies:
-        raise ValueError(
-            f"decoder: {config['decoder']['_target_'].rpartition('.')[2]} "
-            + ("cannot write" if copies else "also writes")
-            + " words that the vocabulary lacks; expected decoder=pointer_generator with tokenizer=copying_word, or"
-            " neither"
-        )
     attention = config.get("attention")
     if cast(type[Decoder], decoder.make).own_attention:
         if attention:

@@ -11,10 +11,11 @@ import numpy as np
 from torch import Tensor
 
 from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.prediction.copying import copied_tokens
 from multimodal_attn.prediction.entropy import relative_entropy
 from multimodal_attn.prediction.word_alignment import right_words
 from multimodal_attn.prediction.word_times import NO_TIMES, WordTimes
-from multimodal_attn.types import COPIED, COPYING, EOS, Box, Example, Grid, Hypothesis, Layout, Span, Target
+from multimodal_attn.types import COPYING, EOS, Box, Example, Grid, Hypothesis, Layout, Span, Target
 
 
 class Word(NamedTuple):
@@ -133,7 +134,7 @@ class Prediction:
         words = text.split()
         return cls(
             key=example.key,
-            source=_as_shown(example.source, source_tokenizer),
+            source=_as_shown(example.source, tokenizer if tokenizer.copies else source_tokenizer),
             layout=layout,
             tokens=tokenizer.pieces(hypothesis.tokens),
             word_tokens=[
@@ -181,9 +182,12 @@ class Prediction:
 
     @property
     def copied(self) -> list[int]:
-        """Which words were copied from the source; empty for decoders that do not copy."""
-        shares = self.word_gate if self.gate_name == COPYING else []
-        return [index for index, share in enumerate(shares) if share >= COPIED]
+        """Which words were copied from the source, see ``copied_tokens``; empty for decoders that do not copy."""
+        if self.gate_name != COPYING:
+            return []
+        same = np.array([self.source == token for token in self.tokens]).reshape(len(self.tokens), -1)
+        found = copied_tokens(self.gate, self.weights.mean(axis=1), same, self.log_probs)
+        return [index for index, (_, first, _) in enumerate(self.word_tokens) if found[first]]
 
     @cached_property
     def words(self) -> list[Word]:

@@ -20,7 +20,7 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.machine import set_up_machine, suitable_precision
 from multimodal_attn.parts import EVERYTHING
 from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights
-from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features
+from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features, check_copying
 from multimodal_attn.runs.check import check
 from multimodal_attn.runs.configuration import refuse_unknown, wrong_kind
 from multimodal_attn.runs.data import build_data
@@ -196,6 +196,7 @@ def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataMo
         config, _tokenizer_from(config, content), _tokenizer_from(config, content, "source_tokenizer"), EVERYTHING
     )
     module = build_module(config, data.tokenizer, data.source_tokenizer)
+    check_copying(module.model, data.tokenizer)
     _check_modality(data, module)
     for objective in module.objectives.values():
         data.leave_out("train", objective.unusable(data, module.model.encoder.layout))

@@ -6,14 +6,15 @@ import numpy as np
 
 from multimodal_attn.evaluation.attention.cells.base import Reading
 from multimodal_attn.evaluation.attention.grounding import peaks
+from multimodal_attn.prediction.copying import copied_tokens
 from multimodal_attn.prediction.word_alignment import right_words
-from multimodal_attn.types import COPIED, COPYING, UNK, Target
+from multimodal_attn.types import COPYING, UNK, Target
 
 
 def copying_samples(reading: Reading) -> dict[str, list[float]]:
     """What one text says of copying, by name of the figure that is the mean over all texts.
 
-    - ``copy_share``: 1 for each token that was copied, its probability of copying being one half or more, else 0.
+    - ``copy_share``: 1 for each token that was copied (see ``copied_tokens``), else 0.
     - ``copy_accuracy``: of each copied token, the share of the peak positions that hold it.
     - ``copy_place_accuracy``: the same of the positions that it truly comes from, over the copied tokens of texts whose
       references have this truth. A copied token that the closest reference lacks is wrong.
@@ -38,8 +39,9 @@ def copying_samples(reading: Reading) -> dict[str, list[float]]:
     tokens, maps = reading.hypothesis.tokens, reading.written.maps
     standing = copies[reading.index, : reading.positions].cpu().numpy()
     tops = peaks(maps) if len(tokens) else np.zeros((0, len(standing)), dtype=bool)
-    shares = [(top & (standing == token)).sum() / top.sum() for top, token in zip(tops, tokens, strict=True)]
-    copied = [probability >= COPIED for probability in gate]
+    same = standing == np.array(tokens, dtype=int)[:, None]
+    shares = (tops & same).sum(1) / tops.sum(1)
+    copied = copied_tokens(gate, maps, same, reading.hypothesis.log_probs.tolist())
     found["copy_share"] = list(map(float, copied))
     found["copy_accuracy"] = [float(share) for share, is_copied in zip(shares, copied, strict=True) if is_copied]
     if closest.read_from:

@@ -17,7 +17,7 @@ def gate(prediction: Prediction) -> Chart | None:
     if prediction.gate_name == COPYING:
         about = (
             "the probability that each token was copied from the source, from 0 (written from the vocabulary) to 1"
-            " (copied). Words from one half on are underlined; point at one to see where it was copied from."
+            " (copied). Words that came from there are underlined; point at one to see its place in the source."
         )
         return Chart("bars", _NAMES[COPYING], about, rounded_numbers(prediction.gate, 3))
     about = (

@@ -19,18 +19,22 @@ TARGETS = (
 )
 
 
-def scores(text: str, peaks: list[int], gate: list[float] | None, copies: bool = True) -> dict[str, float]:
-    """Of a text whose attention lies on one position a word."""
+def scores(
+    text: str, peaks: list[int], gate: list[float] | None, copies: bool = True, leak: float = 0.0
+) -> dict[str, float]:
+    """Of a text whose attention lies on one position a word, but for what leaks to "monday"."""
     kind = CopyingWordTokenizer if copies else WordTokenizer
     tokenizer = kind().fit(["saw monday nobody slept"])
     collate = Collate(tokenizer, WordTokenizer().fit([SOURCE]))
     batch = collate([Example("a", SOURCE, TARGETS)])
     positions = batch.source.shape[1]
     memory = Memory(torch.zeros(1, positions, 1), batch.source > 0, TokenAxis(), batch.copies)
-    weights = torch.eye(positions)[peaks][:, None]
+    weights = torch.eye(positions)[peaks][:, None] * (1 - leak)
+    weights[..., 6] += leak
     own = tokenizer.of_source(SOURCE)
     name = "" if gate is None else "copying"
-    written = Hypothesis(own.encode(text), 0.0, torch.zeros(len(peaks)), weights, gate=gate, gate_name=name)
+    log_probs = torch.full((len(peaks),), 0.4).log()
+    written = Hypothesis(own.encode(text), 0.0, log_probs, weights, gate=gate, gate_name=name)
     uniform = torch.full((*batch.tokens[..., 1:].shape, 1, positions), 1 / positions)
     output = DecoderOutput(torch.zeros(0), torch.zeros(0), uniform, batch.token_mask[..., 1:])
     found = AttentionScores()
@@ -49,9 +53,14 @@ def test_a_copied_word_is_looked_at_in_its_right_place() -> None:
 
 
 def test_another_place_with_the_same_word_is_no_full_hit() -> None:
-    found = scores("Ida saw Rex monday", [2, 3, 0, 5], [0.9, 0.1, 0.8, 0.6])
-    assert found["copy_accuracy"] == pytest.approx(2 / 3)  # "monday" was read off "on"
-    assert found["copy_place_accuracy"] == pytest.approx(1 / 3)  # and the other Rex is meant
+    found = scores("Ida saw Rex monday", [2, 3, 0, 6], [0.9, 0.1, 0.8, 0.6])
+    assert found["copy_accuracy"] == 1
+    assert found["copy_place_accuracy"] == pytest.approx(2 / 3)  # the other Rex is meant
+
+
+def test_a_peak_that_holds_another_word_is_a_miss() -> None:
+    found = scores("Ida saw Rex monday", [2, 3, 4, 5], [0.9, 0.1, 0.8, 0.6], leak=0.4)
+    assert found["copy_accuracy"] == pytest.approx(2 / 3)  # "monday" was copied, with less weight than "on" has
 
 
 def test_a_wrong_word_is_copied_from_a_wrong_place() -> None:
