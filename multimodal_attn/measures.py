@@ -154,6 +154,7 @@ _BASELINES: dict[str, str | float] = {
     "rouge1": "rouge1_first",
     "rouge2": "rouge2_first",
     "rougel": "rougel_first",
+    "rougelsum": "rougelsum_first",
     "alignment_accuracy": "alignment_uniform",
     "alignment_mass_gain": 0.0,
     "faithfulness_deletion": 0.0,
@@ -192,6 +193,7 @@ _ROWS: dict[tuple[Group, str], str] = {
         rouge1                   | score | higher | ROUGE-1 | words that match, by rouge-score with stemming
         rouge2                   | score | higher | ROUGE-2 | pairs of words that match, likewise
         rougel                   | score | higher | ROUGE-L, stemmed | the longest common sequence of words, likewise
+        rougelsum                | score | higher | ROUGE-Lsum | the same sentence by sentence, likewise
         exact                    | share | higher | Exact texts | texts that equal a reference
         summary_ratio            | number | -     | Length against the references | words written over their words
         repeated_3grams          | share | lower  | Repeats | runs of three words that the text had before
@@ -319,7 +321,7 @@ def _families(rows: Mapping[str, Measure]) -> Iterator[Measure]:
         "longest": ("the longest sentence", "of the source, or turn"),
         "oracle": ("the best three sentences", "chosen by the first reference"),
     }
-    for kind in ("rouge1", "rouge2", "rougel"):
+    for kind in ("rouge1", "rouge2", "rougel", "rougelsum"):
         for name, (what, meaning) in extracts.items():
             plain = replace(rows[kind], better=None, baseline=None, headline=None, detail=True)
             yield replace(plain, name=f"{kind}_{name}", title=f"{rows[kind].title}, {what}", meaning=meaning)

@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 _TURN = re.compile(r"(?=#\w+#\s*:)")
-_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _MOST = 3  # sentences of an extract
 
 
 def parts(source: str) -> list[str]:
     """The turns of a dialogue whose speakers stand between hashes and before a colon, else the sentences of a text."""
     turns = _TURN.split(source)
-    found = turns if len(turns) > 2 else _SENTENCE.split(source)
+    found = turns if len(turns) > 2 else SENTENCE.split(source)
     return [part.strip() for part in found if part.strip()]
 
 

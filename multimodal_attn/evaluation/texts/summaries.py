@@ -9,17 +9,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from multimodal_attn.evaluation.texts.base import TextScores, check_pairs
-from multimodal_attn.evaluation.texts.extraction import BASELINES
+from multimodal_attn.evaluation.texts.extraction import BASELINES, SENTENCE
 
-KINDS = {"rouge1": "rouge1", "rouge2": "rouge2", "rougel": "rougeL"}
+KINDS = {"rouge1": "rouge1", "rouge2": "rouge2", "rougel": "rougeL", "rougelsum": "rougeLsum"}
 """Names of figures -> rouge-score's."""
 
 
 class SummaryScores(TextScores):
-    """F-measures of ROUGE-1, ROUGE-2 and ROUGE-L (Lin 2004), as fractions; papers print them times 100.
+    """F-measures of ROUGE-1, ROUGE-2, ROUGE-L and ROUGE-Lsum (Lin 2004), as fractions; papers print them times 100.
 
     Counted by rouge-score with its Porter stemmer: lower case, letters and digits only. Of several references the best
-    counts. ROUGE-L takes a summary as one sequence, not sentence by sentence.
+    counts. ROUGE-L takes a summary as one sequence; ROUGE-Lsum takes it sentence by sentence, which most papers on
+    summaries of several sentences call ROUGE-L.
     """
 
     monitor: ClassVar[str] = "rouge2"
@@ -38,7 +39,7 @@ class SummaryScores(TextScores):
         """Scores of the whole set.
 
         Returns:
-            ``rouge1``, ``rouge2``, ``rougel``; ``exact``, the share of texts that equal a reference; and
+            ``rouge1``, ``rouge2``, ``rougel``, ``rougelsum``; ``exact``, the share of texts that equal a reference; and
             ``summary_ratio``, words written for each word of the references.
         """
         check_pairs(hypotheses, references)
@@ -68,8 +69,16 @@ class SummaryScores(TextScores):
         return found
 
     def _rouge(self, texts: list[str], references: list[list[str]]) -> dict[str, float]:
-        scored = [self._scorer.score_multi(given, text) for text, given in zip(texts, references, strict=True)]
+        scored = [
+            self._scorer.score_multi([_sentences(one) for one in given], _sentences(text))
+            for text, given in zip(texts, references, strict=True)
+        ]
         return {name: float(np.mean([each[kind].fmeasure for each in scored])) for name, kind in KINDS.items()}
+
+
+def _sentences(text: str) -> str:
+    """A sentence a line, as ROUGE-Lsum reads them; to the others a line is a space."""
+    return "\n".join(SENTENCE.split(text))
 
 
 def _ngrams(words: Sequence[str], length: int) -> list[tuple[str, ...]]:

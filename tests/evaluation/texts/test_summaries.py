@@ -20,6 +20,13 @@ def test_rouge_is_what_rouge_score_prints() -> None:
     assert found["summary_ratio"] == pytest.approx(4 / 5)
 
 
+def test_sentences_count_one_by_one() -> None:
+    """Their order matters to ROUGE-L, not to ROUGE-Lsum."""
+    found = SummaryScores()(["it rained . we slept"], [["we slept . it rained ."]])
+    assert found["rougel"] == pytest.approx(1 / 2)
+    assert found["rougelsum"] == 1
+
+
 def test_the_best_reference_counts() -> None:
     found = SummaryScores()(["a b", "c"], [["x", "a b"], ["c", "c d e"]])
     assert (found["rouge1"], found["exact"]) == (1.0, 1.0)
