@@ -122,6 +122,7 @@ class Batch:
         sample_rate: of waveforms, in Hz; 0 for other sources.
         source_texts: sources that are texts, as they stand; empty for others.
         copies: (B, S) int64; see ``Memory.copies``. ``tokens`` hold the same ids. None unless the tokenizer copies.
+        num_extra: how many ids beyond the vocabulary they have.
     """
 
     keys: list[str]
@@ -135,6 +136,7 @@ class Batch:
     sample_rate: int = 0
     source_texts: list[str] = field(default_factory=list)
     copies: Tensor | None = None
+    num_extra: int = 0
 
     def __post_init__(self) -> None:
         self.source_texts = self.source_texts or [""] * len(self.keys)
@@ -203,21 +205,19 @@ class Memory:
         layout: where each position lies in the source.
         copies: (B, S) int64, the token that is written when a position is copied. Ids from V on are words of this
             source alone, which the vocabulary lacks. None where nothing can be copied.
+        num_extra: E, how many such ids the batch has.
     """
 
     states: Tensor
     mask: Tensor
     layout: Layout
     copies: Tensor | None = None
+    num_extra: int = 0
 
     def select(self, sources: Tensor | slice) -> Memory:
         """The chosen sources: (B',) indices copy, a slice gives views."""
         copies = None if self.copies is None else self.copies[sources]
-        return Memory(self.states[sources], self.mask[sources], self.layout, copies)
-
-    def num_extra(self, vocab_size: int) -> int:
-        """How many ids beyond a vocabulary of this size the words of these sources have."""
-        return 0 if self.copies is None else max(0, int(self.copies.max()) + 1 - vocab_size)
+        return Memory(self.states[sources], self.mask[sources], self.layout, copies, self.num_extra)
 
 
 @dataclass

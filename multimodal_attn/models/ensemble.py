@@ -69,7 +69,7 @@ class JointMemory(Memory):
     @classmethod
     def of(cls, parts: tuple[Memory, ...]) -> JointMemory:
         first = parts[0]
-        return cls(first.states, first.mask, first.layout, first.copies, parts)
+        return cls(first.states, first.mask, first.layout, first.copies, first.num_extra, parts)
 
     def select(self, sources: Tensor | slice) -> JointMemory:
         parts = tuple(part.select(sources) for part in self.parts)

@@ -86,6 +86,7 @@ class Collate:
             for k, ids in enumerate(row):
                 tokens[b, k, : len(ids)] = torch.tensor(ids)
                 mask[b, k, : len(ids)] = True
+        copies = self._copies(source_texts, tokenizers)
         return Batch(
             keys=[example.key for example in examples],
             source=source,
@@ -97,7 +98,8 @@ class Collate:
             skipped=skipped,
             sample_rate=examples[0].sample_rate if examples else 0,
             source_texts=source_texts,
-            copies=self._copies(source_texts, tokenizers),
+            copies=copies,
+            num_extra=0 if copies is None else max(0, int(copies.max()) + 1 - len(self.tokenizer)),
         )
 
     def _copies(self, texts: list[str], tokenizers: list[Tokenizer]) -> Tensor | None:

@@ -56,7 +56,9 @@ def _compared(
     gate, tokens = reading.hypothesis.gate, reading.hypothesis.tokens
     assert gate is not None
     true = dict(right_words(reading.words, target))
-    places, at_copies, at_others = [], [], []
+    places: list[float] = []
+    at_copies: list[float] = []
+    at_others: list[float] = []
     for index, (top, is_copied) in enumerate(zip(tops, copied, strict=True)):
         if index not in true:
             places += [0.0] * is_copied

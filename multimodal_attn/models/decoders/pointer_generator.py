@@ -71,19 +71,17 @@ class PointerGenerator(RecurrentDecoder):
             dropout=dropout,
         )
         self.gate_name = COPYING
-        self._keys, self._reads_input = slice(1, -1), True
+        self._reads_input = True
         self.switch = nn.Linear(memory_dim + hidden_dim + embedding_dim, 1)
 
     def prepare(self, memory: Memory) -> PreparedMemory:
-        """As the recurrent decoder, and behind it zeros (B, E): of the E words that only these sources have."""
+        """As the recurrent decoder."""
         if memory.copies is None:
             raise ValueError(
                 "decoder: pointer_generator copies words, and these sources have none that it could write; expected"
                 " data of texts with tokenizer=copying_word, or another decoder="
             )
-        prepared = super().prepare(memory)
-        extra = memory.states.new_zeros(len(memory.mask), memory.num_extra(self.vocabulary.out_features))
-        return PreparedMemory(memory, (*prepared.projected, extra))
+        return super().prepare(memory)
 
     def _known(self, tokens: Tensor) -> Tensor:
         """A word that the vocabulary lacks is read as <unk>."""
@@ -101,7 +99,7 @@ class PointerGenerator(RecurrentDecoder):
             copying,
             attended.weights.mean(2),
             copies[:, None].expand(-1, hidden.shape[1], -1),
-            source.projected[-1].shape[1],
+            source.memory.num_extra,
         )
         return log_probs, attended._replace(gate=copying[..., 0])
 
@@ -115,7 +113,7 @@ class PointerGenerator(RecurrentDecoder):
             self._copying(hidden, context, embedded),
             real_steps(weights, mask).mean(1),
             memory.copies[mask.nonzero(as_tuple=True)[0]],
-            memory.num_extra(self.vocabulary.out_features),
+            memory.num_extra,
         )
 
     def _copying(self, hidden: Tensor, context: Tensor, embedded: Tensor) -> Tensor:

@@ -83,7 +83,6 @@ class RecurrentDecoder(Decoder):
             self.initial = nn.Linear(memory_dim, 2 * num_layers * hidden_dim)
         self.gate = nn.Linear(hidden_dim, 1) if gate else None
         self.gate_name = "beta" if gate else ""
-        self._keys = slice(1, None)  # what attention projected, in ``PreparedMemory.projected``
         self._reads_input = deep_output  # whether the embedding of the last token has a part in what is written
         self.readout_hidden = nn.Linear(hidden_dim, embedding_dim)
         self.readout_context = nn.Linear(memory_dim, embedding_dim, bias=False)
@@ -131,7 +130,7 @@ class RecurrentDecoder(Decoder):
         return DecoderState(hidden, cell, attended.context, attended.state), attended
 
     def _look(self, query: Tensor, attention_state: Tensor | None, source: PreparedMemory) -> AttentionStep:
-        step: AttentionStep = self.attention(query, source.projected[self._keys], source.memory, attention_state)
+        step: AttentionStep = self.attention(query, source.projected[1:], source.memory, attention_state)
         if self.gate is None:
             return step
         beta = torch.sigmoid(self.gate(query))

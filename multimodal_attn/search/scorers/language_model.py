@@ -49,7 +49,7 @@ class LanguageModelScorer(Scorer):
         assert self.model is not None
         started = copy(self)
         started._state = self.model.start(len(memory.mask), rows)
-        started._num_extra = memory.num_extra(self._vocab_size)
+        started._num_extra = memory.num_extra
         return started
 
     def of_vocabulary(self, step: Step) -> Tensor:

@@ -11,7 +11,7 @@ from multimodal_attn.search import BeamSearch, GreedySearch
 from multimodal_attn.search.rules.no_repeat_ngram import NoRepeatNgram
 from multimodal_attn.search.scorers.language_model import LanguageModelScorer
 from multimodal_attn.types import BOS, EOS, PAD, UNK
-from tests.contracts.parts import COPIES, decoder_of, memory
+from tests.contracts.parts import COPIES, NUM_EXTRA, decoder_of, memory
 from tests.search.scripted import model_of
 
 VOCAB = 11
@@ -97,7 +97,7 @@ def test_searches_write_words_beyond_the_vocabulary() -> None:
         # To the language model each such word is read as <unk>, and as probable as that.
         written = torch.tensor([[BOS, *text.tokens] + [EOS] * (not text.hit_max_length)])
         logits = language_model(written.where(written < VOCAB, UNK)[:, :-1])
-        logits = torch.cat([logits, logits[..., UNK, None].expand(-1, -1, 2)], dim=-1)
+        logits = torch.cat([logits, logits[..., UNK, None].expand(-1, -1, NUM_EXTRA)], dim=-1)
         logits[..., [PAD, BOS, UNK]] = -torch.inf
         expected = 0.2 * logits.log_softmax(-1).gather(-1, written[:, 1:, None]).sum() / (written.shape[1] - 1) ** 0.7
         assert text.scores["language_model"] == pytest.approx(float(expected), rel=1e-4)
