@@ -170,6 +170,7 @@ def markdown() -> str:
 
 _HEADLINE = (
     *("wer", "cer", "cider_d", "bleu_4", "distinct_captions", "bleu", "chrf", "perplexity"),
+    *("rouge1", "rouge2", "rougel", "exact", "unknown_words", "copy_accuracy"),
     *("onset_error_ms", "pointing_accuracy", "alignment_accuracy", "faithfulness_deletion"),
     *("attention_entropy", "attention_peak"),
 )
@@ -179,6 +180,10 @@ _BASELINES: dict[str, str | float] = {
     "box_iou": "box_iou_center",
     "onset_error_ms": "onset_even_ms",
     "offset_error_ms": "offset_even_ms",
+    "rouge1": "rouge1_first",
+    "rouge2": "rouge2_first",
+    "rougel": "rougel_first",
+    "rougelsum": "rougelsum_first",
     "alignment_accuracy": "alignment_uniform",
     "alignment_mass_gain": 0.0,
     "confidence_error": "confidence_error_plain",
@@ -214,6 +219,20 @@ _ROWS: dict[tuple[Group, str], str] = {
         bleu                     | score | higher | BLEU | runs of up to four words that match, by sacreBLEU
         chrf                     | score | higher | chrF | runs of up to six characters that match, by sacreBLEU
         length_ratio             | number | -     | Length ratio | words written over words of the references""",
+    ("texts", "summaries"): """
+        rouge1                   | score | higher | ROUGE-1 | words that match, by rouge-score with stemming
+        rouge2                   | score | higher | ROUGE-2 | pairs of words that match, likewise
+        rougel                   | score | higher | ROUGE-L, stemmed | the longest common sequence of words, likewise
+        rougelsum                | score | higher | ROUGE-Lsum | the same sentence by sentence, likewise
+        exact                    | share | higher | Exact texts | texts that equal a reference
+        summary_ratio            | number | -     | Length against the references | words written over their words
+        repeated_3grams          | share | lower  | Repeats | runs of three words that the text had before
+        novel_1grams             | share | -      | New words | different words that the source lacks
+        novel_2grams             | share | -      | New pairs of words | the same of pairs
+        novel_3grams             | share | -      | New runs of three words | the same of runs of three
+        (novel_1grams_references) | share | -     | New words, references | of the first reference
+        (novel_2grams_references) | share | -     | New pairs of words, references | of the first reference
+        (novel_3grams_references) | share | -     | New runs of three words, references | of the first reference""",
     ("texts", "a language model"): """
         perplexity               | number | lower | Perplexity | of each next token, the end of a text included""",
     ("texts", "words with probabilities"): """
@@ -252,6 +271,17 @@ _ROWS: dict[tuple[Group, str], str] = {
         (alignment_uniform)      | share | -      | Alignment by a uniform map | what it reaches on the same words
         alignment_mass_gain      | score | higher | Weight on the source word | less what a uniform map has there
         (alignment_num_words)    | count | -      | Words with source words | how many words these figures are over""",
+    ("attention", "source texts"): """
+        unknown_words            | share | higher | Unknown words written | that references and source have
+        (unknown_num_words)      | count | -      | Unknown words | how many words this figure is over""",
+    ("attention", "a decoder that copies"): """
+        copy_accuracy            | share | higher | Copy accuracy | copied tokens whose peak holds this token
+        copy_share               | share | -      | Copied | tokens with half of their probability or more from there
+        (copy_num_tokens)        | count | -      | Copied tokens | how many tokens the copy accuracy is over""",
+    ("attention", "a decoder that copies, source words of words"): """
+        copy_place_accuracy      | share | higher | Copied from the right place | copied tokens whose peak is there
+        copy_probability_true    | score | higher | Copying where it is right | the probability, at words of the source
+        copy_probability_other   | score | lower  | Copying where it is not | the probability, at inferred words""",
     ("attention", ""): """
         attention_entropy        | score | -      | Attention entropy | 1 is uniform, 0 a single cell
         attention_peak           | score | -      | Attention peak | the largest weight of a map
@@ -283,6 +313,7 @@ _ROWS: dict[tuple[Group, str], str] = {
     ("counts", ""): """
         num_examples             | count | -      | Examples | sources that were evaluated
         num_skipped              | count | lower  | Skipped files | could not be read; skipped.txt lists them
+        num_cut                  | count | lower  | Sources cut off | longer than data.max_source_tokens; cut.txt
         num_empty                | count | lower  | Empty texts | texts without a word
         num_looped               | count | lower  | Looped texts | texts that end in the same tokens four times in a row
         num_hit_max_length       | count | lower  | Texts cut off | texts that reached the greatest length""",
@@ -330,6 +361,15 @@ def _families(rows: Mapping[str, Measure]) -> Iterator[Measure]:
                 title, meaning = f"Word {edge} within {limit} ms{how}", "words that are at most so far off"
                 found = Measure(f"{name}_within_{limit}_ms", title, "share", "higher", meaning, "attention", needs)
                 yield replace(found, detail=detail or limit != 100)
+    extracts = {
+        "first": ("the first three sentences", "of the source, or turns"),
+        "longest": ("the longest sentence", "of the source, or turn"),
+        "oracle": ("the best three sentences", "chosen by the first reference"),
+    }
+    for kind in ("rouge1", "rouge2", "rougel", "rougelsum"):
+        for name, (what, meaning) in extracts.items():
+            plain = replace(rows[kind], better=None, baseline=None, headline=None, detail=True)
+            yield replace(plain, name=f"{kind}_{name}", title=f"{rows[kind].title}, {what}", meaning=meaning)
     for place in ("", "input_"):
         for kind in ("deletion", "insertion"):
             plain = replace(rows[f"faithfulness_{place}{kind}"], headline=None, detail=True)

@@ -125,6 +125,9 @@ class Batch:
             many of the S positions are each source's; empty where the source itself is here.
         skipped: what could not be read and is therefore not in this batch.
         sample_rate: of waveforms, in Hz; 0 for other sources.
+        source_texts: sources that are texts, as they stand; empty for others.
+        copies: (B, S) int64; see ``Memory.copies``. ``tokens`` hold the same ids. None unless the tokenizer copies.
+        num_extra: how many ids beyond the vocabulary they have.
     """
 
     keys: list[str]
@@ -136,6 +139,12 @@ class Batch:
     features: tuple[tuple[Tensor, Tensor], ...] = ()
     skipped: list[UnreadableError] = field(default_factory=list)
     sample_rate: int = 0
+    source_texts: list[str] = field(default_factory=list)
+    copies: Tensor | None = None
+    num_extra: int = 0
+
+    def __post_init__(self) -> None:
+        self.source_texts = self.source_texts or [""] * len(self.keys)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -149,7 +158,9 @@ class Batch:
     def _map(self, function: Any) -> Batch:
         tensors = {name: getattr(self, name) for name in ("source", "source_lengths", "tokens", "token_mask")}
         features = tuple((function(values), function(lengths)) for values, lengths in self.features)
-        return replace(self, **{name: function(tensor) for name, tensor in tensors.items()}, features=features)
+        copies = None if self.copies is None else function(self.copies)
+        changed = {name: function(tensor) for name, tensor in tensors.items()}
+        return replace(self, **changed, features=features, copies=copies)
 
     def to(self, *args: Any, **kwargs: Any) -> Batch:
         return self._map(lambda tensor: tensor.to(*args, **kwargs))
@@ -207,12 +218,17 @@ class Memory:
         mask: (B, S), True = real.
         layout: where each position lies in the source.
         keys: (B, S, D) what attention compares with its query, where that is not what it takes; None for ``states``.
+        copies: (B, S) int64, the token that is written when a position is copied. Ids from V on are words of this
+            source alone, which the vocabulary lacks. None where nothing can be copied.
+        num_extra: E, how many such ids the batch has.
     """
 
     states: Tensor
     mask: Tensor
     layout: Layout
     keys: Tensor | None = None
+    copies: Tensor | None = None
+    num_extra: int = 0
 
     @property
     def compared(self) -> Tensor:
@@ -221,8 +237,8 @@ class Memory:
 
     def select(self, sources: Tensor | slice) -> Memory:
         """The chosen sources: (B',) indices copy, a slice gives views."""
-        keys = None if self.keys is None else self.keys[sources]
-        return Memory(self.states[sources], self.mask[sources], self.layout, keys)
+        keys, copies = (None if each is None else each[sources] for each in (self.keys, self.copies))
+        return Memory(self.states[sources], self.mask[sources], self.layout, keys, copies, self.num_extra)
 
 
 @dataclass
@@ -244,6 +260,10 @@ class DecoderOutput:
     weights: Tensor
     mask: Tensor
     choices: Tensor | None = None
+
+
+COPYING = "copying"
+"""``Hypothesis.gate_name`` of decoders whose gate is the probability that a token was copied from the source."""
 
 
 @dataclass

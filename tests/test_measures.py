@@ -12,6 +12,7 @@ from multimodal_attn.evaluation.attention.cells.texts import TextCells
 from multimodal_attn.evaluation.attention.shape import text_shape
 from multimodal_attn.evaluation.confidence import Confidences
 from multimodal_attn.evaluation.texts.captions import CaptionScores
+from multimodal_attn.evaluation.texts.summaries import SummaryScores
 from multimodal_attn.evaluation.texts.transcripts import TranscriptScores
 from multimodal_attn.evaluation.texts.translations import TranslationScores
 from multimodal_attn.measures import (
@@ -29,6 +30,7 @@ from multimodal_attn.measures import (
     shown_interval,
 )
 from multimodal_attn.types import Box, Grid, Span, Target, Timeline
+from tests.evaluation.attention.test_copying import scores as copying
 from tests.evaluation.faithfulness.test_scores import measure as faithfulness
 
 OWN = (Measure("rhymes", "Lines that rhyme", "share", "higher", headline=-1), Measure("wer", "Another rate", "number"))
@@ -108,6 +110,8 @@ def test_a_score_from_elsewhere_may_declare_its_own_figures_or_not() -> None:
 def test_every_figure_that_a_score_gives_is_in_the_table() -> None:
     texts, references = ["a red kite", "a dog"], [["a red kite flies"], ["the dog"]]
     given = set(TranscriptScores()(texts, references)) | set(TranslationScores()(texts, references))
+    summaries = SummaryScores()
+    given |= set(summaries(texts, references)) | set(summaries.source_scores(texts, references, texts))
     captions = CaptionScores()
     given |= set(captions(texts, references)) | set(captions.corpus_scores(texts, lambda: ["a dog"]))
     given |= set(captions.extras)
@@ -117,6 +121,7 @@ def test_every_figure_that_a_score_gives_is_in_the_table() -> None:
     recordings.compare(Text(np.eye(4)[:1], words), ["a"], Target("a", times=(span,)), Timeline(0.1), [span])
     read.compare(Text(np.eye(4)[:1], words), Target("a", read_from={0: (0,)}), words)
     given |= {name for cells in (pictures, recordings, read) for name in cells.compute()}
+    given |= set(copying("Ida saw Rex monday", [2, 3, 4, 6], [0.9, 0.1, 0.8, 0.6]))
     shapes = text_shape(np.eye(4), ordered=True)
     given |= {f"attention_{name}" for name in ("entropy", "peak", "effective_cells", "sink", *shapes)}
     given |= set(Confidences([0], [-0.1], [True]).calibrated().figures())

@@ -48,7 +48,7 @@ class Ensemble(Seq2Seq):
     def encode(self, batch: Batch) -> Memory:
         """The memories of every member."""
         parts = tuple(member.encode(batch) for member in self.members)  # type: ignore[operator]
-        return JointMemory(parts[0].states, parts[0].mask, parts[0].layout, parts=parts)
+        return JointMemory.of(parts)
 
     def ctc_logits(self, memory: Memory) -> Tensor:
         """(B, S, V) log of the mean probabilities."""
@@ -66,9 +66,14 @@ class JointMemory(Memory):
 
     parts: tuple[Memory, ...] = ()
 
+    @classmethod
+    def of(cls, parts: tuple[Memory, ...]) -> JointMemory:
+        first = parts[0]
+        return cls(first.states, first.mask, first.layout, first.keys, first.copies, first.num_extra, parts)
+
     def select(self, sources: Tensor | slice) -> JointMemory:
         parts = tuple(part.select(sources) for part in self.parts)
-        return JointMemory(parts[0].states, parts[0].mask, parts[0].layout, parts=parts)
+        return JointMemory.of(parts)
 
 
 @dataclass

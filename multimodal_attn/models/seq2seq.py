@@ -42,6 +42,7 @@ class Seq2Seq(nn.Module):
             memory = self.encoder.join([(features.to(dtype), lengths) for features, lengths in batch.features])
         else:
             memory = self.encoder(batch.source, batch.source_lengths)
+        memory = replace(memory, copies=batch.copies, num_extra=batch.num_extra)
         if memory.states.dtype == torch.bfloat16 and not memory.states.is_cuda:
             # Every step makes a few weighted sums of it, for which a CPU takes three times as long in bf16.
             keys = None if memory.keys is None else memory.keys.float()

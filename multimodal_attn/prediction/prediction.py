@@ -12,12 +12,13 @@ from torch import Tensor
 
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.prediction.confidence import confidences, word_log_probs
+from multimodal_attn.prediction.copying import copied_tokens
 from multimodal_attn.prediction.entropy import relative_entropy
 from multimodal_attn.prediction.true_boxes import Thing, things, true_boxes
 from multimodal_attn.prediction.word import Word
-from multimodal_attn.prediction.word_alignment import align_words
+from multimodal_attn.prediction.word_alignment import right_words
 from multimodal_attn.prediction.word_times import NO_TIMES, WordTimes
-from multimodal_attn.types import EOS, Box, Example, Grid, Hypothesis, Layout, Span, Target
+from multimodal_attn.types import COPYING, EOS, Box, Example, Grid, Hypothesis, Layout, Span, Target
 
 
 class View(Protocol):
@@ -123,7 +124,7 @@ class Prediction:
         words = text.split()
         return cls(
             key=example.key,
-            source=_as_shown(example.source, source_tokenizer),
+            source=_as_shown(example.source, tokenizer if tokenizer.copies else source_tokenizer),
             layout=layout,
             tokens=tokenizer.pieces(hypothesis.tokens),
             word_tokens=[
@@ -186,6 +187,15 @@ class Prediction:
         for prediction in (self, *self.others):
             prediction.temperature = temperature
 
+    @property
+    def copied(self) -> list[int]:
+        """Which words were copied from the source, see ``copied_tokens``; empty for decoders that do not copy."""
+        if self.gate_name != COPYING:
+            return []
+        same = np.array([self.source == token for token in self.tokens]).reshape(len(self.tokens), -1)
+        found = copied_tokens(self.gate, self.weights.mean(axis=1), same, self.log_probs)
+        return [index for index, (_, first, _) in enumerate(self.word_tokens) if found[first]]
+
     @cached_property
     def words(self) -> list[Word]:
         """The words with their maps and, for recordings, their times."""
@@ -245,28 +255,19 @@ def true_times(words: list[str], targets: tuple[Target, ...]) -> dict[int, Span]
     """Times of the correctly recognised words, from the first reference."""
     if not targets or not targets[0].times:
         return {}
-    return {index: targets[0].times[true] for index, true in _right_words(words, targets[0])}
+    return {index: targets[0].times[true] for index, true in right_words(words, targets[0])}
 
 
 def _true_links(
     words: list[str], example: Example, tokenizer: Tokenizer | None
 ) -> dict[int, tuple[tuple[int, int], ...]]:
-    """Source tokens of the correctly translated words, from the first reference."""
+    """Source tokens of the correctly written words, from the reference that has most of them."""
     if tokenizer is None or not isinstance(example.source, str) or not example.targets:
         return {}
-    target, spans = example.targets[0], tokenizer.word_spans(tokenizer.encode(example.source))
+    spans = tokenizer.word_spans(tokenizer.encode(example.source))
+    target, right = max(((t, right_words(words, t)) for t in example.targets), key=lambda found: len(found[1]))
     return {
-        index: tuple(spans[place] for place in target.read_from[true])
-        for index, true in _right_words(words, target)
+        index: tuple(spans[place] for place in target.read_from[true] if place < len(spans))
+        for index, true in right
         if target.read_from.get(true)
     }
-
-
-def _right_words(words: list[str], target: Target) -> list[tuple[int, int]]:
-    """The words that a reference has as well: place in the hypothesis, place in the reference."""
-    reference = target.text.split()
-    return [
-        (index, true)
-        for index, true in align_words(words, reference)
-        if index is not None and true is not None and words[index] == reference[true]
-    ]

@@ -151,11 +151,12 @@ class Predictor:
         """
         positions = int(memory.mask[index].sum())
         waveform = example.source if isinstance(example.source, Tensor) and example.source.ndim == 1 else None
+        tokenizer = self.tokenizer.of_source(example.source if isinstance(example.source, str) else "")
         best, *others = [
             Prediction.from_hypothesis(
                 example,
                 found,
-                self.tokenizer,
+                tokenizer,
                 memory.layout,
                 positions,
                 self.reader.sample_rate,

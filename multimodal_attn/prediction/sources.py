@@ -31,7 +31,7 @@ def example_of(reader: Reader, source: Any, sample_rate: int | None = None) -> E
     if not reader.in_files:
         if not isinstance(source, str):
             raise _unreadable(reader, type(source).__name__, "is no text")
-        return Example("text", single_spaces(source))
+        return Example("text", str(reader.read(single_spaces(source))))
     if isinstance(source, str | Path):
         return examples_of(reader, source)[0]
     name = type(source).__name__

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import jiwer
 
+from multimodal_attn.types import Target
+
 
 def align_words(hypothesis: list[str], reference: list[str]) -> list[tuple[int | None, int | None]]:
     """Pairs of a hypothesis word's index and a reference word's index, in order, with the fewest edits.
@@ -18,3 +20,13 @@ def align_words(hypothesis: list[str], reference: list[str]) -> list[tuple[int |
         length = max(len(written), len(true))  # equal, or one of them is empty
         pairs += zip(written or [None] * length, true or [None] * length, strict=True)
     return pairs
+
+
+def right_words(words: list[str], target: Target) -> list[tuple[int, int]]:
+    """The words that a reference has as well: place in the hypothesis, place in the reference."""
+    reference = target.text.split()
+    return [
+        (index, true)
+        for index, true in align_words(words, reference)
+        if index is not None and true is not None and words[index] == reference[true]
+    ]

@@ -92,6 +92,16 @@ def check_objectives(model: Seq2Seq, objectives: Mapping[str, Objective]) -> Non
         )
 
 
+def check_copying(model: Seq2Seq, tokenizer: Tokenizer) -> None:
+    """Refuses a decoder and a tokenizer of which only one can write words that the vocabulary lacks."""
+    if model.decoder.copies != tokenizer.copies:
+        which = ("decoder", "tokenizer") if tokenizer.copies else ("tokenizer", "decoder")
+        raise ValueError(
+            f"{which[0]}: it cannot copy words of the source, which this {which[1]} does; expected"
+            " decoder=pointer_generator with tokenizer=copying_word, or neither"
+        )
+
+
 def build_sampling(config: Mapping[str, Any]) -> ScheduledSampling:
     """Scheduled sampling, which has no choice of classes."""
     node = config["scheduled_sampling"]

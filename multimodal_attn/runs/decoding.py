@@ -27,6 +27,7 @@ class Decoded(NamedTuple):
 
     number: int  # of the batch in the data set
     predictions: list[dict[str, Any]]
+    sources: list[str]  # texts that were read, one for each prediction
     weights: dict[str, np.ndarray]
     log_probs: list[list[float]]  # of each prediction's words
     timed: list[Transcript | None]  # the words of recordings, with their times
@@ -47,7 +48,7 @@ def decode_share(
     loader = run.data.loader(settings["split"], batch_size=settings["batch_size"], share=(rank, number))
     decoded = []
     for step, batch in enumerate(track(loader, f"decoding {settings['split']}", disable=rank > 0)):
-        found = Decoded(step * number + rank, [], {}, [], [], {}, batch.skipped, AttentionScores())
+        found = Decoded(step * number + rank, [], [], {}, [], [], {}, batch.skipped, AttentionScores())
         decoded.append(found)
         if len(batch) == 0:
             continue
@@ -63,7 +64,8 @@ def decode_share(
             name = str(found.number * settings["batch_size"] + index)
             found.weights[name] = hypotheses[0].weights[..., :real].to(torch.float16).numpy()
             line = _line(predictor, batch, index, hypotheses)
-            spans = tokenizer.word_spans(best[index].tokens)
+            found.sources.append(batch.source_texts[index])
+            spans = tokenizer.of_source(batch.source_texts[index]).word_spans(best[index].tokens)
             found.log_probs.append(word_log_probs(best[index].log_probs.tolist(), spans))
             if isinstance(memory.layout, Grid):
                 line |= _mistaken(predictor, batch, index, memory, best[index])
@@ -84,9 +86,10 @@ def decode_share(
 
 def together(shares: list[list[Decoded]]) -> Decoded:
     """The batches of all processes as one would have decoded them: sums depend on their order, in the last digits."""
-    joined = Decoded(0, [], {}, [], [], {}, [], AttentionScores())
+    joined = Decoded(0, [], [], {}, [], [], {}, [], AttentionScores())
     for batch in sorted((batch for share in shares for batch in share), key=lambda batch: batch.number):
         joined.skipped.extend(batch.skipped)
+        joined.sources.extend(batch.sources)
         joined.attention_scores.merge(batch.attention_scores)
         joined.records.update(batch.records)
         joined.log_probs.extend(batch.log_probs)
@@ -101,7 +104,7 @@ def together(shares: list[list[Decoded]]) -> Decoded:
 def _line(predictor: Predictor, batch: Batch, index: int, hypotheses: list[Hypothesis]) -> dict[str, Any]:
     """A line of predictions.jsonl, but for the times and the confidence of its words."""
     best, *others = hypotheses
-    tokenizer = predictor.tokenizer
+    tokenizer = predictor.tokenizer.of_source(batch.source_texts[index])
     return {
         "key": batch.keys[index],
         "text": tokenizer.decode(best.tokens),

@@ -76,8 +76,9 @@ SETTINGS: dict[str, Any] = {
 }
 """Of ``conf/evaluate.yaml``, and what each may be."""
 WRITTEN = (
-    *("config.yaml", "metrics.json", "predictions.jsonl", "attention.npz", "skipped.txt", "words", "index.html"),
-    *("reliability.png", "faithfulness.json", "faithfulness.png", environment.FILE, example_statistics.FILE),
+    *("config.yaml", "metrics.json", "predictions.jsonl", "attention.npz", "skipped.txt", "cut.txt", "words"),
+    *("index.html", "reliability.png", "faithfulness.json", "faithfulness.png"),
+    *(environment.FILE, example_statistics.FILE),
 )
 """What an evaluation writes: of an earlier one nothing stays, so that no two are mixed."""
 LIMITS = ("max_length", "max_length_ratio")
@@ -168,6 +169,8 @@ def _write(
     skipped = run.data.skipped(settings["split"]) + found.skipped
     texts, references = [p["text"] for p in found.predictions], [p["references"] for p in found.predictions]
     metrics = scores(texts, references) | scores.corpus_scores(texts, lambda: _training_texts(run))
+    if source.reader.modality == "text":
+        metrics |= scores.source_scores(texts, references, found.sources)
     extra, missing = scores.extra_scores(settings["extra_scores"], texts, references)
     for line in missing:
         log.warning(line)
@@ -183,6 +186,8 @@ def _write(
     ends = intervals(statistics, len(texts))
     metrics["num_parameters"] = sum(parameter.numel() for parameter in predictor.model.parameters())
     metrics |= {"num_examples": len(texts), "num_skipped": len(skipped)}
+    if source.cut:
+        metrics["num_cut"] = len(source.cut)
     metrics |= {
         f"num_{flag}": sum(flag in p["flags"] for p in found.predictions)
         for flag in ("empty", "looped", "hit_max_length")
@@ -206,6 +211,8 @@ def _write(
     write_file(folder / "predictions.jsonl", "".join(lines).encode("utf-8", "backslashreplace"))
     write_file(folder / "attention.npz", arrays.getbuffer())
     write_skipped(folder / "skipped.txt", skipped)
+    if source.cut:
+        write_skipped(folder / "cut.txt", source.cut)
     records = [found.records[key] for key in shown if key in found.records]
     for record in records:
         record.calibrate(temperature)

@@ -25,7 +25,7 @@ from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.parts import EVERYTHING, Part, part
 from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights
 from multimodal_attn.runs import environment
-from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features
+from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features, check_copying
 from multimodal_attn.runs.check import check
 from multimodal_attn.runs.configuration import refuse_unknown
 from multimodal_attn.runs.data import build_data
@@ -231,6 +231,7 @@ def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataMo
     reads: Modality = encoder.make.reads  # type: ignore[attr-defined]
     data = build_data(config, own, of_sources, EVERYTHING, reads=reads)
     module = build_module(config, data.tokenizer, data.source_tokenizer)
+    check_copying(module.model, data.tokenizer)
     data.source("train").check_readable()
     for objective in module.objectives.values():
         data.leave_out("train", objective.unusable(data, module.model.encoder.layout))

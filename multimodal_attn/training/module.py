@@ -120,7 +120,8 @@ class Seq2SeqModule(TrainingModule):
         best = [hypotheses[0] for hypotheses in predictor.decode(memory, batch.keys)]
         for index, hypothesis in enumerate(best):
             references = [target.text for target in batch.targets[index]]
-            self._written.append((batch_idx, index, predictor.tokenizer.decode(hypothesis.tokens), references))
+            text = predictor.tokenizer.of_source(batch.source_texts[index]).decode(hypothesis.tokens)
+            self._written.append((batch_idx, index, text, references))
         self.attention_scores.update(batch, memory, output, best, predictor.tokenizer, predictor.source_tokenizer)
         return {"memory": memory, "hypotheses": best}
 

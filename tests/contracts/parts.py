@@ -32,6 +32,8 @@ KINDS: dict[str, Any] = {
     "language_model": LanguageModel,
 }
 SAMPLE_RATE, IMAGE_SIZE, SOURCE_VOCAB = 16000, 64, 13
+NUM_EXTRA = 3  # words of the sources alone, behind a vocabulary of 11
+COPIES = 11 + NUM_EXTRA  # ids of what can be copied are below
 # Nothing that a contract speaks of depends on these: they are made small or switched off for speed and exactness.
 SMALL = {
     "pretrained": False,
@@ -110,7 +112,9 @@ def sources(encoder: Encoder, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
 def memory(batch: int = 4, positions: int = 9, dim: int = 20) -> Memory:
     """A random memory whose last sources are shorter."""
     mask = torch.arange(positions) < torch.tensor([positions - i for i in range(batch)])[:, None]
-    return Memory(torch.randn(batch, positions, dim), mask, TokenAxis())
+    copies = torch.randint(4, COPIES, mask.shape).masked_fill(~mask, PAD)
+    copies[0, 0] = COPIES - 1
+    return Memory(torch.randn(batch, positions, dim), mask, TokenAxis(), copies=copies, num_extra=NUM_EXTRA)
 
 
 def texts(batch: int = 4, rows: int = 3, longest: int = 8, vocab_size: int = 11) -> tuple[torch.Tensor, torch.Tensor]:
@@ -129,4 +133,5 @@ def pad_memory(source: Memory, positions: int) -> Memory:
     batch, _, dim = source.states.shape
     states = torch.cat([source.states, torch.full((batch, positions, dim), 7.0)], dim=1)
     mask = torch.cat([source.mask, torch.zeros(batch, positions, dtype=torch.bool)], dim=1)
-    return Memory(states, mask, source.layout)
+    copies = None if source.copies is None else torch.nn.functional.pad(source.copies, (0, positions), value=PAD)
+    return Memory(states, mask, source.layout, copies=copies, num_extra=source.num_extra)

@@ -136,6 +136,7 @@ def test_search_does_not_depend_on_the_batch(decoder: str, attention: str) -> No
         positions = int(source.mask[index].sum())
         alone = source.select(slice(index, index + 1))
         alone.states, alone.mask = alone.states[:, :positions], alone.mask[:, :positions]
+        alone.copies = alone.copies[:, :positions]
         assert [h.tokens for h in BeamSearch(3, max_length=12)(model_of(model), alone)[0]] == [h.tokens for h in found]
 
 

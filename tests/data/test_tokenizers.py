@@ -9,6 +9,7 @@ import pytest
 
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
+from multimodal_attn.data.tokenizers.copying_word import CopyingWordTokenizer
 from multimodal_attn.data.tokenizers.sentencepiece import SentencePieceTokenizer
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.parts import part
@@ -16,7 +17,7 @@ from multimodal_attn.parts import part
 TEXTS = ["a dog runs", "a cat", "the dog"]
 
 
-@pytest.fixture(params=[WordTokenizer, CharacterTokenizer, SentencePieceTokenizer])
+@pytest.fixture(params=[WordTokenizer, CopyingWordTokenizer, CharacterTokenizer, SentencePieceTokenizer])
 def fitted(request: pytest.FixtureRequest) -> Tokenizer:
     if request.param is SentencePieceTokenizer:
         pytest.importorskip("sentencepiece")
@@ -192,3 +193,21 @@ def test_a_damaged_subword_model_is_a_clean_error_or_works(seed: int) -> None:
 def test_what_no_tokenizer_has_written_is_refused(kind: type[Tokenizer], state: dict, message: str) -> None:
     with pytest.raises(ValueError, match=f"tokenizer: .*{message}"):
         kind.from_state(state)
+
+
+def test_words_of_a_source_have_ids_behind_the_vocabulary() -> None:
+    fitted = CopyingWordTokenizer().fit(TEXTS)
+    own = fitted.of_source("the dog met Rex and Ida and Rex")
+    assert len(own) == len(fitted) == 9
+    assert own.encode("Rex saw a dog and Ida") == [10, 3, *fitted.encode("a dog"), 11, 12]
+    assert own.decode([1, 10, 2, 12, 0]) == "Rex Ida"
+    assert own.pieces([9, 12, 13]) == ["met", "Ida", "<unk>"]  # no word of this source has the last
+    assert own.word_spans([1, 10, 12]) == [(1, 2), (2, 3)]
+    assert own.of_source("Bo").encode("Rex Bo") == [3, 9]
+    assert fitted.encode("Rex") == [3]
+    assert own.of_source("<eos> x").encode("<eos> x") == [3, 9]  # what spells a special piece is none
+
+
+def test_other_tokenizers_are_the_same_for_all_sources(fitted: Tokenizer) -> None:
+    if not fitted.copies:
+        assert fitted.of_source("Rex") is fitted

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.search import BeamSearch
 from multimodal_attn.search.scorers.ctc import CTCScorer
 from multimodal_attn.search.scorers.language_model import LanguageModelScorer
@@ -77,6 +78,7 @@ def test_groups_read_a_language_model() -> None:
     language_model = TableLanguageModel(table(9, t1={5: 0.2, 6: 0.8}, t4={7: 0.5, 8: 0.5}))
     scorers = [LanguageModelScorer(language_model, 0.7)]
     search = BeamSearch(2, num_groups=2, diversity=2.0, length_penalty=0, scorers=scorers)
+    search.prepare(FIRST, WordTokenizer().fit(["4 5 6 7 8"]))
     found = {text.tokens[0]: text.scores for text in search(FIRST, memory())[0]}
     assert list(found) == [6, 5]
     for word, (decoder, language) in {6: (0.2, 0.8), 5: (0.3, 0.2)}.items():

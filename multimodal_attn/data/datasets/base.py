@@ -59,11 +59,15 @@ class Dataset(TorchDataset[Example], ABC):
         reader: of the modality of the sources.
         entries: of the examples, in their order.
         skipped: what had to be left out, with the reasons.
+
+    Attributes:
+        cut: sources of which only the beginning is read, with the reasons.
     """
 
     def __init__(self, reader: Reader, entries: Sequence[Entry], skipped: Iterable[UnreadableError] = ()) -> None:
         self.reader, self.entries = reader, entries
         self.skipped: list[UnreadableError] = list(skipped)
+        self.cut: list[UnreadableError] = []
 
     def __len__(self) -> int:
         return len(self.entries)

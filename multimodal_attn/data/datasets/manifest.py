@@ -60,12 +60,15 @@ class Manifest(Dataset):
         image_size: side in pixels of the pictures.
         fit: how a picture becomes square, "squash", "crop" or "pad"; see ``read_image``.
         sample_rate: in Hz, that recordings are resampled to.
-        normalize: how texts are normalized: "caption", "transcript" or "none" (white space only); None for the usual of
-            the modality.
-        max_words: rows with a longer text are skipped.
+        normalize: how texts are normalized: "caption", "transcript", "spaced" or "none" (white space only); None for
+            the usual of the modality.
+        max_words: rows with a longer text are skipped, and of texts also those with a longer source, unless
+        max_source_tokens: says how many words of a source text are read.
+        source_normalize: how source texts are normalized, of "none", "spaced", "caption" and "transcript".
         seed: of the held-out part.
 
     Attributes:
+        cut: texts of which only the beginning is read.
         skipped: rows that cannot be read or lack a usable text, files that are missing, recordings without a readable
             header.
 
@@ -87,6 +90,8 @@ class Manifest(Dataset):
         sample_rate: SampleRate = 16_000,
         normalize: Normalization | None = None,
         max_words: Count = 200,
+        max_source_tokens: Count | None = None,
+        source_normalize: Normalization = "none",
         seed: Seed = 0,
     ) -> None:
         files = {"train": train, "val": val, "test": test}
@@ -104,7 +109,13 @@ class Manifest(Dataset):
             columns = (columns[0].lower(), columns[1].lower())  # as tables have them
         modality = _modality(table, path, option, modality, columns)
         entries: list[Entry] = []
-        settings = {"image_size": image_size, "fit": fit, "sample_rate": sample_rate}
+        settings = {
+            "image_size": image_size,
+            "fit": fit,
+            "sample_rate": sample_rate,
+            "max_source_tokens": max_source_tokens,
+            "source_normalize": source_normalize,
+        }
         super().__init__(reader_of(modality, settings), entries)
         rows = self._rows(table, path, columns or self.reader.columns)
         if holds_out:
@@ -115,6 +126,7 @@ class Manifest(Dataset):
             sources = {key: found for key, found in sources.items() if (found.name in held_out) == holds_out}
 
         self._normalize, self._max_words = NORMALIZERS[normalize or self.reader.normalization], max_words
+        self._cuts = max_source_tokens is not None
         self._places: list[str] = []  # of the files, or the texts to be read
         for key, source in sources.items():
             if (entry := self._entry(key, source, path)) is not None:
@@ -164,10 +176,10 @@ class Manifest(Dataset):
         if self.reader.in_files and not os.path.isfile(source.place):
             self.skipped.append(UnreadableError(source.place, f"no such file (from {path}:{source.rows[0].line})"))
             return None
-        targets = []
+        targets, limited = [], self.reader.in_files or self._cuts
         for row in source.rows:
             for text in map(self._normalize, row.texts):
-                words = max(len(side.split()) for side in ([text] if self.reader.in_files else [text, source.place]))
+                words = max(len(side.split()) for side in ([text] if limited else [text, source.place]))
                 if not text:
                     self.skipped.append(UnreadableError(f"{path}:{row.line}", "empty text"))
                 elif words > self._max_words:
@@ -177,6 +189,8 @@ class Manifest(Dataset):
                     targets.append(Target(text))
         if not targets:
             return None
+        if self._cuts and (reason := self.reader.cut(source.place)):
+            self.cut.append(UnreadableError(f"{path}:{source.rows[0].line}", reason))
         try:
             return Entry(key, tuple(targets), self.reader.length(source.place))
         except UnreadableError as error:

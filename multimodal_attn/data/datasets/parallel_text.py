@@ -26,13 +26,20 @@ class ParallelText(Dataset):
         source_language: ending of the files to read.
         target_language: ending of the files with what is to be written.
         max_words: on either side of a pair that is trained on.
+        max_source_tokens: words of a source that are read, in any split; ``cut`` lists longer ones. None for all.
 
     Raises:
         ValueError: if a file is missing, is not UTF-8, or the two have different numbers of lines.
     """
 
     def __init__(
-        self, split: Split, root: str | Path, source_language: str, target_language: str, max_words: Count = 100
+        self,
+        split: Split,
+        root: str | Path,
+        source_language: str,
+        target_language: str,
+        max_words: Count = 100,
+        max_source_tokens: Count | None = None,
     ) -> None:
         if source_language == target_language:
             raise ValueError(f"data.target_language: {target_language!r}; expected another than data.source_language")
@@ -47,14 +54,19 @@ class ParallelText(Dataset):
                 " line of the one for each of the other"
             )
         limit = max_words if split == "train" else None
+        reader = TextReader(max_source_tokens)
         skipped: list[UnreadableError] = []
+        cut: list[UnreadableError] = []
         self._pairs: list[tuple[str, str, str]] = []  # key, source, target
         for number, (source, target) in enumerate(zip(sources, targets, strict=True), start=1):
-            if reason := _unusable(source, target, limit):
+            if reason := _unusable(reader.read(source), target, limit):
                 skipped.append(UnreadableError(f"{path}:{number}", reason))
             else:
-                self._pairs.append((f"{path.stem}:{number}", source, target))
-        super().__init__(TextReader(), LazyEntries(len(self._pairs), self._entry), skipped)
+                if reason := reader.cut(source):
+                    cut.append(UnreadableError(f"{path}:{number}", reason))
+                self._pairs.append((f"{path.stem}:{number}", reader.read(source), target))
+        super().__init__(reader, LazyEntries(len(self._pairs), self._entry), skipped)
+        self.cut = cut
 
     def _entry(self, index: int) -> Entry:
         key, source, target = self._pairs[index]

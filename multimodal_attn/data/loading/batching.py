@@ -21,7 +21,7 @@ class BucketBatchSampler(Sampler[list[tuple[int, int]]]):
     ``seconds + quadratic_seconds * seconds ** 2``: the padded audio, and what self-attention adds to it.
 
     Args:
-        lengths: of every example, in any one unit; seconds for ``batch_seconds``.
+        lengths: of every example, in any one unit; that of ``batch_seconds``, which need not be seconds.
         batch_size: examples in a batch at most; not looked at with ``batch_seconds``.
         shuffle: False keeps the order of the data set, without buckets.
         bucket_batches: how many batches' worth of shuffled examples are sorted together; with ``batch_seconds`` all

@@ -13,7 +13,7 @@ from multimodal_attn.data.datasets.base import Dataset
 from multimodal_attn.data.modalities import READERS
 from multimodal_attn.data.modalities.base import pad_in_time
 from multimodal_attn.data.tokenizers import Tokenizer
-from multimodal_attn.types import BOS, EOS, PAD, Batch, Example, Target, UnreadableError
+from multimodal_attn.types import BOS, EOS, PAD, Batch, Example, UnreadableError
 
 
 class ReadOrSkip(TorchDataset[Example | UnreadableError]):
@@ -50,9 +50,17 @@ class Collate:
     Args:
         tokenizer: encodes the texts that are to be written.
         source_tokenizer: encodes sources that are texts.
+
+    Raises:
+        ValueError: if words are to be copied from a source that has no token for each.
     """
 
     def __init__(self, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:
+        if tokenizer.copies and not (source_tokenizer is not None and source_tokenizer.whole_words):
+            raise ValueError(
+                "source_tokenizer: this tokenizer copies words from source texts; expected"
+                " tokenizer@source_tokenizer=word or frequent_word, or another tokenizer="
+            )
         self.tokenizer, self.source_tokenizer = tokenizer, source_tokenizer
 
     def __call__(self, items: list[Example | UnreadableError]) -> Batch:
@@ -69,7 +77,12 @@ class Collate:
                 [self._as_tensor(example.source) for example in examples]
             )
         rows = max((len(example.targets) for example in examples), default=1) or 1
-        texts = [[self._encode(target) for target in example.targets] for example in examples]
+        source_texts = [example.source if isinstance(example.source, str) else "" for example in examples]
+        tokenizers = [self.tokenizer.of_source(text) for text in source_texts]
+        texts = [
+            [[BOS, *tokenizer.encode(target.text), EOS] for target in example.targets]
+            for example, tokenizer in zip(examples, tokenizers, strict=True)
+        ]
         longest = max((len(tokens) for row in texts for tokens in row), default=2)
         tokens = torch.full((len(examples), rows, longest), PAD)
         mask = torch.zeros(len(examples), rows, longest, dtype=torch.bool)
@@ -77,6 +90,7 @@ class Collate:
             for k, ids in enumerate(row):
                 tokens[b, k, : len(ids)] = torch.tensor(ids)
                 mask[b, k, : len(ids)] = True
+        copies = self._copies(source_texts, tokenizers)
         return Batch(
             keys=[example.key for example in examples],
             source=source,
@@ -87,7 +101,17 @@ class Collate:
             features=features,
             skipped=skipped,
             sample_rate=examples[0].sample_rate if examples else 0,
+            source_texts=source_texts,
+            copies=copies,
+            num_extra=0 if copies is None else max(0, int(copies.max()) + 1 - len(self.tokenizer)),
         )
+
+    def _copies(self, texts: list[str], tokenizers: list[Tokenizer]) -> Tensor | None:
+        """What each position of the sources is called where it is written, (B, S)."""
+        if not self.tokenizer.copies or not any(texts):
+            return None
+        ids = [torch.tensor([*own.encode(text), EOS]) for own, text in zip(tokenizers, texts, strict=True)]
+        return pad_in_time(ids)[0]
 
     def _as_tensor(self, source: Tensor | str) -> Tensor:
         if isinstance(source, Tensor):
@@ -96,6 +120,3 @@ class Collate:
             return torch.zeros(0)
         assert self.source_tokenizer is not None, "a source text needs the tokenizer of its language"
         return torch.tensor([*self.source_tokenizer.encode(source), EOS])
-
-    def _encode(self, target: Target) -> list[int]:
-        return [BOS, *self.tokenizer.encode(target.text), EOS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -44,6 +45,8 @@ class DataModule(pl.LightningDataModule):
             Validation and test leave nothing out.
         longest_seconds: of a recording in any split, for the sake of memory; longer ones are left out, and listed.
         batch_seconds, quadratic_seconds, short_first_epochs: of the training batches; see ``BucketBatchSampler``.
+        batch_tokens: of a training batch of texts, padded, what is read and what is to be written together, in place of
+            ``batch_size``; None counts sources.
         mirror: train on the mirror images of photos, too; an epoch is then twice as long.
         word_times: file of ``multimodal-attn align``, whose word times take the place of the data set's own.
         cached_versions: of each training source in the feature cache of a frozen encoder; the first is the source as it
@@ -67,6 +70,7 @@ class DataModule(pl.LightningDataModule):
         batch_seconds: Positive | None = None,
         quadratic_seconds: NotNegative = 0.0,
         short_first_epochs: WholeNumber = 0,
+        batch_tokens: Count | None = None,
         mirror: bool = False,
         word_times: str | None = None,
         cached_versions: Count = 1,
@@ -76,6 +80,7 @@ class DataModule(pl.LightningDataModule):
         super().__init__()
         self.min_seconds, self.max_seconds, self.longest_seconds = min_seconds, max_seconds, longest_seconds
         self.batch_seconds, self.quadratic_seconds = batch_seconds, quadratic_seconds
+        self.batch_tokens = batch_tokens
         self.short_first_epochs, self.mirror = short_first_epochs, mirror
         self.word_times = word_times
         self.cached_versions, self.cache_gigabytes = cached_versions, cache_gigabytes
@@ -84,6 +89,7 @@ class DataModule(pl.LightningDataModule):
         self.texts_per_source, self.num_workers, self.seed = texts_per_source, num_workers, seed
         self._sources: dict[Split, Dataset] = {}
         self._cached: dict[Split, CachedFeatures] = {}
+        self._tokens: list[float] | None = None  # of each training source, when they are first needed
         self._begun = (0, 0)  # epoch, and batches of it that are done, with which training begins
 
     def source(self, split: Split) -> Dataset:
@@ -102,6 +108,10 @@ class DataModule(pl.LightningDataModule):
             for name in ("min_seconds", "max_seconds", "batch_seconds"):
                 if (value := getattr(self, name)) is not None and source.reader.unit != "seconds":
                     raise ValueError(f"data.{name}: {value:g}; expected null, as {source.reader.phrase} has no seconds")
+            if self.batch_tokens is not None and source.reader.modality != "text":
+                raise ValueError(
+                    f"data.batch_tokens: {self.batch_tokens}; expected null, as {source.reader.phrase} has no tokens"
+                )
             if self.word_times is not None:
                 source = Timed(source, split, self.word_times)
             if self.mirror and split == "train":
@@ -234,14 +244,32 @@ class DataModule(pl.LightningDataModule):
     def _sampler(
         self, source: Dataset | CachedFeatures, train: bool, batch_size: int | None, share: tuple[int, int]
     ) -> BucketBatchSampler:
+        by_tokens = train and self.batch_tokens is not None
         return BucketBatchSampler(
-            source.lengths(),
+            self._token_lengths() if by_tokens else source.lengths(),
             batch_size or (self.batch_size if train else self.eval_batch_size),
             shuffle=train,
             seed=self.seed,
-            batch_seconds=self.batch_seconds if train else None,
+            batch_seconds=(self.batch_tokens if by_tokens else self.batch_seconds) if train else None,
             quadratic_seconds=self.quadratic_seconds,
             short_first_epochs=self.short_first_epochs,
             rank=share[0],
             world_size=share[1],
         )
+
+    def _token_lengths(self) -> list[float]:
+        """Of each training source, its tokens and those of the texts that a batch holds of it, as they are padded."""
+        if self._tokens is None:
+            source, tokenizer, most = self.source("train"), self.tokenizer, self.texts_per_source
+            read = self.source_tokenizer or tokenizer
+            self._tokens = []
+            for text, targets in zip(source.source_texts(), source.documents(), strict=True):
+                longest = max((len(tokenizer.encode(target)) for target in targets), default=0)
+                rows = len(targets) if most is None else min(most, len(targets))
+                self._tokens.append(float(len(read.encode(text)) + 1 + rows * (longest + 2)))
+            if (longest_of_all := max(self._tokens)) > (self.batch_tokens or math.inf):
+                raise ValueError(
+                    f"data.batch_tokens: {self.batch_tokens}; the longest example has {longest_of_all:.0f} tokens;"
+                    " raise it, or lower data.max_source_tokens or data.max_words"
+                )
+        return self._tokens

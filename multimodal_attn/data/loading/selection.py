@@ -24,6 +24,7 @@ class Selection(Dataset):
         self._kept = [index for index in range(len(source)) if index not in reasons]
         left_out = [UnreadableError(source.entries[index].key, reasons[index]) for index in sorted(reasons)]
         super().__init__(source.reader, LazyEntries(len(self._kept), self._entry), [*source.skipped, *left_out])
+        self.cut = source.cut
         if not self._kept:
             listed = "".join(f"\n  {error}" for error in self.skipped[:5])
             raise ValueError(f"data: every training example is left out{listed}")

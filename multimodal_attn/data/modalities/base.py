@@ -57,6 +57,10 @@ class Reader(ABC):
         """Raises an UnreadableError if a source is of quite another length than what batches are planned with."""
         return
 
+    def cut(self, place: str) -> str:
+        """What ``read`` leaves out of a source's end, in words; empty for nothing."""
+        return ""
+
     def fingerprint(self, path: str) -> str:
         """Changes when the file or what is made of it here does.
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from multimodal_attn.data.modalities.base import Reader, pad_in_time
-from multimodal_attn.data.reading.text import read_lines, single_spaces
+from multimodal_attn.data.reading.text import NORMALIZERS, Normalization, read_lines, single_spaces
+from multimodal_attn.ranges import Count
 from multimodal_attn.types import Example, UnreadableError
 
 
 class TextReader(Reader):
-    """Takes texts as they are; each line of a text file is one."""
+    """Takes texts, single spaces between their words; each line of a text file is one.
+
+    Args:
+        max_source_tokens: words of a text, as spaces part them; what stands behind is cut off. None for no limit.
+        source_normalize: how texts are normalized first, "none", "spaced", "caption" or "transcript".
+    """
 
     modality = "text"
     phrase = "a text file"
@@ -22,15 +28,25 @@ class TextReader(Reader):
     in_files = False
     pad = staticmethod(pad_in_time)
 
+    def __init__(self, max_source_tokens: Count | None = None, source_normalize: Normalization = "none") -> None:
+        self.max_source_tokens, self._normalize = max_source_tokens, NORMALIZERS[source_normalize]
+
     def read(self, place: str | BinaryIO) -> str:
-        return str(place)
+        text = self._normalize(str(place))
+        return text if self.max_source_tokens is None else " ".join(text.split()[: self.max_source_tokens])
+
+    def cut(self, place: str) -> str:
+        words = len(self._normalize(place).split())
+        if self.max_source_tokens is None or words <= self.max_source_tokens:
+            return ""
+        return f"cut off: {words} words, more than data.max_source_tokens={self.max_source_tokens}"
 
     def length(self, place: str) -> float:
-        return float(len(place))
+        return float(len(self.read(place)))
 
     def examples(self, path: str) -> list[Example]:
         lines = enumerate(map(single_spaces, read_lines(path)), start=1)
-        found = [Example(f"{path}:{number}", line) for number, line in lines if line]
+        found = [Example(f"{path}:{number}", self.read(line)) for number, line in lines if line]
         if not found:
             raise UnreadableError(path, "holds no text")
         return found

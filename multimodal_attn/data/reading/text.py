@@ -12,6 +12,7 @@ from multimodal_attn.types import UnreadableError
 
 _APOSTROPHES = re.compile("[\u2018\u2019\u02bc\u2032`\u00b4]")
 _LONE_APOSTROPHE = re.compile(r"(?<!\w)'+(?!\w)")
+_SPACED = re.compile(r"#\w+#|\d+(?:[.,:/]\d+)+|'?\w+|[^\w\s]")
 # What is not seen and parts no words: soft hyphens, joiners, marks of direction, variation selectors, fillers, the rim
 # of a key. The zero-width space is not among them: it stands between words.
 _INVISIBLE = re.compile(
@@ -37,16 +38,26 @@ def normalize_transcript(text: str) -> str:
     return " ".join(_LONE_APOSTROPHE.sub(" ", _keep_words(_lower(text), keep="'")).split())
 
 
+def normalize_spaced(text: str) -> str:
+    """Lower case, with a space around every mark of punctuation; the usual form of summaries.
+
+    "Mr. Brown's" becomes "mr . brown 's", so that a name is one word wherever it stands. Numbers such as 3:30 and 1,000
+    stay whole, and so do the names of speakers between hashes.
+    """
+    return " ".join(_SPACED.findall(_lower(text)))
+
+
 def single_spaces(text: str) -> str:
     """The text as it is, but for white space and words that nobody sees: case and punctuation stay."""
     words = text.split()
     return " ".join(word for word in words if _INVISIBLE.sub("", word)) if _INVISIBLE.search(text) else " ".join(words)
 
 
-Normalization = Literal["caption", "transcript", "none"]
+Normalization = Literal["caption", "transcript", "spaced", "none"]
 NORMALIZERS: dict[Normalization, Callable[[str], str]] = {
     "caption": normalize_caption,
     "transcript": normalize_transcript,
+    "spaced": normalize_spaced,
     "none": single_spaces,
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from multimodal_attn.data.tokenizers.vocabulary import SPECIAL_PIECES, Vocabulary
 from multimodal_attn.types import BOS, EOS, PAD, UNK
@@ -20,6 +20,10 @@ class Tokenizer(ABC):
     """
 
     pad_id, bos_id, eos_id, unk_id = PAD, BOS, EOS, UNK
+    copies: ClassVar[bool] = False
+    """Whether words of a source that the vocabulary lacks have ids, too: see ``of_source``."""
+    whole_words: ClassVar[bool] = False
+    """Whether every word is one token."""
 
     @abstractmethod
     def fit(self, texts: Iterable[str]) -> Self:
@@ -45,6 +49,13 @@ class Tokenizer(ABC):
     def word_spans(self, ids: Iterable[int]) -> list[tuple[int, int]]:
         """First token and one past the last token of each word of ``decode(ids).split()``."""
         return self.vocabulary.word_spans(ids)
+
+    def of_source(self, source: str) -> Tokenizer:
+        """The tokenizer of texts that are written about a source text: one that ``copies`` knows its words, too.
+
+        Their ids begin at ``len(self)``, which does not count them.
+        """
+        return self
 
     @abstractmethod
     def state(self) -> dict[str, Any]:

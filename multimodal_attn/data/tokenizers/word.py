@@ -18,6 +18,8 @@ class WordTokenizer(Tokenizer):
         max_size: keep only the most frequent words, this many (special ids not counted); None keeps all.
     """
 
+    whole_words = True
+
     def __init__(self, min_count: Count = 1, max_size: Count | None = None) -> None:
         self.min_count = min_count
         self.max_size = max_size

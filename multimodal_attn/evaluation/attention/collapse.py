@@ -64,7 +64,9 @@ class CollapseSigns:
             self.add_map(batch.keys[index], weights, cells.quiet(batch, index, memory, sample_rate))
             self.add_words(batch.keys[index], weights, tokenizer.word_spans(hypothesis.tokens))
             references = [target.text for target in batch.targets[index]]
-            self.add_text(batch.keys[index], tokenizer.decode(hypothesis.tokens), references)
+            self.add_text(
+                batch.keys[index], tokenizer.of_source(batch.source_texts[index]).decode(hypothesis.tokens), references
+            )
 
     def add_map(self, key: str, weights: np.ndarray, quiet: np.ndarray | None = None) -> None:
         """Adds the attention of one text.

@@ -59,7 +59,8 @@ class AttentionScores:
         cells = self._cells.setdefault(kind, kind())
         times = ctc_times or [None] * len(best)
         for index, (hypothesis, by_ctc) in enumerate(zip(best, times, strict=True)):
-            reading = Reading(batch, index, memory, output, hypothesis, tokenizer, source_tokenizer, by_ctc)
+            own = tokenizer.of_source(batch.source_texts[index])
+            reading = Reading(batch, index, memory, output, hypothesis, own, source_tokenizer, by_ctc)
             self._add_shape(reading.written, kind.ordered)
             cells.example = self.num_examples
             cells.update(reading, memory.layout)

@@ -27,7 +27,7 @@ from multimodal_attn.evaluation.faithfulness.attribution import (
 )
 from multimodal_attn.evaluation.statistics import Mean, Number, Statistic, figures_of
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.types import Batch, Hypothesis, Memory
+from multimodal_attn.types import UNK, Batch, Hypothesis, Memory
 
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 KINDS = ("deletion", "insertion")
@@ -104,7 +104,9 @@ class FaithfulnessScores:
         sources = torch.tensor(written, device=device)
         self._examples["input"] += (sources + self._num_examples).tolist()
         if not batch.features:
-            chosen = replace(batch, source=batch.source[sources], source_lengths=batch.source_lengths[sources])
+            copies = None if batch.copies is None else batch.copies[sources]
+            lengths = batch.source_lengths[sources]
+            chosen = replace(batch, source=batch.source[sources], source_lengths=lengths, copies=copies)
             num_words = torch.tensor([float(len(spans[index])) for index in written], device=device)
             read = Words.of_texts(whole, device)
             scores = {"attention": text_maps}
@@ -167,8 +169,10 @@ class FaithfulnessScores:
             mask = memory.mask[texts.sources]
             values = []
             for kept in kept_cells(ranks, mask, kind):
-                source = cells.remove(batch.source, mask & ~kept, memory.layout, sample_rate)
-                encoded = model.encode(replace(batch, source=source))
+                removed = mask & ~kept
+                source = cells.remove(batch.source, removed, memory.layout, sample_rate)
+                copies = None if batch.copies is None else batch.copies.masked_fill(removed, UNK)
+                encoded = model.encode(replace(batch, source=source, copies=copies))
                 values.append(word_log_probs(model.decoder, encoded, texts) / num_words)
             return torch.stack(values, dim=1)
 

@@ -72,6 +72,16 @@ class TextScores(ABC):
         """
         return {}
 
+    def source_scores(self, hypotheses: list[str], references: list[list[str]], sources: list[str]) -> dict[str, float]:
+        """How the texts relate to the source texts that they were written about; once, in an evaluation.
+
+        Args:
+            hypotheses: one text for each source.
+            references: one or more texts for each source.
+            sources: as they were read.
+        """
+        return {}
+
     def extra_scores(
         self, names: Sequence[str], hypotheses: list[str], references: list[list[str]]
     ) -> tuple[dict[str, float], list[str]]:

@@ -8,6 +8,7 @@ views.text = class {
     Object.assign(this, { example, hint: "Choose a word of either text to see what it is linked to." });
     const { data, hypothesis, maps } = example;
     this.buttons = hypothesis.words.map((_, i) => example.button(i));
+    hypothesis.copied.forEach((i) => this.buttons[i].classList.add("copied"));
     // One stop for Tab, arrows within: else a long source would stand between two words of the target.
     this.sources = data.source.map((token, s) =>
       make(
@@ -81,12 +82,15 @@ views.text = class {
     return this.example.sharpest();
   }
 
-  /** Which source tokens a word reads. */
+  /** Which source tokens a word reads; of one that was copied, from where. */
   select(index) {
     this.row.hidden = index === null;
     this.column.hidden = true;
     this.buttons.forEach((button) => button.removeAttribute("style"));
-    this.sources.forEach((source) => source.removeAttribute("style"));
+    this.sources.forEach((source) => {
+      source.removeAttribute("style");
+      source.classList.remove("copied");
+    });
     if (index === null) return;
     const { maps } = this.example;
     const [, first, stop] = maps.words[index];
@@ -96,6 +100,7 @@ views.text = class {
     });
     const map = maps.word(index);
     this.sources.forEach((source, s) => shade(source, map[s], limitOf(map)));
+    if (this.example.hypothesis.copied.includes(index)) this.sources[map.indexOf(largest(map))]?.classList.add("copied");
   }
 
   /** Which words read a source token. */

@@ -80,4 +80,5 @@ class TextView(SourceView[TokenAxis]):
         return {"source": [str(token) for token in self.prediction.source]}
 
     def truth(self) -> dict[str, Any]:
-        return {"links": {index: ranges for index, ranges in sorted(self.prediction.links.items()) if ranges}}
+        links = {index: ranges for index, ranges in sorted(self.prediction.links.items()) if ranges}
+        return {"links": links, "copied": self.prediction.copied}

@@ -2,6 +2,7 @@
 
 from multimodal_attn.models.decoders.adaptive import AdaptiveDecoder
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
+from multimodal_attn.models.decoders.pointer_generator import PointerGenerator
 from multimodal_attn.models.decoders.recurrent import RecurrentDecoder
 from multimodal_attn.models.decoders.state import DecoderState
 from multimodal_attn.models.decoders.top_down import TopDownDecoder
@@ -11,6 +12,7 @@ __all__ = [
     "AdaptiveDecoder",
     "Decoder",
     "DecoderState",
+    "PointerGenerator",
     "PreparedMemory",
     "RecurrentDecoder",
     "TopDownDecoder",

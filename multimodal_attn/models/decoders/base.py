@@ -56,12 +56,14 @@ class Decoder(nn.Module, ABC):
     Attributes:
         own_attention: whether the decoder brings its own attention, so that ``conf/attention`` plays no part.
         objective: see ``Attention``, of the mechanism that the decoder was given.
+        copies: whether it writes words of the source that the vocabulary lacks, and so needs ``Memory.copies``.
         gate_name: what the ``gate`` in the attention of a step is called, for decoders that have one.
     """
 
     vocabulary: nn.Linear
     own_attention: bool = False
     objective: str | None = None
+    copies: bool = False
     gate_name: str = ""
 
     @abstractmethod

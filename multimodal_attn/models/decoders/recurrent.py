@@ -83,6 +83,7 @@ class RecurrentDecoder(Decoder):
             self.initial = nn.Linear(memory_dim, 2 * num_layers * hidden_dim)
         self.gate = nn.Linear(hidden_dim, 1) if gate else None
         self.gate_name = "beta" if gate else ""
+        self._reads_input = deep_output  # whether the embedding of the last token has a part in what is written
         self.readout_hidden = nn.Linear(hidden_dim, embedding_dim)
         self.readout_context = nn.Linear(memory_dim, embedding_dim, bias=False)
         self.deep_output = deep_output
@@ -156,6 +157,26 @@ class RecurrentDecoder(Decoder):
             features = features + embedded
         return self.vocabulary(self.dropout(features.tanh()))
 
+    def _known(self, tokens: Tensor) -> Tensor:
+        """Tokens as they are read."""
+        return tokens
+
+    def _next(
+        self, hidden: Tensor, context: Tensor, embedded: Tensor, attended: AttentionStep, source: PreparedMemory
+    ) -> tuple[Tensor, AttentionStep]:
+        """Logits of one step (B, K, V), and its attention as it is reported."""
+        return self._readout(hidden, context, embedded), attended
+
+    def _teach(
+        self, hidden: Tensor, context: Tensor, embedded: Tensor, weights: Tensor, mask: Tensor, memory: Memory
+    ) -> Tensor:
+        """The same of the R steps that predict a real token, (R, V).
+
+        Shapes:
+            hidden, context, embedded: (R, ...). weights: (B, K, T, N, S). mask: (B, K, T), R True.
+        """
+        return self._readout(hidden, context, embedded)
+
     def step(
         self, token: Tensor, state: DecoderState, source: PreparedMemory
     ) -> tuple[Tensor, DecoderState, AttentionStep]:
@@ -164,10 +185,12 @@ class RecurrentDecoder(Decoder):
         Shapes:
             token: (B, K) int64. Returns logits (B, K, V), the new state, and the attention of this step.
         """
-        embedded, table = self.dropout(self.embedding(token)), source.projected[0]
+        token, table = self._known(token), source.projected[0]
+        embedded = self.dropout(self.embedding(token))
         gates = table[0, token] if table.shape[1] else self.embedding_gates(embedded)
         state, attended = self._advance(gates, state, source)
-        return self._readout(state.hidden[-1], state.context, embedded), state, attended
+        logits, attended = self._next(state.hidden[-1], state.context, embedded, attended, source)
+        return logits, state, attended
 
     # -------------------------------------------------------------------------------------- teacher forcing
 
@@ -186,7 +209,7 @@ class RecurrentDecoder(Decoder):
             sampling_probability: how often a step reads a token drawn from the model's own last distribution
                 in place of the given one (scheduled sampling, Bengio et al. 2015).
         """
-        inputs, mask = tokens[..., :-1], token_mask[..., 1:]
+        inputs, mask = self._known(tokens[..., :-1]), token_mask[..., 1:]
         steps = mask.sum(-1).amax(1)
         order = steps.argsort(descending=True, stable=True)
         left = (steps[:, None] > torch.arange(inputs.shape[2], device=steps.device)).sum(0).tolist()
@@ -204,10 +227,17 @@ class RecurrentDecoder(Decoder):
                 embedded, gates, source, active, sampling_probability
             )
         restore = order.argsort()
-        real_embedded = real_steps(embedded, mask, restore) if self.deep_output else embedded
-        logits = self._readout(real_steps(hidden, mask, restore), real_steps(context, mask, restore), real_embedded)
+        real_embedded = real_steps(embedded, mask, restore) if self._reads_input else embedded
         # Rows of one source end at different steps: what they attended to after their end is nobody's attention.
         joined_weights = weights[restore].masked_fill(~mask[..., None, None], 0.0)
+        logits = self._teach(
+            real_steps(hidden, mask, restore),
+            real_steps(context, mask, restore),
+            real_embedded,
+            joined_weights,
+            mask,
+            memory,
+        )
         if choices is not None:
             choices = choices[restore]
         return DecoderOutput(logits, tokens[..., 1:][mask], joined_weights, mask, choices)
@@ -226,15 +256,16 @@ class RecurrentDecoder(Decoder):
         sources = batch = len(gates)
         state = self.start(source, gates.shape[1])
         hiddens, contexts, weights, choices = [], [], [], []
+        attended: AttentionStep | None = None
         for t, num_active in enumerate(active):
             if num_active == 0:
                 break
             if num_active < sources:
                 sources, source, state = num_active, source.first(num_active), state.first(num_active)
             gate = gate_steps[t][:sources]
-            if sampling_probability and t:
+            if sampling_probability and attended is not None:
                 embedded_steps[t], gate = self._sample(
-                    state, embedded_steps[t - 1], embedded_steps[t], gate, sampling_probability
+                    state, attended, source, embedded_steps[t - 1], embedded_steps[t], gate, sampling_probability
                 )
             state, attended = self._advance(gate, state, source)
             hiddens.append(state.hidden[-1])
@@ -277,14 +308,22 @@ class RecurrentDecoder(Decoder):
         return hidden, context, weights[:, :, :, None]
 
     def _sample(
-        self, state: DecoderState, last_embedded: Tensor, embedded: Tensor, gate: Tensor, probability: float
+        self,
+        state: DecoderState,
+        attended: AttentionStep,
+        source: PreparedMemory,
+        last_embedded: Tensor,
+        embedded: Tensor,
+        gate: Tensor,
+        probability: float,
     ) -> tuple[Tensor, Tensor]:
         """Replaces some rows' next input by a token that the model draws itself."""
         sources = len(gate)
         with torch.no_grad():
-            logits = self._readout(state.hidden[-1], state.context, last_embedded[:sources])
+            attended = attended._replace(weights=attended.weights[:sources])
+            logits, _ = self._next(state.hidden[-1], state.context, last_embedded[:sources], attended, source)
             drawn, replaced = own_tokens(logits, probability)
-        own = self.dropout(self.embedding(drawn))
+        own = self.dropout(self.embedding(self._known(drawn)))
         mixed = torch.where(replaced[..., None], own, embedded[:sources])
         return (
             torch.cat([mixed, embedded[sources:]]),

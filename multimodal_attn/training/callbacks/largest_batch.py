@@ -56,7 +56,8 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
 
 
 def _advice(batch: Batch, data: DataModule, reads: Modality, error: RuntimeError) -> str:
-    key = "batch_size" if data.batch_seconds is None else "batch_seconds"
+    given = [name for name in ("batch_seconds", "batch_tokens") if getattr(data, name) is not None]
+    key = given[0] if given else "batch_size"
     limit = "max_words" if reads == "text" else "max_seconds"
     return (
         f"data.{key}: {getattr(data, key):g}; the largest batch ({len(batch)} {reads}s, the longest with"

@@ -1,4 +1,4 @@
-"""Counts what could not be read, and lists it in a file."""
+"""Counts what could not be read, or not to its end, and lists it in files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from multimodal_attn.types import Batch, UnreadableError
 
 
 class SkippedFiles(pl.Callback):
-    """Writes ``skipped.txt`` into the run's folder, each file once, and says so once an epoch.
+    """Writes ``skipped.txt`` into the run's folder, each file once, and says so once an epoch; and ``cut.txt``, of the
+    sources whose end is not read, when training begins.
 
     Args:
         run_dir: of the run.
@@ -45,6 +46,11 @@ class SkippedFiles(pl.Callback):
         write_skipped(self.path, [UnreadableError(path, reason) for path, reason in self.reasons.items()])
         rank_zero_info(f"{self._reported} examples could not be used ({self._counts()}); {self.path} lists them")
 
+    @rank_zero_only
+    def _write_cut(self, cut: list[UnreadableError]) -> None:
+        write_skipped(self.path.with_name("cut.txt"), cut)
+        rank_zero_info(f"{len(cut)} sources are read only up to a limit; {self.path.with_name('cut.txt')} lists them")
+
     def _counts(self) -> str:
         """How often each reason occurs, without its particulars; at most five kinds."""
         kinds = Counter(re.split(r" \(|: ", reason)[0] for reason in self.reasons.values())
@@ -56,6 +62,8 @@ class SkippedFiles(pl.Callback):
         for split in ("train", "val"):
             self.add(datamodule.skipped(split))
         self.report()
+        if cut := [error for split in ("train", "val") for error in datamodule.source(split).cut]:
+            self._write_cut(cut)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int

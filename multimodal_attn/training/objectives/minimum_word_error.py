@@ -49,7 +49,11 @@ class MinimumWordError(WholeTextObjective):
             log_probs = text_log_probs(model.decoder, tokens, mask, memory)
         # A beam may find fewer texts than asked for: empty rows have no probability.
         probabilities = log_probs.masked_fill(~mask.any(-1), -torch.inf).softmax(-1)
-        texts = [[self.decode(h.tokens) for h in row] + [""] * (self.beam.width - len(row)) for row in found]
+        tokenizers = [self.tokenizer.of_source(text) for text in batch.source_texts]
+        texts = [
+            [tokenizer.decode(h.tokens) for h in row] + [""] * (self.beam.width - len(row))
+            for tokenizer, row in zip(tokenizers, found, strict=True)
+        ]
         errors = word_errors(texts, truth).to(memory.mask.device)
         return (probabilities * errors).sum() / max(1, sum(len(text.split()) for text in truth))
 

@@ -80,8 +80,9 @@ class SelfCritical(WholeTextObjective):
 
     def _rewards(self, tokens: Tensor, batch: Batch) -> Tensor:
         """(B, K), on the device of the tokens (B, K, T)."""
+        tokenizers = [self.tokenizer.of_source(text) for text in batch.source_texts]
         texts = [
-            [(self.decode(row), done) for row, done in zip(rows, row_ended, strict=True)]
-            for rows, row_ended in zip(tokens.tolist(), ended(tokens).tolist(), strict=True)
+            [(tokenizer.decode(row), done) for row, done in zip(rows, row_ended, strict=True)]
+            for tokenizer, rows, row_ended in zip(tokenizers, tokens.tolist(), ended(tokens).tolist(), strict=True)
         ]
         return self.reward(texts, [[t.text for t in targets] for targets in batch.targets]).to(tokens.device)

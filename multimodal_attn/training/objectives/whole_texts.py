@@ -22,7 +22,7 @@ class WholeTextObjective(Objective):
     needs_output = False
 
     def prepare(self, data: DataModule) -> None:
-        self.decode = data.tokenizer.decode
+        self.tokenizer = data.tokenizer
 
 
 def text_log_probs(decoder: Decoder, tokens: Tensor, mask: Tensor, memory: Memory, temperature: float = 1.0) -> Tensor:

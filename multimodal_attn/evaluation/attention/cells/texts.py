@@ -6,20 +6,24 @@ import numpy as np
 from torch import Tensor
 
 from multimodal_attn.evaluation.attention.cells.base import Cells, Reading, Text
+from multimodal_attn.evaluation.attention.copying import copying_samples
 from multimodal_attn.evaluation.attention.grounding import ground
 from multimodal_attn.evaluation.statistics import Mean, Number, Statistic
 from multimodal_attn.types import UNK, Target, TokenAxis
 
 
 class TextCells(Cells[TokenAxis]):
-    """Alignment along the references, over words whose source words are known.
+    """Alignment along the references, over words whose source words are known, and what was copied on the way.
 
-    ``alignment_accuracy``, ``alignment_mass_gain``, ``alignment_uniform`` and ``alignment_num_words``.
+    ``alignment_accuracy``, ``alignment_mass_gain``, ``alignment_uniform`` and ``alignment_num_words``; the figures of
+    ``copying_samples``, and ``copy_num_tokens`` and ``unknown_num_words``, over which the first and last of them are.
     """
 
     def update(self, reading: Reading, layout: TokenAxis) -> None:
         if reading.source_tokenizer is None:
             return
+        for name, values in copying_samples(reading).items():
+            self.note(name, values)
         for row, target in enumerate(reading.references()):
             if target.read_from:
                 source = reading.batch.source[reading.index, : reading.positions].tolist()
@@ -36,15 +40,24 @@ class TextCells(Cells[TokenAxis]):
         right = np.zeros(maps.shape, dtype=bool)
         for row, (_, _, places) in enumerate(known):
             for place in places:
-                right[row, slice(*source_spans[place])] = True
+                if place < len(source_spans):  # else the source was cut off before it
+                    right[row, slice(*source_spans[place])] = True
         found = ground(maps, right)
         self.note("aligned", [np.stack([found.hit, found.mass, right.mean(1)])])
 
     def statistics(self) -> list[Statistic]:
-        if not self.samples:
-            return []
+        found: list[Statistic] = []
+        for name, values in self.samples.items():
+            if name != "aligned" and values:
+                found.append(Mean(name, np.array(values, dtype=float), np.array(self.examples[name])))
+        for name, number in (("copy_accuracy", "copy_num_tokens"), ("unknown_words", "unknown_num_words")):
+            if self.samples.get(name):
+                found.append(Number(number, np.array(self.examples[name])))
+        if "aligned" not in self.samples:
+            return found
         (hit, mass, uniform), examples = self.joined("aligned")
         return [
+            *found,
             Mean("alignment_accuracy", hit, examples),
             Mean("alignment_mass_gain", mass - uniform, examples),
             Mean("alignment_uniform", uniform, examples),

@@ -1,0 +1,72 @@
+"""Summaries without a model: sentences or turns of the source, taken as they are."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+_TURN = re.compile(r"(?=#\w+#\s*:)")
+SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_MOST = 3  # sentences of an extract
+
+
+def parts(source: str) -> list[str]:
+    """The turns of a dialogue whose speakers stand between hashes and before a colon, else the sentences of a text."""
+    turns = _TURN.split(source)
+    found = turns if len(turns) > 2 else SENTENCE.split(source)
+    return [part.strip() for part in found if part.strip()]
+
+
+def first_three(source: str, references: Sequence[str]) -> str:
+    """The first three turns or sentences: the usual baseline of summarization."""
+    return " ".join(parts(source)[:_MOST])
+
+
+def longest(source: str, references: Sequence[str]) -> str:
+    """The longest turn or sentence, by words."""
+    return max(parts(source), key=lambda part: len(part.split()), default="")
+
+
+def oracle(source: str, references: Sequence[str]) -> str:
+    """The three turns or sentences at most that share most with the first reference: what no extract much exceeds.
+
+    Taken one after the other while the sum of the F-measures of words and pairs of words grows (Nallapati et al. 2017,
+    section 3); they stand in the order of the source.
+    """
+    found, wanted = parts(source), _counts(references[0])
+    chosen: list[int] = []
+    best = 0.0
+    while len(chosen) < _MOST:
+        scores = {
+            index: _f_measures(_counts(" ".join(found[i] for i in sorted([*chosen, index]))), wanted)
+            for index in range(len(found))
+            if index not in chosen
+        }
+        index = max(scores, key=lambda i: scores[i], default=None)
+        if index is None or scores[index] <= best:
+            break
+        best = scores[index]
+        chosen.append(index)
+    return " ".join(found[i] for i in sorted(chosen))
+
+
+BASELINES: dict[str, Callable[[str, Sequence[str]], str]] = {
+    "first": first_three,
+    "longest": longest,
+    "oracle": oracle,
+}
+
+
+def _counts(text: str) -> tuple[Counter[tuple[str, ...]], Counter[tuple[str, ...]]]:
+    words = re.findall(r"[a-z0-9]+", text.lower())
+    return Counter(zip(words)), Counter(pairwise(words))
+
+
+def _f_measures(found: tuple[Counter[tuple[str, ...]], ...], wanted: tuple[Counter[tuple[str, ...]], ...]) -> float:
+    total = 0.0
+    for one, other in zip(found, wanted, strict=True):
+        number = one.total() + other.total()
+        total += 2 * (one & other).total() / number if number else 0.0
+    return total

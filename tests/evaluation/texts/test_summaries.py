@@ -1,0 +1,57 @@
+"""Scores of summaries."""
+
+from __future__ import annotations
+
+import pytest
+
+from multimodal_attn.evaluation.texts.extraction import first_three, longest, oracle, parts
+from multimodal_attn.evaluation.texts.summaries import SummaryScores
+
+SOURCE = "the sun shone . Rex slept all day . Ida bought a red ball ! nobody saw it . it rained"
+
+
+def test_rouge_is_what_rouge_score_prints() -> None:
+    """By hand: of stemmed words 3 of 4 and 3 of 5 match, of pairs 1 of 3 and 1 of 4."""
+    found = SummaryScores()(["Dogs playing with balls"], [["dog plays a red ball"]])
+    assert found["rouge1"] == pytest.approx(2 * 3 / (4 + 5))
+    assert found["rouge2"] == pytest.approx(2 * 1 / (3 + 4))
+    assert found["rougel"] == pytest.approx(2 * 3 / (4 + 5))
+    assert found["exact"] == 0
+    assert found["summary_ratio"] == pytest.approx(4 / 5)
+
+
+def test_sentences_count_one_by_one() -> None:
+    """Their order matters to ROUGE-L, not to ROUGE-Lsum."""
+    found = SummaryScores()(["it rained . we slept"], [["we slept . it rained ."]])
+    assert found["rougel"] == pytest.approx(1 / 2)
+    assert found["rougelsum"] == 1
+
+
+def test_the_best_reference_counts() -> None:
+    found = SummaryScores()(["a b", "c"], [["x", "a b"], ["c", "c d e"]])
+    assert (found["rouge1"], found["exact"]) == (1.0, 1.0)
+    assert found["summary_ratio"] == pytest.approx(3 / (1.5 + 2))
+
+
+def test_what_is_new_and_what_repeats() -> None:
+    found = SummaryScores().source_scores(["Rex slept well", "a b c a b c"], [["Rex slept"], ["z"]], [SOURCE, "a b c"])
+    assert found["novel_1grams"] == pytest.approx(1 / 6)  # "well", of Rex slept well a b c
+    assert found["novel_2grams"] == pytest.approx(2 / 5)
+    assert found["novel_1grams_references"] == pytest.approx(1 / 3)
+    assert found["repeated_3grams"] == pytest.approx((0 + 1 / 4) / 2)
+
+
+def test_extracts() -> None:
+    assert parts(SOURCE)[1] == "Rex slept all day ."
+    turns = "#person1# : hi . how are you ? #person2# : fine . #person1# : good ."
+    assert parts(turns) == ["#person1# : hi . how are you ?", "#person2# : fine .", "#person1# : good ."]
+    assert first_three(SOURCE, []) == "the sun shone . Rex slept all day . Ida bought a red ball !"
+    assert longest(SOURCE, []) == "Ida bought a red ball !"
+    assert oracle(SOURCE, ["Ida bought a ball and it rained"]) == "Ida bought a red ball ! it rained"
+    assert (parts(""), longest("", []), oracle("", ["x"])) == ([], "", "")
+
+
+def test_extracts_are_scored_beside_the_model() -> None:
+    found = SummaryScores().source_scores(["x"], [["Rex slept all day"]], [SOURCE])
+    assert found["rouge1_oracle"] == 1.0
+    assert found["rouge1_oracle"] > found["rouge1_first"] > found["rouge1_longest"] == 0
