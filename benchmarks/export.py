@@ -162,14 +162,20 @@ def score(run: Path, folders: list[Path], number: int) -> None:
     examples = list(loaded.data.source("val").spread(number))
     references = [[target.text for target in example.targets] for example in examples]
     predictor = load(run, BEAM, device="cpu")
-    expected = [predictor.predict([example])[0].text for example in examples]
-    print(f"torch, {len(examples)} examples: {scores(expected, references)}")
+    expected = [predictor.predict([example])[0] for example in examples]
+    print(f"torch, {len(examples)} examples: {scores([one.text for one in expected], references)}")
     for folder in folders:
         runtime = Runtime(folder)
         sources = [example.source.numpy() for example in examples]
-        found = [runtime(one.transpose(1, 2, 0) if one.ndim == 3 else one, width=BEAM).text for one in sources]
-        others = sum(one != other for one, other in zip(found, expected, strict=True))
-        print(f"{folder.name}: {others} texts differ; {scores(found, references)}")
+        found = [runtime(one.transpose(1, 2, 0) if one.ndim == 3 else one, width=BEAM) for one in sources]
+        pairs = list(zip(found, expected, strict=True))
+        same = [(one, other) for one, other in pairs if one.text == other.text]
+        alike = sum([each.text for each in one.others] == [each.text for each in other.others] for one, other in same)
+        weights = max(float(abs(one.weights - other.weights).max(initial=0)) for one, other in same)
+        score = max(abs(one.score - other.score) for one, other in same)
+        print(f"{folder.name}: {len(pairs) - len(same)} texts differ, {alike} beams are alike in all texts")
+        print(f"    largest difference of a weight {weights:.1e}, of a score {score:.1e}")
+        print(f"    {scores([one.text for one in found], references)}")
 
 
 if __name__ == "__main__":

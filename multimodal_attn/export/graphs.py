@@ -196,8 +196,11 @@ def _graph(
             verbose=False,
         )
     except Exception as error:  # the exporter lets out whatever one of its many stages raises
-        reason = next((line for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
-        raise ValueError(f"export: {name} cannot be written as a graph ({reason.strip()[:300]})") from error
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
+        raise ValueError(f"export: {name} cannot be written as a graph ({reason[:300]})") from error
     assert program is not None
     content: bytes = program.model_proto.SerializeToString()
     return content

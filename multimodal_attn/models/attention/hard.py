@@ -6,7 +6,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from multimodal_attn.masking import masked_softmax
 from multimodal_attn.models.attention.base import Attention, AttentionStep, weighted_sum
@@ -97,4 +96,4 @@ def one_hot(positions: Tensor, mask: Tensor) -> Tensor:
     Shapes:
         positions: (B, K) int64. mask: (B, 1, S). Returns (B, K, S) bool.
     """
-    return functional.one_hot(positions, mask.shape[-1]).bool() & mask
+    return (torch.arange(mask.shape[-1], device=mask.device) == positions[..., None]) & mask

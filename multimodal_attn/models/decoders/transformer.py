@@ -219,10 +219,12 @@ class _Layer(nn.Module):
             Returns hidden, the cache with the new tokens, and context (B, K, T, H) and weights (B, K, T, N, S).
         """
         query, cache, causal = self._self_inputs(hidden, past)
+        # Sources and rows as one axis: a graph knows this product in four dimensions only.
+        query, keys, values = (part.flatten(0, 1) for part in (query, cache[:, :, 0], cache[:, :, 1]))
         heads = functional.scaled_dot_product_attention(
-            query, cache[:, :, 0], cache[:, :, 1], causal, dropout_p=self.dropout_share if self.training else 0.0
+            query, keys, values, causal, dropout_p=self.dropout_share if self.training else 0.0
         )
-        hidden = hidden + self.dropout(self.self_output(join_heads(heads)))
+        hidden = hidden + self.dropout(self.self_output(join_heads(heads).view_as(hidden)))
 
         # All tokens of all rows are queries of one product: the memory is not copied for them.
         query = split_heads(self.memory_query(self.memory_norm(hidden)).flatten(1, 2), self.num_heads)
