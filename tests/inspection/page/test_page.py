@@ -18,7 +18,8 @@ from multimodal_attn.inspection.page.data import OTHERS_BYTES, word_diff
 from multimodal_attn.inspection.page.packing import pack_weights, unpack_weights
 from multimodal_attn.inspection.page.page import page_title, script, write_page
 from multimodal_attn.inspection.views import VIEWS
-from multimodal_attn.types import Span
+from multimodal_attn.prediction.true_boxes import Thing
+from multimodal_attn.types import Box, Span
 from tests.inspection.records import photo_record, speech_record, text_record
 
 
@@ -335,3 +336,15 @@ def test_alarms_stand_on_the_page(tmp_path: Path):
     elements = read(path)
     assert elements.json("overview")["alarms"] == ["attention does not beat <chance>"]
     assert ("div", {"id": "alarms", "role": "alert", "hidden": None}) in elements.tags
+
+
+def test_a_word_for_another_thing_than_was_looked_at_is_no_miss(tmp_path: Path):
+    record = photo_record()
+    elsewhere, here = (Box(0.7, 0.6, 0.9, 0.9),), (Box(0.3, 0.2, 0.55, 0.6),)
+    record.boxes = {2: elsewhere}
+    record.things = [[Thing("dog", frozenset(), elsewhere), Thing("cat", frozenset(), here)]]
+    elements = read(write_page([record], tmp_path / "index.html", "x"))
+    (best,) = elements.json("example-0")["hypotheses"]
+    assert best["lookedAt"] == {"2": "cat"}
+    assert best["hits"] == {}
+    assert elements.json("overview")["examples"][0]["measures"]["hits"] is None
