@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,8 @@ COMMANDS = [
     "shards --verify=NOWHERE",
     "shards --verify=RUN/sound.wav",
     "shards data=dates --output=RUN",
+    "cache --folder=NOWHERE",
+    "cache --folder=RUN/sound.wav",
     "predict",
     "x",
 ]
@@ -78,3 +81,41 @@ def test_a_command_that_makes_no_sense_ends_in_a_sentence(
     assert not any("Traceback" in line for line in lines)
     assert not list(tmp_path.iterdir())
     assert sorted(run.rglob("*")) == before
+
+
+ODD = [
+    "pipe",
+    "loop",
+    "/dev/null",
+    "/dev/full",
+    "a" * 300,
+    "a/" * 2100,
+    "x\ny.wav",
+    "~nobody/x.wav",
+    "\udcff.wav",
+    "",
+    "*",
+]
+"""Paths that are no file, or that no file system has."""
+PLACES = [
+    *("predict RUN PATH", "transcribe RUN PATH", "predict PATH RUN/sound.wav", "predict RUN RUN/sound.wav --with=PATH"),
+    *("compare PATH", "shards --verify=PATH", "shards data=manifest data.train=PATH --output=OUT"),
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_odd_path_ends_in_a_sentence(
+    place: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    Path("loop").symlink_to("loop")
+    before = sorted(tmp_path.iterdir())
+    for odd in ODD:
+        words = [word.replace("RUN", str(run)).replace("OUT", str(tmp_path / "out")) for word in place.split()]
+        status = main([word.replace("PATH", odd) for word in words])
+        errors = capsys.readouterr().err
+        assert status in (1, 2), (odd, errors)
+        assert errors, odd
+        assert "Traceback" not in errors, (odd, errors)
+        assert sorted(tmp_path.iterdir()) == before, odd
