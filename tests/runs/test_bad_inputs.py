@@ -103,6 +103,7 @@ PLACES = [
 ]
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("place", PLACES)
 def test_an_odd_path_ends_in_a_sentence(
     place: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
