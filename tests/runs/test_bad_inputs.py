@@ -57,7 +57,6 @@ COMMANDS = [
     "shards --verify=NOWHERE",
     "shards --verify=RUN/sound.wav",
     "shards data=dates --output=RUN",
-    "cache --folder=NOWHERE",
     "cache --folder=RUN/sound.wav",
     "predict",
     "x",
