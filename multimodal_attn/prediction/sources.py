@@ -59,6 +59,8 @@ def examples_of(reader: Reader, path: str | Path) -> list[Example]:
     Raises:
         UnreadableError: if it cannot be read, or holds nothing.
     """
+    if reader.in_files and Path(path).is_fifo():
+        raise _unreadable(reader, str(path), "is a pipe, and no file")  # to open it would wait for ever
     try:
         return reader.examples(str(path))
     except UnreadableError as error:

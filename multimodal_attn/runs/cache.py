@@ -34,8 +34,8 @@ def cache(folder: Path | None, empty: bool = False, older_than_days: float | Non
     checked("--older-than", older_than_days, NotNegative | None)
     if older_than_days is not None and not empty:
         raise ValueError("--older-than: given without --empty; expected both, or neither")
-    if folder is not None and not folder.is_dir():
-        raise ValueError(f"--folder: there is no folder '{folder}'; expected that of a cache")
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise ValueError(f"--folder: '{folder}' is a file; expected the folder of a cache")
     folder = folder or default_folder()
     if empty:
         gone = empty_cache(folder, older_than_days)

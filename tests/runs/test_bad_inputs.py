@@ -57,7 +57,6 @@ COMMANDS = [
     "shards --verify=NOWHERE",
     "shards --verify=RUN/sound.wav",
     "shards data=dates --output=RUN",
-    "cache --folder=NOWHERE",
     "cache --folder=RUN/sound.wav",
     "predict",
     "x",
@@ -103,6 +102,7 @@ PLACES = [
 ]
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("place", PLACES)
 def test_an_odd_path_ends_in_a_sentence(
     place: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

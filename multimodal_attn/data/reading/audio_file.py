@@ -46,6 +46,8 @@ class AudioFile:
         self._decoder: _Decoder | None = None
         try:
             if isinstance(path, str | PathLike):
+                if os.path.exists(path) and not os.path.isfile(path):  # to open a pipe would wait for ever
+                    raise Unsupported("is no file")
                 self._own = open(path, "rb", buffering=0)  # noqa: SIM115
                 self._open(self._own)
             else:
