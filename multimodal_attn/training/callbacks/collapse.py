@@ -15,7 +15,7 @@ from multimodal_attn.types import Batch
 
 log = logging.getLogger(__name__)
 
-_FEW_STEPS = 1000  # the experiments' models stop repeating themselves before
+_FEW_STEPS = 1000  # of fewer, little training is the likelier reason; a round number, not a measured one
 
 
 class CollapseDetector(pl.Callback):
