@@ -48,7 +48,7 @@ class Ensemble(Seq2Seq):
     def encode(self, batch: Batch) -> Memory:
         """The memories of every member."""
         parts = tuple(member.encode(batch) for member in self.members)  # type: ignore[operator]
-        return JointMemory(parts[0].states, parts[0].mask, parts[0].layout, parts)
+        return JointMemory(parts[0].states, parts[0].mask, parts[0].layout, parts[0].keys, parts)
 
     def ctc_logits(self, memory: Memory) -> Tensor:
         """(B, S, V) log of the mean probabilities."""
@@ -68,7 +68,7 @@ class JointMemory(Memory):
 
     def select(self, sources: Tensor | slice) -> JointMemory:
         parts = tuple(part.select(sources) for part in self.parts)
-        return JointMemory(parts[0].states, parts[0].mask, parts[0].layout, parts)
+        return JointMemory(parts[0].states, parts[0].mask, parts[0].layout, parts[0].keys, parts)
 
 
 @dataclass
@@ -136,6 +136,12 @@ class JointDecoder(Decoder):
             _mean_weights([output.weights for output in outputs]),
             outputs[0].mask,
         )
+
+    def second_look(self, tokens: Tensor, memory: Memory) -> Tensor | None:
+        """The mean of the members' maps, with one head; None if not all of them look again."""
+        parts = zip(self.members, _parts(memory), strict=True)
+        looks = [member.second_look(tokens, part) for member, part in parts]  # type: ignore[operator]
+        return None if any(look is None for look in looks) else _mean_weights(looks)
 
 
 def _parts(memory: Memory) -> tuple[Memory, ...]:

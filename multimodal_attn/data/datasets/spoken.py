@@ -49,7 +49,7 @@ class Spoken(TranscribedRecordings):
     ) -> None:
         folder = prepare(cache_dir, Recipe(num_train, num_val, num_test, seed), split)
         mark_used(folder)
-        limit_cache(cache_dir, cache_gigabytes, keep=folder)
+        limit_cache(cache_dir, cache_gigabytes, keep=[folder])
         listed = read_listing(folder, split)
         self.voices = [entry["voice"] for entry in listed]
         super().__init__((_utterance(folder, entry) for entry in listed), sample_rate)
