@@ -142,6 +142,12 @@ class JointDecoder(Decoder):
             outputs[0].mask,
         )
 
+    def second_look(self, tokens: Tensor, memory: Memory) -> Tensor | None:
+        """The mean of the members' maps, with one head; None if not all of them look again."""
+        parts = zip(self.members, _parts(memory), strict=True)
+        looks = [member.second_look(tokens, part) for member, part in parts]  # type: ignore[operator]
+        return None if any(look is None for look in looks) else _mean_weights(looks)
+
 
 def _parts(memory: Memory) -> tuple[Memory, ...]:
     assert isinstance(memory, JointMemory), "an ensemble reads what it has encoded itself"

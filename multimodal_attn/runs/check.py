@@ -15,7 +15,7 @@ from multimodal_attn.data.loading.build import dataset_part, loading_settings
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.evaluation.texts.base import TextScores
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.parts import EVERYTHING, Part, checked, part
+from multimodal_attn.parts import EVERYTHING, checked, find, part
 from multimodal_attn.prediction.build import build_model
 from multimodal_attn.ranges import Seed
 from multimodal_attn.runs.build import build_objectives, build_optimization, build_sampling, check_objectives
@@ -71,8 +71,10 @@ def _check_model(settings: Mapping[str, Any], tokenizer: Tokenizer, fresh: bool)
             f"objective: {', '.join(objectives)} alone cannot teach a model that has not learnt to write yet;"
             " start from a run with init_from=outputs/RUN, or add cross_entropy"
         )
-    encoder: Part[Encoder] = part("encoder", settings["encoder"], Encoder, EVERYTHING, given=("vocab_size",))
-    unfetched = {**settings, "encoder": encoder.make.without_download(settings["encoder"], EVERYTHING)}  # type: ignore[attr-defined]
+    # Found and not built: encoders within another would fetch their weights.
+    wanted = settings["encoder"] if isinstance(settings["encoder"], Mapping) else {"_target_": settings["encoder"]}
+    encoder: type[Encoder] = find("encoder", wanted.get("_target_"), Encoder, EVERYTHING)  # type: ignore[assignment]
+    unfetched = {**settings, "encoder": encoder.without_download(wanted, EVERYTHING)}
     needs_ctc = any(objective.needs_ctc_head for objective in objectives.values())
     model = build_model(unfetched, tokenizer, source_tokenizer, needs_ctc, EVERYTHING)
     check_objectives(model, objectives)
