@@ -68,14 +68,7 @@ class Part(Generic[Kind]):
         required = (name for name, p in parameters(self.make).items() if p.default is inspect.Parameter.empty)
         if missing := [name for name in required if name not in self.settings and name not in given]:
             raise ValueError(f"{self.key}.{missing[0]}: missing; {_name(self.make)} needs a value for it")
-        try:
-            return self.make(**{**self.settings, **given})
-        except ValueError as error:
-            slot, message = self.key.partition(".")[0], str(error)
-            if self.key == slot or not message.startswith(f"{slot}.") or message.startswith(f"{self.key}."):
-                raise
-            # A part names its own settings as if it stood in its slot alone; here it stands in another part.
-            raise ValueError(f"{self.key}{message.removeprefix(slot)}") from error
+        return self.make(**{**self.settings, **given})
 
 
 def part(
@@ -166,7 +159,14 @@ def checked(key: str, value: Any, annotation: Any, trust: Collection[str] = ()) 
     if isinstance(value, Mapping) and "_target_" in value:
         if not kinds:
             raise ValueError(f"{key}: expected a plain value, not a part of its own")
-        return part(key, value, kinds[0], trust)()
+        try:
+            return part(key, value, kinds[0], trust)()
+        except ValueError as error:
+            slot, message = key.partition(".")[0], str(error)
+            if not message.startswith(f"{slot}.") or message.startswith(f"{key}."):
+                raise
+            # A part names its own settings as if it stood in its slot alone; here it stands in another part.
+            raise ValueError(f"{key}{message.removeprefix(slot)}") from error
     if isinstance(value, Mapping) and kinds:
         return {name: checked(f"{key}.{name}", item, kinds[0], trust) for name, item in value.items() if item}
     if isinstance(value, list) and kinds and any(isinstance(item, Mapping) for item in value):

@@ -289,6 +289,8 @@ def _check_search(node: Mapping[str, Any]) -> None:
         raise ValueError(f"search: {node!r}; expected settings such as search.width=5")
     checked("search.language_model", node.get("language_model"), str | None)
     later = {key for key in (*LIMITS, *RULES) if node.get(key) is None} | {"language_model"}
+    if node.get("language_model") is not None:
+        later.add("language_model_weight")  # which its scorer refuses without a model
     make_search({key: value for key, value in node.items() if key not in later}, EVERYTHING)
 
 

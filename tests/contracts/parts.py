@@ -55,7 +55,7 @@ def takes(group: str, name: str, key: str) -> bool:
     return bool(part(group, name).takes(key))
 
 
-def part(group: str, name: str, **settings: object) -> Any:
+def part(group: str, name: str, /, **settings: object) -> Any:
     """What ``conf/<group>/<name>.yaml`` describes, which waits for its widths."""
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         others = ",".join(f"file://{folder}" for folder in OTHERS)
@@ -112,9 +112,10 @@ def sources(encoder: Encoder, batch: int) -> tuple[torch.Tensor, torch.Tensor]:
 def memory(batch: int = 4, positions: int = 9, dim: int = 20) -> Memory:
     """A random memory whose last sources are shorter."""
     mask = torch.arange(positions) < torch.tensor([positions - i for i in range(batch)])[:, None]
+    states = torch.randn(batch, positions, dim)
     copies = torch.randint(4, COPIES, mask.shape).masked_fill(~mask, PAD)
     copies[0, 0] = COPIES - 1
-    return Memory(torch.randn(batch, positions, dim), mask, TokenAxis(), copies=copies, num_extra=NUM_EXTRA)
+    return Memory(states, mask, TokenAxis(), copies=copies, num_extra=NUM_EXTRA)
 
 
 def texts(batch: int = 4, rows: int = 3, longest: int = 8, vocab_size: int = 11) -> tuple[torch.Tensor, torch.Tensor]:

@@ -53,7 +53,7 @@ def test_interrupt_resume_evaluate_predict(tmp_path: Path) -> None:
 
     evaluated = python("evaluate.py", f"run={run}", "split=test", "search=beam", "search.width=2")
     assert evaluated.returncode == 0, evaluated.stderr
-    assert (run / "evaluation" / "test" / "index.html").is_file()
+    assert (run / "evaluation" / "test_beam_width=2" / "index.html").is_file()
 
     photos = tmp_path / "photos"
     photos.mkdir()

@@ -62,7 +62,7 @@ def test_evaluation_measures_copying_and_shows_it(reports_run: Path) -> None:
     names = ("rouge1", "exact", "rouge1_first", "rouge2_oracle", "novel_2grams", "copy_place_accuracy", "unknown_words")
     assert all(0 <= metrics[name] <= 1 for name in names)
     assert "num_cut" not in metrics
-    folder = reports_run / "evaluation" / "val"
+    folder = reports_run / "evaluation" / "val_beam_width=2"
     texts = [json.loads(line) for line in (folder / "predictions.jsonl").read_text("utf-8").splitlines()]
     sources = Reports("val", 16, num_distractors=1).source_texts()
     assert texts[0]["gate_name"] == "copying"
@@ -96,7 +96,7 @@ def test_long_sources_are_cut_counted_and_listed(tmp_path: Path) -> None:
     assert "mine.jsonl:4\tcut off: 7 words, more than data.max_source_tokens=4" in (folder / "cut.txt").read_text()
     metrics = evaluate(compose("evaluate", f"run={folder}", "search=greedy", "checkpoint=last"))
     assert metrics["num_cut"] == 1
-    assert (folder / "evaluation" / "val" / "cut.txt").read_text().count("cut off") == 1
+    assert (folder / "evaluation" / "val_last_greedy" / "cut.txt").read_text().count("cut off") == 1
     assert load(folder)("Ida met Otto . and more").source.tolist() == ["ida", "met", "otto", ".", "<eos>"]
 
 

@@ -92,6 +92,9 @@ class Numbers:
     def __init__(self, space: int | None = None) -> None:
         self.space = space
 
+    def __len__(self) -> int:
+        return 100
+
     def encode(self, text: str) -> list[int]:
         return [self.space] if text == " " and self.space else [int(word) for word in text.split()]
 

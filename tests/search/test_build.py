@@ -152,7 +152,7 @@ rules:
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         overrides = [f"hydra.searchpath=[file://{tmp_path}]", "search=careful", "search.width=2", "run=x"]
         node = OmegaConf.to_container(hydra.compose("evaluate", overrides).search)
-    node |= {"max_length": 9}  # type: ignore[operator]
+    node = {key: value for key, value in node.items() if value is not None} | {"max_length": 9}  # type: ignore
     package = __name__.partition(".")[0]
     best = build_search(node, MODEL, Numbers(), trust=[package])(MODEL, memory())[0][0]  # type: ignore[arg-type]
     assert best.tokens == [5, 7]

@@ -100,9 +100,10 @@ def _holds_rows(cells: list[str], index: int, separator: str) -> bool:
 
     Texts have no names of files; there, several lines in a row that all have as many fields are taken for rows.
     """
-    first, *lines = separator.join(cells[: index + 1]).splitlines()
-    if not lines:
+    joined = separator.join(cells[: index + 1])
+    if len(joined.splitlines()) < 2:
         return False
+    first, *lines = joined.splitlines()
     lines += [first] if index + 1 < len(cells) else []
     rows = [fields for fields in (line.split(separator) for line in lines) if len(fields) == len(cells)]
     named = any(

@@ -78,9 +78,9 @@ def test_every_argument_of_a_data_set_is_a_key(name: str) -> None:
         ("parallel_text", "max_words", 0, "at least 1"),
         ("parallel_text", "target_language", None, "a text"),
         ("manifest", "modality", "image", "'picture', 'recording' or 'text'"),
-        ("manifest", "normalize", "lower", "'caption', 'transcript' or 'none'"),
+        ("manifest", "normalize", "lower", "'caption', 'transcript', 'spaced' or 'none'"),
         ("manifest", "columns", ["image"], "a value more"),
-        ("text", "normalize", "lower", "'caption', 'transcript' or 'none'"),
+        ("text", "normalize", "lower", "'caption', 'transcript', 'spaced' or 'none'"),
     ],
 )
 def test_wrong_values_are_named_with_their_key(name: str, key: str, value: object, message: str) -> None:

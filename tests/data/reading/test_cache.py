@@ -14,7 +14,7 @@ from multimodal_attn.data.reading.cache import cache_entries, empty_cache, limit
 
 def features(folder: Path, name: str, rows: int, days_ago: float) -> Path:
     cache = FeatureCache(folder, name)
-    cache.append([str(number) for number in range(rows)], torch.zeros(rows, 100))
+    cache.append([str(number) for number in range(rows)], torch.zeros(rows, 1, 100))
     mark_used(cache.folder)
     for file in cache.folder.iterdir():
         os.utime(file, (time.time() - 86_400 * days_ago,) * 2)
