@@ -105,7 +105,8 @@ class CachedFeatures(Dataset):
         self._places = np.stack(
             [[cache.find([job.key(prints[index]) for index in kept]) for cache in self._caches] for job in jobs]
         )
-        self._dataset, self._kept = (dataset, kept) if keep_sources else (None, [])
+        self._dataset = dataset if keep_sources else None
+        self._kept = kept
         self.folders = [cache.folder for cache in self._caches]
         for folder in self.folders:
             mark_used(folder)
