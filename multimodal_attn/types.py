@@ -89,7 +89,7 @@ class Example:
         source: picture (3, height, width) uint8 RGB, waveform (L,) float32 in [-1, 1], or a text.
         targets: at least one in training; may be empty in prediction.
         sample_rate: of a waveform, in Hz; 0 for other sources.
-        features: cached output of frozen encoders, (S, width) of each, in place of a source, which is then empty.
+        features: cached output of frozen encoders, (S, width) of each, in place of a source, mostly empty then.
     """
 
     key: str

@@ -70,7 +70,7 @@ class Collate:
         features = tuple(
             pad_in_time(list(each)) for each in zip(*(example.features for example in examples), strict=True)
         )
-        if features:
+        if features and not examples[0].source.numel():  # type: ignore[union-attr]
             lengths = torch.zeros(len(examples), dtype=torch.long)
         elif examples:
             source, lengths = READERS[examples[0].modality].pad(

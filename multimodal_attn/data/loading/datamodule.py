@@ -170,7 +170,10 @@ class DataModule(pl.LightningDataModule):
             raise ValueError(
                 f"data.cached_versions: {versions}; expected 1, or an encoder that distorts what it reads in training"
             )
-        self._cached[split] = CachedFeatures(self.source(split), encoders, cache_dir, versions, distortion)
+        source = self.source(split)
+        # What is quiet in a recording, and how long it is, only the recording itself can tell.
+        heard = split != "train" and source.reader.modality == "recording"
+        self._cached[split] = CachedFeatures(source, encoders, cache_dir, versions, distortion, heard)
         limit_cache(cache_dir, self.cache_gigabytes, keep=self._cached[split].folders)
 
     def skipped(self, split: Split) -> list[UnreadableError]:

@@ -65,6 +65,7 @@ class CachedFeatures(Dataset):
         cache_dir: folder of all caches.
         versions: of each source; the first is the source as it is. An epoch of training draws one of them.
         distortion: makes the others; may be None where there is one version.
+        keep_sources: give the sources beside their features, for measures that look at them.
         batch_size: sources that are encoded together.
         num_workers: processes that decode sources while the cache is filled.
 
@@ -86,6 +87,7 @@ class CachedFeatures(Dataset):
         cache_dir: str | Path,
         versions: int = 1,
         distortion: Distortion | None = None,
+        keep_sources: bool = False,
         batch_size: int = 64,
         num_workers: int = 0,
     ) -> None:
@@ -103,6 +105,8 @@ class CachedFeatures(Dataset):
         self._places = np.stack(
             [[cache.find([job.key(prints[index]) for index in kept]) for cache in self._caches] for job in jobs]
         )
+        self._dataset = dataset if keep_sources else None
+        self._kept = kept
         self.folders = [cache.folder for cache in self._caches]
         for folder in self.folders:
             mark_used(folder)
@@ -122,7 +126,8 @@ class CachedFeatures(Dataset):
     def _example(self, index: int, version: int) -> Example:
         entry, places = self.entries[index], self._places[version, :, index].tolist()
         features = tuple(cache.read(*place) for cache, place in zip(self._caches, places, strict=True))
-        return Example(entry.key, torch.zeros(0), entry.targets, self.reader.sample_rate, features)
+        source = torch.zeros(0) if self._dataset is None else self._dataset.read(self._kept[index])
+        return Example(entry.key, source, entry.targets, self.reader.sample_rate, features)
 
 
 @dataclass(frozen=True)

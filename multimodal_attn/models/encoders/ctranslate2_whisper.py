@@ -60,7 +60,7 @@ class CTranslate2Whisper(PretrainedSpeech):
         num_time_masks: WholeNumber = 0,
         time_mask_steps: Count = 10,
         distortion: WaveformDistortion | None = None,
-        network: Mapping[str, Count] | None = None,
+        network: Mapping[str, WholeNumber] | None = None,
     ) -> None:
         check_sample_rate(sample_rate, _RATE)
         if folder is not None:

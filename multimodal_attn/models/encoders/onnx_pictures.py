@@ -10,7 +10,7 @@ from annotated_types import Len
 from multimodal_attn.models.encoders.carried_file import CarriedFile, find_file, read_content
 from multimodal_attn.models.encoders.onnx_network import OnnxNetwork
 from multimodal_attn.models.encoders.picture import IMAGENET_MEAN, IMAGENET_STD, PictureEncoder
-from multimodal_attn.ranges import Count, DropoutRate, Finite, ImageSize, Positive
+from multimodal_attn.ranges import Count, DropoutRate, Finite, ImageSize, Positive, WholeNumber
 
 _ADVICE = "a file of ONNX with its weights inside, by its path or as PACKAGE:PATH in an installed package"
 
@@ -44,7 +44,7 @@ class OnnxPictures(PictureEncoder):
         std: tuple[Positive, Positive, Positive] = IMAGENET_STD,
         dim: Count | None = 512,
         dropout: DropoutRate = 0.0,
-        network: Mapping[str, Count] | None = None,
+        network: Mapping[str, WholeNumber] | None = None,
     ) -> None:
         if file is not None:
             content = read_content("encoder.file", find_file("encoder.file", file, _ADVICE), sha256)

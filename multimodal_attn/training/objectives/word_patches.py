@@ -121,7 +121,7 @@ class WordPatches(Objective):
             Returns (W, S), rows that sum to 1.
         """
         patches = (features.float() - self.mean.to(features.device)) / self.deviation.to(features.device)
-        scores = (patches @ self.scorer.to(features.device)).transpose(1, 2)[sources, columns]
+        scores = (patches @ self.scorer.to(features.device)).transpose(1, 2)[sources, columns].float()
         side = math.isqrt(scores.shape[1])
         on_grid = functional.interpolate(
             scores.view(-1, 1, side, side), (grid.rows, grid.columns), mode="bilinear", antialias=True

@@ -310,6 +310,14 @@ def test_recordings_have_rows_of_their_own_length(tmp_path: Path) -> None:
     assert moved.features[0][0].dtype == torch.float32
 
 
+def test_recordings_come_beside_their_features_where_measures_look_at_them(tmp_path: Path) -> None:
+    encoders = [FrozenEncoder("encoder", thousands)]
+    dataset = CachedFeatures(Recordings(3), encoders, tmp_path, keep_sources=True)
+    batch = Collate(WordTokenizer().fit(["x"]))([dataset[2], dataset[0]])
+    assert batch.source_lengths.tolist() == [3000, 1000]
+    assert batch.features[0][1].tolist() == [3, 1]
+
+
 def test_each_encoder_has_a_cache_that_serves_others_too(tmp_path: Path) -> None:
     first, second = Extract(), Extract()
     cached(Pictures(4), first, "one", tmp_path)
