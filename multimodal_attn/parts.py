@@ -17,7 +17,8 @@ import inspect
 import logging
 import math
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Generic, TypeVar
@@ -149,6 +150,18 @@ def find(key: str, target: Any, kind: Any, trust: Collection[str] = ()) -> Calla
     return typing.cast(Callable[..., Any], found)
 
 
+@contextmanager
+def within(key: str) -> Iterator[None]:
+    """Errors name the whole key of a part that stands in another one; by itself, a part knows no more than its slot."""
+    try:
+        yield
+    except ValueError as error:
+        slot, message = key.partition(".")[0], str(error)
+        if not message.startswith(f"{slot}.") or message.startswith(f"{key}."):
+            raise
+        raise ValueError(f"{key}{message.removeprefix(slot)}") from error
+
+
 def checked(key: str, value: Any, annotation: Any, trust: Collection[str] = ()) -> Any:
     """A value as an argument's annotation wants it: numbers in their range, nodes with a ``_target_`` as parts.
 
@@ -159,14 +172,8 @@ def checked(key: str, value: Any, annotation: Any, trust: Collection[str] = ()) 
     if isinstance(value, Mapping) and "_target_" in value:
         if not kinds:
             raise ValueError(f"{key}: expected a plain value, not a part of its own")
-        try:
+        with within(key):
             return part(key, value, kinds[0], trust)()
-        except ValueError as error:
-            slot, message = key.partition(".")[0], str(error)
-            if not message.startswith(f"{slot}.") or message.startswith(f"{key}."):
-                raise
-            # A part names its own settings as if it stood in its slot alone; here it stands in another part.
-            raise ValueError(f"{key}{message.removeprefix(slot)}") from error
     if isinstance(value, Mapping) and kinds:
         return {name: checked(f"{key}.{name}", item, kinds[0], trust) for name, item in value.items() if item}
     if isinstance(value, list) and kinds and any(isinstance(item, Mapping) for item in value):

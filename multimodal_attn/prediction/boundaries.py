@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from multimodal_attn.data.reading.segmentation import FRAME_SECONDS
+from multimodal_attn.data.reading.segmentation import FRAME_SECONDS, waveform_levels
 from multimodal_attn.prediction.timing import monotonic_path, onset_times
 from multimodal_attn.types import Span, Timeline
 
@@ -26,6 +26,23 @@ class _Dip(NamedTuple):
     start: float
     lowest: float
     end: float
+
+
+def attention_times(
+    weights: np.ndarray,
+    timeline: Timeline,
+    word_spans: list[tuple[int, int]],
+    waveform: np.ndarray | None,
+    sample_rate: int,
+) -> list[Span]:
+    """When attention hears each word: bounded in the sound where it is at hand, else by the path.
+
+    Shapes:
+        weights: (T, S). waveform: (L,).
+    """
+    if waveform is None:
+        return onset_times(weights, timeline, word_spans)
+    return word_boundaries(weights, timeline, word_spans, waveform_levels(waveform, sample_rate))
 
 
 def word_boundaries(

@@ -6,12 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from multimodal_attn.data.reading.segmentation import waveform_levels
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.prediction.boundaries import word_boundaries
+from multimodal_attn.prediction.boundaries import attention_times
 from multimodal_attn.prediction.ctc_alignment import ctc_times
-from multimodal_attn.prediction.timing import onset_times
 from multimodal_attn.types import Hypothesis, Memory, Span, Timeline
 
 TIME_SOURCES = ("attention", "ctc")
@@ -82,23 +80,6 @@ def word_times(
     weights = hypothesis.weights[..., :real].mean(dim=1).float().cpu().numpy()
     found = attention_times(weights, memory.layout, tokenizer.word_spans(hypothesis.tokens), waveform, sample_rate)
     return WordTimes(tuple(found), "attention")
-
-
-def attention_times(
-    weights: np.ndarray,
-    timeline: Timeline,
-    word_spans: list[tuple[int, int]],
-    waveform: np.ndarray | None,
-    sample_rate: int,
-) -> list[Span]:
-    """When attention hears each word: bounded in the sound (``boundaries.py``) where it is at hand, else by the path.
-
-    Shapes:
-        weights: (T, S). waveform: (L,).
-    """
-    if waveform is None:
-        return onset_times(weights, timeline, word_spans)
-    return word_boundaries(weights, timeline, word_spans, waveform_levels(waveform, sample_rate))
 
 
 def ctc_spans(

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from multimodal_attn.prediction.timing import onset_times
+from multimodal_attn.prediction.boundaries import attention_times
 from multimodal_attn.prediction.word import Word
 from multimodal_attn.runtime.beam import Text
 from multimodal_attn.runtime.description import Description
@@ -65,7 +65,9 @@ class Output:
         """The words with their maps and, for recordings, their times."""
         layout, spans = self.description.layout, self.description.vocabulary.word_spans(self.found.tokens)
         weights = self.weights.mean(axis=1)
-        times: list[Span] = onset_times(weights, layout, spans) if isinstance(layout, Timeline) else []
+        times: list[Span] = []
+        if isinstance(layout, Timeline):
+            times = attention_times(weights, layout, spans, self.source, self.description.sample_rate)
         words = []
         for number, (text, (first, stop)) in enumerate(zip(self.text.split(), spans, strict=True)):
             attended = weights[first:stop].mean(axis=0)

@@ -40,15 +40,15 @@ SENSIBLE = {
     """,
     "None": """
         callbacks.best_checkpoint.monitor callbacks.last_checkpoint.monitor data.batch_seconds init_from resume
-        data.cache_dir data.columns data.entities data.max_seconds data.min_seconds data.modality
-        data.normalize data.texts_per_source decoder.embedding_dim encoder.dim
+        data.batch_tokens data.cache_dir data.columns data.entities data.max_seconds data.max_source_tokens
+        data.min_seconds data.modality data.texts_per_source data.word_times decoder.embedding_dim encoder.dim
         encoder.front_end.noise.recordings.folder encoder.front_end.reverberation.recordings.folder
         encoder.front_end.time_mask_frames encoder.front_end.time_masks_per_frame encoder.trainable_from
         encoder.grid encoder.lr_scale encoder.sha256 encoder.streams.what.dim
         encoder.streams.what.trainable_from encoder.streams.where.dim encoder.streams.where.trainable_from
         objective.word_patches.epochs
         encoder.weights objective.ctc.epochs objective.guided_attention.epochs
-        objective.minimum_word_error.max_length_ratio search.eos_threshold search.language_model
+        objective.minimum_word_error.max_length_ratio search.eos_threshold search.language_model search.prefix
         search.max_attention_jump search.max_length_ratio tokenizer.max_size trainer.enable_model_summary
         trainer.gradient_clip_val trainer.limit_train_batches trainer.limit_val_batches
         trainer.log_every_n_steps trainer.max_epochs trainer.num_sanity_val_steps
@@ -99,7 +99,7 @@ SENSIBLE = {
         data.target_language data.test data.train data.val encoder.front_end.noise.recordings.folder
         encoder.front_end.reverberation.recordings.folder encoder.layer encoder.weights
         logger.files.save_dir logger.tensorboard.name logger.tensorboard.save_dir logger.wandb.name
-        logger.wandb.project logger.wandb.save_dir name
+        logger.wandb.project logger.wandb.save_dir name data.word_times search.prefix
     """,
     "[1, 'x']": """
         search.forbidden search.forced_words

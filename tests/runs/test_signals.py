@@ -99,7 +99,6 @@ COMMANDS = {
     "evaluate": ["evaluate.py", "run={run}", "device=cpu"],
     "predict": ["-m", "multimodal_attn", "predict", "{run}", "docs/images"],
     "transcribe": ["-m", "multimodal_attn", "transcribe", "{run}", "docs/images"],
-    "compare": ["-m", "multimodal_attn", "compare", "{run}", "--output={new}"],
     "shards": ["-m", "multimodal_attn", "shards", "data.num_examples={{train:4000,val:8,test:8}}", "--output={new}"],
 }
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from multimodal_attn.parts import checked, parameters
 from multimodal_attn.types import Layout, Memory, Modality
 
 
@@ -73,7 +74,12 @@ class Encoder(nn.Module, ABC):
         Args:
             settings: of a configuration.
             trust: packages whose classes are allowed beside this one's.
+
+        Raises:
+            ValueError: if what it takes the place of makes no sense.
         """
+        for name in settings.keys() & cls.unfetched.keys():
+            checked(f"encoder.{name}", settings[name], parameters(cls)[name].annotation)
         return {**settings, **cls.unfetched}
 
     @classmethod

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.kernels.dropout import Dropout
-from multimodal_attn.parts import find
+from multimodal_attn.parts import find, within
 from multimodal_attn.ranges import Count, DropoutRate
 from multimodal_attn.types import Grid, Layout, Memory, Timeline
 
@@ -147,7 +147,8 @@ def _of_streams(
     for name, node in streams.items():
         if isinstance(node, Mapping) and "_target_" in node:
             kind: type[Encoder] = find(f"encoder.streams.{name}", node["_target_"], Encoder, trust)  # type: ignore
-            node = change(kind, node)
+            with within(f"encoder.streams.{name}"):
+                node = change(kind, node)
         changed[name] = node
     return {**settings, "streams": changed}
 

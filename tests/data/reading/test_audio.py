@@ -122,7 +122,7 @@ def test_not_audio(tmp_path, name):
     (tmp_path / "noise.raw").write_bytes(bytes(1000))
     (tmp_path / "folder").mkdir()
     for function in (lambda path: read_audio(path, 16000), audio_seconds):
-        with pytest.raises(UnreadableError, match="not readable as audio") as caught:
+        with pytest.raises(UnreadableError, match=r"not readable as audio|is no file") as caught:
             function(tmp_path / name)
         assert caught.value.path.endswith(name)
 
