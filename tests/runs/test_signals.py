@@ -106,7 +106,7 @@ COMMANDS = {
 @pytest.mark.parametrize(
     "command",
     [
-        *("evaluate", "compare"),
+        "evaluate",
         *(pytest.param(name, marks=pytest.mark.slow) for name in ("train", "predict", "transcribe", "shards")),
     ],
 )
