@@ -34,6 +34,15 @@ ROOTS = [
     if not any(f"  - {other}\n" in (CONF / "experiment" / f"{name}.yaml").read_text() for other in EXPERIMENTS)
 ]
 
+ONE_OF_EACH = {
+    "show_attend_tell_shapes",
+    "listen_attend_spell_spoken",
+    "align_translate_dates",
+    "point_generate_reports",
+    "captions",
+}
+"""Every part is tried in an experiment of each task; in all others too by the slow tests."""
+
 
 def compose(*overrides: str) -> dict[str, Any]:
     """The settings that train.py would have, without anything to download."""
@@ -75,7 +84,10 @@ def test_every_callback_builds(choice: str) -> None:
     assert callback
 
 
-@pytest.mark.parametrize("experiment", ROOTS)
+@pytest.mark.parametrize(
+    "experiment",
+    [pytest.param(name, marks=[] if name in ONE_OF_EACH else pytest.mark.slow) for name in ROOTS],
+)
 def test_every_part_fits_into_an_experiment(experiment: str, caplog: pytest.LogCaptureFixture) -> None:
     """What an experiment sets and another choice of a part does not take is left out, with a warning that names it."""
     base = compose(f"experiment={experiment}", *NOWHERE)

@@ -27,6 +27,7 @@ def train(folder: Path, *overrides: str) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_a_process_without_a_validation_batch_is_an_error(tmp_path: Path) -> None:
     result = python("train.py", *DDP, "data.eval_batch_size=8", f"hydra.run.dir={tmp_path}", f"cache_dir={tmp_path}")
     assert result.returncode == 2, result.stderr
