@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar
@@ -34,6 +35,7 @@ class SummaryScores(TextScores):
             raise ValueError(
                 "metrics: rouge-score is not installed; pip install 'multimodal_attn[summaries]'"
             ) from None
+        logging.getLogger("absl").setLevel(logging.WARNING)  # it tells of its tokenizer every time
         return RougeScorer(list(KINDS.values()), use_stemmer=True)
 
     def __call__(self, hypotheses: list[str], references: list[list[str]]) -> dict[str, float]:
