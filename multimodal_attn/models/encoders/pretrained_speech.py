@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -78,13 +79,13 @@ class PretrainedSpeech(Encoder):
         self.dropout = Dropout(dropout)
         self.train()
 
+    @abstractmethod
     def hear(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The network's states, the layers side by side, and their number.
 
         Shapes:
             As in ``extract``.
         """
-        raise NotImplementedError
 
     def train(self, mode: bool = True) -> PretrainedSpeech:
         """As in torch, but frozen parts stay in evaluation mode."""
