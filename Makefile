@@ -4,7 +4,7 @@
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-EXTRAS := speech,pretrained,subword,encoders,export,whisper,align,summaries,dev,docs
+EXTRAS := speech,pretrained,subword,encoders,export,whisper,align,summaries,live,demo,serve,dev,docs
 
 # True for the Pythons that the pinned torch is installed on; pyproject.toml says the same.
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
