@@ -228,7 +228,7 @@ def _tokenizer_from(config: Mapping[str, Any], content: Checkpoint | None, key: 
 def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataModule, Seq2SeqModule]:
     own, of_sources = (_tokenizer_from(config, content, key) for key in ("tokenizer", "source_tokenizer"))
     encoder: Part[Encoder] = part("encoder", config["encoder"], Encoder, EVERYTHING, given=("vocab_size",))
-    reads: Modality = encoder.make.reads  # type: ignore[attr-defined]
+    reads: Modality = encoder.make.modality(encoder.settings)  # type: ignore[attr-defined]
     data = build_data(config, own, of_sources, EVERYTHING, reads=reads)
     module = build_module(config, data.tokenizer, data.source_tokenizer)
     check_copying(module.model, data.tokenizer)

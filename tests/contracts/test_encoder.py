@@ -38,6 +38,12 @@ def test_memory_fits_its_layout(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", choices("encoder"))
+def test_says_what_it_reads_before_it_is_built(name: str) -> None:
+    made = part("encoder", name)
+    assert made.make.modality(made.settings) == make(name).reads  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", choices("encoder"))
 def test_longer_batch_mate_changes_nothing(name: str) -> None:
     encoder = make(name).eval()
     source, lengths = sources(encoder, 3)

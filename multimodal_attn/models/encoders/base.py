@@ -68,6 +68,11 @@ class Encoder(nn.Module, ABC):
         return []
 
     @classmethod
+    def modality(cls, settings: Mapping[str, Any]) -> Modality:
+        """What an encoder with these checked settings encodes, before it is built."""
+        return cls.reads
+
+    @classmethod
     def without_download(cls, settings: Mapping[str, Any], trust: Collection[str] = ()) -> dict[str, Any]:
         """The same settings, for an encoder that is to be filled from elsewhere: no weights are fetched.
 

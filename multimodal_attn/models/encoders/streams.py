@@ -13,7 +13,7 @@ from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.parts import find, within
 from multimodal_attn.ranges import Count, DropoutRate
-from multimodal_attn.types import Grid, Layout, Memory, Timeline
+from multimodal_attn.types import Grid, Layout, Memory, Modality, Timeline
 
 
 class Streams(Encoder):
@@ -74,6 +74,11 @@ class Streams(Encoder):
         self.key_norm = nn.LayerNorm(dim) if set(self.keys) != set(self.values) else None
         self.stream_dropout = stream_dropout
         self.dropout = Dropout(dropout)
+
+    @classmethod
+    def modality(cls, settings: Mapping[str, Any]) -> Modality:
+        """See ``Encoder``: what its streams encode."""
+        return next((stream.reads for stream in settings["streams"].values()), cls.reads)
 
     @classmethod
     def without_download(cls, settings: Mapping[str, Any], trust: Collection[str] = ()) -> dict[str, Any]:
