@@ -14,6 +14,7 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.prediction.confidence import confidences, word_log_probs
 from multimodal_attn.prediction.copying import copied_tokens
 from multimodal_attn.prediction.entropy import relative_entropy
+from multimodal_attn.prediction.self_attention import SelfAttention
 from multimodal_attn.prediction.true_boxes import Thing, things, true_boxes
 from multimodal_attn.prediction.word import Word
 from multimodal_attn.prediction.word_alignment import right_words
@@ -40,6 +41,7 @@ class Prediction:
         source: picture (H, W, 3) uint8, waveform (L,) float32, or the tokens (S,) of a source text as they are shown.
         layout: where the memory positions lie in the source.
         tokens: what to display for each token of the hypothesis, T of them.
+        token_ids: the same tokens as the model knows them.
         word_tokens: each word of the hypothesis with its first token and one past its last token, W of them.
         weights: (T, N, S) float32, S without padding.
         text: the hypothesis.
@@ -60,6 +62,7 @@ class Prediction:
         time_source: where ``word_spans`` come from, "attention" or "ctc".
         temperature: of the run, for the confidence of words; None where it has none.
         others: what else the search found for the same source, best first.
+        self_attention: what the model's layers of self-attention read, where it was asked for.
         view: what ``plot`` and notebooks show it with.
     """
 
@@ -87,6 +90,8 @@ class Prediction:
     time_source: str = "attention"
     temperature: float | None = None
     others: list[Prediction] = field(default_factory=list)
+    token_ids: list[int] = field(default_factory=list)
+    self_attention: SelfAttention | None = None
     view: View | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
@@ -154,6 +159,7 @@ class Prediction:
             word_spans=times.spans,
             time_source=times.source,
             temperature=temperature,
+            token_ids=hypothesis.tokens,
             view=view,
         )
 

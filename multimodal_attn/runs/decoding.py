@@ -12,6 +12,7 @@ from rich.progress import track
 from multimodal_attn.distributed import process_share
 from multimodal_attn.evaluation.attention.mistaken import looked_at
 from multimodal_attn.evaluation.attention.scores import AttentionScores
+from multimodal_attn.evaluation.attention.self_attention import self_attention
 from multimodal_attn.prediction.confidence import word_log_probs
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.predictor import Predictor
@@ -80,7 +81,10 @@ def decode_share(
             found.predictions.append({**line, "attention": name})
             if (example := shown.get(batch.keys[index])) is not None:
                 # The batch may hold cached features where the page wants the picture.
-                found.records[example.key] = predictor.prediction(example, hypotheses, memory, index)
+                record = predictor.prediction(example, hypotheses, memory, index)
+                if not settings["ensemble"]:  # whose members have layers of their own
+                    record.self_attention = self_attention(predictor, example, record)
+                found.records[example.key] = record
     return decoded
 
 

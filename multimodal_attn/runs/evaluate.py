@@ -1,4 +1,4 @@
-"""Evaluating a run: metrics.json, predictions.jsonl, attention.npz, index.html, and faithfulness when asked for."""
+"""Evaluating a run: metrics.json, predictions.jsonl, attention.npz, index.html, and what else there is to tell."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rich.console import Console
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.reading.files import file_name, write_skipped
 from multimodal_attn.distributed import gather_to_first
+from multimodal_attn.evaluation.attention.heads import heads_of
 from multimodal_attn.evaluation.bootstrap import Interval, intervals
 from multimodal_attn.evaluation.confidence import Confidences, Reliability
 from multimodal_attn.evaluation.texts.base import TextScores
@@ -77,7 +78,7 @@ SETTINGS: dict[str, Any] = {
 """Of ``conf/evaluate.yaml``, and what each may be."""
 WRITTEN = (
     *("config.yaml", "metrics.json", "predictions.jsonl", "attention.npz", "skipped.txt", "cut.txt", "words"),
-    *("index.html", "reliability.png", "faithfulness.json", "faithfulness.png"),
+    *("index.html", "reliability.png", "heads.json", "faithfulness.json", "faithfulness.png"),
     *(environment.FILE, example_statistics.FILE),
 )
 """What an evaluation writes: of an earlier one nothing stays, so that no two are mixed."""
@@ -216,6 +217,8 @@ def _write(
     records = [found.records[key] for key in shown if key in found.records]
     for record in records:
         record.calibrate(temperature)
+    if heads := heads_of([record.self_attention for record in records if record.self_attention]):
+        write_file(folder / "heads.json", json.dumps(heads, indent=1) + "\n")
     title = page_title(str(run.config["name"]), settings["split"])
     write_page(records, folder / "index.html", title, metrics, alarms, total=len(texts), intervals=ends)
     return _Written(metrics, ends, alarms, reliability)

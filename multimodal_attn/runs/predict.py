@@ -11,6 +11,7 @@ from typing import Any
 
 from multimodal_attn.data.reading.files import find_files
 from multimodal_attn.distributed import gather_to_first, process_share
+from multimodal_attn.evaluation.attention.self_attention import self_attention
 from multimodal_attn.inspection.page.page import page_title, write_page
 from multimodal_attn.parts import checked
 from multimodal_attn.prediction.prediction import Prediction
@@ -56,7 +57,8 @@ def predict(
         rank, _ = process_share()
         for error in others if rank == 0 else []:
             print(f"skipped {error}", file=sys.stderr)
-        for found in predict_together(predictor, paths):
+        layers = page is not None and not ensemble  # whose members have layers of their own
+        for found in predict_together(predictor, paths, layers):
             if isinstance(found, UnreadableError):
                 num_skipped += 1
                 print(f"skipped {found}", file=sys.stderr)
@@ -76,31 +78,42 @@ def predict(
 
 
 def predict_files(
-    predictor: Predictor, sources: Iterator[Example | UnreadableError]
+    predictor: Predictor, sources: Iterator[Example | UnreadableError], layers: bool = False
 ) -> Iterator[Prediction | UnreadableError]:
-    """The prediction of each source, or why it cannot be read; in order, as soon as it is known."""
+    """The prediction of each source, or why it cannot be read; in order, as soon as it is known.
+
+    Args:
+        predictor: that reads them.
+        sources: as ``read_all`` gives them.
+        layers: also what the model's layers of self-attention read.
+    """
     while read := list(islice(sources, predictor.reader.at_once)):
         examples = [found for found in read if isinstance(found, Example)]
-        predictions = iter(predictor.predict(examples))
+        found_texts = predictor.predict(examples)
+        for example, prediction in zip(examples, found_texts, strict=True) if layers else ():
+            prediction.self_attention = self_attention(predictor, example, prediction)
+        predictions = iter(found_texts)
         for found in read:
             yield next(predictions) if isinstance(found, Example) else found
 
 
-def predict_together(predictor: Predictor, paths: Sequence[Path]) -> Iterator[Prediction | UnreadableError]:
+def predict_together(
+    predictor: Predictor, paths: Sequence[Path], layers: bool = False
+) -> Iterator[Prediction | UnreadableError]:
     """What ``predict_files`` gives, from all processes that call this (``processes.py``), in the first of them.
 
     The others give nothing. Sources are handed out some at a time, so that results come while others are at work.
     """
     rank, number = process_share()
     if number == 1:
-        yield from predict_files(predictor, read_all(predictor.reader, paths))
+        yield from predict_files(predictor, read_all(predictor.reader, paths), layers)
         return
     # A text file is quick to read and holds any number of sources: its lines are handed out, of others the files.
     by_line = not predictor.reader.in_files
     remaining: Iterator[Any] = read_all(predictor.reader, paths) if by_line else iter(paths)
     while batch := list(islice(remaining, number * AT_ONCE)):
         own = batch[rank * AT_ONCE : (rank + 1) * AT_ONCE]
-        found = predict_files(predictor, iter(own) if by_line else read_all(predictor.reader, own))
+        found = predict_files(predictor, iter(own) if by_line else read_all(predictor.reader, own), layers)
         for share in gather_to_first(list(found)) or []:
             yield from share
 

@@ -80,12 +80,14 @@ def test_weights_of_layers_are_those_of_the_forward_pass(decoder: str) -> None:
     layers = model.layer_weights(tokens[..., :-1], source)
     assert bool(layers) == (decoder == "transformer")
     for weights in layers:
-        torch.testing.assert_close(weights.tokens.sum(-1), torch.ones(tokens[..., 1:].shape))
+        heads, length = weights.tokens.shape[2:4]
+        rows = torch.ones(*tokens.shape[:2], heads, length)
+        torch.testing.assert_close(weights.tokens.sum(-1), rows)
         assert weights.tokens.triu(1).abs().sum() == 0
-        torch.testing.assert_close(weights.memory.sum(-1), torch.ones(tokens[..., 1:].shape))
+        torch.testing.assert_close(weights.memory.sum(-1), rows)
     if layers:  # the last layer's attention depends on all before it
-        reported = layers[-1].memory * mask[..., 1:, None]
-        torch.testing.assert_close(reported, model(tokens, mask, source).weights.mean(3))
+        reported = layers[-1].memory.transpose(2, 3) * mask[..., 1:, None, None]
+        torch.testing.assert_close(reported, model(tokens, mask, source).weights)
 
 
 @pytest.mark.parametrize(("decoder", "attention"), PAIRS)

@@ -66,17 +66,17 @@ def test_weights_of_layers_are_those_between_real_positions(name: str) -> None:
     mask, layers = encoder(source, lengths).mask, encoder.layer_weights(source, lengths)
     assert bool(layers) == (name in SELF_ATTENTION)
     for number, weights in enumerate(layers):
-        extra = weights.shape[1] - mask.shape[1]  # a class token
-        torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:2]))
-        cells = weights[:, extra:, extra:]
-        assert cells[~mask[:, None].expand_as(cells)].abs().sum() == 0
+        extra = weights.shape[2] - mask.shape[1]  # a class token
+        torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:3]))
+        cells = weights[..., extra:, extra:]
+        assert cells[~mask[:, None, None].expand_as(cells)].abs().sum() == 0
         shortest = 0 if encoder.reads == "picture" else int(lengths.argmin())
         alone = source[shortest : shortest + 1]
         if encoder.reads != "picture":
             alone = alone[:, : lengths[shortest]]
         single = encoder.layer_weights(alone, lengths[shortest : shortest + 1])[number][0]
         real = extra + int(mask[shortest].sum())
-        torch.testing.assert_close(single[:real, :real], weights[shortest, :real, :real], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(single[:, :real, :real], weights[shortest, :, :real, :real], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", choices("encoder"))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from multimodal_attn.evaluation.attention.heads import measure_head
 from multimodal_attn.prediction.prediction import Prediction
+from multimodal_attn.prediction.self_attention import Reads, SelfAttention, cells_of
 from multimodal_attn.types import Box, Grid, Span, Timeline, TokenAxis
 
 
@@ -73,3 +75,28 @@ def text_record(key: str = "sentence") -> Prediction:
         flags=[],
         links={0: ((3, 4),), 2: ((0, 1), (1, 2))},
     )
+
+
+def with_layers(
+    record: Prediction, layers: int = 2, heads: int = 2, extra: int = 0, cells: int = 64, decoder: bool = True
+) -> Prediction:
+    """The same record with layers of self-attention.
+
+    Head 1 of layer 1 reads the position after its own, the last itself; all others are random. Rollout reads the
+    source backwards.
+    """
+    generator = np.random.default_rng(0)
+    size = record.weights.shape[-1]
+
+    def reads(part: str, shape: tuple[int, int], extra: int) -> Reads:
+        count = extra + shape[0] * shape[1]
+        weights = [generator.dirichlet(np.full(count, 0.3), (heads, count)).astype(np.float32) for _ in range(layers)]
+        weights[0][0] = np.eye(count)[np.minimum(np.arange(count) + 1, count - 1)]
+        measured = [[measure_head(head, shape, extra, False) for head in layer] for layer in weights]
+        return Reads(part, weights, measured, shape, extra).pooled(cells)  # type: ignore[arg-type]
+
+    parts = [reads("encoder", cells_of(record.layout, size), extra)]
+    if decoder:
+        parts.append(reads("decoder", (1, len(record.tokens)), 0))
+    record.self_attention = SelfAttention(parts, record.word_weights[:, ::-1].copy())
+    return record

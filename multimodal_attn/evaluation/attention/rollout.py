@@ -19,15 +19,15 @@ from multimodal_attn.types import Batch, Memory
 
 
 def self_rollout(layers: Sequence[Tensor]) -> Tensor:
-    """The product of ``0.5 I + 0.5 A`` over the layers, the last on the left (equation 1).
+    """The product of ``0.5 I + 0.5 A`` over the layers, the last on the left (equation 1); A is the mean of heads.
 
     Shapes:
-        layers: (..., P, P) each, rows that sum to 1. Returns (..., P, P): row p says what position p of the last layer
-        is made of.
+        layers: (..., N, P, P) each, rows that sum to 1. Returns (..., P, P): row p says what position p of the last
+        layer is made of.
     """
-    flow = torch.eye(layers[0].shape[-1], dtype=layers[0].dtype, device=layers[0].device).expand_as(layers[0])
+    flow = torch.eye(layers[0].shape[-1], dtype=layers[0].dtype, device=layers[0].device)
     for weights in layers:
-        flow = 0.5 * (flow + weights @ flow)
+        flow = 0.5 * (flow + weights.mean(-3) @ flow)
     return flow
 
 
@@ -39,10 +39,10 @@ def decoder_rollout(layers: Sequence[LayerWeights]) -> Tensor:
     Shapes:
         Returns (..., T, S).
     """
-    flow = torch.zeros_like(layers[0].memory)
+    flow = torch.zeros_like(layers[0].memory[..., 0, :, :])
     for weights in layers:
-        flow = 0.5 * (flow + weights.tokens @ flow)
-        flow = 0.5 * (flow + weights.memory)
+        flow = 0.5 * (flow + weights.tokens.mean(-3) @ flow)
+        flow = 0.5 * (flow + weights.memory.mean(-3))
     return flow
 
 

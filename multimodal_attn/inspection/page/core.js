@@ -32,7 +32,8 @@ const examples = [];
  * draw(): paint all; select(index or null): paint the chosen word; compare(index): parts of a sentence about its truth;
  * press(index): a word was clicked; optional: toggle(), stop(), playing for what can be played; first(): the word that
  * is chosen at first.
- * static: gamma and overGray of its maps; legend: what a color means; controls: see `addControls`.
+ * static: Reader of self-attention: constructor(data, {shape, extra, factor}, pick(cell)), node, names(cell) and
+ * paint(row, cell that reads or null); gamma and overGray of its maps; legend: what a color means; controls: see `addControls`.
  */
 const views = {};
 
@@ -109,9 +110,13 @@ function grayed(image, width, height) {
 
 // --------------------------------------------------------------------------------------------- weights
 
+async function inflate(data) {
+  const stream = new Blob([bytes(data)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
 async function unpack(packed) {
-  const stream = new Blob([bytes(packed.data)]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const codes = new Uint8Array(await new Response(stream).arrayBuffer());
+  const codes = await inflate(packed.data);
   const size = packed.shape[2];
   const scale = packed.scale.flat();
   return Float32Array.from(codes, (code, i) => (code * scale[Math.floor(i / size)]) / 255);

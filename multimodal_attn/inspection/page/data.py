@@ -60,6 +60,8 @@ def summarize(prediction: Prediction) -> dict[str, Any]:
         "references": list(prediction.references),
         "flags": list(prediction.flags),
         "view": view_of(prediction).name,
+        "layers": prediction.self_attention
+        and [[reads.part, [len(heads) for heads in reads.heads]] for reads in prediction.self_attention.reads],
         "measures": measures_of(prediction),
     }
 

@@ -24,7 +24,8 @@ class Example {
       this.said = make("p", { class: "said", role: "status" });
       this.slider = this.ranks();
       this.reference = make("div", { class: "references" });
-      this.parts = [this.head, this.slider, this.reference, this.body, this.said].filter((part) => part !== null);
+      this.layers = layersOf(this);
+      this.parts = [this.head, this.slider, this.reference, this.body, this.said, this.layers?.node ?? null].filter((part) => part !== null);
       await this.show(this.rank);
     } catch (error) {
       this.fail(error);
@@ -174,6 +175,7 @@ class Example {
     });
     this.view.draw();
     this.select();
+    this.layers?.draw();
   }
 
   select() {
@@ -182,6 +184,7 @@ class Example {
     this.title.forEach((span, i) => span.classList.toggle("chosen", i === this.chosen));
     this.view.select(this.chosen);
     this.charts.forEach((chart) => chart.select(this.chosen));
+    this.layers?.select(this.chosen);
     this.say(...(this.chosen === null ? [this.view.hint] : this.describe(this.chosen)));
   }
 

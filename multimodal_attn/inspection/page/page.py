@@ -17,12 +17,15 @@ import numpy as np
 from multimodal_attn.inspection.figures.colors import ALPHA_FLOOR, ALPHA_RANGE, HEAT, PHOTO_COLOR
 from multimodal_attn.inspection.page.data import MEASURES, describe_example, summarize
 from multimodal_attn.inspection.page.packing import rounded_number
+from multimodal_attn.inspection.page.self_attention import pack_self_attention
 from multimodal_attn.inspection.views import heat_limit
 from multimodal_attn.inspection.views.base import NEARLY_UNIFORM
 from multimodal_attn.measures import Measure, beside, groups, headline, measure, shown, shown_interval
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.writing import write_file
 
+PAGE_BYTES = 4_700_000  # of 50 examples, beside the page's own 100,000 and the figures of heads
+_LEAST_LAYERS, _MOST_LAYERS = 8_000, 120_000  # bytes, for the self-attention of an example
 _SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -89,6 +92,11 @@ def render_page(
     blocks = [_json_block("overview", overview)]
     # A block each, so that the browser parses an example when it comes into view and not before.
     blocks += [_json_block(f"example-{number}", example) for number, example in enumerate(examples)]
+    # And another for what it unfolds. All share the room that is left.
+    unfolded = {number: found.self_attention for number, found in enumerate(predictions) if found.self_attention}
+    left = (PAGE_BYTES - sum(map(len, blocks))) // max(len(unfolded), 1)
+    room = min(max(left, _LEAST_LAYERS), _MOST_LAYERS)
+    blocks += [_json_block(f"layers-{number}", pack_self_attention(found, room)) for number, found in unfolded.items()]
     return _fill_template(title, "\n".join(blocks))
 
 

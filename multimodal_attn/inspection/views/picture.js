@@ -17,6 +17,58 @@ views.picture = class {
     { label: "Overlay", key: "m", set: (value) => (settings.overlay = value) },
   ];
 
+  static shape = ({ rows, columns }) => [rows, columns];
+
+  /** The photo, tinted by how much of each patch is read, with a frame around the patches that read. */
+  static Reader = class {
+    constructor(data, { shape, extra, factor }, pick) {
+      Object.assign(this, { data, shape, extra, factor, last: null });
+      const scale = 300 / Math.max(data.width, data.height);
+      this.size = [Math.round(data.width * scale), Math.round(data.height * scale)];
+      this.image = make("img", { src: data.photo, width: data.width, height: data.height, alt: "" });
+      this.canvas = make("canvas", { role: "img", "aria-label": "weight of each patch" });
+      this.mark = make("div", { class: "box reads", hidden: true });
+      const at = (event) => {
+        const box = event.currentTarget.getBoundingClientRect();
+        const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+        const [row, column] = [Math.floor(y * data.rows), Math.floor(x * data.columns)].map((i) => Math.floor(Math.max(i, 0) / factor));
+        pick(extra + clamp(row, 0, shape[0] - 1) * shape[1] + clamp(column, 0, shape[1] - 1));
+      };
+      this.node = make(
+        "div",
+        { class: "patches" },
+        make("div", { class: "view", onmousemove: at, onclick: at }, this.image, this.canvas, this.mark),
+        extra ? make("button", { class: "source-token", type: "button", onmouseenter: () => pick(0), onfocus: () => pick(0) }, "class token") : null,
+      );
+      this.image.decode().then(() => {
+        this.gray = grayed(this.image, ...this.size);
+        if (this.last) this.paint(...this.last);
+      });
+    }
+
+    names(cell) {
+      if (cell < this.extra) return "the class token";
+      const [row, column] = [Math.floor((cell - this.extra) / this.shape[1]), (cell - this.extra) % this.shape[1]];
+      return `row ${row + 1}, column ${column + 1}`;
+    }
+
+    paint(row, cell) {
+      this.last = [row, cell];
+      const { rows, columns } = this.data;
+      const patches = Float32Array.from({ length: rows * columns }, (_, p) => {
+        const [down, across] = [Math.floor(p / columns / this.factor), Math.floor((p % columns) / this.factor)];
+        return row[this.extra + down * this.shape[1] + across];
+      });
+      if (this.gray) paint(this.canvas, this.gray, enlarge(patches, rows, columns, ...this.size, false), ...this.size, largest(patches) || 1);
+      this.mark.hidden = cell === null || cell < this.extra;
+      if (this.mark.hidden) return;
+      const [down, across] = [Math.floor((cell - this.extra) / this.shape[1]), (cell - this.extra) % this.shape[1]];
+      const edges = (first, size) => [first * this.factor, Math.min((first + 1) * this.factor, size)].map((edge) => edge / size);
+      const [[top, bottom], [left, right]] = [edges(down, rows), edges(across, columns)];
+      Object.assign(this.mark.style, { left: percent(left), top: percent(top), width: percent(right - left), height: percent(bottom - top) });
+    }
+  };
+
   constructor(example) {
     Object.assign(this, { example, hint: "The photo without a map: choose a word." });
     const { data, hypothesis } = example;

@@ -18,6 +18,46 @@ views.recording = class {
     },
   ];
 
+  /** The log-mel, and under it how much of each step is read. */
+  static Reader = class {
+    constructor(data, { shape, factor }, pick) {
+      Object.assign(this, { data, size: shape[1], seconds: factor * data.step });
+      const end = data.offset + this.size * this.seconds;
+      const place = (seconds) => (seconds - data.offset) / (end - data.offset);
+      const [start, stop] = data.melSpan.map(place);
+      this.canvas = make("canvas", { role: "img", "aria-label": "weight of each step" });
+      this.mark = make("div", { class: "range", hidden: true });
+      const at = (event) => {
+        const box = event.currentTarget.getBoundingClientRect();
+        pick(clamp(Math.floor(((event.clientX - box.left) / box.width) * this.size), 0, this.size - 1));
+      };
+      this.node = make(
+        "div",
+        { class: "heard", onmousemove: at, onclick: at },
+        make("div", { class: "mel" }, make("img", { src: data.mel, alt: "", style: { left: percent(start), width: percent(stop - start) } })),
+        make("div", { class: "matrix" }, this.canvas),
+        this.mark,
+      );
+    }
+
+    span(cell) {
+      const start = this.data.offset + cell * this.seconds;
+      return [start, start + this.seconds];
+    }
+
+    names(cell) {
+      return this.span(cell)
+        .map((second) => second.toFixed(2))
+        .join(" to ") + " s";
+    }
+
+    paint(row, cell) {
+      paint(this.canvas, null, row, this.size, 1, largest(row) || 1);
+      this.mark.hidden = cell === null;
+      if (cell !== null) Object.assign(this.mark.style, { left: percent(cell / this.size), width: percent(1 / this.size) });
+    }
+  };
+
   constructor(example) {
     const { data, hypothesis, maps } = example;
     Object.assign(this, { example, playing: false, until: null, hint: "Press play, or a word to hear it." });

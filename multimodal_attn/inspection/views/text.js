@@ -3,6 +3,11 @@ views.text = class {
   static gamma = 1;
   static legend = "weight of a source token";
   static controls = [];
+  static Reader = class extends TokenReader {
+    constructor(data, part, pick) {
+      super(data.source, part, pick);
+    }
+  };
 
   constructor(example) {
     Object.assign(this, { example, hint: "Choose a word of either text to see what it is linked to." });

@@ -35,11 +35,11 @@ class PreparedMemory:
 
 
 class LayerWeights(NamedTuple):
-    """What a layer of self-attention and attention to the memory reads, averaged over its heads.
+    """What the heads of a layer of self-attention and attention to the memory read.
 
     Attributes:
-        tokens: (B, K, T, T), of each token the weights of those up to itself.
-        memory: (B, K, T, S).
+        tokens: (B, K, N, T, T), of each token the weights of those up to itself.
+        memory: (B, K, N, T, S).
     """
 
     tokens: Tensor

@@ -14,7 +14,7 @@ from multimodal_attn.models.attention.base import AttentionStep
 from multimodal_attn.models.decoders.base import Decoder, LayerWeights, PreparedMemory
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.kernels.picking import real_steps
-from multimodal_attn.models.layers.heads import join_heads, mean_weights, split_heads
+from multimodal_attn.models.layers.heads import head_weights, join_heads, split_heads
 from multimodal_attn.models.layers.scheduled_sampling import own_tokens
 from multimodal_attn.models.layers.sinusoids import sinusoids
 from multimodal_attn.ranges import Count, DropoutRate, Layers
@@ -152,7 +152,7 @@ class TransformerDecoder(Decoder):
         for layer, past, projected in zip(self.layers, state.cache, source.projected, strict=True):
             between_tokens = layer.self_weights(hidden, past)  # type: ignore[operator]
             hidden, _, (_, weights) = layer(hidden, past, projected, memory)
-            found.append(LayerWeights(between_tokens, weights.mean(3)))
+            found.append(LayerWeights(between_tokens, weights.transpose(2, 3)))
         return found
 
     def _embed(self, tokens: Tensor, state: TransformerState) -> Tensor:
@@ -236,13 +236,13 @@ class _Layer(nn.Module):
         return hidden + self.dropout(self.feed_forward(hidden)), cache, (context, weights)
 
     def self_weights(self, hidden: Tensor, past: Tensor) -> Tensor:
-        """The weights of self-attention in ``forward``, averaged over heads.
+        """The weights of self-attention in ``forward``.
 
         Shapes:
-            As in ``forward``. Returns (B, K, T, tokens + T).
+            As in ``forward``. Returns (B, K, N, T, tokens + T).
         """
         query, cache, causal = self._self_inputs(hidden, past)
-        return mean_weights(query, cache[:, :, 0], causal)
+        return head_weights(query, cache[:, :, 0], causal)
 
     def _self_inputs(self, hidden: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, K, N, T, head), the cache with the new tokens, and who sees whom (T, tokens + T)."""

@@ -59,11 +59,11 @@ class Encoder(nn.Module, ABC):
         """
 
     def layer_weights(self, source: Tensor, lengths: Tensor) -> list[Tensor]:
-        """The weights of every layer of self-attention, first to last, averaged over heads; empty for encoders without.
+        """The weights of every layer of self-attention, first to last; empty for encoders without.
 
         Shapes:
-            As in ``forward``. Returns (B, P, P) each, rows that sum to 1; the last S of the P positions are those of
-            the memory, any before them belong to no cell.
+            As in ``forward``. Returns (B, N, P, P) each, for the N heads of the layer, rows that sum to 1; the last S
+            of the P positions are those of the memory, any before them belong to no cell.
         """
         return []
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -13,7 +12,8 @@ from multimodal_attn.models.encoders.conv_subsampling import ConvSubsampling
 from multimodal_attn.models.encoders.log_mel import LogMel
 from multimodal_attn.models.encoders.speech import SpeechEncoder
 from multimodal_attn.models.kernels.dropout import Dropout
-from multimodal_attn.models.layers.heads import join_heads, mean_weights
+from multimodal_attn.models.layers.feed_forward import feed_forward
+from multimodal_attn.models.layers.self_attention import RelativePositions, SelfAttention
 from multimodal_attn.ranges import Count, DropoutRate, Layers, OddCount
 from multimodal_attn.types import Memory
 
@@ -23,18 +23,19 @@ class Conformer(SpeechEncoder):
 
     Two things differ from the paper, and from ``torchaudio.models.Conformer``, so that a recording never depends on its
     batch mates: the convolution does not see padding, and layer norm takes the place of batch norm in it (a group norm
-    over time would see padding too). Relative positions come in as rotations (Su et al. 2021).
+    over time would see padding too). Relative positions come in as rotations (Su et al. 2021) or as a bias.
 
     Args:
         front_end: makes the log-mel frames.
         hidden_dim: width of the layers and of the memory.
         num_layers: conformer layers.
-        num_heads: of self-attention; ``hidden_dim / num_heads`` is even.
+        num_heads: of self-attention; ``hidden_dim / num_heads`` is even for rotary positions.
         feedforward_factor: the inner width of a layer's perceptrons, in hidden_dims.
         kernel_size: of the convolution along time, in steps; odd.
         subsampling: how many frames become one step: 2, 4 or 8.
         channels: of the subsampling convolutions.
         dropout: in the layers and on the memory.
+        positions, window: of the steps, as in ``TextTransformer``.
 
     Raises:
         ValueError: if the widths do not fit.
@@ -51,15 +52,14 @@ class Conformer(SpeechEncoder):
         subsampling: Literal[2, 4, 8] = 4,
         channels: Count = 32,
         dropout: DropoutRate = 0.1,
+        positions: RelativePositions = "rotary",
+        window: Count | None = None,
     ) -> None:
         super().__init__(front_end, hidden_dim, subsampling)
-        if hidden_dim % (2 * num_heads):
-            raise ValueError(
-                f"encoder.hidden_dim: {hidden_dim}; expected a multiple of 2 * encoder.num_heads={2 * num_heads}"
-            )
         self.subsample = ConvSubsampling(self.front_end.num_mels, hidden_dim, subsampling, channels)
         self.layers = nn.ModuleList(
-            _Layer(hidden_dim, num_heads, feedforward_factor, kernel_size, dropout) for _ in range(num_layers)
+            _Layer(SelfAttention(hidden_dim, num_heads, dropout, positions, window), feedforward_factor, kernel_size)
+            for _ in range(num_layers)
         )
         self.dropout = Dropout(dropout)
 
@@ -93,12 +93,13 @@ class Conformer(SpeechEncoder):
 class _Layer(nn.Module):
     """Half a perceptron, self-attention, convolution, half a perceptron (section 2.4, equation 1)."""
 
-    def __init__(self, dim: int, num_heads: int, feedforward_factor: int, kernel_size: int, dropout: float) -> None:
+    def __init__(self, attention: SelfAttention, feedforward_factor: int, kernel_size: int) -> None:
         super().__init__()
-        self.before = _feedforward(dim, feedforward_factor, dropout)
-        self.attention = _SelfAttention(dim, num_heads, dropout)
+        dim, dropout = attention.output.in_features, attention.dropout.p
+        self.before = feed_forward(dim, feedforward_factor, dropout, nn.SiLU())
+        self.attention = attention
         self.convolution = _Convolution(dim, kernel_size, dropout)
-        self.after = _feedforward(dim, feedforward_factor, dropout)
+        self.after = feed_forward(dim, feedforward_factor, dropout, nn.SiLU())
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -107,61 +108,6 @@ class _Layer(nn.Module):
         x = x + self.convolution(x, mask)
         x = x + 0.5 * self.after(x)
         return self.norm(x)
-
-
-def _feedforward(dim: int, factor: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(
-        nn.LayerNorm(dim),
-        nn.Linear(dim, factor * dim),
-        nn.SiLU(),
-        Dropout(dropout),
-        nn.Linear(factor * dim, dim),
-        Dropout(dropout),
-    )
-
-
-class _SelfAttention(nn.Module):
-    """Multi-head self-attention between steps whose queries and keys are rotated by their positions."""
-
-    def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.norm = nn.LayerNorm(dim)
-        self.project = nn.Linear(dim, 3 * dim)
-        self.output = nn.Linear(dim, dim)
-        self.dropout = Dropout(dropout)
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        query, key, value = self._inputs(x)
-        attended = functional.scaled_dot_product_attention(
-            query, key, value, mask[:, None, None], self.dropout.p if self.training else 0.0
-        )
-        return self.dropout(self.output(join_heads(attended)))
-
-    def weights(self, x: Tensor, mask: Tensor) -> Tensor:
-        """The weights in ``forward``, averaged over heads, (B, S, S)."""
-        query, key, _ = self._inputs(x)
-        return mean_weights(query, key, mask[:, None, None])
-
-    def _inputs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries and keys, rotated, and values, (B, N, S, head) each."""
-        heads = self.project(self.norm(x)).unflatten(-1, (3, self.num_heads, -1)).transpose(1, 3)  # (B, N, 3, S, head)
-        query, key, value = heads.unbind(2)
-        return _rotate(query), _rotate(key), value
-
-
-def _rotate(x: Tensor) -> Tensor:
-    """Turns pairs of numbers by angles that grow with the position, so that products depend on distances alone.
-
-    Shapes:
-        x: (B, N, S, width). Returns the same.
-    """
-    half = x.shape[-1] // 2
-    rates = 10_000.0 ** (-torch.arange(half, device=x.device) / half)
-    angles = torch.arange(x.shape[-2], device=x.device)[:, None] * rates
-    cosine, sine = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
 
 
 class _Convolution(nn.Module):

@@ -117,14 +117,15 @@ class _Patches(nn.Module):
         return cells.transpose(1, 2).unflatten(2, (self.rows, self.rows))
 
     def layer_weights(self, pictures: Tensor) -> list[Tensor]:
-        """(B, 1 + rows * rows, 1 + rows * rows) of each block."""
+        """(B, N, 1 + rows * rows, 1 + rows * rows) of each block."""
         tokens, found = self._tokens(pictures), []
         for block in self._blocks():
             normed = block.ln_1(tokens)
-            found.append(block.self_attention(normed, normed, normed)[1])
+            found.append(block.self_attention(normed, normed, normed, average_attn_weights=False)[1])
             tokens = block(tokens)
         if self.join:  # one more step, in which every cell reads the class token beside itself
-            found.append(functional.one_hot(torch.zeros_like(found[0][:, 0]).long(), tokens.shape[1]).to(found[0]))
+            whole = torch.zeros_like(found[0][:, :1, 0]).long()
+            found.append(functional.one_hot(whole, tokens.shape[1]).to(found[0]))
         return found
 
     def _tokens(self, pictures: Tensor) -> Tensor:

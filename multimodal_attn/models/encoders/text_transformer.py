@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
 from multimodal_attn.masking import length_mask
 from multimodal_attn.models.encoders.text import TextEncoder
-from multimodal_attn.models.kernels.dropout import Dropout
-from multimodal_attn.models.layers.self_attention import SelfAttentionLayers
-from multimodal_attn.models.layers.sinusoids import sinusoids
+from multimodal_attn.models.layers.self_attention_layers import Positions, SelfAttentionLayers
 from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import Memory
 
 
 class TextTransformer(TextEncoder):
-    """torch's encoder layers, normalized before each part (Xiong et al. 2020), over tokens with sinusoidal positions.
+    """Layers of self-attention, normalized before each part (Xiong et al. 2020), over the embeddings of tokens.
 
     Args:
         vocab_size: of the source's tokenizer.
-        hidden_dim: width of the embeddings, the layers and the memory; even.
+        hidden_dim: width of the embeddings, the layers and the memory.
         num_layers: of self-attention.
         num_heads: of each layer; divides ``hidden_dim``.
         feedforward_factor: the inner width of a layer's perceptron, in hidden_dims.
         dropout: in the layers and on the embeddings.
+        positions: sines and cosines that are added to the embeddings, rotated queries and keys ("rotary"), or a bias
+            for every distance ("relative").
+        window: how many tokens to either side a token reads in a layer; None reads all, which takes memory with the
+            square of the source's length.
 
     Raises:
         ValueError: if the widths do not fit.
@@ -39,12 +40,15 @@ class TextTransformer(TextEncoder):
         num_heads: Count = 4,
         feedforward_factor: Count = 4,
         dropout: DropoutRate = 0.1,
+        positions: Positions = "sinusoidal",
+        window: Count | None = None,
     ) -> None:
         super().__init__(vocab_size, hidden_dim)
-        self.layers = SelfAttentionLayers(hidden_dim, num_layers, num_heads, feedforward_factor, dropout)
+        self.layers = SelfAttentionLayers(
+            hidden_dim, num_layers, num_heads, feedforward_factor, dropout, positions, window
+        )
         # Times sqrt(hidden_dim) (section 3.4), they are as large as the positions.
         self.embedding.weight.data.mul_(hidden_dim**-0.5)
-        self.dropout = Dropout(dropout)
         self.dim = hidden_dim
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Memory:
@@ -61,5 +65,5 @@ class TextTransformer(TextEncoder):
         return self.layers.weights(self._embed(tokens), length_mask(lengths, tokens.shape[1]))
 
     def _embed(self, tokens: Tensor) -> Tensor:
-        embedded = math.sqrt(self.dim) * self.embedding(tokens)
-        return self.dropout(embedded + sinusoids(torch.arange(tokens.shape[1], device=tokens.device), self.dim))
+        embedded: Tensor = math.sqrt(self.dim) * self.embedding(tokens)
+        return embedded

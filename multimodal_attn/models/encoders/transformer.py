@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from multimodal_attn.masking import length_mask
@@ -12,24 +11,24 @@ from multimodal_attn.models.encoders.conv_subsampling import ConvSubsampling
 from multimodal_attn.models.encoders.log_mel import LogMel
 from multimodal_attn.models.encoders.speech import SpeechEncoder
 from multimodal_attn.models.kernels.dropout import Dropout
-from multimodal_attn.models.layers.self_attention import SelfAttentionLayers
-from multimodal_attn.models.layers.sinusoids import sinusoids
+from multimodal_attn.models.layers.self_attention_layers import Positions, SelfAttentionLayers
 from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import Memory
 
 
 class Transformer(SpeechEncoder):
-    """torch's encoder layers, normalized before each part (Xiong et al. 2020), over steps with sinusoidal positions.
+    """Convolutions that shorten speech, then layers of self-attention, normalized before each part (Xiong et al. 2020).
 
     Args:
         front_end: makes the log-mel frames.
-        hidden_dim: width of the layers and of the memory; even.
+        hidden_dim: width of the layers and of the memory.
         num_layers: of self-attention.
         num_heads: of each layer; divides ``hidden_dim``.
         feedforward_factor: the inner width of a layer's perceptron, in hidden_dims.
         subsampling: how many frames become one step: 2, 4 or 8.
         channels: of the subsampling convolutions.
         dropout: in the layers, on the positions and on the memory.
+        positions, window: of the steps, as in ``TextTransformer``.
 
     Raises:
         ValueError: if the widths do not fit.
@@ -45,10 +44,14 @@ class Transformer(SpeechEncoder):
         subsampling: Literal[2, 4, 8] = 4,
         channels: Count = 32,
         dropout: DropoutRate = 0.1,
+        positions: Positions = "sinusoidal",
+        window: Count | None = None,
     ) -> None:
         super().__init__(front_end, hidden_dim, subsampling)
         self.subsample = ConvSubsampling(self.front_end.num_mels, hidden_dim, subsampling, channels)
-        self.layers = SelfAttentionLayers(hidden_dim, num_layers, num_heads, feedforward_factor, dropout)
+        self.layers = SelfAttentionLayers(
+            hidden_dim, num_layers, num_heads, feedforward_factor, dropout, positions, window
+        )
         self.dropout = Dropout(dropout)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Memory:
@@ -68,5 +71,4 @@ class Transformer(SpeechEncoder):
         """What the first layer reads, (B, S, hidden), and its mask."""
         frames, steps = self.front_end(waveforms, lengths)
         x, steps = self.subsample(frames, steps)
-        positions = torch.arange(x.shape[1], device=x.device)
-        return self.dropout(x + sinusoids(positions, self.dim)), length_mask(steps, x.shape[1])
+        return x, length_mask(steps, x.shape[1])

@@ -21,10 +21,12 @@ def join_heads(x: Tensor) -> Tensor:
     return x.transpose(-3, -2).flatten(-2)
 
 
-def mean_weights(query: Tensor, key: Tensor, mask: Tensor) -> Tensor:
-    """The weights of scaled dot products (Vaswani et al. 2017, equation 1), averaged over heads.
+def head_weights(query: Tensor, key: Tensor, mask: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The weights of scaled dot products (Vaswani et al. 2017, equation 1).
 
     Shapes:
-        query: (..., N, T, head). key: (..., N, S, head). mask: broadcastable to (..., N, T, S). Returns (..., T, S).
+        query: (..., N, T, head). key: (..., N, S, head). mask and bias: broadcastable to (..., N, T, S), which is what
+        it returns.
     """
-    return masked_softmax(query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5, mask).mean(-3)
+    scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5
+    return masked_softmax(scores if bias is None else scores + bias, mask)

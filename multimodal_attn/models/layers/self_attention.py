@@ -1,58 +1,124 @@
-"""Layers of self-attention over speech or text (Vaswani et al. 2017)."""
+"""Self-attention with several heads (Vaswani et al. 2017, section 3.2.2), normalized first (Xiong et al. 2020).
+
+``forward`` never holds the weights: torch's fused attention makes the product. ``weights`` is its definition, for
+whoever asks; a test holds both equal.
+"""
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Literal
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.models.layers.distance_bias import DistanceBias
+from multimodal_attn.models.layers.heads import head_weights, join_heads, split_heads
+from multimodal_attn.models.layers.rotary import rotate
+
+RelativePositions = Literal["rotary", "relative"]
+"""Queries and keys that are rotated by their positions, or a bias for every distance."""
 
 
-class SelfAttentionLayers(nn.Module):
-    """torch's encoder layers, normalized before each part (Xiong et al. 2020), with a last norm.
+class SelfAttention(nn.Module):
+    """What a layer adds to its input: norm, attention between all positions, projection, dropout.
+
+    With a window, position p reads p - window to p + window. Queries are cut into blocks as long as the window, each of
+    which meets three blocks of keys (as in Beltagy et al. 2020, section 3): time and memory grow with the length of the
+    source and not with its square.
 
     Args:
-        hidden_dim: width of the layers; even, for the positions that are added to what they read.
-        num_layers: how many.
-        num_heads: of each layer; divides ``hidden_dim``.
-        feedforward_factor: the inner width of a layer's perceptron, in hidden_dims.
-        dropout: in the layers.
+        dim: width of the layer.
+        num_heads: N; divides ``dim``.
+        dropout: on the weights and on what comes out.
+        positions: how distances come into the scores; None where the input holds its positions.
+        window: how many positions to either side are read; None reads all.
 
     Raises:
         ValueError: if the widths do not fit.
     """
 
     def __init__(
-        self, hidden_dim: int, num_layers: int, num_heads: int, feedforward_factor: int, dropout: float
+        self,
+        dim: int,
+        num_heads: int,
+        dropout: float,
+        positions: RelativePositions | None = None,
+        window: int | None = None,
     ) -> None:
         super().__init__()
-        if hidden_dim % num_heads or hidden_dim % 2:
-            raise ValueError(
-                f"encoder.hidden_dim: {hidden_dim}; expected an even multiple of encoder.num_heads={num_heads}"
-            )
-        layer = nn.TransformerEncoderLayer(
-            hidden_dim, num_heads, feedforward_factor * hidden_dim, dropout, batch_first=True, norm_first=True
-        )
-        self.stack = nn.TransformerEncoder(layer, num_layers, nn.LayerNorm(hidden_dim), enable_nested_tensor=False)
-        for parameter in self.stack.parameters():
-            # Copies of one layer start out equal: each gets its own draw.
-            if parameter.ndim > 1:
-                nn.init.xavier_uniform_(parameter)
+        self.rotary = positions == "rotary"
+        if dim % (num_heads * (1 + self.rotary)):
+            multiple = f"2 * encoder.num_heads={2 * num_heads}" if self.rotary else f"encoder.num_heads={num_heads}"
+            raise ValueError(f"encoder.hidden_dim: {dim}; expected a multiple of {multiple}")
+        self.num_heads, self.window = num_heads, window
+        self.norm = nn.LayerNorm(dim)
+        self.project = nn.Linear(dim, 3 * dim)
+        self.output = nn.Linear(dim, dim)
+        self.bias = DistanceBias(num_heads) if positions == "relative" else None
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Shapes:
-        x: (B, S, hidden). mask: (B, S). Returns (B, S, hidden).
+        x: (B, S, dim). mask: (B, S). Returns (B, S, dim).
         """
-        return self.stack(x, src_key_padding_mask=~mask)
+        query, key, value = self._inputs(x)
+        # A source within one window takes the shorter way.
+        if self.window is None or x.shape[1] <= self.window + 1:
+            distances = None if self.bias is None else _distances(x.shape[1], mask.device)
+            attended = self._attend(query, key, value, mask[:, None, None], distances)
+        else:
+            attended = self._attend_near(query, key, value, mask, self.window)
+        return self.dropout(self.output(join_heads(attended)))
 
-    def weights(self, x: Tensor, mask: Tensor) -> list[Tensor]:
-        """The weights of every layer, averaged over heads.
+    def weights(self, x: Tensor, mask: Tensor) -> Tensor:
+        """The weights in ``forward``, without dropout. Rows of padding mean nothing.
 
         Shapes:
-            As in ``forward``. Returns (B, S, S) each.
+            As in ``forward``. Returns (B, N, S, S).
         """
-        found = []
-        for layer in cast(list[nn.TransformerEncoderLayer], self.stack.layers):
-            normed = layer.norm1(x)
-            found.append(layer.self_attn(normed, normed, normed, key_padding_mask=~mask)[1])
-            x = layer(x, src_key_padding_mask=~mask)
-        return found
+        query, key, _ = self._inputs(x)
+        distances = _distances(x.shape[1], mask.device)
+        seen = mask[:, None, None]
+        if self.window is not None:
+            seen = seen & (distances.abs() <= self.window)
+        return head_weights(query, key, seen, None if self.bias is None else self.bias(distances))
+
+    def _inputs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, (B, N, S, head) each."""
+        parts = self.project(self.norm(x)).chunk(3, dim=-1)
+        query, key, value = (split_heads(part, self.num_heads) for part in parts)
+        return (rotate(query), rotate(key), value) if self.rotary else (query, key, value)
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, seen: Tensor, distances: Tensor | None) -> Tensor:
+        """The fused product; ``seen`` says who reads whom, ``distances`` (T, S) how far they are apart."""
+        if self.bias is not None:
+            assert distances is not None
+            seen = self.bias(distances).masked_fill(~seen, -torch.inf).to(query.dtype)
+        share = self.dropout.p if self.training else 0.0
+        return functional.scaled_dot_product_attention(query, key, value, seen, share)
+
+    def _attend_near(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, window: int) -> Tensor:
+        """The same block by block, blocks in the place of sources."""
+        batch, _, size, _ = query.shape
+        missing = -size % window
+        blocks = functional.pad(query, (0, 0, 0, missing)).unflatten(2, (-1, window)).transpose(1, 2)
+        near = [
+            functional.pad(part, (0, 0, window, missing + window)).unfold(2, 3 * window, window).permute(0, 2, 1, 4, 3)
+            for part in (key, value)
+        ]  # (B, blocks, N, 3 * window, head) each
+        real = functional.pad(mask, (window, missing + window)).unfold(1, 3 * window, window)[:, :, None]
+        own = torch.arange(window, device=mask.device)[:, None]
+        distances = torch.arange(-window, 2 * window, device=mask.device) - own
+        # Padding reads itself: a row that reads nothing would be NaN.
+        seen = (real & (distances.abs() <= window)) | (distances == 0)
+        parts = (part.flatten(0, 1) for part in (blocks, *near, seen[:, :, None]))
+        attended = self._attend(*parts, distances).unflatten(0, (batch, -1))
+        return attended.transpose(1, 2).flatten(2, 3)[:, :, :size]
+
+
+def _distances(size: int, device: torch.device) -> Tensor:
+    """(S, S), position of the key minus that of the query."""
+    places = torch.arange(size, device=device)
+    return places - places[:, None]

@@ -10,6 +10,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from multimodal_attn import tracking
 from multimodal_attn.data.loading.datamodule import DataModule
+from multimodal_attn.evaluation.attention.self_attention import self_attention
 from multimodal_attn.inspection.page.page import page_title, write_page
 from multimodal_attn.inspection.table import example_table
 from multimodal_attn.inspection.views import heat_limit, view_of
@@ -101,6 +102,8 @@ class AttentionMaps(pl.Callback):
             found = trainer.callback_metrics.items()
             figures = {name.removeprefix("val/"): float(value) for name, value in found if name.startswith("val/")}
         records = pl_module.predictor.predict(examples)
+        for example, record in zip(examples, records, strict=True):
+            record.self_attention = self_attention(pl_module.predictor, example, record)
         title = page_title(pl_module.predictor.name, "val")
         path = write_page(records, self.run_dir / "attention.html", title, figures, total=len(data.source("val")))
         tracking.log_page(trainer.loggers, "attention", path, trainer.global_step)

@@ -32,22 +32,29 @@ def distributions(*shape: int) -> torch.Tensor:
 
 def test_one_layer_is_half_itself_and_half_its_weights() -> None:
     weights = torch.tensor([[0.2, 0.8], [1.0, 0.0]])
-    torch.testing.assert_close(self_rollout([weights]), torch.tensor([[0.6, 0.4], [0.5, 0.5]]))
+    torch.testing.assert_close(self_rollout([weights[None]]), torch.tensor([[0.6, 0.4], [0.5, 0.5]]))
+
+
+def test_heads_are_averaged() -> None:
+    heads = distributions(2, 3, 3)
+    torch.testing.assert_close(self_rollout([heads]), 0.5 * torch.eye(3) + 0.25 * (heads[0] + heads[1]))
+    read = distributions(2, 3, 4)
+    torch.testing.assert_close(decoder_rollout([LayerWeights(heads, read)]), 0.5 * read.mean(0))
 
 
 def test_the_last_layer_stands_on_the_left() -> None:
-    first, last = distributions(3, 3), distributions(3, 3)
+    first, last = distributions(1, 3, 3), distributions(1, 3, 3)
     half = 0.5 * torch.eye(3)
-    torch.testing.assert_close(self_rollout([first, last]), (half + 0.5 * last) @ (half + 0.5 * first))
+    torch.testing.assert_close(self_rollout([first, last]), (half + 0.5 * last[0]) @ (half + 0.5 * first[0]))
 
 
 def test_layers_that_look_at_themselves_change_nothing() -> None:
-    assert self_rollout([torch.eye(4)] * 3).equal(torch.eye(4))
+    assert self_rollout([torch.eye(4)[None]] * 3).equal(torch.eye(4))
 
 
 def test_rollout_of_permuted_cells_is_permuted() -> None:
-    layers, order = list(distributions(3, 5, 5)), torch.tensor([3, 0, 4, 1, 2])
-    moved = self_rollout([weights[order][:, order] for weights in layers])
+    layers, order = list(distributions(3, 1, 5, 5)), torch.tensor([3, 0, 4, 1, 2])
+    moved = self_rollout([weights[:, order][..., order] for weights in layers])
     torch.testing.assert_close(moved, self_rollout(layers)[order][:, order])
     torch.testing.assert_close(moved.sum(-1), torch.ones(5))
 
@@ -56,15 +63,16 @@ def test_rollout_of_permuted_cells_is_permuted() -> None:
 
 
 def test_one_decoder_layer_reads_half_from_the_memory() -> None:
-    memory = distributions(3, 4)
-    torch.testing.assert_close(decoder_rollout([LayerWeights(distributions(3, 3), memory)]), 0.5 * memory)
+    memory = distributions(1, 3, 4)
+    found = decoder_rollout([LayerWeights(distributions(1, 3, 3), memory)])
+    torch.testing.assert_close(found, 0.5 * memory[0])
 
 
 def test_two_decoder_layers_by_hand() -> None:
     """Token 1 looks at token 0 in the second layer, which had looked at cell 0 in the first."""
     nowhere = torch.full((2, 3), 1 / 3)
-    first = LayerWeights(torch.eye(2), torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]))
-    second = LayerWeights(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), nowhere)
+    first = LayerWeights(torch.eye(2)[None], torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]))
+    second = LayerWeights(torch.tensor([[[1.0, 0.0], [1.0, 0.0]]]), nowhere[None])
     # After layer 1 half of each is its cell; in layer 2 token 1 halves that, takes half of token 0's, halves it all.
     expected = torch.tensor([[1 / 4, 0, 0], [1 / 8, 1 / 8, 0]]) + 0.5 * nowhere
     torch.testing.assert_close(decoder_rollout([first, second]), expected)
@@ -74,14 +82,14 @@ def test_a_decoder_is_an_encoder_of_its_tokens_and_a_memory_that_stays() -> None
     """The two reads of a layer as matrices over tokens and cells at once."""
     layers, joint = [], []
     for _ in range(3):
-        weights = LayerWeights(distributions(3, 3).tril(), distributions(3, 4))
+        weights = LayerWeights(distributions(1, 3, 3).tril(), distributions(1, 3, 4))
         weights = weights._replace(tokens=weights.tokens / weights.tokens.sum(-1, keepdim=True))
         layers.append(weights)
         for block in (slice(0, 3), slice(3, 7)):
             matrix = torch.eye(7)
             matrix[:3] = 0
-            matrix[:3, block] = weights.tokens if block.start == 0 else weights.memory
-            joint.append(matrix)
+            matrix[:3, block] = (weights.tokens if block.start == 0 else weights.memory)[0]
+            joint.append(matrix[None])
     found = self_rollout(joint)
     torch.testing.assert_close(found[:3, 3:], decoder_rollout(layers))
 

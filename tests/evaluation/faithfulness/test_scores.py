@@ -79,7 +79,7 @@ class Blind(Encoder):
         pytest.fail("Model.encode makes the memory: nobody else may")
 
     def layer_weights(self, source: Tensor, lengths: Tensor) -> list[Tensor]:
-        return [weights.expand(len(source), -1, -1) for weights in self.layers]
+        return [weights.expand(len(source), 1, -1, -1) for weights in self.layers]
 
 
 class Model(nn.Module):

@@ -14,7 +14,7 @@ from multimodal_attn.inspection.show import html_of
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.types import Span
 from tests.inspection.browser.conftest import OpenPage
-from tests.inspection.records import photo_record, speech_record, text_record
+from tests.inspection.records import photo_record, speech_record, text_record, with_layers
 
 pytestmark = pytest.mark.browser
 
@@ -489,3 +489,105 @@ def test_dark_and_light_follow_the_reader(open_page: OpenPage) -> None:
 
     assert brightness(open_page([photo_record()], color_scheme="dark")) < 150
     assert brightness(open_page([photo_record()], color_scheme="light")) > 600
+
+
+# --------------------------------------------------------------------------------------------- self-attention
+
+
+def unfold(page: Any) -> Any:
+    page.locator(".layers summary").click()
+    return page.locator(".layers")
+
+
+def test_layers_are_unpacked_when_they_are_opened_and_not_before(open_page: OpenPage) -> None:
+    page = open_page([with_layers(text_record())])
+    expect(words(page).first).to_be_visible()
+    layers = page.locator(".layers")
+    expect(layers.locator("summary")).to_have_text(
+        "Self-attention: encoder 2 layers × 2 heads, decoder 2 layers × 2 heads"
+    )
+    assert page.evaluate("document.querySelectorAll('.layers canvas').length") == 0
+    unfold(page)
+    expect(layers.locator(".head-map")).to_have_count(4)
+    expect(layers.locator(".tabs button")).to_have_text(["encoder (2 × 2)", "decoder (2 × 2)", "rollout"])
+
+
+def test_a_token_shows_what_it_reads_in_the_chosen_head(open_page: OpenPage) -> None:
+    page = open_page([with_layers(text_record())])
+    layers = unfold(page)
+    layers.locator(".head-map").first.click()
+    expect(layers.locator(".head-figures")).to_contain_text("layer 1, head 1 · entropy 0 · reads 0.75 tokens away")
+    expect(layers.locator(".head-figures")).to_contain_text("positional 0.75 (at +1)")
+    tokens = layers.locator(".source-token")
+    tokens.nth(1).hover()
+    expect(layers.locator(".said")).to_have_text("roter reads most Hund, weight 1")
+    assert tokens.evaluate_all(BRIGHTNESS).index(max(tokens.evaluate_all(BRIGHTNESS))) == 2
+    expect(tokens.nth(1)).to_have_class(re.compile("reads"))
+    before = layers.locator(".square canvas").evaluate(PIXELS)
+    tokens.nth(1).press("ArrowRight")
+    expect(layers.locator(".said")).to_have_text("Hund reads most schläft, weight 1")
+    layers.locator(".head-map").nth(3).click()
+    expect(layers.locator(".head-map").nth(3)).to_have_attribute("aria-pressed", "true")
+    assert layers.locator(".square canvas").evaluate(PIXELS) != before
+    layers.get_by_role("button", name="decoder").click()
+    expect(tokens).to_have_text(["⟨start⟩", "sleeps", "dog"])
+    layers.locator(".head-map").first.click()
+    tokens.nth(0).hover()
+    expect(layers.locator(".said")).to_have_text("⟨start⟩ reads most sleeps, weight 1")
+
+
+def test_a_patch_lights_up_the_patches_that_it_reads(open_page: OpenPage) -> None:
+    page = open_page([with_layers(photo_record(), extra=1)])
+    layers = unfold(page)
+    layers.locator(".head-map").first.click()
+    photo = layers.locator(".patches .view")
+    box = photo.bounding_box()
+    photo.hover(position={"x": box["width"] * 1.5 / 6, "y": box["height"] * 1.5 / 4})
+    expect(layers.locator(".said")).to_have_text("row 2, column 2 reads most row 2, column 3, weight 1")
+    frame = layers.locator(".box.reads")
+    expect(frame).to_have_css("left", f"{box['width'] / 6:g}px")
+    lit = layers.locator(".patches canvas").evaluate(PIXELS)
+    layers.get_by_role("button", name="class token").hover()
+    expect(layers.locator(".said")).to_have_text("the class token reads most row 1, column 1, weight 1")
+    expect(frame).to_be_hidden()
+    assert layers.locator(".patches canvas").evaluate(PIXELS) != lit
+
+
+def test_a_step_of_a_recording_lights_up_the_steps_that_it_reads(open_page: OpenPage) -> None:
+    page = open_page([with_layers(speech_record())])
+    layers = unfold(page)
+    layers.locator(".head-map").first.click()
+    strip = layers.locator(".heard")
+    box = strip.bounding_box()
+    strip.hover(position={"x": box["width"] * 10.5 / 25, "y": 10})
+    expect(layers.locator(".said")).to_have_text("0.40 to 0.44 s reads most 0.44 to 0.48 s, weight 1")
+    expect(layers.locator(".range")).to_be_visible()
+
+
+def test_cells_that_were_pooled_are_said_to_be(open_page: OpenPage) -> None:
+    page = open_page([with_layers(text_record(), cells=2)])
+    layers = unfold(page)
+    expect(layers.locator(".how")).to_contain_text("2 tokens in a row are one cell here")
+    layers.locator(".source-token").nth(3).hover()
+    expect(layers.locator(".said b")).to_have_text("Hund schläft")
+
+
+@pytest.mark.parametrize("make", [photo_record, speech_record, text_record])
+def test_rollout_stands_beside_the_map_of_the_chosen_word(open_page: OpenPage, make: Any) -> None:
+    page = open_page([with_layers(make())])
+    layers = unfold(page)
+    layers.get_by_role("button", name="rollout").click()
+    expect(layers.locator("figure")).to_have_count(2)
+    words(page).nth(1).hover()
+    expect(layers.locator(".rollout > .source [aria-pressed=true]")).to_have_count(1)
+    name = words(page).nth(1).locator(".name").text_content().split()[0]
+    expect(layers.locator(".said b")).to_have_text(name)
+    layers.locator(".rollout > .source .source-token").first.hover()  # and the other way round
+    expect(words(page).first).to_have_attribute("aria-pressed", "true")
+
+
+def test_layers_of_fifty_examples_are_drawn_for_the_one_that_is_opened(open_page: OpenPage) -> None:
+    page = open_page([with_layers(text_record(f"sentence {number}")) for number in range(50)])
+    expect(words(page).first).to_be_visible()
+    page.locator(".layers summary").first.click()
+    expect(page.locator(".head-map")).to_have_count(4)

@@ -178,7 +178,7 @@ def test_joining_the_class_token_is_a_layer_more(small_vit: None) -> None:
     *same, last = ImageViT("vit_b_32", None, 64, class_token="join").eval().layer_weights(pictures, torch.ones(2))
     assert len(drop) == 2
     assert torch.stack(same).equal(torch.stack(drop))
-    assert last.equal(torch.tensor([1.0, 0, 0, 0, 0]).expand(2, 5, 5))
+    assert last.equal(torch.tensor([1.0, 0, 0, 0, 0]).expand(2, 1, 5, 5))
 
 
 def test_fine_tuning_from_a_block(small_vit: None) -> None:
