@@ -219,7 +219,8 @@ def _check_shapes(model: nn.Module, checkpoint: Checkpoint) -> None:
 def save_weights(checkpoint: Checkpoint, path: Path) -> None:
     """Writes what predicts, and nothing that trains, as one safetensors file that ``read_checkpoint`` reads."""
     content = {"config": checkpoint.config, **checkpoint.tokenizers}
-    own = {name: w.contiguous() for name, w in checkpoint.weights.items() if name.startswith(_PREFIX)}
+    # Clones: a matrix that reads and writes words has two names, and the file must have it twice.
+    own = {name: w.contiguous().clone() for name, w in checkpoint.weights.items() if name.startswith(_PREFIX)}
     write_file(path, safetensors.torch.save(own, {_SECTION: json.dumps(content)}))
 
 

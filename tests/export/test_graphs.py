@@ -84,9 +84,13 @@ def test_every_decoder_and_attention_is_its_graphs(decoder: str, attention: str,
 
 @pytest.mark.slow
 @torch.no_grad()
-@pytest.mark.parametrize("name", choices("encoder"))
-def test_every_encoder_is_its_graph(name: str) -> None:
-    made = encoder_of(name).eval()
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [(name, {}) for name in choices("encoder")]
+    + [("text_transformer", {"positions": "relative", "window": 3}), ("conformer", {"window": 3})],
+)
+def test_every_encoder_is_its_graph(name: str, settings: dict[str, object]) -> None:
+    made = encoder_of(name, **settings).eval()
     with exporting(made):
         graph = encoder_graph(made, sources(made, 2), sources(made, 3))
     for batch in (1, 4):

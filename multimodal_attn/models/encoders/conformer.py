@@ -79,7 +79,7 @@ class Conformer(SpeechEncoder):
         x, mask = self._steps(waveforms, lengths)
         found = []
         for layer in cast(list[_Layer], self.layers):
-            found.append(layer.attention.weights(x + 0.5 * layer.before(x), mask))
+            found.append(layer.attention.weights(x + 0.5 * layer.before(x), mask[:, None, None]))
             x = layer(x, mask)
         return found
 
@@ -104,7 +104,7 @@ class _Layer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         x = x + 0.5 * self.before(x)
-        x = x + self.attention(x, mask)
+        x = x + self.attention(x, mask[:, None, None])
         x = x + self.convolution(x, mask)
         x = x + 0.5 * self.after(x)
         return self.norm(x)

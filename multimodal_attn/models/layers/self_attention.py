@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from multimodal_attn.models.kernels import in_use
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.layers.distance_bias import DistanceBias
 from multimodal_attn.models.layers.heads import head_weights, join_heads, split_heads
@@ -26,7 +27,7 @@ class SelfAttention(nn.Module):
 
     With a window, position p reads p - window to p + window. Queries are cut into blocks as long as the window, each of
     which meets three blocks of keys (as in Beltagy et al. 2020, section 3): time and memory grow with the length of the
-    source and not with its square.
+    source and not with its square. With kernels turned off, the whole matrix is masked instead.
 
     Args:
         dim: width of the layer.
@@ -59,31 +60,36 @@ class SelfAttention(nn.Module):
         self.bias = DistanceBias(num_heads) if positions == "relative" else None
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
         """Shapes:
-        x: (B, S, dim). mask: (B, S). Returns (B, S, dim).
+        x: (B, S, dim). seen: (B, 1, 1, S) bool, which positions are read; without a window it may be (B, 1, S, S), who
+        reads whom. Returns (B, S, dim).
         """
         query, key, value = self._inputs(x)
-        # A source within one window takes the shorter way.
-        if self.window is None or x.shape[1] <= self.window + 1:
-            distances = None if self.bias is None else _distances(x.shape[1], mask.device)
-            attended = self._attend(query, key, value, mask[:, None, None], distances)
+        # A source within one window has no block to spare.
+        if self.window is not None and in_use() and x.shape[1] > self.window + 1:
+            attended = self._attend_near(query, key, value, seen[:, 0, 0], self.window)
         else:
-            attended = self._attend_near(query, key, value, mask, self.window)
+            attended = self._attend(query, key, value, *self._who(seen, x))
         return self.dropout(self.output(join_heads(attended)))
 
-    def weights(self, x: Tensor, mask: Tensor) -> Tensor:
-        """The weights in ``forward``, without dropout. Rows of padding mean nothing.
+    def weights(self, x: Tensor, seen: Tensor) -> Tensor:
+        """The weights in ``forward``, without dropout. With a window, padding reads itself.
 
         Shapes:
             As in ``forward``. Returns (B, N, S, S).
         """
         query, key, _ = self._inputs(x)
-        distances = _distances(x.shape[1], mask.device)
-        seen = mask[:, None, None]
-        if self.window is not None:
-            seen = seen & (distances.abs() <= self.window)
-        return head_weights(query, key, seen, None if self.bias is None else self.bias(distances))
+        seen, distances = self._who(seen, x)
+        return head_weights(query, key, seen, None if self.bias is None or distances is None else self.bias(distances))
+
+    def _who(self, seen: Tensor, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Who reads whom, and how far they are apart, (S, S), where anything depends on it."""
+        if self.window is None and self.bias is None:
+            return seen, None
+        places = torch.arange(x.shape[1], device=x.device)
+        distances = places - places[:, None]
+        return (seen if self.window is None else _within(seen, distances, self.window)), distances
 
     def _inputs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, (B, N, S, head) each."""
@@ -93,8 +99,7 @@ class SelfAttention(nn.Module):
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, seen: Tensor, distances: Tensor | None) -> Tensor:
         """The fused product; ``seen`` says who reads whom, ``distances`` (T, S) how far they are apart."""
-        if self.bias is not None:
-            assert distances is not None
+        if self.bias is not None and distances is not None:
             seen = self.bias(distances).masked_fill(~seen, -torch.inf).to(query.dtype)
         share = self.dropout.p if self.training else 0.0
         return functional.scaled_dot_product_attention(query, key, value, seen, share)
@@ -111,14 +116,12 @@ class SelfAttention(nn.Module):
         real = functional.pad(mask, (window, missing + window)).unfold(1, 3 * window, window)[:, :, None]
         own = torch.arange(window, device=mask.device)[:, None]
         distances = torch.arange(-window, 2 * window, device=mask.device) - own
-        # Padding reads itself: a row that reads nothing would be NaN.
-        seen = (real & (distances.abs() <= window)) | (distances == 0)
+        seen = _within(real, distances, window)
         parts = (part.flatten(0, 1) for part in (blocks, *near, seen[:, :, None]))
         attended = self._attend(*parts, distances).unflatten(0, (batch, -1))
         return attended.transpose(1, 2).flatten(2, 3)[:, :, :size]
 
 
-def _distances(size: int, device: torch.device) -> Tensor:
-    """(S, S), position of the key minus that of the query."""
-    places = torch.arange(size, device=device)
-    return places - places[:, None]
+def _within(seen: Tensor, distances: Tensor, window: int) -> Tensor:
+    """What is seen within the window. Padding reads itself: a row that reads nothing would be NaN."""
+    return (seen & (distances.abs() <= window)) | (distances == 0)

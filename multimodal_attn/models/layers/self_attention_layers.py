@@ -77,7 +77,7 @@ class SelfAttentionLayers(nn.Module):
         """
         x, found = self._placed(x), []
         for layer in cast(list[_Layer], self.layers):
-            found.append(layer.attention.weights(x, mask))
+            found.append(layer.attention.weights(x, mask[:, None, None]))
             x = layer(x, mask)
         return found
 
@@ -98,5 +98,5 @@ class _Layer(nn.Module):
         self.feed_forward = feed_forward(dim, feedforward_factor, attention.dropout.p, nn.ReLU())
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        x = x + self.attention(x, mask)
+        x = x + self.attention(x, mask[:, None, None])
         return x + self.feed_forward(x)

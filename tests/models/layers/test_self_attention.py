@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from multimodal_attn.models import kernels
 from multimodal_attn.models.layers.distance_bias import DistanceBias
 from multimodal_attn.models.layers.heads import join_heads, split_heads
 from multimodal_attn.models.layers.rotary import rotate
@@ -15,6 +16,7 @@ from multimodal_attn.models.layers.self_attention_layers import SelfAttentionLay
 POSITIONS = [None, "rotary", "relative"]
 LENGTHS = torch.tensor([11, 4, 1])
 MASK = torch.arange(11) < LENGTHS[:, None]
+SEEN = MASK[:, None, None]
 
 
 def make(positions: str | None = None, window: int | None = None, dropout: float = 0.0) -> SelfAttention:
@@ -29,10 +31,12 @@ def make(positions: str | None = None, window: int | None = None, dropout: float
 @pytest.mark.parametrize("positions", POSITIONS)
 def test_what_comes_out_is_what_the_weights_say(positions: str | None, window: int | None) -> None:
     attention, x = make(positions, window), torch.randn(3, 11, 16, requires_grad=True)
-    weights = attention.weights(x, MASK)
+    weights = attention.weights(x, SEEN)
     value = split_heads(attention.project(attention.norm(x))[..., 32:], 2)
     expected = attention.output(join_heads(weights @ value))[MASK]
-    found = attention(x, MASK)
+    found = attention(x, SEEN)
+    with kernels.use(False):
+        torch.testing.assert_close(attention(x, SEEN), found)
     torch.testing.assert_close(found[MASK], expected)
     assert found.isfinite().all()
     towards = torch.randn_like(expected)
@@ -42,9 +46,18 @@ def test_what_comes_out_is_what_the_weights_say(positions: str | None, window: i
         torch.testing.assert_close(fused, defined, rtol=1e-4, atol=1e-5)
 
 
+def test_who_reads_whom_may_be_said_for_each_pair() -> None:
+    attention, x = make("relative"), torch.randn(3, 11, 16)
+    causal = SEEN & torch.ones(11, 11, dtype=torch.bool).tril()
+    value = split_heads(attention.project(attention.norm(x))[..., 32:], 2)
+    weights = attention.weights(x, causal)
+    assert weights.triu(1).abs().sum() == 0
+    torch.testing.assert_close(attention(x, causal), attention.output(join_heads(weights @ value)))
+
+
 @pytest.mark.parametrize("window", [1, 3])
 def test_a_window_hides_what_lies_beyond_it_and_nothing_else(window: int) -> None:
-    weights = make(window=window).weights(torch.randn(1, 11, 16), MASK[:1])
+    weights = make(window=window).weights(torch.randn(1, 11, 16), SEEN[:1])
     places = torch.arange(11)
     near = (places - places[:, None]).abs() <= window
     assert ((weights > 0) == near).all()
@@ -55,7 +68,7 @@ def test_a_window_hides_what_lies_beyond_it_and_nothing_else(window: int) -> Non
 def test_equal_words_are_told_apart_by_their_distance_alone(positions: str) -> None:
     attention = make(positions)
     x = torch.randn(1, 1, 16).expand(1, 11, 16)
-    scores = attention.weights(x, MASK[:1]).log()[0, 0]
+    scores = attention.weights(x, SEEN[:1]).log()[0, 0]
     following = scores.diagonal(1) - scores.diagonal()[:-1]
     before = scores.diagonal(-1) - scores.diagonal()[1:]
     for steps in (following, before):
@@ -72,7 +85,7 @@ def test_memory_of_a_window_grows_with_the_length_and_not_with_its_square() -> N
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            attention(torch.randn(1, size, 16), torch.ones(1, size, dtype=torch.bool))
+            attention(torch.randn(1, size, 16), torch.ones(1, 1, 1, size, dtype=torch.bool))
         return sum(numbers)
 
     assert saved(512, 8) < 2.2 * saved(256, 8)
