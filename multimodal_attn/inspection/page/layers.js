@@ -5,7 +5,7 @@ const units = { picture: "patches", recording: "steps", text: "tokens" };
 /** The closed panel of an example; null where the model has no such layers. */
 function layersOf(example) {
   const { layers } = example.about;
-  if (!layers) return null;
+  if (!layers || !$(`layers-${example.number}`)) return null; // of a page that would be too large, the last have none
   const told = layers.map(([part, heads]) => `${part} ${heads.length} ${heads.length > 1 ? "layers" : "layer"} × ${Math.max(...heads)} heads`);
   const node = make("details", { class: "layers" }, make("summary", {}, make("b", {}, "Self-attention"), `: ${told.join(", ")}`));
   const panel = { node, draw() {}, select() {} };

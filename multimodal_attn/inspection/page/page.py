@@ -24,8 +24,8 @@ from multimodal_attn.measures import Measure, beside, groups, headline, measure,
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.writing import write_file
 
-PAGE_BYTES = 4_700_000  # of 50 examples, beside the page's own 100,000 and the figures of heads
-_LEAST_LAYERS, _MOST_LAYERS = 8_000, 120_000  # bytes, for the self-attention of an example
+PAGE_BYTES = 4_890_000  # of a page with 50 examples, without its own script
+LEAST_LAYERS, MOST_LAYERS = 10_000, 120_000  # bytes, for the self-attention of an example
 _SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -92,11 +92,7 @@ def render_page(
     blocks = [_json_block("overview", overview)]
     # A block each, so that the browser parses an example when it comes into view and not before.
     blocks += [_json_block(f"example-{number}", example) for number, example in enumerate(examples)]
-    # And another for what it unfolds. All share the room that is left.
-    unfolded = {number: found.self_attention for number, found in enumerate(predictions) if found.self_attention}
-    left = (PAGE_BYTES - sum(map(len, blocks))) // max(len(unfolded), 1)
-    room = min(max(left, _LEAST_LAYERS), _MOST_LAYERS)
-    blocks += [_json_block(f"layers-{number}", pack_self_attention(found, room)) for number, found in unfolded.items()]
+    blocks += _layer_blocks(predictions, PAGE_BYTES - sum(map(len, blocks)))
     return _fill_template(title, "\n".join(blocks))
 
 
@@ -137,6 +133,15 @@ def _shown(name: str, value: Any) -> str:
 
 
 # ------------------------------------------------------------------------------------------------ HTML, JSON
+
+
+def _layer_blocks(predictions: Sequence[Prediction], left: int) -> list[str]:
+    """Blocks of what examples unfold, which share the room that is left; where it is little, the last go without."""
+    found = {number: each.self_attention for number, each in enumerate(predictions) if each.self_attention}
+    number = max(min(len(found), left // LEAST_LAYERS), 1)
+    room = min(left // number, MOST_LAYERS)
+    chosen = list(found.items())[:number]
+    return [_json_block(f"layers-{place}", pack_self_attention(each, room)) for place, each in chosen]
 
 
 def _json_block(name: str, content: Any) -> str:

@@ -7,12 +7,12 @@ import json
 import re
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from multimodal_attn.inspection.page.page import render_page
+from multimodal_attn.inspection.page import page
+from multimodal_attn.inspection.page.page import LEAST_LAYERS, MOST_LAYERS, render_page
 from multimodal_attn.inspection.page.self_attention import LEVELS, pack_self_attention
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.types import Grid
@@ -62,27 +62,37 @@ def test_a_page_without_layers_has_no_panel_and_one_with_them_a_block_for_each_e
 
 
 def photo_of_a_vit() -> Prediction:
-    """As large as a card of a picture becomes: a photo full of details, and 12 x 12 heads over 7 x 7 patches."""
+    """A photo with details, and 12 x 12 heads over 7 x 7 patches."""
     record = photo_record()
     generator = np.random.default_rng(1)
     record.layout = Grid(7, 7)
     record.weights = generator.dirichlet(np.full(49, 0.05), (3, 8)).astype(np.float32)
-    noise = generator.integers(0, 255, (112, 150, 3), dtype=np.uint8)
-    record.source = noise.repeat(3, axis=0).repeat(3, axis=1)
-    return with_layers(record, layers=12, heads=12, extra=1)
+    blocks = generator.integers(0, 255, (28, 38, 3), dtype=np.uint8)
+    record.source = blocks.repeat(12, axis=0).repeat(12, axis=1)
+    return with_layers(record, layers=12, heads=12, extra=1, decoder=False)
 
 
 def long_recording() -> Prediction:
-    """Six layers of four heads over 15 s."""
-    record = speech_record(seconds=15.0)
-    return with_layers(record, layers=6, heads=4)
+    """Six layers of four heads over a recording that fills its share of the page by itself."""
+    return with_layers(speech_record(seconds=4.0), layers=6, heads=4)
 
 
 @pytest.mark.parametrize("make", [photo_of_a_vit, long_recording])
-def test_a_page_of_fifty_examples_stays_below_five_megabytes(make: Callable[[], Prediction], tmp_path: Path) -> None:
-    record = make()
-    text = render_page([record] * 50, "x")
-    assert len(text) < 5_000_000
-    assert text.count('id="layers-') == 50
-    alone = render_page([record], "x")
-    assert len(alone) < 400_000
+def test_fifty_examples_stay_below_five_megabytes(make: Callable[[], Prediction]) -> None:
+    """A tenth of the page: all of its parts are shares of what is left."""
+    tenth = [make()] * 5
+    own = len(render_page([], "x"))
+    assert own < 110_000
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "PAGE_BYTES", page.PAGE_BYTES // 10)
+        text = render_page(tenth, "x")
+    assert text.count('id="layers-') == 5
+    assert 10 * (len(text) - own) + own < 5_000_000
+    assert len(render_page(tenth[:1], "x")) < own + 110_000 + MOST_LAYERS
+
+
+def test_where_photos_leave_no_room_the_last_examples_have_no_panel(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = with_layers(text_record())
+    bare = sum(map(len, re.findall(r"<script type=.*?</script>", render_page([text_record()] * 4, "x"))))
+    monkeypatch.setattr(page, "PAGE_BYTES", bare + 2 * LEAST_LAYERS + 1000)
+    assert render_page([record] * 4, "x").count('id="layers-') == 2
