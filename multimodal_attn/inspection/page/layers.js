@@ -66,7 +66,8 @@ class PartOfLayers {
     const view = views[example.about.view];
     const pick = (cell) => this.read(cell);
     const decoder = part.part === "decoder";
-    const inputs = decoder ? ["⟨start⟩", ...example.data.hypotheses[0].tokens.slice(0, -1)] : null;
+    this.writes = decoder ? example.data.hypotheses[0].tokens : null;
+    const inputs = decoder ? ["⟨start⟩", ...this.writes.slice(0, -1)] : null;
     this.unit = decoder ? "tokens" : units[example.about.view];
     this.reader = decoder ? new TokenReader(inputs, part, pick) : new view.Reader(example.data, part, pick);
     this.small = part.heads.map((heads, layer) =>
@@ -136,8 +137,8 @@ class PartOfLayers {
     const at = Array.isArray(offset) ? offset.map(signed).join(", ") : signed(offset);
     const texts = {
       entropy: (x) => `entropy ${x}`,
-      distance: (x) => `reads ${x} ${this.unit} away`,
-      positional: (x) => `positional ${x} (at ${at})`,
+      distance: (x) => `distance ${x} ${this.unit}`,
+      positional: (x) => `positional ${x} (peak at ${at})`,
       previous: (x) => `on the one before ${x}`,
       sink: (x) => `sink ${x}`,
     };
@@ -162,11 +163,11 @@ class PartOfLayers {
     paint(this.canvas, null, this.values, this.cells, this.cells, largest(this.values) || 1);
     this.canvas.setAttribute("aria-label", `weights of layer ${layer + 1}, head ${head + 1}, ${this.cells} by ${this.cells} cells`);
     this.caption.replaceChildren(make("b", {}, `layer ${layer + 1}, head ${head + 1}`), ` · ${this.figures(layer, head)}`);
-    this.read(this.cell ?? this.busiest());
+    this.read(this.cell ?? (this.writes ? this.cells - 1 : this.sharpest()));
   }
 
   /** The cell with the sharpest row. */
-  busiest() {
+  sharpest() {
     let best = 0;
     for (let i = 0; i < this.values.length; i++) if (this.values[i] > this.values[best]) best = i;
     return Math.floor(best / this.cells);
@@ -181,7 +182,9 @@ class PartOfLayers {
     Object.assign(this.row.style, { top: percent(cell / this.cells), height: percent(1 / this.cells) });
     this.reader.paint(row, cell);
     const name = (each) => this.reader.names(each);
-    this.said.replaceChildren(make("b", {}, name(cell)), ` reads most ${most === cell ? "itself" : name(most)}, weight ${short(row[most])}`);
+    const { factor } = this.part;
+    const next = this.writes ? `, to write ${this.writes.slice(cell * factor, (cell + 1) * factor).join(" ")},` : "";
+    this.said.replaceChildren(make("b", {}, name(cell)), `${next} reads most ${most === cell ? "itself" : name(most)}, weight ${short(row[most])}`);
   }
 
   hover(event) {

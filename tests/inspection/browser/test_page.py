@@ -516,8 +516,8 @@ def test_a_token_shows_what_it_reads_in_the_chosen_head(open_page: OpenPage) -> 
     page = open_page([with_layers(text_record())])
     layers = unfold(page)
     layers.locator(".head-map").first.click()
-    expect(layers.locator(".head-figures")).to_contain_text("layer 1, head 1 · entropy 0 · reads 0.75 tokens away")
-    expect(layers.locator(".head-figures")).to_contain_text("positional 0.75 (at +1)")
+    expect(layers.locator(".head-figures")).to_contain_text("layer 1, head 1 · entropy 0 · distance 0.75 tokens")
+    expect(layers.locator(".head-figures")).to_contain_text("positional 0.75 (peak at +1)")
     tokens = layers.locator(".source-token")
     tokens.nth(1).hover()
     expect(layers.locator(".said")).to_have_text("roter reads most Hund, weight 1")
@@ -533,7 +533,7 @@ def test_a_token_shows_what_it_reads_in_the_chosen_head(open_page: OpenPage) -> 
     expect(tokens).to_have_text(["⟨start⟩", "sleeps", "dog"])
     layers.locator(".head-map").first.click()
     tokens.nth(0).hover()
-    expect(layers.locator(".said")).to_have_text("⟨start⟩ reads most sleeps, weight 1")
+    expect(layers.locator(".said")).to_have_text("⟨start⟩, to write sleeps, reads most sleeps, weight 1")
 
 
 def test_a_patch_lights_up_the_patches_that_it_reads(open_page: OpenPage) -> None:
