@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
@@ -59,7 +59,9 @@ def self_attention(predictor: Predictor, example: Example, prediction: Predictio
     return SelfAttention(reads, rollout.astype(np.float32))
 
 
-def _reads(part: Any, layers: Sequence[Tensor], shape: tuple[int, int], extra: int = 0) -> Reads:
+def _reads(
+    part: Literal["encoder", "decoder"], layers: Sequence[Tensor], shape: tuple[int, int], extra: int = 0
+) -> Reads:
     weights = [layer.float().cpu().numpy() for layer in layers]
     heads = [[measure_head(head, shape, extra, part == "decoder") for head in layer] for layer in weights]
     return Reads(part, weights, heads, shape, extra).pooled(CELLS)

@@ -33,7 +33,8 @@ const examples = [];
  * press(index): a word was clicked; optional: toggle(), stop(), playing for what can be played; first(): the word that
  * is chosen at first.
  * static: Reader of self-attention: constructor(data, {shape, extra, factor}, pick(cell)), node, names(cell) and
- * paint(row, cell that reads or null); gamma and overGray of its maps; legend: what a color means; controls: see `addControls`.
+ * paint(row, cell that reads or null); gamma and overGray of its maps; legend: what a color means; controls: see
+ * `addControls`.
  */
 const views = {};
 

@@ -117,8 +117,8 @@ class SelfAttention(nn.Module):
         own = torch.arange(window, device=mask.device)[:, None]
         distances = torch.arange(-window, 2 * window, device=mask.device) - own
         seen = _within(real, distances, window)
-        parts = (part.flatten(0, 1) for part in (blocks, *near, seen[:, :, None]))
-        attended = self._attend(*parts, distances).unflatten(0, (batch, -1))
+        query, key, value, seen = (part.flatten(0, 1) for part in (blocks, *near, seen[:, :, None]))
+        attended = self._attend(query, key, value, seen, distances).unflatten(0, (batch, -1))
         return attended.transpose(1, 2).flatten(2, 3)[:, :, :size]
 
 
