@@ -3,7 +3,7 @@
 - ``entropy`` of what a position reads, over the largest possible: 1 is uniform, 0 a single position.
 - ``distance`` between a position and what it reads, the mean by weight: in tokens, memory steps or cells of a picture.
 - ``positional``: share of the positions whose peak lies at the one distance, with its direction, at which most of this
-  head's peaks lie (Voita et al. 2019, section 5.1.1, who call a head positional from 0.9 on).
+  head's peaks lie (Voita et al. 2019, section 5.1, who call a head positional from 0.9 on).
 - ``previous``: weight on the position before (Clark et al. 2019, section 3.1); not of pictures.
 - ``sink``: weight on positions that every position reads (Xiao et al. 2024, section 3.1); see ``sink_share``.
 """

@@ -26,7 +26,7 @@ class SelfAttention(nn.Module):
     """What a layer adds to its input: norm, attention between all positions, projection, dropout.
 
     With a window, position p reads p - window to p + window. Queries are cut into blocks as long as the window, each of
-    which meets three blocks of keys (as in Beltagy et al. 2020, section 3): time and memory grow with the length of the
+    which meets three blocks of keys (as in Beltagy et al. 2020, appendix A): time and memory grow with the length of the
     source and not with its square. With kernels turned off, the whole matrix is masked instead.
 
     Args:
