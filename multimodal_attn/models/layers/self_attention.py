@@ -26,8 +26,8 @@ class SelfAttention(nn.Module):
     """What a layer adds to its input: norm, attention between all positions, projection, dropout.
 
     With a window, position p reads p - window to p + window. Queries are cut into blocks as long as the window, each of
-    which meets three blocks of keys (as in Beltagy et al. 2020, appendix A): time and memory grow with the length of the
-    source and not with its square. With kernels turned off, the whole matrix is masked instead.
+    which meets three blocks of keys (as in Beltagy et al. 2020, appendix A): time and memory grow with the length of
+    the source and not with its square. With kernels turned off, the whole matrix is masked instead.
 
     Args:
         dim: width of the layer.
