@@ -23,7 +23,6 @@ from multimodal_attn.runtime.output import Output
 from multimodal_attn.runtime.resampling import resample
 from multimodal_attn.types import BOS, EOS, UNK, UnreadableError
 
-
 _AT_ONCE = 16  # of a list
 
 

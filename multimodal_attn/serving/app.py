@@ -134,10 +134,8 @@ def _answer_sources(app: FastAPI, runtime: Runtime, worker: Worker, limits: Limi
         return await decoded(sentence.text, width, attention)
 
     answer: Callable[..., Awaitable[JSONResponse]] = of_text if reads == "text" else of_file
-    app.post(task.path, response_model=Answer, responses=_ERRORS, summary=f"What the model writes for a {reads}")(
-        answer
-    )
-
+    summary = f"What the model writes for a {reads}"
+    app.post(task.path, response_model=Answer, responses=_ERRORS, summary=summary)(answer)
     for other in TASKS.values():
         if other != task:
             app.post(other.path, include_in_schema=False)(_other_task(task, other))

@@ -17,7 +17,7 @@ from multimodal_attn.serving.worker import OverloadedError, Worker
 
 
 class Guard:
-    """Refuses requests without the key, too many, too large, or too slow; each time in JSON that says what was expected.
+    """Refuses requests without the key, too many, too large, or too slow, in JSON that says what was expected.
 
     Args:
         app: that answers the others.

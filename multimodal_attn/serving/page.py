@@ -11,7 +11,8 @@ _STYLE = """
 body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { margin-bottom: 0; } h2 { margin: 2rem 0 .3rem; font-size: 1.1rem; } h2 code { font-size: 1.1rem; }
 pre { padding: .7rem 1rem; overflow-x: auto; border: 1px solid #8886; border-radius: 8px; background: #8881; }
-table { border-collapse: collapse; width: 100%; } td, th { text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0; }
+table { border-collapse: collapse; width: 100%; }
+td, th { text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0; }
 tr { border-bottom: 1px solid #8883; } th { font-weight: 600; } p { margin: .3rem 0; }
 """
 
