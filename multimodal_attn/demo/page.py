@@ -23,7 +23,7 @@ _POLICY = (
     " base-uri 'self'"
 )
 _STYLE = """
-.gradio-container { max-width: 1500px !important; margin: auto; }
+.gradio-container { max-width: 1700px !important; margin: auto; }
 .trouble { margin: 0; padding: .8rem 1rem; border-left: 4px solid #b00020; border-radius: 6px; background: #b0002014;
   font-size: 1.05rem; }
 .hint { color: var(--body-text-color-subdued); }
@@ -33,7 +33,7 @@ _STYLE = """
 def build_page(predictors: Sequence[Predictor], limits: Limits) -> gradio.Blocks:
     """The page of some models: a tab for each kind of source, in which all that read it answer side by side."""
     kinds = list(dict.fromkeys(predictor.reader.modality for predictor in predictors))
-    with gradio.Blocks(title="Try it", analytics_enabled=False, delete_cache=(600, 600)) as page:
+    with gradio.Blocks(title="Try it", analytics_enabled=False, delete_cache=(600, 600), fill_width=True) as page:
         gradio.Markdown("# What does it see, hear, read?" if len(kinds) > 1 else f"# {TITLES[kinds[0]]}")
         for kind in kinds:
             asked = [predictor for predictor in predictors if predictor.reader.modality == kind]
@@ -70,13 +70,11 @@ def _panel(kind: Modality, predictors: Sequence[Predictor], limits: Limits) -> N
             button = gradio.Button("Ask", variant="primary")
             with gradio.Accordion("How it writes", open=False):
                 longest = min(predictor.search.max_length for predictor in predictors)
-                width = gradio.Slider(1, limits.max_width, 5, step=1, label="Beam: texts written side by side")
-                shortest = gradio.Slider(0, min(50, longest), 0, step=1, label="Shortest text, in tokens")
-                most = gradio.Slider(1, longest, longest, step=1, label="Longest text, in tokens")
-                draw = gradio.Checkbox(False, label="Draw texts at random")
-                heat = gradio.Slider(
-                    0.1, 2, 1, step=0.1, label="Temperature, where texts are drawn", info="below 1: closer to the best"
-                )
+                width = gradio.Slider(1, limits.max_width, 5, step=1, label="Beam", info="texts written side by side")
+                shortest = gradio.Slider(0, min(50, longest), 0, step=1, label="Shortest", info="tokens of a text")
+                most = gradio.Slider(1, longest, longest, step=1, label="Longest", info="tokens of a text")
+                draw = gradio.Checkbox(False, label="Draw texts at random", info="as many as the beam is wide")
+                heat = gradio.Slider(0.1, 2, 1, step=0.1, label="Temperature", info="of drawing; below 1: less random")
         with gradio.Column(scale=3), gradio.Row(equal_height=False):
             hint = f'<p class="hint">{" and ".join(predictor.name for predictor in predictors)}</p>'
             places = [
@@ -106,12 +104,20 @@ def _source(kind: Modality, limits: Limits) -> tuple[Any, list[Any]]:
     if kind == "picture":
         # As the file is: the model's own reader turns it upright, and says what is wrong with it.
         picture = gradio.Image(
-            label="A picture", sources=["upload", "clipboard", "webcam"], type="filepath", image_mode=None, height=320
+            label="A picture",
+            sources=["upload", "clipboard", "webcam"],
+            type="filepath",
+            image_mode=None,
+            height=320,
+            buttons=["fullscreen"],
         )
         picture.preprocess = _path
         return picture, [picture.input]
     sound = gradio.Audio(
-        label=f"A recording, at most {limits.max_seconds:g} s", sources=["microphone", "upload"], type="filepath"
+        label=f"A recording, at most {limits.max_seconds:g} s",
+        sources=["microphone", "upload"],
+        type="filepath",
+        buttons=[],
     )
     return sound, [sound.stop_recording, sound.upload]
 

@@ -65,6 +65,7 @@ def load_exported(folder: str | Path, width: int | None = None, trust: Collectio
         description.name,
         description.max_seconds,
         description.suffixes,
+        temperature=description.temperature,
     )
 
 

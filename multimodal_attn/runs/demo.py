@@ -50,9 +50,10 @@ def demo(
         max_seconds=checked("--max-seconds", max_seconds, Positive),
     )
     predictors = [load(run, trust=trust) for run in runs]
+    names = [predictor.name for predictor in predictors]
     for predictor, path in zip(predictors, runs, strict=True):
-        if sum(other.name == predictor.name for other in predictors) > 1:
-            predictor.name = str(path)
+        if names.count(predictor.name) > 1:
+            predictor.name = f"{predictor.name}, {path}"
         if predictor.reader.modality == "recording":  # of one whose header does not say how long it is
             predictor.reader.longest_seconds = limits.max_seconds
     with tempfile.TemporaryDirectory(prefix="multimodal_attn-demo-") as given, listening(host, port) as listener:

@@ -43,6 +43,7 @@ class Description:
         max_seconds: of the recordings that the model was trained on; None for no limit.
         width, length_penalty, max_length, max_length_ratio: of the beam, see ``BeamSearch``.
         gate_name: what the decoder calls its gate; empty for one without.
+        temperature: of the confidence of its words, see ``confidence.py``; None for a run that was not calibrated.
         suffixes: of the files in a folder that it can be asked about.
         precision: of the weights in the graphs.
         content: all that stands in the file.
@@ -64,6 +65,7 @@ class Description:
     max_length: int
     max_length_ratio: float | None
     gate_name: str
+    temperature: float | None
     suffixes: tuple[str, ...]
     precision: Precision
     content: Mapping[str, Any]
@@ -98,6 +100,7 @@ class Description:
             max_length=search.count("max_length", 1, _LONGEST_TEXT),
             max_length_ratio=search.number_or_none("max_length_ratio", 0, 1e6),
             gate_name=node.text("gate_name", empty=True),
+            temperature=node.number_or_none("temperature", 1e-3, 1e3),
             suffixes=node.texts("suffixes"),
             precision=cast(Precision, node.choice("precision", ("fp32", "fp16", "int8"))),
             content=node.node,

@@ -12,6 +12,7 @@ class Word(BaseModel):
 
     text: str
     probability: float = Field(description="that the model gave the word")
+    confidence: float | None = Field(None, description="that the word is right; of models that were calibrated")
     start: float | None = Field(None, description="seconds from the start of the recording; of recordings only")
     end: float | None = Field(None, description="likewise")
     map: list[Any] | None = Field(

@@ -73,6 +73,7 @@ def test_texts_are_those_of_torch(exported: Folders, width: int) -> None:
         for word, same in zip(found.words, expected.words, strict=True):
             assert word.text == same.text
             assert word.probability == pytest.approx(same.probability, abs=1e-4)
+            assert word.confidence == pytest.approx(same.confidence, abs=1e-4)
             assert (word.start, word.end) == pytest.approx((same.start, same.end), abs=1e-4)
             assert word.gate == (None if same.gate is None else pytest.approx(same.gate, abs=1e-5))
             np.testing.assert_allclose(word.map, same.map, atol=1e-5)
@@ -127,3 +128,27 @@ def test_it_runs_where_torch_is_not_installed(exported: Folders, tmp_path: Path)
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines()[0] == Runtime(exported[1])(path).text
+
+
+def test_a_list_is_decoded_together_and_as_if_alone(exported: Folders) -> None:
+    runtime = Runtime(exported[1], threads=1)
+    given = [runtime.read(source, 8000) for source in sources(exported[1], 9)]
+    alone = [runtime.write([one])[0] for one in given]
+    assert len({len(one.tokens) for one in alone}) > 1, "texts that end together do not show that one ends by itself"
+    for found, expected in zip(runtime.write(given), alone, strict=True):
+        pairs = [(found, expected), *zip(found.others, expected.others, strict=True)]
+        for one, other in pairs:
+            assert one.text == other.text
+            assert one.score == pytest.approx(other.score, abs=1e-5)
+            assert one.weights.shape == other.weights.shape
+            np.testing.assert_allclose(one.weights, other.weights, atol=1e-5)
+
+
+def test_neighbors_change_nothing_in_int8(exported: Folders, tmp_path: Path) -> None:
+    from multimodal_attn.runs.export import export
+
+    export(exported[0], tmp_path / "int8", precision="int8")
+    runtime, given = Runtime(tmp_path / "int8", threads=1), sources(exported[1], 4)
+    assert not runtime.together
+    for found, source in zip(runtime(given, 8000), given, strict=True):
+        np.testing.assert_array_equal(found.weights, runtime(source, 8000).weights)
