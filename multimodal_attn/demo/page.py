@@ -26,6 +26,7 @@ _STYLE = """
 .gradio-container { max-width: 1700px !important; margin: auto; }
 .trouble { margin: 0; padding: .8rem 1rem; border-left: 4px solid #b00020; border-radius: 6px; background: #b0002014;
   font-size: 1.05rem; }
+.given img { width: 100%; height: 100%; object-fit: contain; }
 .hint { color: var(--body-text-color-subdued); }
 """
 
@@ -110,6 +111,7 @@ def _source(kind: Modality, limits: Limits) -> tuple[Any, list[Any]]:
             image_mode=None,
             height=320,
             buttons=["fullscreen"],
+            elem_classes="given",
         )
         picture.preprocess = _path
         return picture, [picture.input]
