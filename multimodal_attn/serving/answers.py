@@ -45,7 +45,7 @@ class Answer(BaseModel):
 class Health(BaseModel):
     """How the server is."""
 
-    status: str = Field(description="ok, or ending")
+    status: str = Field(description="ok, or ended")
     model: str
     reads: str = Field(description="picture, recording or text")
     precision: str

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from multimodal_attn.prediction.answer import as_object
 from multimodal_attn.runtime.description import Description
 from multimodal_attn.runtime.output import Output
-from multimodal_attn.runtime.runtime import Runtime
+from multimodal_attn.runtime.runtime import Read, Runtime
 from multimodal_attn.serving.answers import Answer, Error, Health, Sentence
 from multimodal_attn.serving.guard import Guard
 from multimodal_attn.serving.limits import Limits, TooLargeError
@@ -90,9 +90,9 @@ def build_app(runtime: Runtime, limits: Limits, key: str | None = None) -> FastA
 
     @app.get("/health", response_model=Health, summary="How the server is")
     async def health() -> JSONResponse:
-        """Needs no key. The status is 503 while the server ends."""
+        """Needs no key. Where it no longer decodes, the status of the answer is 503."""
         content = Health(
-            status="ok" if worker.alive else "ending",
+            status="ok" if worker.alive else "ended",
             model=description.name,
             reads=description.reads,
             precision=description.precision,
@@ -123,8 +123,12 @@ def _answer_sources(app: FastAPI, runtime: Runtime, worker: Worker, limits: Limi
     async def decoded(source: bytes | str, width: int | None, attention: bool) -> JSONResponse:
         if width is not None and width > limits.max_width:
             raise HTTPException(422, f"width: {width}; expected at most {limits.max_width}")
-        limits.check(reads, source)
-        read = await asyncio.wrap_future(worker.read(source, limits.max_seconds))
+
+        def reading() -> Read:
+            limits.check(reads, source)
+            return runtime.read(source, longest_seconds=limits.max_seconds)
+
+        read = await asyncio.wrap_future(worker.read(reading))
         return JSONResponse(_object(await asyncio.wrap_future(worker.write(read, width)), attention))
 
     async def of_file(file: Upload, width: Width = None, attention: Attention = False) -> JSONResponse:

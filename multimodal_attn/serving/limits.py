@@ -55,7 +55,7 @@ class Limits:
             if len(content) > self.max_characters:
                 raise TooLargeError(f"{len(content)} characters; expected at most {self.max_characters}")
         elif reads == "picture" and (pixels := _pixels(content)) > self.max_megapixels * 1e6:
-            raise TooLargeError(f"{pixels / 1e6:.1f} megapixels; expected at most {self.max_megapixels:g}")
+            raise TooLargeError(f"{pixels / 1e6:.2f} megapixels; expected at most {self.max_megapixels:g}")
         elif reads == "recording" and (seconds := _seconds(content)) > self.max_seconds:
             raise TooLargeError(f"{seconds:.1f} s of sound; expected at most {self.max_seconds:g} s")
 

@@ -6,10 +6,10 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from multimodal_attn.runtime.output import Output
 from multimodal_attn.runtime.runtime import Read
@@ -21,9 +21,6 @@ class Model(Protocol):
     @property
     def together(self) -> bool:
         """Whether sources may be decoded together."""
-
-    def read(self, source: Any, *, longest_seconds: float | None = None) -> Read:
-        """A source, ready for ``write``."""
 
     def write(self, sources: Sequence[Read], width: int | None = None) -> list[Output]:
         """What the model writes for sources, decoded together."""
@@ -92,9 +89,9 @@ class Worker:
         finally:
             self.placed -= 1
 
-    def read(self, source: Any, longest_seconds: float | None = None) -> Future[Read]:
-        """A source as ``write`` takes it, see ``Runtime.read``; one after the other, as each may be large."""
-        return self._reader.submit(self._model.read, source, longest_seconds=longest_seconds)
+    def read(self, reading: Callable[[], Read]) -> Future[Read]:
+        """What reads a source for ``write``; one after the other, as each may be large."""
+        return self._reader.submit(reading)
 
     def write(self, source: Read, width: int | None = None) -> Future[Output]:
         """What the model writes for it; one that is cancelled before its turn costs nothing."""

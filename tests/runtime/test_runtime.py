@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,11 +145,17 @@ def test_a_list_is_decoded_together_and_as_if_alone(exported: Folders) -> None:
             np.testing.assert_allclose(one.weights, other.weights, atol=1e-5)
 
 
-def test_neighbors_change_nothing_in_int8(exported: Folders, tmp_path: Path) -> None:
-    from multimodal_attn.runs.export import export
+def test_neighbors_change_nothing_in_int8(exported: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime, write, batches = Runtime(exported[1], threads=1), Runtime.write, []
 
-    export(exported[0], tmp_path / "int8", precision="int8")
-    runtime, given = Runtime(tmp_path / "int8", threads=1), sources(exported[1], 4)
-    assert not runtime.together
-    for found, source in zip(runtime(given, 8000), given, strict=True):
-        np.testing.assert_array_equal(found.weights, runtime(source, 8000).weights)
+    def noting(self: Runtime, given: Any, width: int | None = None) -> Any:
+        batches.append(len(given))
+        return write(self, given, width)
+
+    monkeypatch.setattr(Runtime, "write", noting)
+    runtime(sources(exported[1], 4), 8000)
+    assert batches == ([4] if "pictures" in str(exported[1]) else [1] * 4)
+    batches.clear()
+    runtime.description = replace(runtime.description, precision="int8")
+    runtime(sources(exported[1], 4), 8000)
+    assert batches == [1] * 4

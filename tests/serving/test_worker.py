@@ -20,9 +20,6 @@ class Model:
         self.together, self.free, self.begun = together, threading.Event(), threading.Event()
         self.batches: list[tuple[list[int], int | None]] = []
 
-    def read(self, source: Any, *, longest_seconds: float | None = None) -> Read:
-        return Read("", np.zeros(0), np.zeros(source))
-
     def write(self, sources: Any, width: int | None = None) -> Any:
         self.begun.set()
         assert self.free.wait(60)
@@ -33,12 +30,16 @@ class Model:
         return lengths
 
 
+def read(length: int) -> Read:
+    return Read("", np.zeros(0), np.zeros(length))
+
+
 def decode(model: Model, asked: list[tuple[int, int | None]], **settings: Any) -> list[Any]:
     """Answers to lengths and widths that have all come while another was decoded."""
     worker = Worker(model, **{"waiting": 100, "together": 4, "longest": math.inf, **settings})
-    first = worker.write(model.read(1))
+    first = worker.write(read(1))
     assert model.begun.wait(60)
-    answers = [worker.write(model.read(length), width) for length, width in asked]
+    answers = [worker.write(read(length), width) for length, width in asked]
     model.free.set()
     worker.close()  # answers all that waits
     assert first.result() == 1
@@ -78,10 +79,10 @@ def test_one_that_fails_takes_no_other_with_it() -> None:
 def test_who_has_given_up_costs_nothing() -> None:
     model = Model()
     worker = Worker(model, waiting=10, together=4, longest=math.inf)
-    worker.write(model.read(1))
+    worker.write(read(1))
     assert model.begun.wait(60)
-    assert worker.write(model.read(2)).cancel()
-    kept = worker.write(model.read(3))
+    assert worker.write(read(2)).cancel()
+    kept = worker.write(read(3))
     model.free.set()
     assert kept.result(60) == 3
     worker.close()
