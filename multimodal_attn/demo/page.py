@@ -113,7 +113,7 @@ def _source(kind: Modality, limits: Limits) -> tuple[Any, list[Any]]:
             buttons=["fullscreen"],
             elem_classes="given",
         )
-        picture.preprocess = _path
+        picture.preprocess = _path  # type: ignore[method-assign]
         return picture, [picture.input]
     sound = gradio.Audio(
         label=f"A recording, at most {limits.max_seconds:g} s",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, overload
@@ -21,7 +21,7 @@ from multimodal_attn.runtime.description import Description
 from multimodal_attn.runtime.graphs import Graphs, Step
 from multimodal_attn.runtime.output import Output
 from multimodal_attn.runtime.resampling import resample
-from multimodal_attn.types import BOS, EOS, UNK, UnreadableError
+from multimodal_attn.types import BOS, EOS, UNK, Modality, UnreadableError
 
 _AT_ONCE = 16  # of a list
 
@@ -83,7 +83,8 @@ class Runtime:
             return self.write([self.read(source, sample_rate)], width)[0]
         # A batch of recordings would take the memory of its longest for each.
         at_once = _AT_ONCE if self.together and self.description.reads != "recording" else 1
-        found, remaining = [], iter(source)
+        found: list[Output] = []
+        remaining = iter(source)
         while some := list(islice(remaining, at_once)):
             found += self.write([self.read(one, sample_rate) for one in some], width)
         return found
@@ -101,9 +102,13 @@ class Runtime:
             longest_seconds: of a recording in a file; None for what the model's description says.
         """
         key = str(source) if isinstance(source, str | Path) else type(source).__name__
-        read = {"picture": self._picture, "recording": self._recording, "text": self._text}[self.description.reads]
+        readers: dict[Modality, Callable[[Any, int | None, float | None], tuple[np.ndarray, np.ndarray]]] = {
+            "picture": self._picture,
+            "recording": self._recording,
+            "text": self._text,
+        }
         try:
-            return Read(key, *read(source, sample_rate, longest_seconds))
+            return Read(key, *readers[self.description.reads](source, sample_rate, longest_seconds))
         except UnreadableError as error:
             raise UnreadableError(key, f"{error.reason} (this model expects a {self.description.reads})") from None
         except (TypeError, ValueError) as error:

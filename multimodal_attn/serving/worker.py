@@ -121,7 +121,8 @@ class Worker:
         with self._change:
             while True:
                 self._change.wait_for(lambda: self._jobs or self._closing)
-                taken, longest, remaining = [], 0, deque[_Job]()
+                taken: list[_Job] = []
+                longest, remaining = 0, deque[_Job]()
                 for job in self._jobs:
                     size = max(longest, len(job.source.array))
                     room = not taken or size * (len(taken) + 1) <= self._longest

@@ -105,7 +105,10 @@ def test_sliders_ask_again(page: Any, tmp_path: Path) -> None:
     beam.focus()
     beam.press("Home")
     page.get_by_role("button", name="Ask").first.click()
-    expect(answers(page).first.content_frame.locator(".ranks")).to_have_count(0)  # a beam of one finds one text
+    ranks = answers(page).first.content_frame.locator(".ranks")
+    expect(ranks).to_have_count(0)  # a beam of one finds one text
+    expect(text_of(page)).not_to_be_empty()
+    expect(ranks).to_have_count(0)
 
 
 def test_what_cannot_be_read_or_is_too_large_is_said(page: Any, tmp_path: Path) -> None:
