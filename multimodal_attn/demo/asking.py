@@ -47,12 +47,19 @@ class Asked:
                 f"shortest text: {self.min_length} tokens; expected at most {self.max_length}, as the longest has"
             )
         rules: list[Rule] = [MinLength(self.min_length)]
-        lengths = (self.max_length, predictor.search.max_length_ratio, rules)
+        ratio = predictor.search.max_length_ratio
         search: Search
         if self.temperature is None:
-            search = BeamSearch(self.width, 0.7, *lengths)
+            search = BeamSearch(self.width, max_length=self.max_length, max_length_ratio=ratio, rules=rules)
         else:
-            search = NucleusSampling(self.width, self.temperature, 0.9, secrets.randbelow(2**32), *lengths)
+            search = NucleusSampling(
+                self.width,
+                self.temperature,
+                seed=secrets.randbelow(2**32),
+                max_length=self.max_length,
+                max_length_ratio=ratio,
+                rules=rules,
+            )
         search.prepare(predictor.model, predictor.tokenizer)
         return search
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from PIL import Image
 
 from multimodal_attn import load
@@ -15,6 +14,8 @@ from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.serving.limits import Limits
 
+pytestmark = pytest.mark.parametrize("exported", ["pictures"], indirect=True)
+
 
 @pytest.fixture(scope="module", params=[0, 1], ids=["run", "exported folder"])
 def predictor(request: pytest.FixtureRequest, exported: tuple[Path, Path]) -> Predictor:
@@ -22,14 +23,11 @@ def predictor(request: pytest.FixtureRequest, exported: tuple[Path, Path]) -> Pr
 
 
 @pytest.fixture
-def source(predictor: Predictor, tmp_path: Path) -> Path:
-    """A file that the model reads."""
-    if predictor.reader.modality == "picture":
-        pixels = np.random.default_rng(3).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "<b>.png")
-        return tmp_path / "<b>.png"
-    soundfile.write(tmp_path / "<b>.wav", 0.3 * np.random.default_rng(3).standard_normal(8000), 8000, "FLOAT")
-    return tmp_path / "<b>.wav"
+def source(tmp_path: Path) -> Path:
+    """A photo."""
+    pixels = np.random.default_rng(3).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "<b>.png")
+    return tmp_path / "<b>.png"
 
 
 def written(predictor: Predictor, source: Path, asked: Asked) -> list[Prediction]:

@@ -14,6 +14,7 @@ import pytest
 from multimodal_attn.__main__ import main
 
 
+@pytest.mark.parametrize("exported", ["pictures"], indirect=True)
 def test_it_serves_a_page_and_ends(exported: tuple[Path, Path], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "multimodal_attn", "demo", *map(str, exported), "--port", "0"]
     server = subprocess.Popen(

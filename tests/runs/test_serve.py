@@ -20,6 +20,7 @@ from multimodal_attn.runtime import Runtime
 from tests.runtime.test_runtime import WITHOUT
 from tests.serving.conftest import files
 
+pytestmark = pytest.mark.parametrize("exported", ["pictures"], indirect=True)
 KEY = "a-key-of-some-length"
 SCRIPT = f"""
 import sys
