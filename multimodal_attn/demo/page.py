@@ -83,14 +83,15 @@ def _panel(kind: Modality, predictors: Sequence[Predictor], limits: Limits) -> N
                 for number in range(len(predictors))
             ]
 
-    def ask(given: str | None, width: int, shortest: int, most: int, draw: bool, heat: float) -> Iterator[list[Any]]:
+    def ask(
+        given: str | None, width: int, shortest: int, most: int, draw: bool, heat: float
+    ) -> Iterator[dict[Any, Any]]:
         if not given or not given.strip():
-            yield [gradio.skip()] * len(places)
+            yield {place: gradio.skip() for place in places}
             return
         asked = Asked(int(width), int(shortest), int(most), float(heat) if draw else None)
-        for number, predictor in enumerate(predictors):  # each as soon as it is known
-            found = answer(predictor, given if kind == "text" else Path(given), asked, limits)
-            yield [found if place == number else gradio.skip() for place in range(len(places))]
+        for place, predictor in zip(places, predictors, strict=True):  # each as soon as it is known
+            yield {place: answer(predictor, given if kind == "text" else Path(given), asked, limits)}
 
     settings = [width, shortest, most, draw, heat]
     changes = [slider.release for slider in (width, shortest, most, heat)] + [draw.input]
