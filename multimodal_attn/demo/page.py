@@ -23,7 +23,7 @@ _POLICY = (
     " base-uri 'self'"
 )
 _STYLE = """
-.gradio-container { max-width: 1700px !important; margin: auto; }
+.gradio-container { width: 100%; max-width: 1700px !important; margin: auto; }
 .trouble { margin: 0; padding: .8rem 1rem; border-left: 4px solid #b00020; border-radius: 6px; background: #b0002014;
   font-size: 1.05rem; }
 .given img { width: 100%; height: 100%; object-fit: contain; }
