@@ -20,7 +20,7 @@ from multimodal_attn.runtime import Runtime
 from tests.runtime.test_runtime import WITHOUT
 from tests.serving.conftest import files
 
-pytestmark = pytest.mark.parametrize("exported", ["pictures"], indirect=True)
+pictures = pytest.mark.parametrize("exported", ["pictures"], indirect=True)
 KEY = "a-key-of-some-length"
 SCRIPT = f"""
 import sys
@@ -44,6 +44,7 @@ def ask(address: str, content: bytes) -> Any:
         return json.load(answer)
 
 
+@pictures
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_without_torch_and_ends_when_all_is_answered(exported: tuple[Path, Path], number: int) -> None:
     reads = Runtime(exported[1]).description.reads
@@ -79,6 +80,7 @@ def test_it_serves_without_torch_and_ends_when_all_is_answered(exported: tuple[P
         server.communicate()
 
 
+@pictures
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
