@@ -14,7 +14,7 @@ from PIL import Image
 from multimodal_attn.data.reading.arrays import encoded, mono_of, picture_of
 from multimodal_attn.data.reading.pixels import read_pixels
 from multimodal_attn.data.reading.samples import check_samples, read_samples
-from multimodal_attn.data.reading.text import single_spaces
+from multimodal_attn.data.reading.text import prepared, single_spaces
 from multimodal_attn.data.tokenizers.vocabulary import Vocabulary
 from multimodal_attn.runtime.beam import Text, beam
 from multimodal_attn.runtime.description import Description
@@ -187,7 +187,8 @@ class Runtime:
             raise ValueError("is no text")
         assert self._encode_text is not None
         assert self.description.source_vocabulary is not None
-        tokens = [*self._encode_text(single_spaces(source)), EOS]
+        settings = self.description.source_normalize, self.description.max_source_tokens
+        tokens = [*self._encode_text(prepared(single_spaces(source), *settings)), EOS]
         pieces = self.description.source_vocabulary.pieces
         return np.array([pieces[token] for token in tokens]), np.array(tokens, dtype=np.int64)
 
