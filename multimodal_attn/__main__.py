@@ -29,7 +29,7 @@ def _run(arguments: list[str]) -> int:
 
         return {"train": hydra_commands.train, "evaluate": hydra_commands.evaluate}[arguments[0]](arguments[1:])
     options = _parser().parse_args(arguments)
-    if options.command in ("predict", "transcribe", "generate"):
+    if options.command in ("predict", "transcribe", "generate", "demo"):
         from multimodal_attn.machine import set_up_machine
 
         set_up_machine()
@@ -73,6 +73,34 @@ def _run(arguments: list[str]) -> int:
             checkpoint=options.checkpoint,
             width=options.width,
             license_name=options.license,
+            trust=options.trust,
+        )
+    if options.command == "serve":
+        from multimodal_attn.runs.serve import serve
+
+        return serve(
+            options.folder,
+            options.host,
+            options.port,
+            key_file=options.key_file,
+            threads=options.threads,
+            max_megabytes=options.max_megabytes,
+            max_megapixels=options.max_megapixels,
+            max_seconds=options.max_seconds,
+            timeout_seconds=options.timeout,
+            waiting=options.waiting,
+            together=options.together,
+        )
+    if options.command == "demo":
+        from multimodal_attn.runs.demo import demo
+
+        return demo(
+            options.runs,
+            options.host,
+            options.port,
+            max_megabytes=options.max_megabytes,
+            max_megapixels=options.max_megapixels,
+            max_seconds=options.max_seconds,
             trust=options.trust,
         )
     if options.command == "compare":
@@ -157,9 +185,30 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--license", default="", help="under which the weights may be used, for the README and model.json"
     )
+    serve = commands.add_parser("serve", help="answer requests over HTTP with an exported model")
+    serve.add_argument("folder", type=Path, help="that export has written")
+    serve.add_argument("--port", type=int, default=8000, help="0: any that is free (default: 8000)")
+    serve.add_argument(
+        "--key-file",
+        type=Path,
+        help="holds the key that requests must have (default: the variable MULTIMODAL_ATTN_KEY, or no key)",
+    )
+    serve.add_argument("--threads", type=int, help="that compute (default: all cores)")
+    serve.add_argument("--max-seconds", type=float, help="of a recording (default: as trained on, or 60)")
+    serve.add_argument("--timeout", type=float, default=30, help="seconds until an answer (default: 30)")
+    serve.add_argument("--waiting", type=int, default=128, help="requests that may wait; others get 503 (default: 128)")
+    serve.add_argument("--together", type=int, default=16, help="decoded together at most (default: 16)")
+    demo = commands.add_parser("demo", help="open a page to try models on")
+    demo.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of runs, or exported folders")
+    demo.add_argument("--port", type=int, default=7860, help="0: any that is free (default: 7860)")
+    demo.add_argument("--max-seconds", type=float, default=60, help="of a recording (default: 60)")
+    for command in (serve, demo):
+        command.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
+        command.add_argument("--max-megabytes", type=float, default=20, help="of a request (default: 20)")
+        command.add_argument("--max-megapixels", type=float, default=50, help="of a picture (default: 50)")
     for command in (predict, transcribe, export):
         command.add_argument("--width", type=int, default=5, help="of the beam (default: 5)")
-    for command in (predict, transcribe, export, generate):
+    for command in (predict, transcribe, export, generate, demo):
         command.add_argument(
             "--trust",
             action="append",

@@ -50,7 +50,8 @@ def load_exported(folder: str | Path, width: int | None = None, trust: Collectio
     tokenizer, source_tokenizer = tokenizers.tokenizer(trust=trust), tokenizers.source_tokenizer(trust)
     if tokenizer.vocabulary != description.vocabulary:
         raise ValueError(f"{folder / FILE}: vocabulary: not that of the tokenizer; expected the same")
-    reading = {key: getattr(description, key) for key in ("image_size", "fit", "sample_rate", "longest_seconds")}
+    settings = ("image_size", "fit", "sample_rate", "longest_seconds", "source_normalize", "max_source_tokens")
+    reading = {key: getattr(description, key) for key in settings}
     return Predictor(
         ExportedModel(description, Graphs(folder)),
         tokenizer,
@@ -65,6 +66,7 @@ def load_exported(folder: str | Path, width: int | None = None, trust: Collectio
         description.name,
         description.max_seconds,
         description.suffixes,
+        temperature=description.temperature,
     )
 
 

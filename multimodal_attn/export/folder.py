@@ -89,6 +89,7 @@ def _description(
         "suffixes": [*predictor.suffixes],
         "layout": asdict(predictor.model.encoder.layout),
         "gate_name": predictor.model.decoder.gate_name,
+        "temperature": predictor.temperature,
         "search": {
             "width": search.width,
             "length_penalty": search.length_penalty,

@@ -14,8 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from multimodal_attn.parts import checked
-from multimodal_attn.ranges import Positive
 from multimodal_attn.writing import write_file
 
 FILE = "calibration.json"
@@ -77,6 +75,9 @@ def read_temperature(folder: Path) -> float | None:
     Raises:
         ValueError: names the file if it holds no temperature.
     """
+    from multimodal_attn.parts import checked  # exported models do without
+    from multimodal_attn.ranges import Positive
+
     path = folder / FILE
     if not path.is_file():
         return None

@@ -8,6 +8,7 @@ from pathlib import Path
 from multimodal_attn.export.folder import write_folder
 from multimodal_attn.parts import checked
 from multimodal_attn.prediction.checkpoint import load_predictor, read_run, save_weights
+from multimodal_attn.prediction.confidence import read_temperature
 from multimodal_attn.ranges import BeamWidth
 from multimodal_attn.runs.loading import run_search
 from multimodal_attn.runtime.description import Precision
@@ -54,6 +55,7 @@ def export(
     else:
         _need("onnx", "onnxscript", "onnxruntime")
         predictor = load_predictor(content, trust)
+        predictor.temperature = read_temperature(content.folder)
         write_folder(output, predictor, content, run_search(content, width), precision, license_name)
     for file in sorted(output.iterdir()):
         print(f"{file}\t{file.stat().st_size / 2**20:.1f} MB")

@@ -14,6 +14,7 @@ from multimodal_attn.distributed import gather_to_first, process_share
 from multimodal_attn.evaluation.attention.self_attention import self_attention
 from multimodal_attn.inspection.page.page import page_title, write_page
 from multimodal_attn.parts import checked
+from multimodal_attn.prediction.answer import as_object
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.sources import read_all
@@ -64,7 +65,7 @@ def predict(
                 print(f"skipped {found}", file=sys.stderr)
                 continue
             done += 1
-            print(json.dumps(as_object(found), ensure_ascii=False) if as_json else _line(found), flush=True)
+            print(_json(found) if as_json else _line(found), flush=True)
             if page is not None:
                 shown.append(found)
         if rank > 0:  # the first process tells
@@ -118,30 +119,8 @@ def predict_together(
             yield from share
 
 
-def as_object(found: Prediction) -> dict[str, Any]:
-    """A prediction as JSON has it: its text, words and score, without the maps."""
-    words = [
-        {
-            "text": word.text,
-            "probability": round(word.probability, 4),
-            **({} if word.confidence is None else {"confidence": round(word.confidence, 4)}),
-            **(
-                {}
-                if word.start is None or word.end is None
-                else {"start": round(word.start, 3), "end": round(word.end, 3)}
-            ),
-        }
-        for word in found.words
-    ]
-    others = [{"text": other.text, "score": round(other.score, 4)} for other in found.others]
-    return {
-        "key": found.key,
-        "text": found.text,
-        "score": round(found.score, 4),
-        "words": words,
-        "flags": found.flags,
-        "others": others,
-    }
+def _json(found: Prediction) -> str:
+    return json.dumps({"key": found.key, **as_object(found)}, ensure_ascii=False)
 
 
 def _line(found: Prediction) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from multimodal_attn.data.reading.pixels import Fit
+from multimodal_attn.data.reading.text import NORMALIZERS, Normalization
 from multimodal_attn.data.tokenizers.vocabulary import SPECIAL_PIECES, Unit, Vocabulary
 from multimodal_attn.types import Grid, Layout, Modality, Timeline, TokenAxis
 
@@ -38,11 +39,13 @@ class Description:
         source_vocabulary: of the texts that it reads, or None.
         pieces_model: the sentencepiece model that cuts these texts; empty for other vocabularies.
         image_size, fit: of pictures, see ``read_pixels``.
+        source_normalize, max_source_tokens: of texts that are read, see ``TextReader``.
         sample_rate: of recordings, in Hz; 0 for other sources.
         longest_seconds: of a recording; longer ones are not read.
         max_seconds: of the recordings that the model was trained on; None for no limit.
         width, length_penalty, max_length, max_length_ratio: of the beam, see ``BeamSearch``.
         gate_name: what the decoder calls its gate; empty for one without.
+        temperature: of the confidence of its words, see ``confidence.py``; None for a run that was not calibrated.
         suffixes: of the files in a folder that it can be asked about.
         precision: of the weights in the graphs.
         content: all that stands in the file.
@@ -56,6 +59,8 @@ class Description:
     pieces_model: bytes
     image_size: int
     fit: Fit
+    source_normalize: Normalization
+    max_source_tokens: int | None
     sample_rate: int
     longest_seconds: float
     max_seconds: float | None
@@ -64,6 +69,7 @@ class Description:
     max_length: int
     max_length_ratio: float | None
     gate_name: str
+    temperature: float | None
     suffixes: tuple[str, ...]
     precision: Precision
     content: Mapping[str, Any]
@@ -90,6 +96,10 @@ class Description:
             pieces_model=b"" if source is None else source.content("sentencepiece"),
             image_size=reading.count("image_size", 8, _LONGEST_SIDE) if reads == "picture" else 0,
             fit=cast(Fit, reading.choice("fit", ("squash", "crop", "pad"))) if reads == "picture" else "squash",
+            source_normalize=cast(
+                Normalization, reading.choice("source_normalize", tuple(NORMALIZERS)) if reads == "text" else "none"
+            ),
+            max_source_tokens=reading.count_or_none("max_source_tokens", 1, _LONGEST_TEXT) if reads == "text" else None,
             sample_rate=reading.count("sample_rate", 1000, 384_000) if reads == "recording" else 0,
             longest_seconds=reading.number("longest_seconds", 0, 1e9) if reads == "recording" else 0.0,
             max_seconds=reading.number_or_none("max_seconds", 0, 1e9) if reads == "recording" else None,
@@ -98,6 +108,7 @@ class Description:
             max_length=search.count("max_length", 1, _LONGEST_TEXT),
             max_length_ratio=search.number_or_none("max_length_ratio", 0, 1e6),
             gate_name=node.text("gate_name", empty=True),
+            temperature=node.number_or_none("temperature", 1e-3, 1e3),
             suffixes=node.texts("suffixes"),
             precision=cast(Precision, node.choice("precision", ("fp32", "fp16", "int8"))),
             content=node.node,
@@ -141,6 +152,9 @@ class _Node:
         if type(found := self.value(key)) is not int or not least <= found <= most:
             raise self.error(key, found, f"a whole number from {least} to {most}")
         return found
+
+    def count_or_none(self, key: str, least: int, most: int) -> int | None:
+        return None if self.value(key) is None else self.count(key, least, most)
 
     def number(self, key: str, least: float, most: float) -> float:
         found = self.value(key)

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from multimodal_attn.prediction.boundaries import attention_times
+from multimodal_attn.prediction.confidence import confidences, word_log_probs
 from multimodal_attn.prediction.word import Word
 from multimodal_attn.runtime.beam import Text
 from multimodal_attn.runtime.description import Description
@@ -68,6 +69,10 @@ class Output:
         times: list[Span] = []
         if isinstance(layout, Timeline):
             times = attention_times(weights, layout, spans, self.source, self.description.sample_rate)
+        log_probs = np.array(word_log_probs(self.found.log_probs.tolist(), spans))
+        sure: list[float | None] = [None] * len(spans)
+        if self.description.temperature is not None:
+            sure = confidences(log_probs, self.description.temperature).tolist()
         words = []
         for number, (text, (first, stop)) in enumerate(zip(self.text.split(), spans, strict=True)):
             attended = weights[first:stop].mean(axis=0)
@@ -78,8 +83,9 @@ class Output:
                     attended.reshape(layout.rows, layout.columns) if isinstance(layout, Grid) else attended,
                     start,
                     end,
-                    float(np.exp(self.found.log_probs[first:stop].sum())),
+                    float(np.exp(log_probs[number])),
                     None if self.found.gate is None else float(self.found.gate[first:stop].mean()),
+                    sure[number],
                 )
             )
         return words

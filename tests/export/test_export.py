@@ -13,8 +13,9 @@ from PIL import Image
 
 from multimodal_attn import load
 from multimodal_attn.__main__ import main
+from multimodal_attn.data.modalities import READERS, reader_of
 from multimodal_attn.runtime import Runtime
-from multimodal_attn.types import BOS, Example
+from multimodal_attn.types import BOS, Example, Modality
 from tests.runtime.test_runtime import sources
 
 Folders = tuple[Path, Path]
@@ -109,3 +110,9 @@ def test_a_run_that_is_none_is_refused_before_anything_is_written(
     assert main(["export", str(tmp_path), str(tmp_path / "out")]) != 0
     assert "no checkpoints/best.ckpt" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("modality", READERS)
+def test_settings_of_every_reader_can_be_written(modality: Modality) -> None:
+    reader = READERS[modality]()
+    assert reader_of(modality, json.loads(json.dumps(vars(reader)))).__dict__ == vars(reader)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ def test_texts_are_those_of_torch(exported: Folders, width: int) -> None:
         for word, same in zip(found.words, expected.words, strict=True):
             assert word.text == same.text
             assert word.probability == pytest.approx(same.probability, abs=1e-4)
+            assert word.confidence == pytest.approx(same.confidence, abs=1e-4)
             assert (word.start, word.end) == pytest.approx((same.start, same.end), abs=1e-4)
             assert word.gate == (None if same.gate is None else pytest.approx(same.gate, abs=1e-5))
             np.testing.assert_allclose(word.map, same.map, atol=1e-5)
@@ -127,3 +129,31 @@ def test_it_runs_where_torch_is_not_installed(exported: Folders, tmp_path: Path)
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines()[0] == Runtime(exported[1])(path).text
+
+
+def test_a_list_is_decoded_together_and_as_if_alone(exported: Folders) -> None:
+    runtime = Runtime(exported[1], threads=1)
+    given = [runtime.read(source, 8000) for source in sources(exported[1], 9)]
+    alone = [runtime.write([one])[0] for one in given]
+    for found, expected in zip(runtime.write(given), alone, strict=True):
+        for one, other in [(found, expected), *zip(found.others, expected.others, strict=True)]:
+            assert one.text == other.text
+            assert one.score == pytest.approx(other.score, abs=1e-5)
+            assert one.weights.shape == other.weights.shape
+            np.testing.assert_allclose(one.weights, other.weights, atol=1e-5)
+
+
+def test_neighbors_change_nothing_in_int8(exported: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime, write, batches = Runtime(exported[1], threads=1), Runtime.write, []
+
+    def noting(self: Runtime, given: Any, width: int | None = None) -> Any:
+        batches.append(len(given))
+        return write(self, given, width)
+
+    monkeypatch.setattr(Runtime, "write", noting)
+    runtime(sources(exported[1], 4), 8000)
+    assert batches == ([4] if "pictures" in str(exported[1]) else [1] * 4)
+    batches.clear()
+    runtime.description = replace(runtime.description, precision="int8")
+    runtime(sources(exported[1], 4), 8000)
+    assert batches == [1] * 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from multimodal_attn.data.modalities.base import Reader, pad_in_time
-from multimodal_attn.data.reading.text import NORMALIZERS, Normalization, read_lines, single_spaces
+from multimodal_attn.data.reading.text import NORMALIZERS, Normalization, prepared, read_lines, single_spaces
 from multimodal_attn.ranges import Count
 from multimodal_attn.types import Example, UnreadableError
 
@@ -29,14 +29,13 @@ class TextReader(Reader):
     pad = staticmethod(pad_in_time)
 
     def __init__(self, max_source_tokens: Count | None = None, source_normalize: Normalization = "none") -> None:
-        self.max_source_tokens, self._normalize = max_source_tokens, NORMALIZERS[source_normalize]
+        self.max_source_tokens, self.source_normalize = max_source_tokens, source_normalize
 
     def read(self, place: str | BinaryIO) -> str:
-        text = self._normalize(str(place))
-        return text if self.max_source_tokens is None else " ".join(text.split()[: self.max_source_tokens])
+        return prepared(str(place), self.source_normalize, self.max_source_tokens)
 
     def cut(self, place: str) -> str:
-        words = len(self._normalize(place).split())
+        words = len(NORMALIZERS[self.source_normalize](place).split())
         if self.max_source_tokens is None or words <= self.max_source_tokens:
             return ""
         return f"cut off: {words} words, more than data.max_source_tokens={self.max_source_tokens}"

@@ -133,7 +133,9 @@ class AudioFile:
     def _unreadable(self, error: Exception) -> UnreadableError:
         if isinstance(error, Truncated | Unsupported):
             return UnreadableError(self.name, str(error))
-        line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        # In its own words, which do not begin with how it was given.
+        text = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
+        line = (text.strip() or type(error).__name__).splitlines()[0]
         return UnreadableError(self.name, f"not readable as audio ({line})")
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from multimodal_attn.types import UnreadableError
 
@@ -93,4 +93,6 @@ def unreadable_reason(path: str | Path | BinaryIO, error: Exception) -> str:
         return "the file is empty"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"more than {Image.MAX_IMAGE_PIXELS} pixels"
-    return f"not a readable picture ({error})"
+    # Whose own words are of how it was given.
+    reason = "of no known format" if isinstance(error, UnidentifiedImageError) else str(error)
+    return f"not a readable picture ({reason})"

@@ -62,6 +62,12 @@ NORMALIZERS: dict[Normalization, Callable[[str], str]] = {
 }
 
 
+def prepared(text: str, normalization: Normalization, max_tokens: int | None) -> str:
+    """A text as a model reads it: normalized, and cut off after so many words; None for no limit."""
+    text = NORMALIZERS[normalization](text)
+    return text if max_tokens is None else " ".join(text.split()[:max_tokens])
+
+
 def read_text(path: str | Path) -> str:
     """The content of a UTF-8 text file, with or without a signature at its beginning.
 

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from multimodal_attn.inspection.page.page import write_page
 from multimodal_attn.prediction.prediction import Prediction
@@ -21,8 +23,11 @@ OpenPage = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """The browser; without one the tests are skipped where a person runs them, and fail where CI is set."""
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The browser, whose microphone hears noise.
+
+    Without one the tests are skipped where a person runs them, and fail where CI is set.
+    """
     missing = None
     if CHROMIUM is None:
         missing = "no chromium, chromium-browser or google-chrome on the PATH"
@@ -36,6 +41,10 @@ def browser() -> Iterator[Any]:
     with sync_playwright() as playwright:
         # Chromium refuses its sandbox to root, whom containers run everything as.
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        sound = tmp_path_factory.mktemp("microphone") / "noise.wav"
+        soundfile.write(sound, 0.3 * np.random.default_rng(0).standard_normal(32_000), 16_000)
+        arguments += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+        arguments += [f"--use-file-for-fake-audio-capture={sound}"]
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser
         browser.close()

@@ -1,0 +1,1 @@
+"""Exported models over HTTP; without torch, as ``runtime`` is."""
