@@ -141,13 +141,18 @@ def load_predictor(checkpoint: Checkpoint, trust: Collection[str] = ()) -> Predi
         trust: packages whose classes are allowed beside this one's.
 
     Raises:
-        ValueError: if it is a language model's, names what is not allowed, or its weights fit neither its vocabulary
-            nor its configuration.
+        ValueError: if it is a language model's, masked or not, names what is not allowed, or its weights fit neither
+            its vocabulary nor its configuration.
     """
     if "language_model" in checkpoint.config:
         raise ValueError(
             f"run: '{checkpoint.path}' is a language model, which reads nothing; expected another run. This one"
             " writes by multimodal-attn generate, and helps a beam as search.language_model"
+        )
+    if "masking" in checkpoint.config:
+        raise ValueError(
+            f"run: '{checkpoint.path}' is a masked language model, which writes nothing; expected another run. This one"
+            " fills gaps by multimodal-attn cloze, and starts the encoder of another run by init_from"
         )
     try:
         return _predictor(checkpoint, trust)
@@ -219,7 +224,8 @@ def _check_shapes(model: nn.Module, checkpoint: Checkpoint) -> None:
 def save_weights(checkpoint: Checkpoint, path: Path) -> None:
     """Writes what predicts, and nothing that trains, as one safetensors file that ``read_checkpoint`` reads."""
     content = {"config": checkpoint.config, **checkpoint.tokenizers}
-    own = {name: w.contiguous() for name, w in checkpoint.weights.items() if name.startswith(_PREFIX)}
+    # Clones: a matrix that reads and writes words has two names, and the file must have it twice.
+    own = {name: w.contiguous().clone() for name, w in checkpoint.weights.items() if name.startswith(_PREFIX)}
     write_file(path, safetensors.torch.save(own, {_SECTION: json.dumps(content)}))
 
 
