@@ -19,18 +19,18 @@ from multimodal_attn.training.language_model import LanguageModelModule
 
 
 def build_text_data(config: dict[str, Any], tokenizer: Tokenizer | None = None) -> DataModule:
-    """A data module of the texts of any data set, without its pictures or recordings.
+    """A data module of the texts of any data set (``data.texts``), without its pictures or recordings.
 
     Args:
         config: of the run. With ``vocabulary_of`` the tokenizer is that run's, and ``tokenizer`` becomes the one that
             it was trained with.
         tokenizer: from a checkpoint, or None.
     """
-    if tokenizer is None and config["vocabulary_of"] is not None:
+    if tokenizer is None and config.get("vocabulary_of") is not None:
         content = read_run(config["vocabulary_of"], key="vocabulary_of")
         tokenizer = content.tokenizer(trust=EVERYTHING)
         config["tokenizer"] = content.config["tokenizer"]
-    return build_data({**config, "source_tokenizer": None}, tokenizer, trust=EVERYTHING, only_texts=True)
+    return build_data({**config, "source_tokenizer": None}, tokenizer, trust=EVERYTHING)
 
 
 def build_language_model(config: dict[str, Any], tokenizer: Tokenizer) -> LanguageModelModule:
