@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
@@ -27,6 +27,8 @@ from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.writing import write_file
 
 log = logging.getLogger(__name__)
+
+Model = TypeVar("Model", bound=nn.Module)
 
 _PREFIX = "model."  # of the model's weights among those of the LightningModule
 _DEEPEST = 20  # levels of a configuration
@@ -187,6 +189,23 @@ def _predictor(checkpoint: Checkpoint, trust: Collection[str]) -> Predictor:
     fill(predictor.model, checkpoint)
     predictor.model.eval()
     return predictor
+
+
+def rebuilt(make: Callable[[], Model], checkpoint: Checkpoint) -> Model:
+    """A model with the weights of a checkpoint, in evaluation mode; built of shapes first, as a predictor is.
+
+    Args:
+        make: builds it with any weights.
+        checkpoint: of a run.
+
+    Raises:
+        ValueError: if the checkpoint holds others than the model has.
+    """
+    with torch.device("meta"):
+        _check_shapes(make(), checkpoint)
+    model = make()
+    fill(model, checkpoint)
+    return model.eval()
 
 
 def fill(model: nn.Module, checkpoint: Checkpoint) -> None:

@@ -24,6 +24,7 @@ from multimodal_attn.prediction.checkpoint import Checkpoint
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.processes import own_device
 from multimodal_attn.runs import environment
+from multimodal_attn.runs.configuration import require
 from multimodal_attn.runs.evaluation_folder import folder_name
 from multimodal_attn.runs.folders import metrics_text
 from multimodal_attn.runs.language_model import build_text_data
@@ -70,7 +71,8 @@ def evaluate_cloze(
     config = overridden(content.config, overrides)
     cloze = replace(cloze_of(content, settings["trust"]), batch_size=settings["batch_size"])
     cloze.model.to(settings["device"] if settings["device"] != "auto" else own_device())
-    data = build_text_data(config, cloze.tokenizer)
+    require(config, ("data", "seed", "name"))
+    data = build_text_data(config, cloze.tokenizer, settings["trust"])
     source = data.source(split)
     hiding = replace(build_masking(config["masking"]), masked=1.0, random=0.0)
     gaps = []

@@ -13,7 +13,7 @@ from multimodal_attn.inspection.show import NotebookView
 from multimodal_attn.models.encoders.text import TextEncoder
 from multimodal_attn.models.masked_language_model import MaskedLanguageModel
 from multimodal_attn.parts import EVERYTHING, checked, part
-from multimodal_attn.prediction.checkpoint import Checkpoint, fill, read_run
+from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, rebuilt
 from multimodal_attn.ranges import Seed
 from multimodal_attn.runs.build import build_optimization
 from multimodal_attn.training.masked_language_model import MaskedLanguageModelModule
@@ -66,6 +66,5 @@ def cloze_of(content: Checkpoint, trust: Collection[str] = ()) -> Cloze:
             f"run: '{content.path}' is no masked language model; expected a run of experiment=masked_language_model"
         )
     tokenizer = content.tokenizer(trust=trust)
-    model = make_masked_language_model(content.config.get("encoder"), tokenizer, trust)
-    fill(model, content)
-    return Cloze(model.eval(), tokenizer, str(content.config.get("name", "")), NotebookView())
+    model = rebuilt(lambda: make_masked_language_model(content.config.get("encoder"), tokenizer, trust), content)
+    return Cloze(model, tokenizer, str(content.config.get("name", "")), NotebookView())
