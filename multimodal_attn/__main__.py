@@ -29,7 +29,7 @@ def _run(arguments: list[str]) -> int:
 
         return {"train": hydra_commands.train, "evaluate": hydra_commands.evaluate}[arguments[0]](arguments[1:])
     options = _parser().parse_args(arguments)
-    if options.command in ("predict", "transcribe", "generate", "demo"):
+    if options.command in ("predict", "transcribe", "generate", "cloze", "demo"):
         from multimodal_attn.machine import set_up_machine
 
         set_up_machine()
@@ -62,6 +62,10 @@ def _run(arguments: list[str]) -> int:
         from multimodal_attn.runs.generate import generate
 
         return generate(options.run, options.prompt, vars(options), options.trust, options.json)
+    if options.command == "cloze":
+        from multimodal_attn.runs.fill_gaps import fill_gaps
+
+        return fill_gaps(options.run, options.texts, options.candidates, options.trust, options.json)
     if options.command == "export":
         from multimodal_attn.runs.export import export
 
@@ -170,6 +174,11 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
     generate.add_argument("--max-length", type=int, default=200, help="tokens of a text at most (default: 200)")
     generate.add_argument("--json", action="store_true", help="print a line of JSON for each text")
+    cloze = commands.add_parser("cloze", help="let a masked language model fill the gaps of texts")
+    cloze.add_argument("run", type=Path, help="folder of a trained masked language model, or a checkpoint file")
+    cloze.add_argument("texts", nargs="+", help="with ___ for each hidden word: 'two ___ play in the ___'")
+    cloze.add_argument("--candidates", type=int, default=5, help="for each gap (default: 5)")
+    cloze.add_argument("--json", action="store_true", help="print a line of JSON for each text")
     export = commands.add_parser("export", help="write a run as ONNX graphs that need no torch")
     export.add_argument("run", type=Path, help="folder of a trained run, or a checkpoint file")
     export.add_argument("output", type=Path, metavar="OUT", help="folder to write")
@@ -208,7 +217,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--max-megapixels", type=float, default=50, help="of a picture (default: 50)")
     for command in (predict, transcribe, export):
         command.add_argument("--width", type=int, default=5, help="of the beam (default: 5)")
-    for command in (predict, transcribe, export, generate, demo):
+    for command in (predict, transcribe, export, generate, cloze, demo):
         command.add_argument(
             "--trust",
             action="append",

@@ -170,11 +170,13 @@ def markdown() -> str:
 
 _HEADLINE = (
     *("wer", "cer", "cider_d", "bleu_4", "distinct_captions", "bleu", "chrf", "perplexity"),
+    *("masked_accuracy", "pseudo_perplexity", "masked_perplexity"),
     *("rouge1", "rouge2", "rougel", "exact", "unknown_words", "copy_accuracy"),
     *("onset_error_ms", "pointing_accuracy", "alignment_accuracy", "faithfulness_deletion"),
     *("attention_entropy", "attention_peak"),
 )
 _BASELINES: dict[str, str | float] = {
+    "masked_accuracy": "masked_accuracy_frequent",
     "pointing_accuracy": "pointing_center",
     "box_mass_gain": 0.0,
     "box_iou": "box_iou_center",
@@ -235,6 +237,11 @@ _ROWS: dict[tuple[Group, str], str] = {
         (novel_3grams_references) | share | -     | New runs of three words, references | of the first reference""",
     ("texts", "a language model"): """
         perplexity               | number | lower | Perplexity | of each next token, the end of a text included""",
+    ("texts", "a masked language model"): """
+        masked_accuracy          | share | higher | Hidden words found | whole words, of those hidden in a text
+        (masked_accuracy_frequent) | share | -    | Hidden words, most frequent | the most frequent word of training
+        masked_perplexity        | number | lower | Masked perplexity | of each hidden token
+        pseudo_perplexity        | number | lower | Pseudo-perplexity | of each token, each word hidden by itself""",
     ("texts", "words with probabilities"): """
         confidence_error         | share | lower  | Confidence error | distance from the share of right words
         (confidence_error_plain) | share | -      | Error of plain probabilities | the same before calibration

@@ -25,6 +25,9 @@ if TYPE_CHECKING:  # what needs no torch is imported without it
 # The first four tokens of every vocabulary. CTC uses PAD as its blank.
 PAD, BOS, EOS, UNK = range(4)
 
+MASK = BOS
+"""In what an encoder reads: a token that is hidden. No text that is read begins with <bos>."""
+
 
 class UnreadableError(ValueError):
     """An input that cannot be used. It is skipped, counted and listed, never fatal for a run."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
@@ -27,6 +27,8 @@ from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.writing import write_file
 
 log = logging.getLogger(__name__)
+
+Model = TypeVar("Model", bound=nn.Module)
 
 _PREFIX = "model."  # of the model's weights among those of the LightningModule
 _DEEPEST = 20  # levels of a configuration
@@ -141,13 +143,18 @@ def load_predictor(checkpoint: Checkpoint, trust: Collection[str] = ()) -> Predi
         trust: packages whose classes are allowed beside this one's.
 
     Raises:
-        ValueError: if it is a language model's, names what is not allowed, or its weights fit neither its vocabulary
-            nor its configuration.
+        ValueError: if it is a language model's, masked or not, names what is not allowed, or its weights fit neither
+            its vocabulary nor its configuration.
     """
     if "language_model" in checkpoint.config:
         raise ValueError(
             f"run: '{checkpoint.path}' is a language model, which reads nothing; expected another run. This one"
             " writes by multimodal-attn generate, and helps a beam as search.language_model"
+        )
+    if "masking" in checkpoint.config:
+        raise ValueError(
+            f"run: '{checkpoint.path}' is a masked language model, which writes nothing; expected another run. This one"
+            " fills gaps by multimodal-attn cloze, and starts the encoder of another run by init_from"
         )
     try:
         return _predictor(checkpoint, trust)
@@ -182,6 +189,23 @@ def _predictor(checkpoint: Checkpoint, trust: Collection[str]) -> Predictor:
     fill(predictor.model, checkpoint)
     predictor.model.eval()
     return predictor
+
+
+def rebuilt(make: Callable[[], Model], checkpoint: Checkpoint) -> Model:
+    """A model with the weights of a checkpoint, in evaluation mode; built of shapes first, as a predictor is.
+
+    Args:
+        make: builds it with any weights.
+        checkpoint: of a run.
+
+    Raises:
+        ValueError: if the checkpoint holds others than the model has.
+    """
+    with torch.device("meta"):
+        _check_shapes(make(), checkpoint)
+    model = make()
+    fill(model, checkpoint)
+    return model.eval()
 
 
 def fill(model: nn.Module, checkpoint: Checkpoint) -> None:

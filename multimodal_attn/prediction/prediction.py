@@ -61,6 +61,8 @@ class Prediction:
         word_spans: when each word is heard, for recordings.
         time_source: where ``word_spans`` come from, "attention" or "ctc".
         temperature: of the run, for the confidence of words; None where it has none.
+        candidates: of each word the likeliest ones with their probabilities, for words that were hidden from a masked
+            language model.
         others: what else the search found for the same source, best first.
         self_attention: what the model's layers of self-attention read, where it was asked for.
         view: what ``plot`` and notebooks show it with.
@@ -89,6 +91,7 @@ class Prediction:
     word_spans: tuple[Span, ...] = ()
     time_source: str = "attention"
     temperature: float | None = None
+    candidates: list[list[tuple[str, float]]] = field(default_factory=list)
     others: list[Prediction] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
     self_attention: SelfAttention | None = None

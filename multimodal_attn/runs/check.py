@@ -22,6 +22,7 @@ from multimodal_attn.runs.build import build_objectives, build_optimization, bui
 from multimodal_attn.runs.configuration import require
 from multimodal_attn.runs.language_model import make_language_model
 from multimodal_attn.runs.lightning import Metric
+from multimodal_attn.runs.masked_language_model import build_masking, make_masked_language_model
 from multimodal_attn.search.build import make_search
 
 _TEXTS: dict[str, Any] = {
@@ -49,6 +50,7 @@ def check(settings: Mapping[str, Any], fresh: bool = True) -> None:
     require(settings, ("data", "tokenizer", "optimizer", "trainer", "monitor"))
     dataset_part(settings["data"], EVERYTHING)
     loading_settings(settings["data"])
+    _check_texts(settings)
     for key, annotation in (("monitor.name", Metric), ("monitor.mode", Literal["min", "max"])):
         require(settings, (key,))
         checked(key, settings["monitor"][key.rpartition(".")[2]], annotation)
@@ -57,8 +59,27 @@ def check(settings: Mapping[str, Any], fresh: bool = True) -> None:
     with _told_later(), torch.device("meta"):
         if "language_model" in settings:
             _check_size({"language_model": make_language_model(settings["language_model"], tokenizer, EVERYTHING)})
+        elif "masking" in settings:
+            require(settings, ("encoder",))
+            build_masking(settings["masking"])
+            _check_size({"encoder": make_masked_language_model(settings["encoder"], tokenizer, EVERYTHING)})
         else:
             _check_model(settings, tokenizer, fresh)
+
+
+def _check_texts(settings: Mapping[str, Any]) -> None:
+    """Refuses texts alone for what reads one thing to write another, and other data for language models."""
+    side, share = settings["data"].get("texts"), settings["data"].get("corrupted_share")
+    alone = "language_model" in settings or "masking" in settings
+    if alone and (side is None or share):
+        raise ValueError(
+            f"data.texts: {side} with data.corrupted_share={share or 0:g}; a language model learns from whole texts:"
+            " expected data.texts=source, target or all, and data.corrupted_share=0"
+        )
+    if side is not None and not alone and not share:
+        raise ValueError(
+            f"data.texts: {side}; there would be nothing to read; expected null, or data.corrupted_share=0.15 as well"
+        )
 
 
 def _check_model(settings: Mapping[str, Any], tokenizer: Tokenizer, fresh: bool) -> None:

@@ -20,7 +20,6 @@ def build_data(
     tokenizer: Tokenizer | None = None,
     source_tokenizer: Tokenizer | None = None,
     trust: Collection[str] = (),
-    only_texts: bool = False,
     reads: Modality | None = None,
 ) -> DataModule:
     """The data module of a run, with fitted tokenizers.
@@ -28,24 +27,23 @@ def build_data(
     Args:
         config: of the run.
         tokenizer: of a checkpoint; None to fit a new one on the training texts.
-        source_tokenizer: likewise, of sources that are texts.
+        source_tokenizer: likewise, of sources that are texts; may be given alone.
         trust: packages whose classes are allowed beside this one's.
-        only_texts: leave the sources out, for a language model.
         reads: what the encoder reads; None for anything.
 
     Raises:
         ValueError: also if the data are of another modality.
     """
-    fitted = tokenizer is not None
+    fitted, source_fitted = tokenizer is not None, source_tokenizer is not None
     if tokenizer is None:
         tokenizer = part("tokenizer", config["tokenizer"], Tokenizer, trust)()
-        if config.get("source_tokenizer"):
+        if config.get("source_tokenizer") and source_tokenizer is None:
             source_tokenizer = part("source_tokenizer", config["source_tokenizer"], Tokenizer, trust)()
-    data = build.build_data(config["data"], tokenizer, source_tokenizer, config["seed"], trust, only_texts)
+    data = build.build_data(config["data"], tokenizer, source_tokenizer, config["seed"], trust)
     if reads is not None:
         data.make_dataset = partial(_of_modality, reads, data.make_dataset)
     if not fitted:
-        data.fit_tokenizers()
+        data.fit_tokenizers(of_sources=not source_fitted)
     return data
 
 

@@ -27,6 +27,7 @@ from multimodal_attn.inspection.figures.reliability import draw_reliability
 from multimodal_attn.inspection.page.page import page_title, write_page
 from multimodal_attn.machine import check_device, set_up_machine
 from multimodal_attn.parts import EVERYTHING, checked, part
+from multimodal_attn.prediction.checkpoint import read_run
 from multimodal_attn.prediction.confidence import confidences, write_temperature
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.transcript import ENDINGS, render
@@ -37,12 +38,13 @@ from multimodal_attn.runs import environment, example_statistics
 from multimodal_attn.runs.build import cache_features
 from multimodal_attn.runs.configuration import leaves, refuse_unknown, require
 from multimodal_attn.runs.decoding import Decoded, decode_share, together
+from multimodal_attn.runs.evaluate_cloze import evaluate_cloze
 from multimodal_attn.runs.evaluation_folder import TAG, folder_name
 from multimodal_attn.runs.example_statistics import write_statistics
 from multimodal_attn.runs.faithfulness import measure_faithfulness
 from multimodal_attn.runs.folders import metrics_text, read_config
 from multimodal_attn.runs.language_model import load_language_model
-from multimodal_attn.runs.loading import Run, load_run
+from multimodal_attn.runs.loading import Run, run_of
 from multimodal_attn.runs.logging_evaluations import evaluation_loggers, log_evaluation
 from multimodal_attn.runs.report import print_report
 from multimodal_attn.search import Search
@@ -120,7 +122,10 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     overrides = {f"data.{key}": value for key, value in settings["data"].items()}
     if settings["ensemble"]:
         overrides["data.cache_dir"] = None  # one encoder's features are not another's
-    run = load_run(settings["run"], settings["ensemble"], settings["checkpoint"], overrides, settings["trust"])
+    contents = [read_run(path, settings["checkpoint"]) for path in (settings["run"], *settings["ensemble"])]
+    if "masking" in contents[0].config:
+        return evaluate_cloze(settings, contents[0], overrides, origin)
+    run = run_of(contents, overrides, settings["trust"])
     scores = part("metrics", run.config["metrics"], TextScores, settings["trust"])()
     scores.check_extras(settings["extra_scores"])
     if settings["faithfulness"] and settings["ensemble"]:

@@ -1,4 +1,4 @@
-"""Starting a run with the weights of another."""
+"""Starting a run with the weights of another, or an encoder of texts with those of a masked language model."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from typing import Any
 
 from multimodal_attn.prediction.checkpoint import Checkpoint
 from multimodal_attn.runs.configuration import leaves
-from multimodal_attn.training.module import Seq2SeqModule
+from multimodal_attn.training.base import TrainingModule
 
-_PARTS = ("encoder", "attention", "decoder")
+_PARTS = ("encoder", "attention", "decoder", "language_model")
 
 
-def initialize(module: Seq2SeqModule, config: Mapping[str, Any], content: Checkpoint) -> None:
+def encoder_alone(config: Mapping[str, Any], content: Checkpoint) -> bool:
+    """Whether a run takes the encoder of a checkpoint and nothing else, as that is a masked language model's."""
+    return "masking" in content.config and "masking" not in config
+
+
+def initialize(module: TrainingModule, config: Mapping[str, Any], content: Checkpoint) -> None:
     """Gives a fresh module the weights of another run, and nothing else of it.
 
     A CTC head may be missing on either side: a new one starts afresh. The front end of speech has nothing to learn:
-    it may augment in another way.
+    it may augment in another way. Of a masked language model another model takes the encoder.
 
     Args:
         module: of the new run.
@@ -26,23 +31,27 @@ def initialize(module: Seq2SeqModule, config: Mapping[str, Any], content: Checkp
     Raises:
         ValueError: if the two are not the same model; names the values that differ.
     """
-    given, own = content.weights, module.state_dict()
+    alone = encoder_alone(config, content)
+    prefix, what, parts = ("model.encoder.", "encoder", ("encoder",)) if alone else ("model.", "model", _PARTS)
+    # What an objective has learnt of a whole model comes along.
+    given = {name: tensor for name, tensor in content.weights.items() if not alone or name.startswith(prefix)}
+    own = module.state_dict()
     unlike = {
         name
         for name in given.keys() | own.keys()
-        if name.startswith("model.")
+        if name.startswith(prefix)
         and not name.startswith(("model.ctc_head.", "model.encoder.front_end."))
         and (name not in given or name not in own or given[name].shape != own[name].shape)
     }
     if unlike:
-        there, here = (dict(leaves({part: side.get(part) for part in _PARTS})) for side in (content.config, config))
+        there, here = (dict(leaves({part: side.get(part) for part in parts})) for side in (content.config, config))
         differences = [
             f"{key}: {here.get(key)!r}, there {there.get(key)!r}"
             for key in sorted(here.keys() | there.keys())
             if here.get(key) != there.get(key)
         ]
         raise ValueError(
-            f"init_from: the run holds another model ({len(unlike)} weights do not fit, such as"
+            f"init_from: the run holds another {what} ({len(unlike)} weights do not fit, such as"
             f" {min(unlike).removeprefix('model.')}). Here and there differ: {'; '.join(differences) or 'nothing else'}"
         )
     fitting = {name: tensor for name, tensor in given.items() if name in own and tensor.shape == own[name].shape}

@@ -10,7 +10,7 @@ from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.language_models.base import LanguageModel
 from multimodal_attn.parts import EVERYTHING, checked, part
-from multimodal_attn.prediction.checkpoint import fill, read_run
+from multimodal_attn.prediction.checkpoint import read_run, rebuilt
 from multimodal_attn.prediction.writer import Writer
 from multimodal_attn.ranges import Seed
 from multimodal_attn.runs.build import build_optimization
@@ -18,19 +18,22 @@ from multimodal_attn.runs.data import build_data
 from multimodal_attn.training.language_model import LanguageModelModule
 
 
-def build_text_data(config: dict[str, Any], tokenizer: Tokenizer | None = None) -> DataModule:
-    """A data module of the texts of any data set, without its pictures or recordings.
+def build_text_data(
+    config: dict[str, Any], tokenizer: Tokenizer | None = None, trust: Collection[str] = EVERYTHING
+) -> DataModule:
+    """A data module of the texts of any data set (``data.texts``), without its pictures or recordings.
 
     Args:
         config: of the run. With ``vocabulary_of`` the tokenizer is that run's, and ``tokenizer`` becomes the one that
             it was trained with.
         tokenizer: from a checkpoint, or None.
+        trust: packages whose data sets are allowed beside this one's.
     """
-    if tokenizer is None and config["vocabulary_of"] is not None:
+    if tokenizer is None and config.get("vocabulary_of") is not None:
         content = read_run(config["vocabulary_of"], key="vocabulary_of")
         tokenizer = content.tokenizer(trust=EVERYTHING)
         config["tokenizer"] = content.config["tokenizer"]
-    return build_data({**config, "source_tokenizer": None}, tokenizer, trust=EVERYTHING, only_texts=True)
+    return build_data({**config, "source_tokenizer": None}, tokenizer, trust=trust)
 
 
 def build_language_model(config: dict[str, Any], tokenizer: Tokenizer) -> LanguageModelModule:
@@ -85,9 +88,8 @@ def load_writer(run: str | Path, trust: Collection[str] = (), key: str = "run") 
     if "language_model" not in content.config:
         raise ValueError(f"{key}: '{run}' is no language model; expected a run of one")
     tokenizer = content.tokenizer(trust=trust)
-    model = make_language_model(content.config["language_model"], tokenizer, trust)
-    fill(model, content)
-    return Writer(model.eval(), tokenizer, str(content.config.get("name", "")))
+    model = rebuilt(lambda: make_language_model(content.config["language_model"], tokenizer, trust), content)
+    return Writer(model, tokenizer, str(content.config.get("name", "")))
 
 
 def _difference(own: Tokenizer, other: Tokenizer) -> str:

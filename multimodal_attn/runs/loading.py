@@ -99,20 +99,36 @@ def load_run(
     Raises:
         ValueError: as ``load``, or for an override of a key that the run does not have.
     """
-    contents = [read_run(path, checkpoint) for path in (run, *ensemble)]
-    first, config = contents[0], deepcopy(contents[0].config)
-    for key, value in (overrides or {}).items():
-        try:
-            select(config, key)
-        except KeyError:
-            section = config.get(key.partition(".")[0], {})
-            raise ValueError(
-                f"{key}: the run has no such key{likely(key, config)}; it has {', '.join(map(str, section))}"
-            ) from None
-        update(config, key, value)
+    return run_of([read_run(path, checkpoint) for path in (run, *ensemble)], overrides, trust)
+
+
+def run_of(
+    contents: Sequence[Checkpoint], overrides: Mapping[str, Any] | None = None, trust: Collection[str] = ()
+) -> Run:
+    """The same of checkpoints that have been read, the run's own first."""
+    config = overridden(contents[0].config, overrides)
     predictors = [load_predictor(content, trust) for content in contents]
     predictor = together(predictors)
-    if not ensemble:
-        predictor.temperature = read_temperature(first.folder)
+    if len(contents) == 1:
+        predictor.temperature = read_temperature(contents[0].folder)
     data = build_data(config, predictor.tokenizer, predictor.source_tokenizer, trust)
-    return Run(first.folder, config, predictor, data)
+    return Run(contents[0].folder, config, predictor, data)
+
+
+def overridden(config: Mapping[str, Any], overrides: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A run's configuration with other values.
+
+    Raises:
+        ValueError: for a key that the run does not have.
+    """
+    changed = deepcopy(dict(config))
+    for key, value in (overrides or {}).items():
+        try:
+            select(changed, key)
+        except KeyError:
+            section = changed.get(key.partition(".")[0], {})
+            raise ValueError(
+                f"{key}: the run has no such key{likely(key, changed)}; it has {', '.join(map(str, section))}"
+            ) from None
+        update(changed, key, value)
+    return changed

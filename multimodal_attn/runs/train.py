@@ -30,20 +30,23 @@ from multimodal_attn.runs.check import check
 from multimodal_attn.runs.configuration import refuse_unknown
 from multimodal_attn.runs.data import build_data
 from multimodal_attn.runs.exit import TERMINATED
-from multimodal_attn.runs.initialization import initialize
+from multimodal_attn.runs.initialization import encoder_alone, initialize
 from multimodal_attn.runs.language_model import build_language_model, build_text_data
 from multimodal_attn.runs.lightning import lightning_part, quieten
+from multimodal_attn.runs.masked_language_model import build_masked_language_model
 from multimodal_attn.tracking.wandb import check_login
 from multimodal_attn.training.callbacks.save_on_exception import SaveOnException
 from multimodal_attn.training.callbacks.whole_steps import WholeSteps
 from multimodal_attn.training.checkpoint_files import CheckpointFiles
 from multimodal_attn.training.language_model import LanguageModelModule
+from multimodal_attn.training.masked_language_model import MaskedLanguageModelModule
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Modality
 from multimodal_attn.writing import remove_unfinished, write_file
 
 SECTIONS = (
-    *("data", "encoder", "attention", "decoder", "language_model", "tokenizer", "source_tokenizer", "objective"),
+    *("data", "encoder", "attention", "decoder", "language_model", "masking"),
+    *("tokenizer", "source_tokenizer", "objective"),
     *("search", "metrics", "monitor", "optimizer", "scheduler", "scheduled_sampling", "trainer", "callbacks", "logger"),
     *("name", "seed", "resume", "init_from", "run_dir", "cache_dir", "vocabulary_of", "choices"),
 )
@@ -76,8 +79,8 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     trainer = _trainer(settings, run_dir, loggers, callbacks)
     pl.seed_everything(settings["seed"], verbose=False)
     set_up_machine()
-    data, module = _language_model(settings, content) if "language_model" in settings else _seq2seq(settings, content)
-    if content is not None and resumed is None and isinstance(module, Seq2SeqModule):
+    data, module = _build(settings, content)
+    if content is not None and resumed is None:
         initialize(module, settings, content)
     module.train()
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
@@ -206,27 +209,52 @@ def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def _tokenizer_from(config: Mapping[str, Any], content: Checkpoint | None, key: str = "tokenizer") -> Tokenizer | None:
+def _tokenizer_from(
+    config: Mapping[str, Any], content: Checkpoint | None, key: str = "tokenizer", theirs: str | None = None
+) -> Tokenizer | None:
     """The tokenizer of the checkpoint that a run goes on with or starts from, if it is of the configured kind.
 
     None without a checkpoint, or where the run has none for ``key``.
+
+    Args:
+        config: of the run.
+        content: the checkpoint.
+        key: whose tokenizer it becomes.
+        theirs: under which the checkpoint has it, if that is another key.
     """
     if content is None or not config.get(key):
         return None
-    theirs = content.config.get(key)
-    if not theirs:
+    node = content.config.get(theirs or key)
+    if not node:
         raise ValueError("init_from: that run reads pictures or recordings; expected one that reads texts, as this one")
-    kind, own = theirs["_target_"], config[key]["_target_"]
+    kind, own = node["_target_"], config[key]["_target_"]
     if kind != own:
         raise ValueError(
             f"{key}: init_from brings a {kind.rpartition('.')[2]}; expected the same {key}= as that run had, not"
             f" {own.rpartition('.')[2]}"
         )
-    return content.tokenizer(key, EVERYTHING)
+    return content.tokenizer(theirs or key, EVERYTHING)
+
+
+def _build(
+    config: dict[str, Any], content: Checkpoint | None
+) -> tuple[DataModule, Seq2SeqModule | LanguageModelModule | MaskedLanguageModelModule]:
+    """The data of a run, and what trains on them."""
+    if "language_model" not in config and "masking" not in config:
+        return _seq2seq(config, content)
+    data = build_text_data(config, _tokenizer_from(config, content))
+    build = build_language_model if "language_model" in config else build_masked_language_model
+    return data, build(config, data.tokenizer)
 
 
 def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataModule, Seq2SeqModule]:
-    own, of_sources = (_tokenizer_from(config, content, key) for key in ("tokenizer", "source_tokenizer"))
+    own: Tokenizer | None = None
+    if content is not None and encoder_alone(config, content):
+        if not config.get("source_tokenizer"):
+            raise ValueError("init_from: that run's encoder reads texts; expected one here that does, too")
+        of_sources = _tokenizer_from(config, content, "source_tokenizer", "tokenizer")
+    else:
+        own, of_sources = (_tokenizer_from(config, content, key) for key in ("tokenizer", "source_tokenizer"))
     encoder: Part[Encoder] = part("encoder", config["encoder"], Encoder, EVERYTHING, given=("vocab_size",))
     reads: Modality = encoder.make.modality(encoder.settings)  # type: ignore[attr-defined]
     data = build_data(config, own, of_sources, EVERYTHING, reads=reads)
@@ -237,11 +265,6 @@ def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataMo
         data.leave_out("train", objective.unusable(data, module.model.encoder.layout))
     cache_features(data, module.model, ("train", "val"), config["data"].get("cache_dir"))
     return data, module
-
-
-def _language_model(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataModule, LanguageModelModule]:
-    data = build_text_data(config, _tokenizer_from(config, content))
-    return data, build_language_model(config, data.tokenizer)
 
 
 def _write_no_log() -> None:

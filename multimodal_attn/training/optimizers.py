@@ -10,12 +10,13 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from multimodal_attn.models.language_models.base import LanguageModel
+from multimodal_attn.models.masked_language_model import MaskedLanguageModel
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.ranges import NotNegative, Positive, Share, WholeNumber
 
 
 def adamw(
-    model: Seq2Seq | LanguageModel,
+    model: Seq2Seq | LanguageModel | MaskedLanguageModel,
     lr: Positive,
     weight_decay: NotNegative = 0.0,
     betas: tuple[Share, Share] = (0.9, 0.98),

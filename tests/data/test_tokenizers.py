@@ -60,6 +60,25 @@ def test_fitting_again_replaces_the_vocabulary(fitted: Tokenizer) -> None:
     assert fitted.fit(["x"]).state() == type(fitted)().fit(["x"]).state()
 
 
+def test_symbols_are_tokens_however_rare(fitted: Tokenizer) -> None:
+    fitted.fit(TEXTS, symbols=("①", "②"))
+    rebuilt = type(fitted).from_state(fitted.state())
+    for tokenizer in (fitted, rebuilt):
+        ids = tokenizer.encode("a ① dog ②")
+        found = tokenizer.pieces(ids)  # with the space that a piece of sentencepiece begins with, in one token
+        assert sum("①" in piece for piece in found) == sum("②" in piece for piece in found) == 1
+        if isinstance(tokenizer, SentencePieceTokenizer):
+            assert {"␣①", "␣②"} <= set(found)
+        assert tokenizer.unk_id not in ids
+        assert tokenizer.decode(ids) == "a ① dog ②"
+    assert fitted.fit(TEXTS).state() == type(fitted)().fit(TEXTS).state()
+
+
+def test_symbols_are_no_part_of_a_rarity_or_a_limit() -> None:
+    tokenizer = WordTokenizer(min_count=2, max_size=1).fit(["a a b b b ①"], symbols=("①", "②"))
+    assert tokenizer.state()["words"] == ["①", "②", "b"]
+
+
 def test_fitting_on_nothing_is_refused(fitted: Tokenizer) -> None:
     with pytest.raises(ValueError, match="tokenizer"):
         fitted.fit([""])

@@ -41,7 +41,8 @@ SENSIBLE = {
     "None": """
         callbacks.best_checkpoint.monitor callbacks.last_checkpoint.monitor data.batch_seconds init_from resume
         data.batch_tokens data.cache_dir data.columns data.entities data.max_seconds data.max_source_tokens
-        data.min_seconds data.modality data.texts_per_source data.word_times decoder.embedding_dim encoder.dim
+        data.min_seconds data.modality data.texts data.texts_per_source data.word_times
+        decoder.embedding_dim encoder.dim
         encoder.front_end.noise.recordings.folder encoder.front_end.reverberation.recordings.folder
         encoder.front_end.time_mask_frames encoder.front_end.time_masks_per_frame encoder.trainable_from
         encoder.grid encoder.lr_scale encoder.sha256 encoder.streams.what.dim
@@ -56,7 +57,8 @@ SENSIBLE = {
     "0": """
         attention.dropout attention.expected_share attention.initial_offset attention.noise
         callbacks.attention_maps.num_examples callbacks.early_stopping.patience callbacks.ema.decay
-        callbacks.progress.refresh_rate data.cache_bytes data.min_seconds data.num_workers
+        callbacks.progress.refresh_rate data.cache_bytes data.corrupted_share data.min_seconds
+        data.num_workers
         data.quadratic_seconds data.seed data.short_first_epochs decoder.dropout decoder.reported_layer
         encoder.dropout encoder.front_end.mel_mask_bins encoder.front_end.noise.probability
         encoder.front_end.num_mel_masks encoder.front_end.num_time_masks

@@ -14,6 +14,7 @@ from multimodal_attn.runs import configuration
 from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module
 from multimodal_attn.runs.configuration import plain
 from multimodal_attn.runs.language_model import build_language_model
+from multimodal_attn.runs.masked_language_model import build_masked_language_model
 from tests.contracts.tiny import with_files
 
 CONF = configuration.CONF
@@ -25,8 +26,9 @@ SPEECH_ENCODERS = (
 # Those of corpora have no root of their own.
 NOWHERE = ("++data.root=nowhere", "++data.train=nowhere")
 TOKENIZER = CharacterTokenizer().fit(["some text"])
-# The language model's has none of the parts that these share.
-EXPERIMENTS = sorted({path.stem for path in (CONF / "experiment").glob("*.yaml")} - {"language_model"})
+# Those of language models have none of the parts that these share.
+LANGUAGE_MODELS = {"language_model", "masked_language_model"}
+EXPERIMENTS = sorted({path.stem for path in (CONF / "experiment").glob("*.yaml")} - LANGUAGE_MODELS)
 # Those that start from another one set little that the other does not.
 ROOTS = [
     name
@@ -112,15 +114,28 @@ def test_every_part_fits_into_an_experiment(experiment: str, caplog: pytest.LogC
     assert all("has no such setting, so it is left out" in message for message in caplog.messages)
 
 
-@pytest.mark.parametrize("choice", [path.stem for path in (CONF / "language_model").glob("*.yaml")])
-def test_language_model_experiment_builds(choice: str) -> None:
-    config = compose("experiment=language_model", f"language_model={choice}", "data.train=a", "data.val=b")
-    module = build_language_model(config, TOKENIZER)
+@pytest.mark.parametrize(
+    ("experiment", "choice", "wrong", "likely"),
+    [
+        *(
+            ("language_model", f"language_model={path.stem}", "language_model.num_layer", "language_model.num_layers")
+            for path in (CONF / "language_model").glob("*.yaml")
+        ),
+        *(
+            ("masked_language_model", f"encoder={name}", "masking.shares", "masking.share")
+            for name in ("text_lstm", "text_transformer")
+        ),
+    ],
+)
+def test_experiments_of_language_models_build(experiment: str, choice: str, wrong: str, likely: str) -> None:
+    build: Any = build_language_model if experiment == "language_model" else build_masked_language_model
+    config = compose(f"experiment={experiment}", choice, "data.train=a", "data.val=b")
+    module = build(config, TOKENIZER)
     assert module.make_optimizer(module.model).param_groups
-    assert config["monitor"]["name"] == "val/perplexity"
-    config["language_model"]["num_layer"] = 3
-    with pytest.raises(ValueError, match=r"language_model\.num_layer: .*did you mean language_model\.num_layers"):
-        build_language_model(config, TOKENIZER)
+    assert config["monitor"]["name"] in ("val/perplexity", "val/masked_perplexity")
+    configuration.update(config, wrong, 3)
+    with pytest.raises(ValueError, match=rf"{wrong}: .*did you mean {likely}"):
+        build(config, TOKENIZER)
 
 
 def test_unknown_choice_is_named() -> None:

@@ -195,3 +195,15 @@ def test_text_files_are_checked(tmp_path: Path) -> None:
     for override, message in cases.items():
         with pytest.raises(ValueError, match=message):
             run(tmp_path / "run", *SMALL, override, "data.val=nowhere.txt")
+
+
+def test_another_language_model_starts_from_its_weights(language_run: Path, tmp_path: Path) -> None:
+    start = (f"init_from={language_run}", "tokenizer=word", "trainer.max_epochs=1", "optimizer.lr=1e-9")
+    run(tmp_path / "run", *SMALL, *text_files(tmp_path), *start)
+    assert values(tmp_path / "run", "val/perplexity")[0] == pytest.approx(
+        min(values(language_run, "val/perplexity")), 1e-3
+    )
+    with pytest.raises(
+        ValueError, match=r"init_from: the run holds another model .*language_model.hidden_dim: 16, there 32"
+    ):
+        run(tmp_path / "other", *SMALL, *text_files(tmp_path), *start, "language_model.hidden_dim=16")

@@ -62,7 +62,10 @@ class Dataset(TorchDataset[Example], ABC):
 
     Attributes:
         cut: sources of which only the beginning is read, with the reasons.
+        symbols: words of its texts that every vocabulary has to have, however rare they are.
     """
+
+    symbols: tuple[str, ...] = ()
 
     def __init__(self, reader: Reader, entries: Sequence[Entry], skipped: Iterable[UnreadableError] = ()) -> None:
         self.reader, self.entries = reader, entries
@@ -116,6 +119,10 @@ class Dataset(TorchDataset[Example], ABC):
     def source_texts(self) -> list[str]:
         """Every text that is to be read; empty for other modalities than texts."""
         return [str(self.read(index)) for index in range(len(self))] if self.reader.modality == "text" else []
+
+    def vocabulary_texts(self) -> tuple[list[str], list[str]]:
+        """What the vocabularies of what is written and of what is read are built from."""
+        return self.texts(), self.source_texts()
 
     def lengths(self) -> list[float]:
         """Of each source, in the unit of the reader."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from multimodal_attn.data.datasets.base import Dataset, Entry, LazyEntries, Split
 from multimodal_attn.data.modalities.text import TextReader
 from multimodal_attn.data.reading.text import NORMALIZERS, Normalization, listed_lines
 from multimodal_attn.types import Target, UnreadableError
+
+Side = Literal["source", "target", "all"]
+"""Which texts of a data set: those that are read, those that are written, or both."""
 
 
 class Texts(Dataset):
@@ -22,6 +26,14 @@ class Texts(Dataset):
     def __init__(self, texts: Sequence[str], skipped: Sequence[UnreadableError] = ()) -> None:
         self._texts = list(texts)
         super().__init__(TextReader(), LazyEntries(len(texts), self._entry), skipped)
+
+    @classmethod
+    def of(cls, source: Dataset, side: Side) -> Texts:
+        """The texts of another data set; those that are written where there is none to read."""
+        read = [] if side == "target" else [text for text in source.source_texts() if text]
+        found = cls(read if side == "source" and read else [*read, *source.texts()], source.skipped)
+        found.cut = source.cut
+        return found
 
     def _entry(self, index: int) -> Entry:
         text = self._texts[index]

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from multimodal_attn.data.datasets.base import Dataset, Split
-from multimodal_attn.data.datasets.text import Texts
+from multimodal_attn.data.datasets.base import Dataset
+from multimodal_attn.data.datasets.text import Side, Texts
+from multimodal_attn.data.loading.corrupted_spans import MEAN_SPAN_WORDS, CorruptedSpans
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.parts import Part, checked, parameters, part
+from multimodal_attn.ranges import Positive, Share
 
 _GIVEN = ("dataset", "tokenizer", "source_tokenizer", "seed")
-LOADING = (*(name for name in parameters(DataModule) if name not in _GIVEN), "cache_dir")
-"""Keys of a data node that say how any data are loaded, and where what is made of them is kept; the others are
-arguments of the data set."""
+_OF_TEXTS: dict[str, Any] = {"texts": Side | None, "corrupted_share": Share, "mean_span_words": Positive}
+LOADING = (*(name for name in parameters(DataModule) if name not in _GIVEN), "cache_dir", *_OF_TEXTS)
+"""Keys of a data node that say how any data are loaded, what of their texts is learned from, and where what is made of
+them is kept; the others are arguments of the data set."""
 
 
 def build_data(
@@ -24,7 +28,6 @@ def build_data(
     source_tokenizer: Tokenizer | None = None,
     seed: int = 0,
     trust: Collection[str] = (),
-    only_texts: bool = False,
 ) -> DataModule:
     """The data module that a node of ``conf/data`` describes; nothing is read yet.
 
@@ -34,19 +37,22 @@ def build_data(
         source_tokenizer: of sources that are texts.
         seed: of shuffling and drawing.
         trust: packages whose data sets are allowed beside this one's.
-        only_texts: leave out what there is to read, for a language model.
 
     Raises:
         ValueError: names the key and what was expected.
     """
     loading = loading_settings(node)
-    dataset = dataset_part(node, trust)
+    dataset, make = dataset_part(node, trust), partial(_made, node, seed)
+    return DataModule(lambda split: make(dataset(split=split)), tokenizer, source_tokenizer, seed=seed, **loading)
 
-    def texts_of(split: Split) -> Texts:
-        source = dataset(split=split)
-        return Texts(source.texts(), source.skipped)
 
-    return DataModule(texts_of if only_texts else dataset, tokenizer, source_tokenizer, seed=seed, **loading)
+def _made(node: Mapping[str, Any], seed: int, source: Dataset) -> Dataset:
+    """A data set as it is, its texts alone, or these with missing spans."""
+    share, side = node.get("corrupted_share", 0.0), node.get("texts")
+    if side is None:
+        return source
+    texts = Texts.of(source, side)
+    return CorruptedSpans(texts, share, node.get("mean_span_words", MEAN_SPAN_WORDS), seed) if share else texts
 
 
 def loading_settings(node: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,6 +64,13 @@ def loading_settings(node: Mapping[str, Any]) -> dict[str, Any]:
     arguments = parameters(DataModule)
     given = [key for key in LOADING if key in arguments and key in node]
     checked("data.cache_dir", node.get("cache_dir"), str | None)
+    for key in node.keys() & _OF_TEXTS.keys():
+        checked(f"data.{key}", node[key], _OF_TEXTS[key])
+    if node.get("corrupted_share") and node.get("texts") is None:
+        raise ValueError(
+            f"data.corrupted_share: {node['corrupted_share']:g} of which texts? expected 0, or data.texts=source,"
+            " target or all"
+        )
     return {key: checked(f"data.{key}", node[key], arguments[key].annotation) for key in given}
 
 

@@ -133,21 +133,26 @@ class DataModule(pl.LightningDataModule):
         if reasons:
             self._sources[split] = Selection(self.source(split), reasons)
 
-    def fit_tokenizers(self) -> None:
+    def fit_tokenizers(self, of_sources: bool = True) -> None:
         """Builds the vocabularies from the training texts, never from others.
+
+        Args:
+            of_sources: that of the source texts, too; else their tokenizer is left as it is.
 
         Raises:
             ValueError: if there is a tokenizer for source texts, and no such texts.
         """
         source = self.source("train")
-        self.tokenizer.fit(source.texts())
+        written, read = source.vocabulary_texts()
+        self.tokenizer.fit(written, source.symbols)
         if self.source_tokenizer is not None:
             if source.reader.modality != "text":
                 raise ValueError(
                     "source_tokenizer: these data have pictures or recordings for sources; expected none of"
                     " it, or data=parallel_text"
                 )
-            self.source_tokenizer.fit(source.source_texts())
+            if of_sources:
+                self.source_tokenizer.fit(read, source.symbols)
 
     def documents(self) -> list[list[str]]:
         """The training texts, those of one source together, without reading a picture or recording."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from multimodal_attn.data.datasets.base import Dataset, Entry, LazyEntries
-from multimodal_attn.types import UnreadableError
+from multimodal_attn.types import Example, UnreadableError
 
 
 class Selection(Dataset):
@@ -24,13 +24,16 @@ class Selection(Dataset):
         self._kept = [index for index in range(len(source)) if index not in reasons]
         left_out = [UnreadableError(source.entries[index].key, reasons[index]) for index in sorted(reasons)]
         super().__init__(source.reader, LazyEntries(len(self._kept), self._entry), [*source.skipped, *left_out])
-        self.cut = source.cut
+        self.cut, self.symbols = source.cut, source.symbols
         if not self._kept:
             listed = "".join(f"\n  {error}" for error in self.skipped[:5])
             raise ValueError(f"data: every training example is left out{listed}")
 
     def _entry(self, index: int) -> Entry:
         return self.source.entries[self._kept[index]]
+
+    def in_epoch(self, index: int, epoch: int) -> Example:
+        return self.source.in_epoch(self._kept[index], epoch)
 
     def path(self, index: int) -> str | None:
         return self.source.path(self._kept[index])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from multimodal_attn.data.tokenizers.vocabulary import SPECIAL_PIECES, Vocabulary
@@ -26,8 +26,13 @@ class Tokenizer(ABC):
     """Whether every word is one token."""
 
     @abstractmethod
-    def fit(self, texts: Iterable[str]) -> Self:
-        """Builds the vocabulary from normalized training texts, in place of an earlier one."""
+    def fit(self, texts: Iterable[str], symbols: Sequence[str] = ()) -> Self:
+        """Builds the vocabulary from normalized training texts, in place of an earlier one.
+
+        Args:
+            texts: normalized.
+            symbols: words of which each is a token, however rare it is; characters, where a token is one.
+        """
 
     @abstractmethod
     def encode(self, text: str) -> list[int]:

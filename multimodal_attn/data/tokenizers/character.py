@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer, Vocabulary, texts_of
@@ -28,7 +28,7 @@ class CharacterTokenizer(Tokenizer):
     def vocabulary(self) -> Vocabulary:
         return self._vocabulary
 
-    def fit(self, texts: Iterable[str]) -> Self:
+    def fit(self, texts: Iterable[str], symbols: Sequence[str] = ()) -> Self:
         """Builds the vocabulary, in the order of code points.
 
         Raises:
@@ -37,7 +37,7 @@ class CharacterTokenizer(Tokenizer):
         characters = set().union(*texts) - {UNKNOWN_CHARACTER}
         if not characters:
             raise ValueError("tokenizer: the training texts hold no character to build a vocabulary from")
-        self._set_characters(sorted(characters))
+        self._set_characters(sorted(characters.union(symbols)))
         return self
 
     def encode(self, text: str) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Gt
@@ -54,7 +54,7 @@ class SentencePieceTokenizer(Tokenizer):
     def vocabulary(self) -> Vocabulary:
         return self._vocabulary
 
-    def fit(self, texts: Iterable[str]) -> Self:
+    def fit(self, texts: Iterable[str], symbols: Sequence[str] = ()) -> Self:
         """Learns the pieces.
 
         Raises:
@@ -76,6 +76,7 @@ class SentencePieceTokenizer(Tokenizer):
                 bos_id=self.bos_id,
                 eos_id=self.eos_id,
                 unk_id=self.unk_id,
+                user_defined_symbols=[f"{SPACE}{symbol}" for symbol in symbols],
                 character_coverage=1.0,
                 normalization_rule_name="identity",  # texts are normalized already
                 max_sentence_length=1_000_000,  # in bytes: longer ones would be left out without a word

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer, Vocabulary, texts_of
@@ -35,14 +35,14 @@ class WordTokenizer(Tokenizer):
     def vocabulary(self) -> Vocabulary:
         return self._vocabulary
 
-    def fit(self, texts: Iterable[str]) -> Self:
+    def fit(self, texts: Iterable[str], symbols: Sequence[str] = ()) -> Self:
         """Builds the vocabulary, the most frequent words first.
 
         Raises:
             ValueError: if no word is frequent enough.
         """
         counts = Counter(word for text in texts for word in text.split())
-        for piece in SPECIAL_PIECES:
+        for piece in (*SPECIAL_PIECES, *symbols):
             counts.pop(piece, None)
         # Equal counts in alphabetical order: the vocabulary must not depend on the order of the texts.
         words = sorted((word for word in counts if counts[word] >= self.min_count), key=lambda w: (-counts[w], w))
@@ -51,7 +51,7 @@ class WordTokenizer(Tokenizer):
                 f"tokenizer.min_count: none of the {len(counts)} different words in the training texts occurs "
                 f"{self.min_count} times"
             )
-        self._set_words(words[: self.max_size])
+        self._set_words([*symbols, *words[: self.max_size]])
         return self
 
     def encode(self, text: str) -> list[int]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from multimodal_attn.inspection.charts.candidates import candidates
 from multimodal_attn.inspection.charts.chart import Chart
 from multimodal_attn.inspection.charts.gate import gate
 from multimodal_attn.prediction.prediction import Prediction
 
-CHARTS: tuple[Callable[[Prediction], Chart | None], ...] = (gate,)
+CHARTS: tuple[Callable[[Prediction], Chart | None], ...] = (gate, candidates)
 """In the order in which they stand on the page; each gives None for a prediction that it has nothing to say of."""

@@ -3,6 +3,7 @@
 from multimodal_attn.models.decoders.adaptive import AdaptiveDecoder
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
 from multimodal_attn.models.decoders.pointer_generator import PointerGenerator
+from multimodal_attn.models.decoders.prefix_transformer import PrefixTransformer
 from multimodal_attn.models.decoders.recurrent import RecurrentDecoder
 from multimodal_attn.models.decoders.state import DecoderState
 from multimodal_attn.models.decoders.top_down import TopDownDecoder
@@ -13,6 +14,7 @@ __all__ = [
     "Decoder",
     "DecoderState",
     "PointerGenerator",
+    "PrefixTransformer",
     "PreparedMemory",
     "RecurrentDecoder",
     "TopDownDecoder",

@@ -15,7 +15,8 @@ from multimodal_attn.models.decoders.base import Decoder, LayerWeights, Prepared
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.kernels.picking import real_steps
 from multimodal_attn.models.layers.heads import head_weights, join_heads, split_heads
-from multimodal_attn.models.layers.scheduled_sampling import own_tokens
+from multimodal_attn.models.layers.layer_to_report import layer_to_report
+from multimodal_attn.models.layers.scheduled_sampling import with_own_tokens
 from multimodal_attn.models.layers.sinusoids import sinusoids
 from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import PAD, DecoderOutput, Memory
@@ -76,15 +77,8 @@ class TransformerDecoder(Decoder):
         dropout: DropoutRate = 0.1,
     ) -> None:
         super().__init__()
-        if hidden_dim % num_heads or hidden_dim % 2:
-            raise ValueError(
-                f"decoder.hidden_dim: {hidden_dim}; expected an even multiple of decoder.num_heads ({num_heads})"
-            )
-        if not -num_layers <= reported_layer < num_layers:
-            raise ValueError(
-                f"decoder.reported_layer: {reported_layer}; expected 0 to {num_layers - 1}, or -1 for the last"
-            )
-        self.hidden_dim, self.reported_layer = hidden_dim, reported_layer % num_layers
+        self.hidden_dim = hidden_dim
+        self.reported_layer = layer_to_report(reported_layer, num_layers, hidden_dim, num_heads)
         width = embedding_dim or hidden_dim
         self.embedding = nn.Embedding(vocab_size, width, padding_idx=PAD)
         nn.init.normal_(self.embedding.weight, std=width**-0.5)
@@ -137,9 +131,7 @@ class TransformerDecoder(Decoder):
         if sampling_probability:
             with torch.no_grad():
                 logits = self._logits(self._run(inputs, start, source)[0][:, :, :-1])
-                drawn, replaced = own_tokens(logits, sampling_probability)
-                mixed = torch.where(replaced & mask[..., :-1], drawn, inputs[..., 1:])
-                inputs = torch.cat([inputs[..., :1], mixed], dim=-1)
+            inputs = with_own_tokens(inputs, mask, logits, sampling_probability)
         hidden, _, (_, weights) = self._run(inputs, start, source)
         weights = weights.masked_fill(~mask[..., None, None], 0.0)
         return DecoderOutput(self._logits(real_steps(hidden, mask)), tokens[..., 1:][mask], weights, mask)

@@ -6,11 +6,10 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.language_models.base import LanguageModel, LanguageState
-from multimodal_attn.models.layers.heads import join_heads, split_heads
+from multimodal_attn.models.layers.causal_block import CausalBlock
 from multimodal_attn.models.layers.sinusoids import sinusoids
 from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import PAD
@@ -42,7 +41,7 @@ class TransformerLanguageModel(LanguageModel):
         if dim % 2 or dim % num_heads:
             raise ValueError(f"language_model.num_heads: {num_heads}; expected a divisor of dim, {dim}, which is even")
         self.embedding = nn.Embedding(vocab_size, dim, padding_idx=PAD)
-        self.blocks = nn.ModuleList(_Block(dim, num_heads, dropout) for _ in range(num_layers))
+        self.blocks = nn.ModuleList(CausalBlock(dim, num_heads, dropout) for _ in range(num_layers))
         self.norm = nn.LayerNorm(dim)
         self.dropout = Dropout(dropout)
         self.vocabulary = nn.Linear(dim, vocab_size)
@@ -50,7 +49,7 @@ class TransformerLanguageModel(LanguageModel):
     def forward(self, tokens: Tensor) -> Tensor:
         hidden = self._embed(tokens, first=0)
         for block in self.blocks:
-            hidden, _ = block(hidden, None)
+            hidden, _ = block(hidden)
         return self.vocabulary(self.norm(hidden))
 
     def start(self, batch: int, rows: int) -> LanguageState:
@@ -71,29 +70,3 @@ class TransformerLanguageModel(LanguageModel):
         dim = self.embedding.embedding_dim
         positions = torch.arange(first, first + tokens.shape[1], device=tokens.device)
         return self.dropout(self.embedding(tokens) * math.sqrt(dim) + sinusoids(positions, dim))
-
-
-class _Block(nn.Module):
-    def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.norm_attention, self.norm_forward = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.query, self.key_value, self.output = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim), nn.Linear(dim, dim)
-        self.feed_forward = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
-        self.dropout = Dropout(dropout)
-
-    def forward(self, hidden: Tensor, seen: Tensor | None) -> tuple[Tensor, Tensor]:
-        """One block over a whole text, or over its next token where ``seen`` holds the earlier ones.
-
-        Shapes:
-            hidden: (R, T, dim). seen: (R, t, 2 * dim) keys and values. Returns hidden and what is seen now.
-        """
-        normed = self.norm_attention(hidden)
-        now = self.key_value(normed)
-        seen_now = now if seen is None else torch.cat([seen, now], dim=1)
-        parts = (self.query(normed), *seen_now.chunk(2, dim=-1))
-        query, key, value = (split_heads(part, self.num_heads) for part in parts)
-        # A single next token may look at everything: all of it came before.
-        attended = functional.scaled_dot_product_attention(query, key, value, is_causal=seen is None)
-        hidden = hidden + self.dropout(self.output(join_heads(attended)))
-        return hidden + self.dropout(self.feed_forward(self.norm_forward(hidden))), seen_now

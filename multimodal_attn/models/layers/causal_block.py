@@ -1,0 +1,104 @@
+"""A block of a decoder-only transformer (Radford et al. 2019), for language models and for decoders with a prefix."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from multimodal_attn.masking import masked_softmax
+from multimodal_attn.models.kernels.dropout import Dropout
+from multimodal_attn.models.layers.heads import join_heads, split_heads
+
+
+class Followed(NamedTuple):
+    """What a block makes of tokens that follow a prefix.
+
+    Attributes:
+        hidden: (B, K, T, dim).
+        seen: keys and values of all tokens so far, (B, K, t + T, 2 * dim).
+        context: what the tokens took from the prefix, (B, K, T, dim).
+        weights: on the prefix, (B, K, T, N, S); what they lack to 1 went to the tokens.
+    """
+
+    hidden: Tensor
+    seen: Tensor
+    context: Tensor
+    weights: Tensor
+
+
+class CausalBlock(nn.Module):
+    """Self-attention, then a perceptron four times as wide; each is normalized first and adds to what comes in.
+
+    Args:
+        dim: width of what comes in and out.
+        num_heads: N, a divisor of ``dim``.
+        dropout: before each sum.
+    """
+
+    def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.norm_attention, self.norm_forward = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.query, self.key_value, self.output = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim), nn.Linear(dim, dim)
+        self.feed_forward = nn.Sequential(nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+        self.dropout = Dropout(dropout)
+
+    def project(self, hidden: Tensor) -> Tensor:
+        """Keys and values, (..., 2 * dim), of (..., dim)."""
+        projected: Tensor = self.key_value(self.norm_attention(hidden))
+        return projected
+
+    def forward(
+        self, hidden: Tensor, seen: Tensor | None = None, visible: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """A whole text, its next token where ``seen`` holds the earlier ones, or what may be read in any order.
+
+        Shapes:
+            hidden: (R, T, dim). seen: (R, t, 2 * dim) keys and values. visible: (R, T), which of T positions all others
+            see; None for each token seeing those before it. Returns hidden and what is seen now.
+        """
+        normed = self.norm_attention(hidden)
+        now = self.key_value(normed)
+        seen_now = now if seen is None else torch.cat([seen, now], dim=1)
+        parts = (self.query(normed), *seen_now.chunk(2, dim=-1))
+        query, key, value = (split_heads(part, self.num_heads) for part in parts)
+        mask = None if visible is None else visible[:, None, None]
+        # A single next token may look at everything: all of it came before.
+        causal = seen is None and visible is None
+        attended = functional.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
+        return self._finish(hidden, self.output(join_heads(attended))), seen_now
+
+    def follow(self, hidden: Tensor, seen: Tensor, prefix: Tensor, visible: Tensor) -> Followed:
+        """T new tokens of each of K rows, after those in ``seen`` and after a prefix that the rows share.
+
+        Shapes:
+            hidden: (B, K, T, dim). seen: (B, K, t, 2 * dim). prefix: (B, S, 2 * dim), of ``project``. visible: (B, S).
+        """
+        normed = self.norm_attention(hidden)
+        seen_now = torch.cat([seen, self.key_value(normed)], dim=2)
+        parts = (self.query(normed) * (normed.shape[-1] // self.num_heads) ** -0.5, *seen_now.chunk(2, dim=-1))
+        query, key, value = (split_heads(part, self.num_heads) for part in parts)  # (B, K, N, T or t + T, head)
+        prefix_key, prefix_value = (split_heads(part, self.num_heads) for part in prefix.chunk(2, dim=-1))
+        rows, new, total, size = hidden.shape[1], hidden.shape[2], key.shape[3], prefix.shape[1]
+        # All tokens of all rows are queries of one product: the prefix is not copied for them.
+        together = query.transpose(1, 2).flatten(2, 3)  # (B, N, K * T, head)
+        on_prefix = (together @ prefix_key.transpose(2, 3)).unflatten(2, (rows, new)).transpose(1, 2)
+        scores = torch.cat([on_prefix, query @ key.transpose(3, 4)], dim=-1)
+        causal = torch.ones(new, total, dtype=torch.bool, device=hidden.device).tril(total - new)
+        mask = torch.cat(
+            [visible[:, None].expand(-1, new, -1), causal.expand(len(hidden), -1, -1)], dim=-1
+        )  # (B, T, S + t + T)
+        weights = masked_softmax(scores, mask[:, None, None])
+        read = weights[..., :size].transpose(1, 2).flatten(2, 3) @ prefix_value  # (B, N, K * T, head)
+        context = join_heads(read).unflatten(1, (rows, new))
+        attended = context + join_heads(weights[..., size:] @ value)
+        hidden = self._finish(hidden, self.output(attended))
+        return Followed(hidden, seen_now, context, weights[..., :size].transpose(2, 3))
+
+    def _finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
+        hidden = hidden + self.dropout(attended)
+        summed: Tensor = hidden + self.dropout(self.feed_forward(self.norm_forward(hidden)))
+        return summed

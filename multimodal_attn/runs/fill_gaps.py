@@ -1,0 +1,36 @@
+"""The gaps of texts, filled by a masked language model from the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from multimodal_attn.parts import checked
+from multimodal_attn.ranges import BeamWidth
+from multimodal_attn.runs.masked_language_model import load_cloze
+
+
+def fill_gaps(
+    run: Path, texts: Sequence[str], candidates: int, trust: Sequence[str] = (), as_json: bool = False
+) -> int:
+    """Prints each text, and for each of its gaps a line of words with their probabilities; returns the exit status.
+
+    Args:
+        run: folder or checkpoint file of a masked language model.
+        texts: with ``___`` for each hidden word.
+        candidates: words for each gap.
+        trust: packages whose classes a checkpoint may name.
+        as_json: print an object for each text.
+    """
+    checked("--candidates", candidates, BeamWidth)
+    cloze = load_cloze(run, trust=trust)
+    for text in texts:
+        found = cloze(text, candidates)
+        if as_json:
+            print(json.dumps({"text": text, "candidates": found.candidates}, ensure_ascii=False), flush=True)
+            continue
+        print(text)
+        for offered in found.candidates:
+            print("  " + "  ".join(f"{word} {100 * probability:.0f} %" for word, probability in offered), flush=True)
+    return 0
