@@ -125,8 +125,8 @@ def _source(kind: Modality, limits: Limits) -> tuple[Any, list[Any]]:
     return sound, [sound.stop_recording, sound.upload]
 
 
-def _path(given: Any) -> str | None:
-    return None if given is None else given.path
+def _path(payload: Any) -> str | None:
+    return None if payload is None else payload.path
 
 
 def _contained(app: ASGIApp) -> ASGIApp:

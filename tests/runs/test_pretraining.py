@@ -209,6 +209,7 @@ def test_missing_spans_teach_a_model_that_another_run_starts_from(corpus: Path, 
     assert lines(tuned)
 
 
+@pytest.mark.slow
 def test_resumed_span_corruption_equals_the_uninterrupted_one(corpus: Path, tmp_path: Path) -> None:
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     spans = [*translator(corpus)[1:], "experiment=span_corruption_multi30k", "scheduler=constant"]
