@@ -10,7 +10,7 @@ from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.language_models.base import LanguageModel
 from multimodal_attn.parts import EVERYTHING, checked, part
-from multimodal_attn.prediction.checkpoint import fill, read_run
+from multimodal_attn.prediction.checkpoint import check_shapes, fill, naming_file, read_run
 from multimodal_attn.prediction.writer import Writer
 from multimodal_attn.ranges import Seed
 from multimodal_attn.runs.build import build_optimization
@@ -84,9 +84,12 @@ def load_writer(run: str | Path, trust: Collection[str] = (), key: str = "run") 
     content = read_run(run, key=key)
     if "language_model" not in content.config:
         raise ValueError(f"{key}: '{run}' is no language model; expected a run of one")
-    tokenizer = content.tokenizer(trust=trust)
-    model = make_language_model(content.config["language_model"], tokenizer, trust)
-    fill(model, content)
+    with naming_file(content):
+        tokenizer = content.tokenizer(trust=trust)
+        node = content.config["language_model"]
+        check_shapes(content, lambda: make_language_model(node, tokenizer, trust))
+        model = make_language_model(node, tokenizer, trust)
+        fill(model, content)
     return Writer(model.eval(), tokenizer, str(content.config.get("name", "")))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from multimodal_attn.data.datasets.shards import PLACES
 from multimodal_attn.data.reading.files import checksum
 from multimodal_attn.data.reading.images import photo_frame
 from multimodal_attn.types import Target, UnreadableError
+from multimodal_attn.writing import naming
 
 
 class _Sample(NamedTuple):
@@ -78,7 +80,7 @@ def write_split(
         while sample is not None:
             path = folder / f"{split}-{len(shards):05d}.tar"
             rows: list[tuple[int, str, int, int, float]] = []  # crc32, member, size, place of the record, length
-            with path.open("wb") as file:
+            with naming(path), path.open("wb") as file:
                 writer = _tar_writer(file)
                 while sample is not None and (not rows or file.tell() < shard_bytes):
                     name = f"{number:09d}"
@@ -92,14 +94,24 @@ def write_split(
                     number += 1
                     sample = next(samples, None)
                 writer.close()
+                _reach_disk(file)
             with tarfile.open(path, "r:") as tar:  # asked of the tar itself, whatever its headers take
                 offsets = {info.name: info.offset_data for info in tar}
             table = [(len(shards), crc, offsets[name], size, line, length) for crc, name, size, line, length in rows]
             place_file.write(np.array(table, PLACES).tobytes())
             seconds = {"seconds": round(sum(row[-1] for row in rows), 3)} if source.reader.unit == "seconds" else {}
             shards.append({**_described(path), "examples": len(rows), **seconds})
+        for listing, listed in ((records, record_file), (places, place_file)):
+            with naming(listing):
+                _reach_disk(listed)
     totals = {name: sum(shard[name] for shard in shards) for name in shards[0] if name in ("examples", "seconds")}
     return {**totals, "lists": [_described(records), _described(places)], "shards": shards}, skipped
+
+
+def _reach_disk(file: io.BufferedWriter) -> None:
+    """The index, which comes last, says that all of it is there."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _tar_writer(file: io.BufferedWriter) -> Any:

@@ -7,6 +7,7 @@ ends of its words in seconds, voice, ...), ``train/00000.flac`` ... at 16 kHz, a
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ from multimodal_attn.acoustics import colored_noise, fast_length, impulse_respon
 from multimodal_attn.data.reading.files import checksum
 from multimodal_attn.data.synthesis import espeak
 from multimodal_attn.data.synthesis.sentences import sentences
+from multimodal_attn.writing import naming
 
 VERSION = 2  # to be raised with any change of sentences, voices or acoustics: it makes another folder
 SAMPLE_RATE = 16000
@@ -96,7 +98,7 @@ def prepare(cache_dir: str | Path, recipe: Recipe, split: str) -> Path:
             problem = find_damage(folder, split)
             if problem is not None:
                 _replace(folder, recipe, problem)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # the latter from the synthesiser, which needs room as well
         raise ValueError(f"data.cache_dir: the corpus cannot be built in '{parent}' ({error})") from error
     return folder
 
@@ -200,7 +202,10 @@ def _build_voice(folder: Path, seed: int, split: str, voice: str, indices: list[
         clean = resample(torch.from_numpy(speech.samples.astype(np.float32) / 2**15)).numpy()
         waveform, offset, conditions = render(clean, random)
         name = f"{split}/{index:05d}.flac"
-        soundfile.write(folder / name, waveform, SAMPLE_RATE, subtype="PCM_16", compression_level=0.0)  # half the time
+        encoded = io.BytesIO()  # soundfile does not say why it cannot write a file
+        soundfile.write(encoded, waveform, SAMPLE_RATE, "PCM_16", format="FLAC", compression_level=0.0)  # half the time
+        with naming(folder / name):
+            (folder / name).write_bytes(encoded.getvalue())
         entries.append(
             {
                 "file": name,
