@@ -79,7 +79,12 @@ def replaced_folder(folder: Path, own: Collection[str]) -> Iterator[Path]:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
     try:
-        yield new
+        try:
+            yield new
+        except OSError as error:  # by the name that the file was to have
+            if error.filename is not None and Path(error.filename).is_relative_to(new):
+                error.filename = str(folder / Path(error.filename).relative_to(new))
+            raise
         with naming(folder):
             _swap(new, folder, old)
             _sync_folder(folder.parent)

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multimodal_attn.runs.printable import printable
@@ -48,6 +49,7 @@ def explained() -> Iterator[Outcome]:
     """Runs a command's body; an error that a user can mend is told in one line, not raised."""
     outcome = Outcome()
     _open_missing()
+    _name_a_home()
     for stream, errors in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
         if isinstance(stream, io.TextIOWrapper):  # UTF-8 whatever the locale; names that are not UTF-8 as their bytes
             stream.reconfigure(encoding="utf-8", errors=errors)
@@ -99,6 +101,17 @@ def _open_missing() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - to the end of the process
 
 
+def _name_a_home() -> None:
+    """Gives a user of whom the system does not know (as in a container with ``--user``) a home that does not exist.
+
+    Whatever is kept there by default then names what cannot be written, as for any other folder.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/nonexistent"
+
+
 def _say(message: str) -> None:
     with suppress(OSError):  # nobody listens
-        print(f"error: {printable(message)}", file=sys.stderr)
+        print("error: " + printable(message, kept="\n"), file=sys.stderr)

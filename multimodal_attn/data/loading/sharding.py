@@ -75,12 +75,12 @@ def write_split(
     if sample is None:
         reasons = "".join(f"\n  {error}" for error in skipped[:5])
         raise ValueError(f"data: the {split} split holds no readable example{reasons}")
-    with records.open("wb") as record_file, places.open("wb") as place_file:
+    with naming(folder), records.open("wb") as record_file, places.open("wb") as place_file:
         number = 0
         while sample is not None:
             path = folder / f"{split}-{len(shards):05d}.tar"
             rows: list[tuple[int, str, int, int, float]] = []  # crc32, member, size, place of the record, length
-            with naming(path), path.open("wb") as file:
+            with path.open("wb") as file:
                 writer = _tar_writer(file)
                 while sample is not None and (not rows or file.tell() < shard_bytes):
                     name = f"{number:09d}"
@@ -101,9 +101,8 @@ def write_split(
             place_file.write(np.array(table, PLACES).tobytes())
             seconds = {"seconds": round(sum(row[-1] for row in rows), 3)} if source.reader.unit == "seconds" else {}
             shards.append({**_described(path), "examples": len(rows), **seconds})
-        for listing, listed in ((records, record_file), (places, place_file)):
-            with naming(listing):
-                _reach_disk(listed)
+        for listed in (record_file, place_file):
+            _reach_disk(listed)
     totals = {name: sum(shard[name] for shard in shards) for name in shards[0] if name in ("examples", "seconds")}
     return {**totals, "lists": [_described(records), _described(places)], "shards": shards}, skipped
 

@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +22,7 @@ import numpy as np
 import soundfile
 import torch
 import torchaudio.transforms
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
@@ -86,6 +87,7 @@ def prepare(cache_dir: str | Path, recipe: Recipe, split: str) -> Path:
     folder = parent / recipe.name
     problem = find_damage(folder, split)
     if problem is None:
+        _clear_away(folder)
         return folder
     if find_spec("espeakng_loader") is None:
         raise ValueError(
@@ -105,7 +107,7 @@ def prepare(cache_dir: str | Path, recipe: Recipe, split: str) -> Path:
 
 def _replace(folder: Path, recipe: Recipe, problem: str) -> None:
     """Builds beside the folder, then swaps; to be called under the lock."""
-    for leftover in folder.parent.glob(f"{folder.name}.building-*"):  # of a build that was killed
+    for leftover in _leftovers(folder):
         shutil.rmtree(leftover, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f"{folder.name}.building-", dir=folder.parent) as scratch:
         fresh = Path(scratch) / "fresh"
@@ -115,6 +117,19 @@ def _replace(folder: Path, recipe: Recipe, problem: str) -> None:
         if folder.exists():
             folder.rename(Path(scratch) / "damaged")
         fresh.rename(folder)
+
+
+def _leftovers(folder: Path) -> list[Path]:
+    """What builds that were killed have left; of one that is at work, it is no leftover: ask under the lock."""
+    return list(folder.parent.glob(f"{folder.name}.building-*"))
+
+
+def _clear_away(folder: Path) -> None:
+    """Removes leftovers where nobody is building and they may be removed."""
+    if _leftovers(folder):
+        with suppress(OSError, Timeout), FileLock(folder.with_name(f"{folder.name}.lock"), timeout=0):
+            for leftover in _leftovers(folder):
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def find_damage(folder: Path, split: str) -> str | None:

@@ -73,7 +73,9 @@ class SaveOnException(pl.Callback):
         if trainer.world_size > 1:  # several stop at the same batch, whichever of them was asked to
             number = torch.tensor(self.received or 0, device=trainer.strategy.root_device)
             asked = int(trainer.strategy.reduce(number, reduce_op="max"))
-            self.received = signal.Signals(asked) if asked else None
+            if not asked:  # a signal that has come while this process waited for the others waits for the next batch
+                return
+            self.received = signal.Signals(asked)
         if self.received is not None:
             raise SIGTERMException
 
