@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+import wandb  # noqa: F401 - which makes folders when it is imported, as peft does
 from PIL import Image
 
 from multimodal_attn.__main__ import main
@@ -352,7 +353,7 @@ def written(good: dict[str, Any], words: list[str], path: Path) -> Path:
 def test_words_do_not_command_the_terminal(
     good: dict[str, Any], photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    evil = ["\x1b]0;evil\x07", "\x1b[2J\nb", "c\td", "\x9b31m", "\r\x00"]
+    evil = ["\x1b]0;evil\x07", "\x1b[2J\nb", "c\td\x9b31m", "\r\x00"]
     path = written(good, evil, tmp_path / "stranger.ckpt")
     odd = tmp_path / "\x1b[31m\n.png"
     photo.rename(odd)
