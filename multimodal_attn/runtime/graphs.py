@@ -122,9 +122,11 @@ class _Graph:
         except Exception as error:  # onnxruntime has a class for each of its failures
             raise ValueError(f"{self._path}: cannot be run ({first_line(error)})") from None
         for name, array, shape in zip(outputs, found, shapes, strict=True):
-            if not isinstance(array, np.ndarray) or not _fits(array.shape, shape):
-                size = array.shape if isinstance(array, np.ndarray) else type(array).__name__
-                raise ValueError(f"{self._path}: {name} of shape {size}; expected an exported model")
+            if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf" or not _fits(array.shape, shape):
+                what = (
+                    f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+                )
+                raise ValueError(f"{self._path}: {name} is {what}; expected an exported model")
         return found
 
 
