@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from multimodal_attn.runs.exit import explained
+from multimodal_attn.runs.utf8 import ensure_utf8
 
 if TYPE_CHECKING:
     import argparse
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line; returns the exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments is None:
+        ensure_utf8()
+        arguments = sys.argv[1:]
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # last: a package of the user's own may lie where the command is called
     with explained() as outcome:

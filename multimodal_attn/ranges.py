@@ -66,8 +66,11 @@ TextLength = Annotated[int, Ge(1), Le(100_000)]
 LayerCounts = Annotated[Sequence[Layers], AfterValidator(_some)]
 """How often each of one or more layers is repeated."""
 
-WholeNumber = Annotated[int, Ge(0)]
+WholeNumber = Annotated[int, Ge(0), Le(10**12)]
 """A number of things of which there may be none: 0 turns something off."""
+
+Speed = Annotated[float, Ge(0.1), Le(10)]
+"""How much faster a recording is heard than it was spoken."""
 
 Share = Annotated[float, Ge(0), Le(1)]
 """A share or a probability."""

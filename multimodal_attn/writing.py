@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import shutil
@@ -10,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _UNFINISHED = ".unfinished-"
+_HERE, _RENAME_EXCHANGE = -100, 2  # from fcntl.h and stdio.h
 
 
 def _encoded(content: str) -> bytes:
@@ -62,22 +64,59 @@ def replaced_folder(folder: Path, own: Collection[str]) -> Iterator[Path]:
     Args:
         folder: may be there already; what others have put into it stays.
         own: names of what the block may write: such of the old folder is not taken over.
+
+    Raises:
+        OSError: that names ``folder``, which is then as it was before.
+        ValueError: if somebody works in ``folder``, who would be left in the old one.
     """
+    if folder.is_symlink():
+        folder = folder.resolve()  # what it leads to, not the link
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise ValueError(f"'{folder}' is the working directory, or above it; expected a folder of its own")
     new, old = _beside(folder), folder.with_name(f"{_beside(folder).name}-old")
     with naming(folder):
         _finish_swap(folder, old, own)  # that of a process which was killed
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
     try:
-        yield new
+        try:
+            yield new
+        except OSError as error:  # by the name that the file was to have
+            if error.filename is not None and Path(error.filename).is_relative_to(new):
+                error.filename = str(folder / Path(error.filename).relative_to(new))
+            raise
         with naming(folder):
-            if folder.exists():
-                os.rename(folder, old)
-            os.rename(new, folder)
+            _swap(new, folder, old)
             _sync_folder(folder.parent)
             _finish_swap(folder, old, own)
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _swap(new: Path, folder: Path, old: Path) -> None:
+    """Puts ``new`` in the place of ``folder``, whose content then is in ``old``."""
+    if not folder.exists():
+        os.rename(new, folder)
+        return
+    os.rename(new, old)  # it is whole: whoever finds it there need not throw it away
+    if _exchange(old, folder):
+        return
+    os.rename(old, new)
+    os.rename(folder, old)  # for a moment there is none; who is killed now leaves it to the next
+    try:
+        os.rename(new, folder)
+    except BaseException:
+        os.rename(old, folder)
+        raise
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchanges two names in a single step, where Linux and the file system can; says whether it did."""
+    try:
+        renameat2 = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):  # an older C library, or another system
+        return False
+    return bool(renameat2(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _RENAME_EXCHANGE) == 0)
 
 
 def _finish_swap(folder: Path, old: Path, own: Collection[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = "multimodal_attn"
-FOUNDATION = {"types", "masking", "acoustics"}
+FOUNDATION = {"types", "masking", "acoustics", "onnx_session"}
 # From the bottom up: a room may import itself and every room above it in this list, but data and models do not know
 # each other. Lazy imports and those for type checking count as well.
 ORDER = (
@@ -19,6 +19,7 @@ ORDER = (
     "measures",
     "masking",
     "acoustics",
+    "onnx_session",
     "distributed",
     "machine",
     "processes",

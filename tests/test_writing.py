@@ -107,8 +107,13 @@ def test_killed_write_leaves_the_old_file_and_no_rubbish_after_the_next(tmp_path
     assert [one.name for one in tmp_path.iterdir()] == ["other"]
 
 
-@pytest.mark.parametrize("killed_before", range(1, 3))
-def test_kill_within_a_swap_leaves_one_of_both_after_the_next(killed_before: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("killed_before", range(1, 5))
+def test_kill_within_a_swap_leaves_one_of_both_and_all_that_is_of_others(
+    killed_before: int, at_once: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not at_once:  # as on a file system that cannot exchange two names
+        monkeypatch.setattr(writing, "_exchange", lambda *names: False)
     folder = tmp_path / "val"
     with replaced_folder(folder, ["a"]) as new:
         (new / "a").write_text("old")
@@ -126,12 +131,65 @@ def test_kill_within_a_swap_leaves_one_of_both_after_the_next(killed_before: int
         os.rename = counted
         with replaced_folder(folder, ["a"]) as new:
             (new / "a").write_text("new")
-    os.waitpid(process, 0)
+        os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    assert status == (9 if killed_before < (3 if at_once else 5) else 0)
+    if at_once:
+        assert (folder / "a").read_text() in ("old", "new")  # at any moment
     with pytest.raises(RuntimeError), replaced_folder(folder, ["a"]):
         raise RuntimeError
-    assert (folder / "a").read_text() == "old"
+    assert (folder / "a").read_text() in ("old", "new")
     assert (folder / "notes").read_text() == "of the user's own"
     assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("failing", range(1, 5))
+def test_failure_within_a_swap_leaves_the_old_folder(
+    failing: int, at_once: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "val"
+    with replaced_folder(folder, ["a"]) as new:
+        (new / "a").write_text("old")
+    rename, calls = os.rename, []
+
+    def counted(*arguments: Path) -> None:
+        calls.append(arguments)
+        if len(calls) == failing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        rename(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writing.os, "rename", counted)
+        if not at_once:
+            patch.setattr(writing, "_exchange", lambda *names: False)
+        with suppress(OSError), replaced_folder(folder, ["a"]) as new:
+            (new / "a").write_text("new")
+    with pytest.raises(RuntimeError), replaced_folder(folder, ["a"]):
+        raise RuntimeError
+    assert (folder / "a").read_text() == ("new" if len(calls) < failing else "old")
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_where_somebody_works_nothing_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes").touch()
+    for folder in (Path(), Path(".."), Path("/"), tmp_path):
+        with pytest.raises(ValueError, match="expected a folder of its own"), replaced_folder(folder, ["a"]):
+            raise AssertionError
+    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+def test_what_a_link_leads_to_is_replaced_and_not_the_link(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "notes").touch()
+    (tmp_path / "link").symlink_to("far")
+    for text in ("old", "new"):
+        with replaced_folder(tmp_path / "link", ["a"]) as new:
+            (new / "a").write_text(text)
+    assert (tmp_path / "link").is_symlink()
+    assert {path.name: path.read_text() for path in (tmp_path / "far").iterdir()} == {"a": "new", "notes": ""}
+    assert {path.name for path in tmp_path.iterdir()} == {"far", "link"}
 
 
 def test_new_folder_keeps_what_others_have_put_into_the_old_one(tmp_path: Path) -> None:

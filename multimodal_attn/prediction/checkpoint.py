@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -135,9 +136,6 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 def load_predictor(checkpoint: Checkpoint, trust: Collection[str] = ()) -> Predictor:
     """Rebuilds a predictor from a checkpoint alone, in evaluation mode.
 
-    It is built of shapes first (torch's "meta" device), so that a configuration of another model than the weights are
-    of is refused before it takes memory.
-
     Args:
         checkpoint: of a run.
         trust: packages whose classes are allowed beside this one's.
@@ -156,8 +154,15 @@ def load_predictor(checkpoint: Checkpoint, trust: Collection[str] = ()) -> Predi
             f"run: '{checkpoint.path}' is a masked language model, which writes nothing; expected another run. This one"
             " fills gaps by multimodal-attn cloze, and starts the encoder of another run by init_from"
         )
-    try:
+    with naming_file(checkpoint):
         return _predictor(checkpoint, trust)
+
+
+@contextmanager
+def naming_file(checkpoint: Checkpoint) -> Iterator[None]:
+    """Errors of the block name the checkpoint's file."""
+    try:
+        yield
     except ValueError as error:
         named = str(checkpoint.path) in str(error)
         raise ValueError(str(error) if named else f"{checkpoint.path}: {error}") from None
@@ -182,9 +187,7 @@ def _predictor(checkpoint: Checkpoint, trust: Collection[str]) -> Predictor:
             f"{checkpoint.path}: its weights are for a vocabulary of {len(vocabulary)} tokens, but its tokenizer has"
             f" {len(tokenizer)}"
         )
-    with torch.device("meta"):
-        model = build_model(config, tokenizer, source_tokenizer, head, trust)
-    _check_shapes(model, checkpoint)
+    check_shapes(checkpoint, lambda: build_model(config, tokenizer, source_tokenizer, head, trust))
     predictor = build_predictor(config, tokenizer, source_tokenizer, head, trust)
     fill(predictor.model, checkpoint)
     predictor.model.eval()
@@ -201,8 +204,7 @@ def rebuilt(make: Callable[[], Model], checkpoint: Checkpoint) -> Model:
     Raises:
         ValueError: if the checkpoint holds others than the model has.
     """
-    with torch.device("meta"):
-        _check_shapes(make(), checkpoint)
+    check_shapes(checkpoint, make)
     model = make()
     fill(model, checkpoint)
     return model.eval()
@@ -225,8 +227,17 @@ def fill(model: nn.Module, checkpoint: Checkpoint) -> None:
         ) from None
 
 
-def _check_shapes(model: nn.Module, checkpoint: Checkpoint) -> None:
-    """Refuses weights of other shapes than a model has, or that are no numbers."""
+def check_shapes(checkpoint: Checkpoint, build: Callable[[], nn.Module]) -> None:
+    """Refuses weights of other shapes than a model has, or that are no numbers.
+
+    The model is built of shapes alone (torch's "meta" device): that of a configuration which is not the weights' may be
+    of any size.
+
+    Raises:
+        ValueError: names the weight.
+    """
+    with torch.device("meta"):
+        model = build()
     for name, own in model.state_dict().items():
         given = checkpoint.weights.get(_PREFIX + name)
         if given is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from multimodal_attn.data.reading.audio import read_audio
 from multimodal_attn.data.reading.images import read_image
+from multimodal_attn.data.reading.samples import LONGEST_SECONDS
 from multimodal_attn.data.reading.tables import read_table
 from multimodal_attn.data.reading.text import read_text
 from multimodal_attn.prediction.boundaries import attention_times
@@ -22,6 +24,7 @@ EXPECTED = (
     ' {"key": "u", "audio": "u.wav", "text": "go on", "times": [[0.1, 0.3], [0.3, 0.5]], "step_seconds": 0.02}'
 )
 _SAMPLE_RATE = 16_000
+_SHORTEST_STEP, _LONGEST_STEP = 1e-3, 60.0  # seconds
 _TIMES_STEP = 0.02  # of the maps that are drawn where only times are given: a word's is even over its time
 
 
@@ -54,7 +57,7 @@ def read_truth(path: Path) -> tuple[list[Truth], list[UnreadableError]]:
     for line, record in table.records:
         try:
             found.append(_truth(record, path.parent))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             bad.append(UnreadableError(f"{path}:{line}", f"{type(error).__name__} {error}; expected {EXPECTED}"))
     if not found:
         raise ValueError(f"truth: '{path}' has no usable line; expected {EXPECTED}")
@@ -74,8 +77,11 @@ def read_ctm(path: Path) -> dict[str, list[TimedWord]]:
         try:
             name, _, start, duration, word, *_ = line.split()
             begin, length = float(start), float(duration)
-        except ValueError:
-            raise ValueError(f"'{path}:{number}': expected recording, channel, start, duration and word") from None
+            _check_time(begin, begin + length)
+        except ValueError as error:
+            raise ValueError(
+                f"'{path}:{number}': expected recording, channel, start, duration and word ({error})"
+            ) from None
         found.setdefault(name, []).append(TimedWord(word, begin, begin + length))
     return {name: sorted(words, key=lambda word: word.start) for name, words in found.items()}
 
@@ -101,11 +107,12 @@ def from_maps(truth: Truth, maps: np.ndarray) -> Prediction:
         return _prediction(truth, truth.written, flat, Grid(*maps.shape[1:]), _picture(truth))
     if truth.step_seconds is None:
         raise UnreadableError(truth.key, "has maps over time, and the truth no step_seconds")
+    if (seconds := truth.step_seconds * flat.shape[1]) > LONGEST_SECONDS:
+        raise UnreadableError(truth.key, f"has maps over {seconds:g} s; expected at most {LONGEST_SECONDS:g} s")
     timeline = Timeline(truth.step_seconds)
     waveform = _waveform(truth)
     tokens = [(word, word + 1) for word in range(len(flat))]
     spans = attention_times(flat, timeline, tokens, waveform, _SAMPLE_RATE)
-    seconds = truth.step_seconds * flat.shape[1]
     return _prediction(truth, truth.written, flat, timeline, _or_silence(waveform, seconds), spans)
 
 
@@ -120,6 +127,8 @@ def from_times(truth: Truth, words: list[TimedWord]) -> Prediction:
     spans = [Span(word.start, max(word.start, word.end)) for word in words]
     waveform = _waveform(truth)
     ends = max(*(span.end for span in (*spans, *truth.target.times)), 0.0)
+    if ends > LONGEST_SECONDS:
+        raise UnreadableError(truth.key, f"has words at {ends:g} s; expected at most {LONGEST_SECONDS:g} s")
     source = _or_silence(waveform, ends)
     steps = max(1, int(np.ceil(len(source) / _SAMPLE_RATE / _TIMES_STEP)))
     centers = (np.arange(steps) + 0.5) * _TIMES_STEP
@@ -144,14 +153,27 @@ def _truth(record: dict[str, Any], folder: Path) -> Truth:
         not (0 <= box.left < box.right <= 1 and 0 <= box.top < box.bottom <= 1) for b in boxes.values() for box in b
     ):
         raise ValueError("a box is no [left, top, right, bottom] in fractions of the picture")
+    for start, end in times:
+        _check_time(start, end)
     file, step = record.get("image") or record.get("audio"), record.get("step_seconds")
     return Truth(
         str(record["key"]),
         Target(text, boxes=boxes, times=times, timed_by=str(record.get("by", ""))),
         str(record.get("written", text)).split(),
         None if file is None else folder / str(file),
-        None if step is None else float(step),
+        None if step is None else _step_seconds(float(step)),
     )
+
+
+def _check_time(start: float, end: float) -> None:
+    if not 0 <= start <= end < math.inf:
+        raise ValueError(f"a word from {start:g} to {end:g} s; expected its end after its start, and both from 0 on")
+
+
+def _step_seconds(seconds: float) -> float:
+    if not _SHORTEST_STEP <= seconds <= _LONGEST_STEP:
+        raise ValueError(f"step_seconds of {seconds:g}; expected {_SHORTEST_STEP:g} to {_LONGEST_STEP:g}")
+    return seconds
 
 
 def _picture(truth: Truth) -> np.ndarray:

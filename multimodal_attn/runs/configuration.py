@@ -32,7 +32,7 @@ def in_full(arguments: Sequence[str], name: str = "train") -> list[str]:
     """A command line as Hydra takes it, from what people may write in short.
 
     ``attention=mypkg.att.CosineAttention`` chooses a class in place of a yaml, and so does an item of
-    ``objective=[cross_entropy,mypkg.Sharpness]``.
+    ``objective=[cross_entropy,mypkg.Sharpness]``. Names of files need no quotation marks.
 
     Args:
         arguments: of the command line.
@@ -57,7 +57,18 @@ def in_full(arguments: Sequence[str], name: str = "train") -> list[str]:
             full.append(f"++{argument}")
         else:
             full.append(argument)
-    return full
+    return [_quoted(argument) for argument in full]
+
+
+def _quoted(argument: str) -> str:
+    """An override whose value Hydra's grammar takes: names of files may have letters and marks that it does not know.
+
+    What has a meaning there (quotation marks, lists, a sweep's commas, interpolations) stays as it is.
+    """
+    key, equals, value = argument.partition("=")
+    is_path = value.startswith(("/", "./", "../", "~"))
+    odd = not value.isascii() or (is_path and re.search(r"[^\w/\-\\+.$%*@?|: ]", value))
+    return f"{key}='{value}'" if equals and odd and not set(value) & set("'\"[]{},") else argument
 
 
 def compose(name: str, overrides: Sequence[str]) -> DictConfig:

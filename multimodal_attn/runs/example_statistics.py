@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from multimodal_attn.data.reading.npz import Npz
 from multimodal_attn.evaluation.statistics import Mean, Median, Statistic, Values
 from multimodal_attn.writing import write_file
 
@@ -45,16 +45,16 @@ def read_statistics(path: Path, place: dict[int, int]) -> list[Statistic]:
     try:
         if path.stat().st_size > _LARGEST:
             return []
-        with np.load(path, allow_pickle=False) as arrays:
-            for name in arrays.files:
-                kind, figure, part = (*name.split("/"), "", "")[:3]
-                if part != "values" or kind not in _KINDS:
-                    continue
-                values, examples = arrays[name].astype(np.float64), arrays[f"{kind}/{figure}/examples"]
-                kept = np.isin(examples, list(place))
-                numbers = np.array([place[int(number)] for number in examples[kept]], dtype=np.int64)
-                if len(numbers):
-                    found.append(_KINDS[kind](figure, values[kept], numbers))
-    except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile):
+        arrays = Npz(path)
+        for name in arrays.keys:
+            kind, figure, part = (*name.split("/"), "", "")[:3]
+            if part != "values" or kind not in _KINDS:
+                continue
+            values, examples = arrays.read(name).astype(np.float64), arrays.read(f"{kind}/{figure}/examples")
+            kept = np.isin(examples, list(place))
+            numbers = np.array([place[int(number)] for number in examples[kept]], dtype=np.int64)
+            if len(numbers):
+                found.append(_KINDS[kind](figure, values[kept], numbers))
+    except (OSError, ValueError, KeyError, IndexError):
         return []
     return found

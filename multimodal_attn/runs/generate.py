@@ -9,6 +9,7 @@ from typing import Any
 
 from multimodal_attn.parts import checked, parameters
 from multimodal_attn.runs.language_model import load_writer
+from multimodal_attn.runs.printable import printable
 from multimodal_attn.search.sampling import NucleusSampling
 
 OPTIONS = {
@@ -37,5 +38,5 @@ def generate(
     }
     for written in load_writer(run, trust)(prompt, **settings):
         line = {"text": written.text, "score": written.score, "complete": not written.hypothesis.hit_max_length}
-        print(json.dumps(line, ensure_ascii=False) if as_json else written.text, flush=True)
+        print(json.dumps(line, ensure_ascii=False) if as_json else printable(written.text), flush=True)
     return 0

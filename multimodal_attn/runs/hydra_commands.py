@@ -129,14 +129,20 @@ def _remove_unused(folder: Path) -> None:
 
     Folders above it that are empty then go too, as far as they lie below the working directory.
     """
-    from pytorch_lightning.utilities import rank_zero_only
-
     here = Path.cwd()
     files = [path for path in folder.rglob("*") if not path.is_dir()]
     used = not all(path.parent == folder / ".hydra" or path == folder / "train.log" for path in files)
-    if used or rank_zero_only.rank > 0 or here.is_relative_to(folder):  # type: ignore[attr-defined]
+    if used or not _is_first() or here.is_relative_to(folder):
         return
     shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):  # it is not empty
         for parent in (parent for parent in folder.parents if parent.is_relative_to(here) and parent != here):
             parent.rmdir()
+
+
+def _is_first() -> bool:
+    """Whether this is the first of the processes that Lightning, torchrun or SLURM have started, or alone.
+
+    Nobody is asked that would have to be imported: after a Ctrl-C within the import of torch, another one aborts.
+    """
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from multimodal_attn.data.reading.files import write_skipped
+from multimodal_attn.data.reading.npz import Npz
 from multimodal_attn.evaluation.attention.cells.base import Text
 from multimodal_attn.evaluation.attention.cells.pictures import PictureCells
 from multimodal_attn.evaluation.attention.cells.recordings import RecordingCells
@@ -35,10 +35,10 @@ def measure(maps: Path, truth: Path, output: Path, page_examples: int = 50) -> i
         page_examples: how many the page shows, spread evenly over the truth.
 
     Returns:
-        The exit status: 1 if nothing could be scored.
+        The exit status.
 
     Raises:
-        ValueError: if a file cannot be read.
+        ValueError: if a file cannot be read, or nothing in it can be scored.
     """
     lines, skipped = read_truth(truth)
     keys, predict = _given(maps)
@@ -53,8 +53,11 @@ def measure(maps: Path, truth: Path, output: Path, page_examples: int = 50) -> i
         except UnreadableError as error:
             skipped.append(error)
     metrics = _scores(found) | {"num_examples": float(len(found)), "num_skipped": float(len(skipped))}
-    shown = [found[place * len(found) // page_examples] for place in range(page_examples)]
-    shown = found if len(found) <= page_examples else shown
+    if not found:
+        raise ValueError(f"maps: nothing in '{maps}' can be scored; {'; '.join(map(str, skipped[:3]))}")
+    shown = found
+    if len(found) > page_examples:
+        shown = [found[place * len(found) // page_examples] for place in range(page_examples)]
     with replaced_folder(output, WRITTEN) as folder:
         write_file(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
         write_skipped(folder / "skipped.txt", skipped)
@@ -64,7 +67,7 @@ def measure(maps: Path, truth: Path, output: Path, page_examples: int = 50) -> i
         print(f"{len(skipped)} are left out; {output / 'skipped.txt'} lists them with the reasons", file=sys.stderr)
     print_report(metrics, str(output))
     print(f"attention page: {output / 'index.html'}")
-    return 0 if found else 1
+    return 0
 
 
 def _given(path: Path) -> tuple[set[str], Callable[[Truth], Prediction]]:
@@ -73,19 +76,17 @@ def _given(path: Path) -> tuple[set[str], Callable[[Truth], Prediction]]:
         words = read_ctm(path)
         return set(words), lambda line: from_times(line, words[line.key])
     try:
-        arrays = np.load(path, allow_pickle=False)
-        if not isinstance(arrays, np.lib.npyio.NpzFile):
-            raise ValueError("is a single array")
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"maps: '{path}' {error}; expected an npz of arrays by key, or a ctm") from None
-    return set(arrays.files), lambda line: from_maps(line, _array(arrays, line.key))
+        arrays = Npz(path)
+    except ValueError as error:
+        raise ValueError(f"maps: {error}, or a ctm") from None
+    return set(arrays.keys), lambda line: from_maps(line, _array(arrays, line.key))
 
 
-def _array(arrays: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
+def _array(arrays: Npz, key: str) -> np.ndarray:
     try:
-        return arrays[key]
-    except ValueError as error:  # an array of objects
-        raise UnreadableError(key, f"has no array of numbers ({error})") from None
+        return arrays.read(key)
+    except ValueError as error:
+        raise UnreadableError(key, f"has {error}") from None
 
 
 def _scores(found: list[tuple[Truth, Prediction]]) -> dict[str, float]:

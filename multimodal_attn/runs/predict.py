@@ -21,6 +21,7 @@ from multimodal_attn.prediction.sources import read_all
 from multimodal_attn.processes import joined
 from multimodal_attn.ranges import BeamWidth
 from multimodal_attn.runs.loading import load
+from multimodal_attn.runs.printable import printable
 from multimodal_attn.types import Example, UnreadableError
 
 AT_ONCE = 32
@@ -57,7 +58,7 @@ def predict(
         done, num_skipped, shown = 0, len(others), []
         rank, _ = process_share()
         for error in others if rank == 0 else []:
-            print(f"skipped {error}", file=sys.stderr)
+            print(f"skipped {printable(str(error))}", file=sys.stderr)
         layers = page is not None and not ensemble  # whose members have layers of their own
         for found in predict_together(predictor, paths, layers):
             if isinstance(found, UnreadableError):
@@ -124,4 +125,4 @@ def _json(found: Prediction) -> str:
 
 
 def _line(found: Prediction) -> str:
-    return f"{found.key}\t{found.text}" + (f"\t[{', '.join(found.flags)}]" if found.flags else "")
+    return f"{printable(found.key)}\t{printable(found.text)}" + (f"\t[{', '.join(found.flags)}]" if found.flags else "")

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from subprocess import TimeoutExpired
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,6 +15,7 @@ import yaml
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import Logger, WandbLogger
+from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import distributed
@@ -29,7 +31,7 @@ from multimodal_attn.runs.build import build_callbacks, build_loggers, build_mod
 from multimodal_attn.runs.check import check
 from multimodal_attn.runs.configuration import refuse_unknown
 from multimodal_attn.runs.data import build_data
-from multimodal_attn.runs.exit import TERMINATED
+from multimodal_attn.runs.exit import TERMINATED, Terminated
 from multimodal_attn.runs.initialization import encoder_alone, initialize
 from multimodal_attn.runs.language_model import build_language_model, build_text_data
 from multimodal_attn.runs.lightning import lightning_part, quieten
@@ -43,6 +45,8 @@ from multimodal_attn.training.masked_language_model import MaskedLanguageModelMo
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Modality
 from multimodal_attn.writing import remove_unfinished, write_file
+
+_PATIENCE = 5  # seconds
 
 SECTIONS = (
     *("data", "encoder", "attention", "decoder", "language_model", "masking"),
@@ -107,6 +111,9 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
         raise ValueError(_first_line(error)) from None
     except SIGTERMException:
         _stop(trainer, callbacks, signal.SIGTERM)
+    except Terminated:  # before the training has begun
+        _end_others(trainer)
+        raise
     except Exception as error:
         _stop(trainer, callbacks)  # the signal may have ended a worker of the loader, too
         if trainer.world_size > 1 and (isinstance(error, distributed.DistError) or "/gloo/" in str(error)):
@@ -161,6 +168,22 @@ def _stop(trainer: pl.Trainer, callbacks: Sequence[pl.Callback], otherwise: sign
     if number is signal.SIGINT:
         raise KeyboardInterrupt
     raise SystemExit(TERMINATED)
+
+
+def _end_others(trainer: pl.Trainer) -> None:
+    """Ends the processes that Lightning's launcher has started in this one: they would wait for it."""
+    launcher = trainer.strategy.launcher
+    if not isinstance(launcher, _SubprocessScriptLauncher):
+        return
+    others = [*launcher.procs]
+    launcher.procs.clear()  # whoever watches over them would take their end for a failure, and kill this process
+    for other in others:
+        other.terminate()
+    for other in others:
+        try:
+            other.wait(_PATIENCE)
+        except TimeoutExpired:  # it waits in a library that hears no signal
+            other.kill()
 
 
 def _finish(trainer: pl.Trainer, settings: Mapping[str, Any], run_dir: Path) -> float | None:

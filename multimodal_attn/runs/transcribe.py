@@ -17,6 +17,7 @@ from multimodal_attn.prediction.transcriber import Transcriber, decoder_of
 from multimodal_attn.prediction.transcript import ENDINGS, FORMATS, ONE_RECORDING, render
 from multimodal_attn.ranges import BeamWidth, Count, NotNegative
 from multimodal_attn.runs.loading import load
+from multimodal_attn.runs.printable import printable
 from multimodal_attn.types import UnreadableError
 from multimodal_attn.writing import write_file
 
@@ -63,7 +64,7 @@ def transcribe(
         raise ValueError(f"--format: {unknown[0]!r}; expected one or more of {','.join(FORMATS)}")
     paths, others = find_files(files, SUFFIXES)
     for error in others:
-        print(f"skipped {error}", file=sys.stderr)
+        print(f"skipped {printable(str(error))}", file=sys.stderr)
     if output is None and (len(formats) > 1 or (formats[0] in ONE_RECORDING and len(paths) > 1)):
         raise ValueError(
             f"--format {','.join(formats)}: of {len(paths)} recordings, these are files of their own; expected --output"
@@ -83,12 +84,12 @@ def transcribe(
         try:
             transcript = transcriber(path)
         except UnreadableError as error:
-            print(f"skipped {error}", file=sys.stderr)
+            print(f"skipped {printable(str(error))}", file=sys.stderr)
             continue
         done += 1
         heard += bool(transcript.words)
         if not transcript.words:
-            print(f"{path}: no word is heard in its {transcript.seconds:.1f} s", file=sys.stderr)
+            print(f"{printable(str(path))}: no word is heard in its {transcript.seconds:.1f} s", file=sys.stderr)
         for kind in formats:
             text = render(transcript, path, kind, name)
             if output is not None:
@@ -97,5 +98,6 @@ def transcribe(
                 print(file if name == path.stem else f"{file}\t{path}")
             else:
                 # The name stands above the lines where there is more than one recording; json and ctm have it already.
-                print((f"# {path}\n" if kind == "txt" and len(paths) > 1 else "") + text, end="", flush=True)
+                title = f"# {printable(str(path))}\n" if kind == "txt" and len(paths) > 1 else ""
+                print(title + printable(text, kept="\t\n"), end="", flush=True)
     return 0 if heard else 1

@@ -19,12 +19,15 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+import wandb  # noqa: F401 - which makes folders when it is imported, as peft does
 from PIL import Image
 
+from multimodal_attn.__main__ import main
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.prediction.build import build_predictor
 from multimodal_attn.runs.configuration import compose, plain
 from multimodal_attn.runs.evaluate import evaluate
+from multimodal_attn.runs.language_model import load_writer, make_language_model
 from multimodal_attn.runs.loading import load
 from multimodal_attn.runs.resumption import resumed_settings
 
@@ -212,6 +215,40 @@ def a_network_without_end(content: dict[str, Any], config: dict[str, Any], folde
 
 
 @attack
+def a_layer_of_a_network_never_ends(content: dict[str, Any], config: dict[str, Any], folder: Path) -> None:
+    an_architecture_brings_code(content, config, folder)
+    config["encoder"]["architecture"]["use_kernels"] = True
+    config["encoder"]["layers"] = [-1] * 10**6
+
+
+@attack
+def a_network_of_a_terabyte_is_carried(content: dict[str, Any], config: dict[str, Any], folder: Path) -> None:
+    a_stream_opens_a_file(content, config, folder)
+    (stream,) = config["encoder"]["streams"].values()
+    stream["network"] |= {"num_bytes": 10**12, "rows": 10**9}
+    config["encoder"] = {**stream, "dim": 8}
+
+
+@attack
+def a_stream_within_streams(content: dict[str, Any], config: dict[str, Any], folder: Path) -> None:
+    a_stream_opens_a_file(content, config, folder)
+    for _ in range(5):
+        config["encoder"] = {"_target_": f"{_ENCODERS}.streams.Streams", "streams": {"deeper": config["encoder"]}}
+
+
+@attack
+def small_matrices_of_a_terabyte(content: dict[str, Any], config: dict[str, Any], folder: Path) -> None:
+    node = {"name": "test_vit", "weights": "DEFAULT", "image_size": 48, "lora_rank": 10**11}
+    config["encoder"] = {"_target_": f"{_ENCODERS}.timm_pictures.TimmPictures", **node}
+
+
+@attack
+def a_tokenizer_that_copies_has_no_room(content: dict[str, Any], config: dict[str, Any], folder: Path) -> None:
+    config["tokenizer"] = {"_target_": "multimodal_attn.data.tokenizers.copying_word.CopyingWordTokenizer"}
+    config["decoder"]["_target_"] = "multimodal_attn.models.decoders.pointer_generator.PointerGenerator"
+
+
+@attack
 def the_configuration_is_a_pit(content: dict[str, Any], config: dict[str, Any], folder: Path) -> None:
     inner: Any = "bottom"
     for _ in range(100):
@@ -302,6 +339,51 @@ def outcome(path: Path, photo: Path) -> str:
 
 def test_there_are_many_attacks() -> None:
     assert len(ATTACKS) >= 25
+
+
+def written(good: dict[str, Any], words: list[str], path: Path) -> Path:
+    """A stranger's checkpoint with other words."""
+    content = deepcopy(good)
+    own = content["hyper_parameters"]["tokenizer"]["words"]
+    content["hyper_parameters"]["tokenizer"]["words"] = [*words, *own[len(words) :]]
+    torch.save(content, path)
+    return path
+
+
+def test_words_do_not_command_the_terminal(
+    good: dict[str, Any], photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = ["\x1b]0;evil\x07", "\x1b[2J\nb", "c\td\x9b31m", "\r\x00"]
+    path = written(good, evil, tmp_path / "stranger.ckpt")
+    odd = tmp_path / "\x1b[31m\n.png"
+    photo.rename(odd)
+    assert main(["predict", str(path), str(odd), str(tmp_path / "\x1bnowhere.png")]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("\n") == 1
+    assert all(character.isprintable() or character in "\n\t" for character in out + err)
+
+
+def test_a_language_model_of_a_terabyte_is_refused_before_it_is_built(tmp_path: Path) -> None:
+    config = plain(compose("train", ["experiment=language_model", "data=dates", "run_dir=x", "cache_dir=x"]))
+    tokenizer = WordTokenizer().fit(["a red dog runs"])
+    config["tokenizer"] = {"_target_": "multimodal_attn.data.tokenizers.word.WordTokenizer"}
+    model = make_language_model(config["language_model"], tokenizer, ())
+    weights = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    content = {"state_dict": weights, "hyper_parameters": {"config": config, "tokenizer": tokenizer.state()}}
+    path = tmp_path / "stranger.ckpt"
+    torch.save(content, path)
+    assert load_writer(path)("a", num_samples=1, max_length=3)
+    widths = [key for key in config["language_model"] if key.endswith("_dim")]
+    assert widths
+    for key in (*widths, "nothing"):
+        changed = deepcopy(content)
+        changed["hyper_parameters"]["config"]["language_model"][key] = 10**6
+        if key == "nothing":
+            name = next(iter(weights))
+            changed["state_dict"][name] = torch.full_like(weights[name], torch.nan)
+        torch.save(changed, path)
+        with nothing_happens(), pytest.raises(ValueError, match=r"stranger\.ckpt: "):
+            load_writer(path)
 
 
 class Bomb:

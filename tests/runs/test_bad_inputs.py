@@ -58,6 +58,21 @@ COMMANDS = [
     "shards --verify=RUN/sound.wav",
     "shards data=dates --output=RUN",
     "cache --folder=RUN/sound.wav",
+    *(f"cache --empty --older-than={value}" for value in ("nan", "x", "")),
+    *(f"generate RUN --samples={value}" for value in (*NUMBERS, "1001", "1.5")),
+    *(f"generate RUN --temperature={value}" for value in NUMBERS),
+    *(f"generate RUN --top-p={value}" for value in (*NUMBERS, "1.1")),
+    *(f"generate RUN --seed={value}" for value in (*NUMBERS[1:], "99999999999999999999")),
+    *(f"generate RUN --max-length={value}" for value in (*NUMBERS, "1000000000000")),
+    *(f"generate {place}" for place in ("RUN", "NOWHERE", "RUN/empty", "RUN/sound.wav")),
+    *(f"export {place} OUT" for place in ("NOWHERE", "RUN/empty", "RUN/sound.wav")),
+    *(f"export RUN {place}" for place in ("RUN/sound.wav", ".", "..", "/")),
+    *(f"export RUN OUT --width={value}" for value in NUMBERS),
+    "export RUN OUT --int8 --fp16",
+    *(f"measure {maps} {truth}" for maps in ("NOWHERE", "RUN", "RUN/sound.wav") for truth in ("NOWHERE", "RUN")),
+    *(f"align {data}" for data in ("data=x", "data=shapes", "data=digits", "data=digits data.root=NOWHERE")),
+    *(f"align data=digits data.root=RUN --splits={value}" for value in ("x", "", "val,")),
+    *(f"align data=digits data.root=RUN --output={value}" for value in ("RUN", "x.txt", "RUN/sound.wav", ".")),
     "predict",
     "x",
 ]
@@ -98,6 +113,7 @@ ODD = [
 """Paths that are no file, or that no file system has."""
 PLACES = [
     *("predict RUN PATH", "transcribe RUN PATH", "predict PATH RUN/sound.wav", "predict RUN RUN/sound.wav --with=PATH"),
+    *("generate PATH", "export PATH OUT", "measure PATH PATH", "align data=digits data.root=PATH --output=x.jsonl"),
     *("compare PATH", "shards --verify=PATH", "shards data=manifest data.train=PATH --output=OUT"),
 ]
 

@@ -19,6 +19,7 @@ from multimodal_attn.runs.shards import write_shards
 from tests.runs.test_command_line import python
 from tests.runs.test_training import SHAPES, compose, lines, run
 
+pytestmark = pytest.mark.timeout(600)  # each starts some processes, on whatever else the machine is doing
 DDP = [*SHAPES, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "data.eval_batch_size=3"]
 
 

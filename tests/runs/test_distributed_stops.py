@@ -54,7 +54,8 @@ def last_step(folder: Path) -> float:
 
 
 def stop_at(folder: Path, step: int, act: Callable[[int, int], None]) -> tuple[int, str]:
-    """Starts a training, acts on its launcher and the other process at a step, and gives the status and the output."""
+    """Starts a training, acts on its launcher and the other process at a step (-1: before the first, once there is
+    another process), and gives the status and the output."""
     process = subprocess.Popen(
         [sys.executable, "train.py", *TWO, f"hydra.run.dir={folder}", f"cache_dir={folder.parent}"],
         cwd=ROOT,
@@ -65,9 +66,17 @@ def stop_at(folder: Path, step: int, act: Callable[[int, int], None]) -> tuple[i
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 300
-    while last_step(folder) < step and time.monotonic() < deadline and process.poll() is None:
+    while (
+        (last_step(folder) < step or not children(process.pid))
+        and time.monotonic() < deadline
+        and process.poll() is None
+    ):
         time.sleep(0.005)
-    (other,) = children(process.pid)
+    found = children(process.pid)
+    if len(found) != 1:
+        process.kill()
+    assert len(found) == 1, process.communicate(timeout=150)
+    (other,) = found
     act(process.pid, other)
     output, _ = process.communicate(timeout=150)
     while is_alive(other) and time.monotonic() < deadline + 150:
@@ -110,3 +119,21 @@ def test_two_processes_stop_together_and_go_on_exactly(name: str, whole: Path, t
     assert resumed.returncode == 0, resumed.stderr
     assert_equal(compared(folder), compared(whole))
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+@pytest.mark.parametrize("seconds", [0, 2, 5, 8])
+def test_a_launcher_that_is_terminated_before_the_first_step_takes_the_other_with_it(
+    seconds: float, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+
+    def terminate(launcher: int, other: int) -> None:
+        time.sleep(seconds)
+        os.kill(launcher, signal.SIGTERM)
+
+    status, output = stop_at(folder, -1, terminate)
+    assert status == 143, output
+    assert "Traceback" not in output, output
+    begun = (folder / "checkpoints").exists()
+    assert begun == folder.exists(), [*folder.rglob("*")]
+    assert not begun or f"python train.py resume={folder}" in output

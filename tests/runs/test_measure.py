@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,91 @@ def test_files_that_are_neither(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "expected an npz of arrays by key" in capsys.readouterr().err
     assert main(["measure", str(tmp_path / "maps.npz"), str(write(tmp_path, {"text": "go"}))]) != 0
     assert "has no usable line" in capsys.readouterr().err
+
+
+BAD_TRUTHS: list[dict[str, Any]] = [
+    *({"times": times} for times in ([[0.1]], [["a", "b"]], {"a": 1}, 3, [[0.3, 0.1]], [[-1, 0.1]], [[0, 1e300]])),
+    *({"times": [[0.1, value]]} for value in (float("nan"), float("inf"))),
+    *({"boxes": boxes} for boxes in ([1], "x", {"0": 3}, {"0": [[1]]}, {"x": [[0, 0, 1, 1]]}, {"9" * 5000: []})),
+    *({"step_seconds": value} for value in (0, -1, 1e-300, 1e300, float("nan"), "x", [])),
+    *({"text": value, "times": [[0, 1]]} for value in ("", None, [], {})),
+    *({"audio": value} for value in ("nowhere.wav", "\0", "/dev/zero", "..", "a" * 300, 3)),
+    {"written": ""},
+]
+
+
+@pytest.mark.parametrize("maps", ["maps.npz", "words.ctm"])
+def test_odd_lines_of_a_truth_are_skipped_by_name(
+    maps: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "maps.npz", good=np.ones((1, 5)), **{f"odd{n}": np.ones((1, 5)) for n in range(99)})
+    (tmp_path / "words.ctm").write_text("".join(f"{key} 1 0.1 0.2 go\n" for key in ("good", "odd0", "odd1")))
+    good = {"key": "good", "text": "go", "times": [[0.3, 0.6]], "step_seconds": 0.1}
+    odd = [{**good, "key": f"odd{number}", **changes} for number, changes in enumerate(BAD_TRUTHS)]
+    found = measured(tmp_path / maps, write(tmp_path, good, *odd))
+    assert found["num_examples"] + found["num_skipped"] >= len(BAD_TRUTHS) + 1
+    assert "Traceback" not in capsys.readouterr().err
+    skipped = (tmp_path / "measured" / "skipped.txt").read_text()
+    assert skipped.count("\n") == found["num_skipped"]
+
+
+def npy(header: str) -> bytes:
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+
+
+def test_archives_of_strangers_take_no_memory(tmp_path: Path) -> None:
+    shapes = ["(1, 10**9)", "(1, 1000000000000)", "(1, -5)", "(" * 50, "(1, 5)", "()"]
+    members = {
+        f"odd{number}.npy": npy(f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}\n")
+        for number, shape in enumerate(shapes)
+    }
+    members |= {
+        "odd6.npy": npy("{'descr': '|O', 'fortran_order': False, 'shape': (1, 5)}\n"),
+        "odd7.npy": b"",
+        "odd8": b"x",
+    }
+    members["odd9.npy"] = npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1, 100000000)}\n") + bytes(8 * 10**6)
+    np.savez(tmp_path / "maps.npz", good=np.ones((1, 5)))
+    with zipfile.ZipFile(tmp_path / "maps.npz", "a", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    line = {"text": "go", "times": [[0.3, 0.6]], "step_seconds": 0.1}
+    keys = ["good", *(f"odd{number}" for number in range(10))]
+    tracemalloc.start()
+    found = measured(tmp_path / "maps.npz", write(tmp_path, *({**line, "key": key} for key in keys)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (found["num_examples"], found["num_skipped"]) == (1, 10)
+    assert peak < 200e6
+
+
+@pytest.mark.parametrize(
+    "content", [b"", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (10**12,)}"), b"PK\5\6" + bytes(18)]
+)
+def test_what_is_no_archive_is_refused(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "maps.npz").write_bytes(content)
+    truth = write(tmp_path, {"key": "u", "text": "go", "times": [[0.3, 0.6]], "step_seconds": 0.1})
+    assert main(["measure", str(tmp_path / "maps.npz"), str(truth), "--output", str(tmp_path / "m")]) == 2
+    errors = capsys.readouterr().err
+    assert errors
+    assert "Traceback" not in errors
+
+
+def test_times_of_a_lifetime_take_no_memory(tmp_path: Path) -> None:
+    (tmp_path / "words.ctm").write_text("u 1 0 1e300 go\nv 1 0.3 0.2 go\n")
+    line = {"text": "go", "times": [[0.3, 0.6]]}
+    found = measured(tmp_path / "words.ctm", write(tmp_path, {**line, "key": "u"}, {**line, "key": "v"}))
+    assert (found["num_examples"], found["num_skipped"]) == (1, 1)
+
+
+@pytest.mark.parametrize("time", ["nan 1", "inf 1", "-1 2", "0 -1", "0 inf"])
+def test_times_that_make_no_sense_name_their_line(
+    time: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "words.ctm").write_text(f"u 1 {time} go\n")
+    truth = write(tmp_path, {"key": "u", "text": "go", "times": [[0.3, 0.6]]})
+    assert main(["measure", str(tmp_path / "words.ctm"), str(truth), "--output", str(tmp_path / "m")]) == 2
+    assert "words.ctm:1" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -83,6 +83,40 @@ def test_signal_ends_a_training_with_its_status_and_a_checkpoint(
     assert done["global_step"] == epochs * -(-5 // accumulated)
 
 
+def test_interrupted_import_is_not_tried_again(tmp_path: Path) -> None:
+    """A second import of torch would abort the process: its C++ has registered its types already."""
+    folder = tmp_path / "run"
+    program = f"""
+import sys
+class Interrupt:
+    seen = 0
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "pytorch_lightning"):
+            Interrupt.seen += 1
+            if Interrupt.seen == 1:
+                raise KeyboardInterrupt
+            print("again:", name)
+sys.meta_path.insert(0, Interrupt())
+from multimodal_attn.__main__ import main
+status = main(["train", "hydra.run.dir={folder}"])
+print(Interrupt.seen, status)
+"""
+    result = python("-c", program)
+    assert result.stdout.split() == ["1", "130"], (result.stdout, result.stderr)
+    assert not folder.exists()
+
+
+def test_termination_before_the_training_begins_leaves_no_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    process = start("train.py", *LONG, f"hydra.run.dir={folder}", f"cache_dir={tmp_path}")
+    wait(process, folder.exists)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=150)
+    assert process.returncode == 143, output
+    assert "Traceback" not in output
+    assert not folder.exists()
+
+
 def test_second_interrupt_does_not_wait(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     process = start("train.py", *LONG, f"hydra.run.dir={folder}", f"cache_dir={tmp_path}")

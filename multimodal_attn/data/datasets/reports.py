@@ -12,6 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from random import Random
+from typing import Annotated
+
+from annotated_types import Ge, Le
 
 from multimodal_attn.data.datasets.base import Dataset, Entry, LazyEntries, Split, number_of_examples
 from multimodal_attn.data.modalities.text import TextReader
@@ -77,7 +80,7 @@ class Reports(Dataset):
         self,
         split: Split,
         num_examples: Count | Mapping[Split, Count],
-        num_distractors: Count = 3,
+        num_distractors: Annotated[int, Ge(1), Le(len(DISTRACTORS))] = 3,
         seed: Seed = 0,
     ) -> None:
         number = number_of_examples(split, num_examples)

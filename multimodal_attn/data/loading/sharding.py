@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from multimodal_attn.data.datasets.shards import PLACES
 from multimodal_attn.data.reading.files import checksum
 from multimodal_attn.data.reading.images import photo_frame
 from multimodal_attn.types import Target, UnreadableError
+from multimodal_attn.writing import naming
 
 
 class _Sample(NamedTuple):
@@ -73,7 +75,7 @@ def write_split(
     if sample is None:
         reasons = "".join(f"\n  {error}" for error in skipped[:5])
         raise ValueError(f"data: the {split} split holds no readable example{reasons}")
-    with records.open("wb") as record_file, places.open("wb") as place_file:
+    with naming(folder), records.open("wb") as record_file, places.open("wb") as place_file:
         number = 0
         while sample is not None:
             path = folder / f"{split}-{len(shards):05d}.tar"
@@ -92,14 +94,23 @@ def write_split(
                     number += 1
                     sample = next(samples, None)
                 writer.close()
+                _reach_disk(file)
             with tarfile.open(path, "r:") as tar:  # asked of the tar itself, whatever its headers take
                 offsets = {info.name: info.offset_data for info in tar}
             table = [(len(shards), crc, offsets[name], size, line, length) for crc, name, size, line, length in rows]
             place_file.write(np.array(table, PLACES).tobytes())
             seconds = {"seconds": round(sum(row[-1] for row in rows), 3)} if source.reader.unit == "seconds" else {}
             shards.append({**_described(path), "examples": len(rows), **seconds})
+        for listed in (record_file, place_file):
+            _reach_disk(listed)
     totals = {name: sum(shard[name] for shard in shards) for name in shards[0] if name in ("examples", "seconds")}
     return {**totals, "lists": [_described(records), _described(places)], "shards": shards}, skipped
+
+
+def _reach_disk(file: io.BufferedWriter) -> None:
+    """The index, which comes last, says that all of it is there."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _tar_writer(file: io.BufferedWriter) -> Any:

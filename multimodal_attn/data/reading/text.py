@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Callable
@@ -76,7 +77,8 @@ def read_text(path: str | Path) -> str:
     """
     try:
         with open(path, "rb") as file:
-            content = file.read(_LARGEST)
+            # No more than there is: memory is set aside for all that is asked for. Of a pipe nobody knows.
+            content = file.read(min(_LARGEST, os.fstat(file.fileno()).st_size + 1) if file.seekable() else _LARGEST)
     except OSError as error:
         raise UnreadableError(str(path), f"cannot be read ({error.strerror})") from None
     if len(content) == _LARGEST:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -62,9 +63,9 @@ def _timed_text(record: dict[str, Any], place: str) -> TimedText:
     try:
         words = [(str(word["word"]), Span(float(word["start"]), float(word["end"]))) for word in record["words"]]
         split, key, by = (str(record[name]) for name in ("split", "key", "by"))
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"{place} lacks a part or has another ({error}); expected {EXPECTED}") from None
-    if bad := [word for word, span in words if not 0 <= span.start <= span.end or len(word.split()) != 1]:
+    if bad := [word for word, span in words if not 0 <= span.start <= span.end < math.inf or len(word.split()) != 1]:
         raise ValueError(f"{place}: the word {bad[0]!r} is none, or ends before it starts; expected {EXPECTED}")
     text = " ".join(word for word, _ in words)
     return TimedText(split, key, Target(text, times=tuple(span for _, span in words), timed_by=by))

@@ -7,11 +7,13 @@ ends of its words in seconds, voice, ...), ``train/00000.flac`` ... at 16 kHz, a
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +22,7 @@ import numpy as np
 import soundfile
 import torch
 import torchaudio.transforms
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
@@ -29,6 +31,7 @@ from multimodal_attn.acoustics import colored_noise, fast_length, impulse_respon
 from multimodal_attn.data.reading.files import checksum
 from multimodal_attn.data.synthesis import espeak
 from multimodal_attn.data.synthesis.sentences import sentences
+from multimodal_attn.writing import naming
 
 VERSION = 2  # to be raised with any change of sentences, voices or acoustics: it makes another folder
 SAMPLE_RATE = 16000
@@ -84,6 +87,7 @@ def prepare(cache_dir: str | Path, recipe: Recipe, split: str) -> Path:
     folder = parent / recipe.name
     problem = find_damage(folder, split)
     if problem is None:
+        _clear_away(folder)
         return folder
     if find_spec("espeakng_loader") is None:
         raise ValueError(
@@ -96,14 +100,14 @@ def prepare(cache_dir: str | Path, recipe: Recipe, split: str) -> Path:
             problem = find_damage(folder, split)
             if problem is not None:
                 _replace(folder, recipe, problem)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # the latter from the synthesiser, which needs room as well
         raise ValueError(f"data.cache_dir: the corpus cannot be built in '{parent}' ({error})") from error
     return folder
 
 
 def _replace(folder: Path, recipe: Recipe, problem: str) -> None:
     """Builds beside the folder, then swaps; to be called under the lock."""
-    for leftover in folder.parent.glob(f"{folder.name}.building-*"):  # of a build that was killed
+    for leftover in _leftovers(folder):
         shutil.rmtree(leftover, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f"{folder.name}.building-", dir=folder.parent) as scratch:
         fresh = Path(scratch) / "fresh"
@@ -113,6 +117,19 @@ def _replace(folder: Path, recipe: Recipe, problem: str) -> None:
         if folder.exists():
             folder.rename(Path(scratch) / "damaged")
         fresh.rename(folder)
+
+
+def _leftovers(folder: Path) -> list[Path]:
+    """What builds that were killed have left; of one that is at work, it is no leftover: ask under the lock."""
+    return list(folder.parent.glob(f"{folder.name}.building-*"))
+
+
+def _clear_away(folder: Path) -> None:
+    """Removes leftovers where nobody is building and they may be removed."""
+    if _leftovers(folder):
+        with suppress(OSError, Timeout), FileLock(folder.with_name(f"{folder.name}.lock"), timeout=0):
+            for leftover in _leftovers(folder):
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def find_damage(folder: Path, split: str) -> str | None:
@@ -200,7 +217,10 @@ def _build_voice(folder: Path, seed: int, split: str, voice: str, indices: list[
         clean = resample(torch.from_numpy(speech.samples.astype(np.float32) / 2**15)).numpy()
         waveform, offset, conditions = render(clean, random)
         name = f"{split}/{index:05d}.flac"
-        soundfile.write(folder / name, waveform, SAMPLE_RATE, subtype="PCM_16", compression_level=0.0)  # half the time
+        encoded = io.BytesIO()  # soundfile does not say why it cannot write a file
+        soundfile.write(encoded, waveform, SAMPLE_RATE, "PCM_16", format="FLAC", compression_level=0.0)  # half the time
+        with naming(folder / name):
+            (folder / name).write_bytes(encoded.getvalue())
         entries.append(
             {
                 "file": name,

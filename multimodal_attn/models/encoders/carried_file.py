@@ -39,9 +39,9 @@ class CarriedFile(nn.Module):
         return self._content is not None
 
     def get_extra_state(self) -> Tensor:
-        """(num_bytes,) uint8."""
+        """(num_bytes,) uint8; no more than its shape while a checkpoint has not filled it, which may say any number."""
         if self._content is None:
-            return torch.empty(self.num_bytes, dtype=torch.uint8)
+            return torch.empty(self.num_bytes, dtype=torch.uint8, device="meta")
         with torch.device("cpu"):  # a model may be built of shapes ("meta") while the file is there
             return torch.frombuffer(bytearray(self._content), dtype=torch.uint8)
 

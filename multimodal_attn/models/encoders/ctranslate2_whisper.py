@@ -142,13 +142,16 @@ class _Network(nn.Module):
 
     def _started(self) -> Any:
         if self._model is None:
-            with tarfile.open(fileobj=io.BytesIO(self.file.content)) as packed:
-                files = {name: packed.extractfile(name).read() for name in packed.getnames()}  # type: ignore[union-attr]
             try:
                 self._model = _runtime().models.Whisper(
-                    "memory", "cpu", compute_type=self.compute_type, intra_threads=torch.get_num_threads(), files=files
+                    "memory",
+                    "cpu",
+                    compute_type=self.compute_type,
+                    intra_threads=torch.get_num_threads(),
+                    files=_unpacked(self.file.content),
                 )
-            except (RuntimeError, ValueError) as error:
+            # Of a stranger's file, whatever ctranslate2 stumbles over.
+            except (RuntimeError, ValueError, TypeError, MemoryError, tarfile.TarError) as error:
                 raise ValueError(f"encoder.folder: no Whisper of CTranslate2 ({error}); expected {_ADVICE}") from None
         return self._model
 
@@ -167,6 +170,27 @@ def _packed(folder: Path) -> bytes:
             info.size = len(content)
             files.addfile(info, io.BytesIO(content))
     return packed.getvalue()
+
+
+def _unpacked(content: bytes) -> dict[str, bytes]:
+    """The files by their names; a checkpoint may be a stranger's.
+
+    Only plain entries of the first kind of tar are read, by their headers alone: what else a tar may hold leads to
+    other files, is larger than it says, or has no end.
+
+    Raises:
+        ValueError, TarError: for what ``_packed`` does not make.
+    """
+    found: dict[str, bytes] = {}
+    place = 0
+    while any(header := content[place : place + tarfile.BLOCKSIZE]):
+        info = tarfile.TarInfo.frombuf(header, "ascii", "strict")
+        place += tarfile.BLOCKSIZE
+        if info.type != tarfile.REGTYPE or info.name not in _FILES or not 0 <= info.size <= len(content) - place:
+            raise ValueError(f"{info.name[:40]!r} of {info.size} bytes is packed with it")
+        found[info.name] = content[place : place + info.size]
+        place += -(-info.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+    return found
 
 
 def _runtime() -> Any:

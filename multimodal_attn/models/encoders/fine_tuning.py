@@ -65,12 +65,14 @@ def chosen_layers(layers: Sequence[int], number: int, widths: Sequence[int], mix
         mix: whether a learned mix of them is asked for.
 
     Raises:
-        ValueError: for a layer that does not exist, or layers of unlike width for a mix.
+        ValueError: for a layer that does not exist or is there twice, or layers of unlike width for a mix.
     """
     for layer in layers:
         if not -number <= layer < number:
             raise ValueError(f"encoder.layers: {layer}; expected 0 to {number - 1}, or -1 to -{number} from the end")
     chosen = [layer % number for layer in layers] or list(range(number))
+    if len(set(chosen)) < len(chosen):
+        raise ValueError(f"encoder.layers: {str(list(layers))[:80]}; expected each layer once")
     if mix and len({widths[layer] for layer in chosen}) > 1:
         raise ValueError(
             f"encoder.mix: true; expected layers of one width, those of encoder.layers have"

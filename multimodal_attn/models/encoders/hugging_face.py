@@ -16,6 +16,8 @@ PICTURES = (
 SPEECH = ("hubert", "wav2vec2", "wavlm", "whisper")
 """Types of networks that give states of recordings."""
 
+_MOST_LAYERS, _LARGEST = 1000, 10**8
+
 _LEFT_OUT = (
     *("auto_map", "quantization_config", "dtype", "torch_dtype", "architectures", "transformers_version"),
     *("_name_or_path", "_attn_implementation", "attn_implementation", "_commit_hash", "id2label", "label2id"),
@@ -81,11 +83,11 @@ def network_of(architecture: Mapping[str, Any], types: tuple[str, ...], name: st
     kind = architecture.get("model_type")
     if kind not in types:
         raise ValueError(f"encoder.architecture.model_type: {kind!r}; expected one of {', '.join(types)}")
-    settings = {key: value for key, value in architecture.items() if key not in (*_LEFT_OUT, "model_type")}
-    for key in ("num_hidden_layers", "encoder_layers", "decoder_layers"):
-        if not isinstance(settings.get(key, 1), int) or settings.get(key, 1) > 1000:
-            raise ValueError(f"encoder.architecture.{key}: {settings[key]!r}; expected at most 1000 layers")
     try:
+        known = transformers.AutoConfig.for_model(kind).to_dict()  # what else a configuration may name leads elsewhere
+        settings = {k: v for k, v in architecture.items() if k in known and k not in (*_LEFT_OUT, "model_type")}
+        for key, value in settings.items():
+            _check_size(key, value)
         config = transformers.AutoConfig.for_model(kind, **settings)
         if name is None:
             found = transformers.AutoModel.from_config(config, trust_remote_code=False, attn_implementation="eager")
@@ -101,6 +103,16 @@ def network_of(architecture: Mapping[str, Any], types: tuple[str, ...], name: st
             raise missing(name, error) from None
     network: nn.Module = found.float()
     return network
+
+
+def _check_size(key: str, value: Any) -> None:
+    """Refuses a value that would take for ever to build, or that no network has."""
+    most = _MOST_LAYERS if "layers" in key else _LARGEST
+    values = value if isinstance(value, list | tuple) else [value]
+    numbers = [one for one in values if isinstance(one, int | float)]
+    plain = all(isinstance(one, str | int | float | None) for one in values)
+    if not plain or len(values) > _MOST_LAYERS or not all(abs(number) <= most for number in numbers):
+        raise ValueError(f"{key} of {str(value)[:60]}, which is no number, or beyond {most:,}")
 
 
 def missing(name: str, error: Exception) -> ValueError:

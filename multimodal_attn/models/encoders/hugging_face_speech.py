@@ -91,6 +91,10 @@ class HuggingFaceSpeech(PretrainedSpeech):
         else:
             listener = _Waves(network, config.conv_kernel, config.conv_stride, self._normalizes)
             number, width = config.num_hidden_layers, config.hidden_size
+        if not 1 <= listener.samples <= 16_000:
+            raise ValueError(
+                f"encoder.architecture.conv_stride: a state for each {listener.samples} samples; expected 1 to 16000"
+            )
         listener.layers = chosen_layers(layers, number + 1, [width] * (number + 1), mix)
         blocks = blocks_of(network, number)
         if lora_rank:

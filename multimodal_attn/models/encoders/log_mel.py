@@ -15,7 +15,7 @@ from torchaudio.transforms import SpeedPerturbation
 from multimodal_attn.masking import length_mask
 from multimodal_attn.models.encoders.distortion import Noise, Reverberation
 from multimodal_attn.models.encoders.spec_augment import SpecAugment
-from multimodal_attn.ranges import MelBins, Positive, SampleRate, Share, WholeNumber
+from multimodal_attn.ranges import MelBins, Positive, SampleRate, Share, Speed, WholeNumber
 
 _TRAINING_FRAMES = 24
 """Training batches are padded to a multiple of so many frames: shapes come again, and a CPU's matrix library makes a
@@ -53,7 +53,7 @@ class LogMel(nn.Module):
         window_seconds: Positive = 0.025,
         hop_seconds: Positive = 0.010,
         cmvn: Literal["running", "utterance", "none"] = "running",
-        speeds: Sequence[Positive] = (),
+        speeds: Sequence[Speed] = (),
         reverberation: Reverberation | None = None,
         noise: Noise | None = None,
         num_time_masks: WholeNumber = 0,

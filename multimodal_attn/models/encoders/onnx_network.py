@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_attn.models.encoders.carried_file import CarriedFile
+from multimodal_attn.onnx_session import first_line, start_session
+
+_MOST_AT_ONCE = 1024
 
 
 class OnnxNetwork(nn.Module):
@@ -47,23 +50,39 @@ class OnnxNetwork(nn.Module):
             return pictures.new_empty(len(pictures), *self.shape)
         given = pictures.detach().float().cpu().contiguous().numpy()
         made = torch.from_numpy(self._run(given)).to(pictures.device)
-        _, rows, columns = self.shape
-        if made.ndim == 3:
+        channels, rows, columns = self.shape
+        if made.ndim == 3 and made.shape[1] >= rows * columns and made.shape[2] == channels:
             return made[:, -rows * columns :].transpose(1, 2).unflatten(2, (rows, columns))
-        return made if made.shape[1:] == self.shape else made.permute(0, 3, 1, 2)
+        if made.ndim == 4 and made.shape[1:] == self.shape:
+            return made
+        if made.ndim == 4 and made.shape[1:] == (rows, columns, channels):
+            return made.permute(0, 3, 1, 2)
+        raise ValueError(f"encoder.output: {self.output!r} gives {tuple(made.shape)}; expected {self.shape} of each")
 
     def _run(self, pictures: np.ndarray) -> np.ndarray:
         session = self._started()
         (given,) = session.get_inputs()
         at_once = given.shape[0] if isinstance(given.shape[0], int) else len(pictures)
-        options = _runtime().RunOptions()
+        if not 1 <= at_once <= _MOST_AT_ONCE:
+            raise ValueError(f"encoder.file: the network reads {at_once} pictures; expected 1 to {_MOST_AT_ONCE}")
+        from onnxruntime import RunOptions
+
+        options = RunOptions()
         options.only_execute_path_to_fetches = True  # what comes after the node is not of interest
         made = []
         for first in range(0, len(pictures), at_once):
             some = pictures[first : first + at_once]
             missing = at_once - len(some)
             padded = np.concatenate([some, np.repeat(some[:1], missing, axis=0)]) if missing else some
-            made.append(session.run([self.output], {given.name: padded}, options)[0][: len(some)])
+            try:
+                found = session.run([self.output], {given.name: padded}, options)[0]
+            except Exception as error:  # onnxruntime has a class for each of its failures
+                raise ValueError(f"encoder.file: the network cannot be run ({first_line(error)})") from None
+            if not isinstance(found, np.ndarray) or found.dtype.kind != "f" or found.shape[:1] != (at_once,):
+                raise ValueError(f"encoder.output: {self.output!r} gives no numbers for each picture; expected a map")
+            if not np.isfinite(found).all():
+                raise ValueError(f"encoder.output: {self.output!r} gives what is no number; expected a map")
+            made.append(found[: len(some)])
         return np.concatenate(made)
 
     def _find_shape(self) -> tuple[int, int, int]:
@@ -96,15 +115,12 @@ class OnnxNetwork(nn.Module):
 
 def _start(content: bytes, output: str) -> Any:
     """A session of the network that can give an output of any of its nodes."""
-    runtime = _runtime()
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 4
-    reason = "it is not ONNX"
+    reason = ""
     for candidate in (_with_output(content, output), content):
         try:
-            session = runtime.InferenceSession(candidate, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime has exceptions of its own for each of its states
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            session = start_session(candidate, torch.get_num_threads())
+        except ValueError as error:
+            reason = str(error)
             continue
         names = [made.name for made in session.get_outputs()]
         if output not in names:
@@ -116,7 +132,7 @@ def _start(content: bytes, output: str) -> Any:
                 "encoder.file: the network does not read pictures alone; expected one input (batch, 3, height, width)"
             )
         return session
-    raise ValueError(f"encoder.file: onnxruntime cannot run the network up to encoder.output={output} ({reason})")
+    raise ValueError(f"encoder.file: cannot be run up to encoder.output={output}: {reason}")
 
 
 def _with_output(content: bytes, name: str) -> bytes:
@@ -138,13 +154,3 @@ def _varint(number: int) -> bytes:
         digits.append(number & 127 | 128)
         number >>= 7
     return bytes([*digits, number])
-
-
-def _runtime() -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ValueError(
-            "encoder: the package onnxruntime is missing; install it with pip install 'multimodal_attn[runtime]'"
-        ) from error
-    return onnxruntime

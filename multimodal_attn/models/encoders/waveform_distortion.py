@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from multimodal_attn.masking import length_mask
 from multimodal_attn.models.encoders.distortion import Noise, Reverberation
-from multimodal_attn.ranges import Positive, SampleRate
+from multimodal_attn.ranges import SampleRate, Speed
 
 
 class WaveformDistortion(nn.Module):
@@ -26,7 +26,7 @@ class WaveformDistortion(nn.Module):
     def __init__(
         self,
         sample_rate: SampleRate = 16_000,
-        speeds: Sequence[Positive] = (0.9, 1.0, 1.1),
+        speeds: Sequence[Speed] = (0.9, 1.0, 1.1),
         reverberation: Reverberation | None = None,
         noise: Noise | None = None,
     ) -> None:

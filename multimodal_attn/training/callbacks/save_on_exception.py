@@ -46,17 +46,25 @@ class SaveOnException(pl.Callback):
 
     # --------------------------------------------------------------------------------------------- signals
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Receives SIGTERM in place of Lightning, which would tell the other processes of it by a broadcast, whatever
+        they are waiting for."""
+        trainer._signal_connector._sigterm_notifier_fn = self._receive  # type: ignore[method-assign, assignment]
+        self._receive_signals(signal.SIGTERM)
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Receives the signals in place of Lightning, which gives them back when the training ends."""
+        """Receives the signals until Lightning gives them back, when the training ends."""
+        self._receive_signals(signal.SIGINT, signal.SIGTERM)
 
-        def receive(number: int, frame: FrameType | None) -> None:
-            if self.received == number == signal.SIGINT:
-                raise KeyboardInterrupt
-            self.received = signal.Signals(number)
-
+    def _receive_signals(self, *numbers: signal.Signals) -> None:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, receive)
+            for number in numbers:
+                signal.signal(number, self._receive)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received == number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = signal.Signals(number)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
@@ -65,7 +73,9 @@ class SaveOnException(pl.Callback):
         if trainer.world_size > 1:  # several stop at the same batch, whichever of them was asked to
             number = torch.tensor(self.received or 0, device=trainer.strategy.root_device)
             asked = int(trainer.strategy.reduce(number, reduce_op="max"))
-            self.received = signal.Signals(asked) if asked else None
+            if not asked:  # a signal that has come while this process waited for the others waits for the next batch
+                return
+            self.received = signal.Signals(asked)
         if self.received is not None:
             raise SIGTERMException
 

@@ -27,7 +27,8 @@ class WholeSteps(pl.Callback):
     batches whose gradients are lost. Here the first counts its batch, and the second none of the group: the resumed
     run does the whole group again, and a validation that falls into it. What the group has changed already, the
     buffers (such as the statistics of BatchNorm), and what the validation has, the states of callbacks (such as the
-    patience of early stopping), are saved as they were before.
+    patience of early stopping), are saved as they were before. So are these states wherever a validation is stopped and
+    will be done again.
 
     A checkpoint of the middle of an epoch says how the epoch is shared out in batches. Where that is no longer so
     (another ``data.batch_size``, ``trainer.devices``, seed, or other data), the epoch starts anew, with a warning.
@@ -41,11 +42,14 @@ class WholeSteps(pl.Callback):
         self._batches, self._steps = 0, 0
         self._buffers: dict[str, Tensor] = {}
         self._callbacks: dict[str, Any] | None = None  # their states before a validation within the group
+        self._validated: tuple[int, dict[str, Any]] | None = None  # the step of the last validation; states before it
         self._averaged = False  # in a validation the model has the average of its weights, if there is one
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        states = deepcopy(call._call_callbacks_state_dict(trainer))
+        self._validated = (trainer.global_step, states)
         if self._epoch is not None and trainer.global_step == self._steps and self._callbacks is None:
-            self._callbacks = deepcopy(call._call_callbacks_state_dict(trainer))
+            self._callbacks = states
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._averaged = True
@@ -77,6 +81,8 @@ class WholeSteps(pl.Callback):
         fit = checkpoint["loops"]["fit_loop"]
         loop, progress = trainer.fit_loop.epoch_loop, trainer.fit_loop.epoch_loop.batch_progress.current
         done = progress.completed
+        if self._validated is not None and self._validated[0] == trainer.global_step and _is_begun(fit[_VALIDATION]):
+            checkpoint["callbacks"] = self._validated[1]
         if self._epoch is not None:
             moved = trainer.global_step > self._steps
             done = progress.processed if moved else self._batches  # type: ignore[attr-defined]
@@ -126,6 +132,12 @@ def finish_hooks(trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
                 callback.on_train_batch_end(trainer, pl_module, None, None, progress.ready - 1)
         trainer._logger_connector.on_batch_end()
         trainer._logger_connector.update_train_step_metrics()
+
+
+def _is_begun(progress: dict[str, Any]) -> bool:
+    """Whether a validation is to be done again from its beginning, see ``_begin_validation``."""
+    total, current = progress["total"], progress["current"]
+    return total["started"] == 1 and total["processed"] == 0 and current["ready"] == 0
 
 
 def _begin_validation(progress: dict[str, Any], begun: int) -> None:

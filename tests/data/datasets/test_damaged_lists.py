@@ -14,6 +14,7 @@ from PIL import Image
 from multimodal_attn.data.datasets.base import Dataset
 from multimodal_attn.data.datasets.coco import Coco
 from multimodal_attn.data.datasets.common_voice import CommonVoice
+from multimodal_attn.data.datasets.dialogsum import DialogSum
 from multimodal_attn.data.datasets.flickr8k import Flickr8k
 from multimodal_attn.data.datasets.grid import GridCorpus
 from multimodal_attn.data.datasets.karpathy import Karpathy
@@ -175,3 +176,47 @@ def test_cells_without_a_text_are_listed(tmp_path: Path) -> None:
     data = Manifest("train", tmp_path / "a.jsonl", tmp_path / "a.jsonl")
     assert texts(data) == {"2.jpg": ["ok"]}
     assert reasons(data) == ["a.jsonl:1: no caption: [5]; expected a text"]
+
+
+ODD_CELLS = (None, "", " ", 3, True, [], {}, ["x"], "\u200d", "\ufeff", "a\u2028b", "\u0000", "\ud800", "x" * 100_000)
+
+
+def test_dialogsum_counts_every_line(tmp_path: Path) -> None:
+    good = {"id": "1", "dialogue": "#Person1#: Hi .", "summary": "they greet ."}
+    odd = [{**good, key: cell} for key in good for cell in ODD_CELLS]
+    odd += [{key: value for key, value in good.items() if key != left_out} for left_out in good]
+    lines = [json.dumps(line).encode() for line in (good, *odd)]
+    lines += [
+        b"no json",
+        b"[1]",
+        b"null",
+        b"{",
+        b'"x"',
+        b"1" * 5000,
+        b"[" * 100_000,
+        b'{"dialogue": 1e999}',
+        b"",
+        b" \t",
+    ]
+    (tmp_path / "train.jsonl").write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(lines))
+    data = DialogSum("train", tmp_path)
+    assert len(data) + len(data.skipped) == len(lines) - 2  # those without anything
+    assert all(":" in error.path and error.reason for error in data.skipped)
+    assert all(isinstance(data.read(index), str) and data.read(index).strip() for index in range(len(data)))
+    for entry in data.entries:
+        json.dumps(entry.key, ensure_ascii=False).encode()
+        assert all(target.text.strip() for target in entry.targets)
+
+
+def test_pairs_of_a_table_count_every_row(tmp_path: Path) -> None:
+    rows = ["a dog,ein hund", "a cat", "a,b,c", '"quoted, here",ja', ",leer", "leer,", "\u200d,x", "x,\u200d"]
+    rows += ["null,none", "=1+1,@x", "a\u2028b,c", "x" * 200_000 + ",y", "  spaced  ,  out  ", "'it''s','so'"]
+    for ending, separator in ((".csv", ","), (".tsv", "\t")):
+        path = tmp_path / f"table{ending}"
+        lines = ["source,target", *rows, '"",""']  # the last is as good as empty
+        path.write_text("\r\n".join(line.replace(",", separator) for line in lines), encoding="utf-8-sig", newline="")
+        data = Manifest("train", train=path, val=path)
+        assert data.reader.modality == "text"
+        assert len(data) + len(data.skipped) == len(rows), reasons(data)
+        assert texts(data)[f"{path.name}:2"] == ["ein hund"]
+        assert "=1+1" in [data.read(index) for index in range(len(data))]

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -72,3 +75,67 @@ def test_a_checkpoint_needs_the_folder_no_more() -> None:
     other.load_state_dict(encoder.state_dict())
     batch = torch.randn(2, 8000), torch.tensor([8000, 5000])
     torch.testing.assert_close(other(*batch).states, encoder(*batch).states)
+
+
+def packed(content: bytes = b"x", **settings: Any) -> bytes:
+    """A tar of one entry."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("model.bin")
+        info.size = len(content)
+        for name, value in settings.items():
+            setattr(info, name, value)
+        tar.addfile(info, io.BytesIO(content))
+    return file.getvalue()
+
+
+SPARSE = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "model.bin"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        packed(type=tarfile.SYMTYPE, linkname="/etc/passwd", size=0),
+        packed(type=tarfile.LNKTYPE, linkname="config.json", size=0),
+        packed(type=tarfile.CHRTYPE, size=0),
+        packed(type=tarfile.DIRTYPE, size=0),
+        packed(name="../model.bin"),
+        packed(b"9999999\n" * 64, pax_headers={**SPARSE, "GNU.sparse.realsize": str(10**13)}),
+        packed(b"9" * 512, pax_headers={**SPARSE, "GNU.sparse.realsize": "1"}),
+        packed().replace(b"00000000001", b"77777777777"),
+        packed()[:700],
+        packed(b"{}"),
+        b"no tar" * 200,
+        b"",
+    ],
+)
+def test_a_strangers_files_are_a_whisper_or_refused(content: bytes) -> None:
+    found = {"num_bytes": len(content), "width": 16}
+    encoder = CTranslate2Whisper(None, compute_type="float32", network=found).eval()
+    assert encoder.body.file.get_extra_state().shape == (len(content),)  # type: ignore[union-attr, operator]
+    encoder.body.file.set_extra_state(torch.frombuffer(bytearray(content or b"x"), dtype=torch.uint8))  # type: ignore
+    with pytest.raises(ValueError, match=r"encoder\.folder: no Whisper of CTranslate2"):
+        encoder(torch.randn(1, 8000), torch.tensor([8000]))
+
+
+def test_a_torn_or_forged_network_is_refused() -> None:
+    good = (ctranslate2_folder() / "model.bin").read_bytes()
+    config = (ctranslate2_folder() / "config.json").read_bytes()
+    random = torch.Generator().manual_seed(0)
+    for number in range(30):
+        torn = bytearray(good)
+        place = int(torch.randint(0, 400, (), generator=random))
+        torn[place : place + 8] = b"\xff" * 8 if number % 2 else b"\x7f\xff\xff\xff\xff\xff\xff\x7f"
+        torn = torn[: len(good) // 2] if number == 0 else torn
+        body = io.BytesIO()
+        with tarfile.open(fileobj=body, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            for name, content in (("model.bin", bytes(torn)), ("config.json", config)):
+                info = tarfile.TarInfo(name)
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+        encoder = CTranslate2Whisper(None, compute_type="float32", network={"num_bytes": 1, "width": 16}).eval()
+        encoder.body.file.set_extra_state(torch.frombuffer(bytearray(body.getvalue()), dtype=torch.uint8))  # type: ignore
+        try:
+            encoder(torch.randn(1, 8000), torch.tensor([8000]))
+        except ValueError as error:
+            assert "encoder." in str(error)  # noqa: PT017 - some changes do no harm

@@ -1,0 +1,17 @@
+"""Texts from somewhere on a terminal: words of a stranger's model, names of files."""
+
+from __future__ import annotations
+
+import re
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
+def printable(text: str, kept: str = "") -> str:
+    """The text with its control characters spelled out: a terminal would obey them, a line of a table end there.
+
+    Args:
+        text: of any origin.
+        kept: control characters that stay.
+    """
+    return _CONTROLS.sub(lambda found: found[0] if found[0] in kept else repr(found[0])[1:-1], text)
