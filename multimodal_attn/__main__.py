@@ -42,6 +42,21 @@ def _run(arguments: list[str]) -> int:
             raise ValueError("--page-path: given without --page; expected both, or neither")
         page = Path(options.page_path or "predictions.html") if options.page else None
         return predict(options.run, options.files, options.width, options.ensemble, options.trust, page, options.json)
+    if options.command == "transcribe" and options.live:
+        from multimodal_attn.runs.live import transcribe_live
+
+        return transcribe_live(
+            options.run,
+            options.files,
+            width=options.width,
+            ensemble=options.ensemble,
+            trust=options.trust,
+            word_times=options.word_times,
+            margin_seconds=options.margin,
+            speed=options.speed,
+            sample_rate=options.rate,
+            as_json=options.json,
+        )
     if options.command == "transcribe":
         from multimodal_attn.runs.transcribe import transcribe
 
@@ -120,7 +135,17 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--page-path", help="where to write it (default: predictions.html)")
     transcribe = commands.add_parser("transcribe", help="transcribe recordings of any length, with times")
     transcribe.add_argument("run", type=Path, help="folder of a trained run, a checkpoint file, or an exported folder")
-    transcribe.add_argument("files", nargs="+", type=Path, help="recordings, or folders of them")
+    transcribe.add_argument(
+        "files",
+        nargs="*",
+        type=Path,
+        help="recordings, or folders of them; with --live one, - for standard input, or none for the microphone",
+    )
+    transcribe.add_argument("--live", action="store_true", help="write words while someone is still speaking")
+    transcribe.add_argument("--json", action="store_true", help="with --live: print a line of JSON for each change")
+    transcribe.add_argument("--margin", type=float, help="with --live: seconds after a word until it is sure")
+    transcribe.add_argument("--speed", type=float, default=1.0, help="with --live: of a recording (default: 1)")
+    transcribe.add_argument("--rate", type=int, help="with --live: Hz of plain samples (default: the run's)")
     transcribe.add_argument(
         "--format", default="txt", help="txt, json, srt, vtt, ctm, textgrid, or several: srt,ctm (default: txt)"
     )

@@ -71,6 +71,7 @@ def test_order_of_time_matters(encoder: type[Conformer] | type[Transformer]) -> 
 def test_weights_of_a_conformer_layer_make_what_it_attends_to() -> None:
     attention = _SelfAttention(8, num_heads=1, dropout=0.0)
     x, mask = torch.randn(2, 5, 8), torch.arange(5) < torch.tensor([[5], [3]])
+    mask = mask[:, None, None]
     value = attention.project(attention.norm(x))[..., 16:]
     torch.testing.assert_close(attention.output(attention.weights(x, mask) @ value), attention(x, mask))
 
