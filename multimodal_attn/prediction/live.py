@@ -17,6 +17,7 @@ from multimodal_attn.data.reading.arrays import mono_of
 from multimodal_attn.data.reading.resampler import Resampler
 from multimodal_attn.data.reading.segmentation import FRAME_SECONDS, SILENCE_DECIBELS, waveform_levels
 from multimodal_attn.models.evaluating import evaluating
+from multimodal_attn.prediction.boundaries import DIP, SHORTEST_PAUSE
 from multimodal_attn.prediction.confidence import word_log_probs
 from multimodal_attn.prediction.growing_memory import GrowingMemory
 from multimodal_attn.prediction.predictor import Predictor
@@ -27,6 +28,7 @@ from multimodal_attn.search.rules.prefix import Prefix
 
 _QUIETER = 25.0  # decibels below the words so far at which nothing is said
 _REMEMBERED = 20  # words that this is judged by
+_FLOOR = 0.1  # of the frames are no louder than a pause
 
 
 class Heard(NamedTuple):
@@ -146,7 +148,7 @@ class Live:
         level = waveform_levels(self._part.samples.numpy(), self._rate)
         known = len(self._sure)
         written, probabilities = ([], []) if self._is_quiet(level) else self._read()
-        written = [*self._sure, *written[known:]]  # as they were told, with their first times
+        written = [*self._sure, *_until_quiet(written[known:], level)]  # as they were told, with their first times
         number = len(written) if last else self._number_sure(written, probabilities)
         new, tentative = written[known:number], written[number:]
         self._looks.append([word.text for word in written])
@@ -235,6 +237,24 @@ class Live:
         """Words with times from the start of the session."""
         start = self._start / self._rate
         return [word._replace(start=word.start + start, end=word.end + start) for word in words]
+
+
+def _until_quiet(words: list[TimedWord], level: np.ndarray) -> list[TimedWord]:
+    """The same words, the last of which goes on until the sound pauses: what follows may belong to it.
+
+    Shapes:
+        level: (frames,), up to now.
+    """
+    if not words:
+        return words
+    *before, last = words
+    loud = float(level[_frame(last.start) : _frame(last.end) + 1].max(initial=level.min()))
+    floor = float(np.quantile(level, _FLOOR))
+    quiet = level[_frame(last.end) :] <= floor + DIP * max(0.0, loud - floor)
+    shortest = round(SHORTEST_PAUSE / FRAME_SECONDS)
+    paused = np.convolve(quiet, np.ones(shortest), "valid") > shortest - 0.5 if len(quiet) >= shortest else quiet[:0]
+    first = _frame(last.end) + int(paused.argmax()) if paused.any() else len(level)
+    return [*before, last._replace(end=max(last.end, first * FRAME_SECONDS))]
 
 
 def _frame(seconds: float) -> int:

@@ -26,7 +26,7 @@ _DIM, _PLAIN, _CLEAR = "\x1b[2m", "\x1b[0m", "\r\x1b[K"
 
 def transcribe_live(
     run: Path,
-    files: Sequence[Path],
+    sound: str,
     *,
     width: int = 5,
     ensemble: Sequence[Path] = (),
@@ -41,7 +41,7 @@ def transcribe_live(
 
     Args:
         run: folder or checkpoint file.
-        files: a recording to play, ``-`` for standard input, or nothing for the microphone.
+        sound: "microphone", "-" for standard input, or a recording to play.
         width: of the beam.
         ensemble: further runs that predict together with it.
         trust: packages whose classes a checkpoint may name.
@@ -59,21 +59,20 @@ def transcribe_live(
     checked("--rate", sample_rate, SampleRate | None)
     checked("--margin", margin_seconds, NotNegative | None)
     checked("--word-times", word_times, Literal["attention", "ctc"])
-    if len(files) > 1:
-        raise ValueError(f"--live: {len(files)} files; expected one, - for standard input, or none for the microphone")
     predictor = load(run, width, ensemble, trust=trust)
     margin = LiveSettings.margin_seconds if margin_seconds is None else margin_seconds
     live = Live(predictor, LiveSettings(margin_seconds=margin, word_times=word_times))
     rate = sample_rate or predictor.reader.sample_rate
-    if not files:
-        sound = microphone(predictor.reader.sample_rate)
-    elif str(files[0]) == "-":
-        sound = piped(sys.stdin.buffer, rate)
-    else:
-        sound = played(files[0], speed)
+    match sound:
+        case "microphone":
+            source = microphone(predictor.reader.sample_rate)
+        case "-":
+            source = piped(sys.stdin.buffer, rate)
+        case _:
+            source = played(sound, speed)
     printed = _Json() if as_json else _Terminal() if sys.stdout.isatty() else _Plain()
     with _Interrupts() as interrupts:
-        for heard in live(interrupts.until_interrupted(sound), sound.sample_rate):
+        for heard in live(interrupts.until_interrupted(source), source.sample_rate):
             printed.add(heard)
     printed.end()
     if interrupts.interrupted:

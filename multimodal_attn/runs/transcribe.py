@@ -53,8 +53,6 @@ def transcribe(
     Returns:
         The exit status: 1 if nothing could be read, or no word is heard in any recording.
     """
-    if not files:
-        raise ValueError("files: none; expected recordings, folders of them, or --live")
     checked("--width", width, BeamWidth)
     checked("--batch-size", batch_size, Count)
     checked("--max-seconds", max_seconds, Annotated[float, Ge(1), Lt(math.inf)] | None)

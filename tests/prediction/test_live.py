@@ -39,22 +39,23 @@ class Loudness(Encoder):
 
 
 class Reads(Search):
-    """Writes a word for each run of one loudness; of one that has just begun, it is not sure which."""
+    """Writes a word for each stretch of sound, by its loudness; of one that has just begun, it is not sure which."""
 
     def __init__(self) -> None:
         super().__init__()
         self.prefixes: list[str] = []
-        self.longest = 0
+        self.sizes: list[int] = []
 
     def __call__(self, model: Seq2Seq, memory: Memory, keys: object = None) -> list[list[Hypothesis]]:
         self.prefixes.append(self.rules[0].prefix if self.rules else "")  # type: ignore[attr-defined]
-        self.longest = max(self.longest, memory.states.shape[1])
+        self.sizes.append(memory.states.shape[1])
         levels = (memory.states[0, :, 0] * 20).round().int().tolist()
         tokens, weights, place = [], [], 0
-        for level, run in groupby(levels):
-            size = len(list(run))
-            if level:
-                tokens += TOKENIZER.encode("uh" if size < 4 else WORDS[level - 1])
+        for sound, run in groupby(levels, key=bool):
+            found = list(run)
+            size = len(found)
+            if sound:
+                tokens += TOKENIZER.encode("uh" if size < 4 else WORDS[max(found) - 1])
                 weights.append(torch.zeros(1, len(levels)))
                 weights[-1][:, place : place + size] = 1 / size
             place += size
@@ -77,7 +78,7 @@ def speech(words: Iterable[str], gap: float = 0.12, pause_every: int | None = No
     """Words of 0.32 s, each as loud as its number, and when each ends."""
     pieces, ends = [np.zeros(round(0.2 * RATE))], []
     for number, word in enumerate(words, start=1):
-        wave = np.where(np.arange(8 * CELL) % 8 < 4, 1.0, -1.0) * (WORDS.index(word) + 1) / 20
+        wave = np.sin(2 * np.pi * 500 / RATE * np.arange(8 * CELL)) * (WORDS.index(word) + 1) / 20
         pieces.append(wave)
         ends.append(sum(map(len, pieces)) / RATE)
         pieces.append(np.zeros(round((pause if pause_every and number % pause_every == 0 else gap) * RATE)))
@@ -138,7 +139,7 @@ def test_a_long_session_needs_no_more_than_a_short_one(pause_every: int | None) 
     assert [word.text for word in sure] == said
     assert [word.end for word in sure] == pytest.approx(ends, abs=0.07)
     assert longest <= 6.3 * RATE < len(samples) / 5
-    assert search.longest <= 6.3 * RATE / CELL
+    assert max(search.sizes) <= 6.3 * RATE / CELL
     assert live.seconds == pytest.approx(len(samples) / RATE)
 
 
