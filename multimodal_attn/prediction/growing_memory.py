@@ -35,7 +35,7 @@ class GrowingMemory:
     @torch.no_grad()
     def memory(self) -> Memory:
         """Of what has been heard, of which there has to be something; the model is in evaluation mode."""
-        reach = self._predictor.model.encoder.reach
+        reach = self._predictor.model.reach
         if reach is None:
             return self._encoded(0)
         number = 0 if self._done is None else len(self._done)

@@ -147,7 +147,10 @@ class Live:
         self._unread = 0
         level = waveform_levels(self._part.samples.numpy(), self._rate)
         known = len(self._sure)
-        written, probabilities = ([], []) if self._is_quiet(level) else self._read()
+        written: list[TimedWord] = []
+        probabilities: list[float] = []
+        if not self._is_quiet(level):
+            written, probabilities = self._read()
         written = [*self._sure, *_until_quiet(written[known:], level)]  # as they were told, with their first times
         number = len(written) if last else self._number_sure(written, probabilities)
         new, tentative = written[known:number], written[number:]
@@ -250,7 +253,7 @@ def _until_quiet(words: list[TimedWord], level: np.ndarray) -> list[TimedWord]:
     *before, last = words
     loud = float(level[_frame(last.start) : _frame(last.end) + 1].max(initial=level.min()))
     floor = float(np.quantile(level, _FLOOR))
-    quiet = level[_frame(last.end) :] <= floor + DIP * max(0.0, loud - floor)
+    quiet = level[_frame(last.end) :] < floor + DIP * max(0.0, loud - floor)
     shortest = round(SHORTEST_PAUSE / FRAME_SECONDS)
     paused = np.convolve(quiet, np.ones(shortest), "valid") > shortest - 0.5 if len(quiet) >= shortest else quiet[:0]
     first = _frame(last.end) + int(paused.argmax()) if paused.any() else len(level)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -85,7 +86,7 @@ class _Session:
         self.looks: list[float] = []
         live, size = Live(predictor, settings), round(settings.period_seconds * predictor.reader.sample_rate)
         for piece in samples.split(size):
-            self._look(lambda piece=piece: live.hear(piece.numpy()))  # type: ignore[misc]
+            self._look(partial(live.hear, piece.numpy()))
         self._look(live.finish)
 
     def _look(self, look: Callable[[], Heard | None]) -> None:

@@ -71,7 +71,8 @@ def piped(stream: BinaryIO, sample_rate: int, name: str = "standard input") -> L
         UnreadableError: for a WAV file of other numbers.
     """
     head = stream.read(4)
-    channels, left = 1, None
+    channels = 1
+    left: int | None = None
     if head == b"RIFF":
         channels, sample_rate, left = _wav_header(stream, name)
         head = b""
