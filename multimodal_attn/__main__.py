@@ -31,7 +31,7 @@ def _run(arguments: list[str]) -> int:
         from multimodal_attn.runs import hydra_commands
 
         return {"train": hydra_commands.train, "evaluate": hydra_commands.evaluate}[arguments[0]](arguments[1:])
-    options = _parser().parse_args(arguments)
+    options = _parser("--live" in arguments).parse_args(arguments)
     if options.command in ("predict", "transcribe", "generate", "cloze", "demo"):
         from multimodal_attn.machine import set_up_machine
 
@@ -45,6 +45,21 @@ def _run(arguments: list[str]) -> int:
             raise ValueError("--page-path: given without --page; expected both, or neither")
         page = Path(options.page_path or "predictions.html") if options.page else None
         return predict(options.run, options.files, options.width, options.ensemble, options.trust, page, options.json)
+    if options.command == "transcribe" and options.live is not None:
+        from multimodal_attn.runs.live import transcribe_live
+
+        return transcribe_live(
+            options.run,
+            options.live,
+            width=options.width,
+            ensemble=options.ensemble,
+            trust=options.trust,
+            word_times=options.word_times,
+            margin_seconds=options.margin,
+            speed=options.speed,
+            sample_rate=options.rate,
+            as_json=options.json,
+        )
     if options.command == "transcribe":
         from multimodal_attn.runs.transcribe import transcribe
 
@@ -134,7 +149,7 @@ def _run(arguments: list[str]) -> int:
     return shards(options.overrides, options.output, options.verify, options.splits.split(","), options.shard_megabytes)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(live: bool = False) -> argparse.ArgumentParser:
     import argparse  # here, where a Ctrl-C ends without a traceback
     from pathlib import Path
 
@@ -155,7 +170,19 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--page-path", help="where to write it (default: predictions.html)")
     transcribe = commands.add_parser("transcribe", help="transcribe recordings of any length, with times")
     transcribe.add_argument("run", type=Path, help="folder of a trained run, a checkpoint file, or an exported folder")
-    transcribe.add_argument("files", nargs="+", type=Path, help="recordings, or folders of them")
+    if not live:  # which takes no files: they would have to be optional
+        transcribe.add_argument("files", nargs="+", type=Path, help="recordings, or folders of them")
+    transcribe.add_argument(
+        "--live",
+        nargs="?",
+        const="microphone",
+        metavar="SOUND",
+        help="write words while someone is still speaking: into the microphone, through a pipe (-), or in a recording",
+    )
+    transcribe.add_argument("--json", action="store_true", help="with --live: print a line of JSON for each change")
+    transcribe.add_argument("--margin", type=float, help="with --live: seconds after a word until it is sure")
+    transcribe.add_argument("--speed", type=float, default=1.0, help="with --live: of a recording (default: 1)")
+    transcribe.add_argument("--rate", type=int, help="with --live: Hz of plain samples (default: the run's)")
     transcribe.add_argument(
         "--format", default="txt", help="txt, json, srt, vtt, ctm, textgrid, or several: srt,ctm (default: txt)"
     )

@@ -15,10 +15,11 @@ from typing import Literal, cast
 
 Unit = Literal["share", "score", "number", "ms", "nats", "MB", "count"]
 Better = Literal["higher", "lower"]
-Group = Literal["texts", "attention", "faithfulness", "other", "cost", "counts"]
+Group = Literal["texts", "live", "attention", "faithfulness", "other", "cost", "counts"]
 
 GROUPS: dict[Group, str] = {
     "texts": "Texts",
+    "live": "Live",
     "attention": "Attention",
     "faithfulness": "Faithfulness",
     "other": "Other figures",
@@ -186,6 +187,7 @@ _BASELINES: dict[str, str | float] = {
     "rouge2": "rouge2_first",
     "rougel": "rougel_first",
     "rougelsum": "rougelsum_first",
+    "live_wer": "live_wer_whole",
     "alignment_accuracy": "alignment_uniform",
     "alignment_mass_gain": 0.0,
     "confidence_error": "confidence_error_plain",
@@ -246,6 +248,18 @@ _ROWS: dict[tuple[Group, str], str] = {
         confidence_error         | share | lower  | Confidence error | distance from the share of right words
         (confidence_error_plain) | share | -      | Error of plain probabilities | the same before calibration
         (confidence_temperature) | number | -     | Temperature of confidence | above 1: probabilities were too sure""",
+    ("live", "streaming=true"): """
+        live_wer                 | share | lower  | Word error rate, live | of the words that became sure one by one
+        (live_wer_whole)         | share | -      | Word error rate, whole | of the same recordings, heard to their end
+        live_wer_added           | share | lower  | Words wrong by being live | the difference of the two
+        live_changed             | share | lower  | Words that changed | that were shown before they were sure
+        live_rtf                 | number | lower | Live work over time | seconds of work for a second of sound
+        (live_look_ms)           | ms    | lower  | Time of a look | median, of reading what was heard so far
+        (live_num_examples)      | count | -      | Recordings heard live | how many these figures are over""",
+    ("live", "streaming=true, times of words"): """
+        emission_delay_ms        | ms    | lower  | Emission delay | sound heard when a word was sure, after its end
+        emission_delay_90_ms     | ms    | lower  | Emission delay, 90 of 100 | what nine words of ten do not exceed
+        (emission_num_words)     | count | -      | Words with a delay | how many words these figures are over""",
     ("attention", "boxes of words"): """
         pointing_accuracy        | share | higher | Pointing accuracy | words whose peak cell points into a true box
         (pointing_uniform)       | share | -      | Pointing by a uniform map | what it reaches on the same words

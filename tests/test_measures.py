@@ -11,6 +11,7 @@ from multimodal_attn.evaluation.attention.cells.recordings import RecordingCells
 from multimodal_attn.evaluation.attention.cells.texts import TextCells
 from multimodal_attn.evaluation.attention.shape import text_shape
 from multimodal_attn.evaluation.confidence import Confidences
+from multimodal_attn.evaluation.live import LiveScores
 from multimodal_attn.evaluation.texts.captions import CaptionScores
 from multimodal_attn.evaluation.texts.summaries import SummaryScores
 from multimodal_attn.evaluation.texts.transcripts import TranscriptScores
@@ -122,6 +123,9 @@ def test_every_figure_that_a_score_gives_is_in_the_table() -> None:
     read.compare(Text(np.eye(4)[:1], words), Target("a", read_from={0: (0,)}), words)
     given |= {name for cells in (pictures, recordings, read) for name in cells.compute()}
     given |= set(copying("Ida saw Rex monday", [2, 3, 4, 6], [0.9, 0.1, 0.8, 0.6]))
+    live = LiveScores()
+    live.add(["a"], [0.5], "a", Target("a", times=(span,)), ["an"], [0.1], 1.0)
+    given |= set(live.compute())
     shapes = text_shape(np.eye(4), ordered=True)
     given |= {f"attention_{name}" for name in ("entropy", "peak", "effective_cells", "sink", *shapes)}
     given |= set(Confidences([0], [-0.1], [True]).calibrated().figures())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -71,20 +72,34 @@ class Mean(Values):
             return {self.name: (counts @ sums) / (counts @ numbers)}
 
 
-class Median(Values):
-    """The median of the values."""
+class _Quantile(Values):
+    """The value that a share of the others lies below; the mean of two where it lies between them."""
+
+    share: ClassVar[float]
 
     def figures(self, counts: np.ndarray) -> Mapping[str, np.ndarray]:
         order = np.argsort(self.values, kind="stable")
         ordered = self.values[order]
         upto = counts[:, self.examples[order]].cumsum(axis=1)  # how many values of a resample are no larger
         number = upto[:, -1]
-        # The two in the middle, which are one where the number is odd.
+        # Of the median the two in the middle, which are one where the number is odd.
         low, high = (
             np.minimum((upto <= place[:, None]).sum(axis=1), len(ordered) - 1)
-            for place in ((number - 1) // 2, number // 2)
+            for place in (np.floor(self.share * (number - 1)), np.ceil(self.share * (number - 1)))
         )
         return {self.name: np.where(number > 0, (ordered[low] + ordered[high]) / 2, np.nan)}
+
+
+class Median(_Quantile):
+    """The median of the values."""
+
+    share = 0.5
+
+
+class NinetiethPercentile(_Quantile):
+    """What nine values of ten do not exceed."""
+
+    share = 0.9
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,10 @@ class Ensemble(Seq2Seq):
         self.decoder = JointDecoder([member.decoder for member in members])
         self.ctc_head = members[0].ctc_head if all(member.ctc_head is not None for member in members) else None
 
+    @property
+    def reach(self) -> None:
+        """See ``Seq2Seq``: the memories of its members cannot be told apart piece by piece."""
+
     def encode(self, batch: Batch) -> Memory:
         """The memories of every member."""
         parts = tuple(member.encode(batch) for member in self.members)  # type: ignore[operator]

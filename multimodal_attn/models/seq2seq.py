@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_attn.models.decoders.base import Decoder
-from multimodal_attn.models.encoders.base import Encoder
+from multimodal_attn.models.encoders.base import Encoder, Reach
 from multimodal_attn.types import Batch, DecoderOutput, Memory
 
 
@@ -30,6 +30,11 @@ class Seq2Seq(nn.Module):
         self.encoder = encoder
         self.decoder = decoder(memory_dim=encoder.dim, vocab_size=vocab_size)
         self.ctc_head = nn.Linear(encoder.dim, vocab_size) if ctc_head else None
+
+    @property
+    def reach(self) -> Reach | None:
+        """How much of a recording a position of ``encode`` hears; see ``Encoder``."""
+        return self.encoder.reach
 
     def encode(self, batch: Batch) -> Memory:
         """The memory of every source in the batch.

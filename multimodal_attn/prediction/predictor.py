@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from multimodal_attn.prediction.sources import example_of
 from multimodal_attn.prediction.word_times import WordTimes, word_times
 from multimodal_attn.search import Search
 from multimodal_attn.types import Batch, Example, Hypothesis, Memory
+
+if TYPE_CHECKING:
+    from multimodal_attn.prediction.live import Heard, LiveSettings
 
 
 @dataclass
@@ -79,6 +82,23 @@ class Predictor:
         while some := list(islice(remaining, self.reader.at_once)):
             found += self.predict([example_of(self.reader, one, sample_rate) for one in some])
         return found
+
+    def live(
+        self, chunks: Iterable[Any], sample_rate: int | None = None, settings: LiveSettings | None = None
+    ) -> Iterator[Heard]:
+        """What is heard in sound that is still going on, word by word; see ``Live``.
+
+        Args:
+            chunks: (L,) or (channels, L) each, arrays or tensors of floats in [-1, 1] or of 16-bit integers.
+            sample_rate: in Hz; None for the model's own.
+            settings: when a word is sure.
+
+        Raises:
+            ValueError: if the model was not trained on recordings.
+        """
+        from multimodal_attn.prediction.live import Live  # which is made of predictors
+
+        return Live(self, settings)(chunks, sample_rate)
 
     @property
     def device(self) -> torch.device:

@@ -18,7 +18,7 @@ from multimodal_attn.prediction.confidence import confidences, word_log_probs
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.transcript import TimedWord, Transcript
 from multimodal_attn.prediction.word_times import check_time_source
-from multimodal_attn.types import Example, Span
+from multimodal_attn.types import Example, Hypothesis, Memory, Span
 
 Decode = Callable[[list[Tensor]], list[list[TimedWord]]]
 """Waveforms to words, with times from the start of each waveform."""
@@ -119,11 +119,7 @@ def decoder_of(predictor: Predictor, time_source: str = "attention") -> Decode:
     Raises:
         ValueError: if it was not trained on recordings, or not with CTC where that is asked for.
     """
-    if (reads := predictor.reader.modality) != "recording":
-        raise ValueError(
-            f"run: '{predictor.name}' was trained on {reads}s; expected one that was trained on recordings"
-        )
-    check_time_source(time_source, predictor.model, predictor.name)
+    check_recordings(predictor, time_source)
 
     @torch.no_grad()
     def decode(waveforms: list[Tensor]) -> list[list[TimedWord]]:
@@ -131,22 +127,44 @@ def decoder_of(predictor: Predictor, time_source: str = "attention") -> Decode:
             batch = predictor.collate([Example(str(number), waveform) for number, waveform in enumerate(waveforms)])
             memory = predictor.model.encode(batch)
             found = predictor.decode(memory, batch.keys)
-            timed = [
-                predictor.word_times(memory, index, best[0], time_source, waveform)
+            return [
+                timed_words(predictor, memory, index, best[0], time_source, waveform)
                 for index, (best, waveform) in enumerate(zip(found, waveforms, strict=True))
             ]
-        results = []
-        for hypotheses, times in zip(found, timed, strict=True):
-            text = predictor.tokenizer.decode(hypotheses[0].tokens)
-            if times.source != time_source:
-                warnings.warn(f"times by attention, CTC has no path for: {text}", stacklevel=2)
-            spans = predictor.tokenizer.word_spans(hypotheses[0].tokens)
-            log_probs = word_log_probs(hypotheses[0].log_probs.tolist(), spans)
-            sure: list[float | None] = [None] * len(spans)
-            if predictor.temperature is not None:
-                sure = confidences(np.array(log_probs), predictor.temperature).tolist()
-            words = zip(text.split(), times.spans, sure, strict=True)
-            results.append([TimedWord(word, *span, confidence) for word, span, confidence in words])
-        return results
 
     return decode
+
+
+def check_recordings(predictor: Predictor, time_source: str) -> None:
+    """Refuses a predictor that was not trained on recordings, or not with CTC where that is asked for; a ValueError."""
+    if (reads := predictor.reader.modality) != "recording":
+        raise ValueError(
+            f"run: '{predictor.name}' was trained on {reads}s; expected one that was trained on recordings"
+        )
+    check_time_source(time_source, predictor.model, predictor.name)
+
+
+def timed_words(
+    predictor: Predictor, memory: Memory, index: int, hypothesis: Hypothesis, time_source: str, waveform: Tensor
+) -> list[TimedWord]:
+    """The words of a hypothesis, with their times and how sure they are.
+
+    Args:
+        predictor: that wrote it.
+        memory: that it was decoded from, and
+        index: its place in it.
+        hypothesis: what was written.
+        time_source: "attention" or "ctc"; see ``decoder_of``.
+        waveform: of the recording, (L,).
+    """
+    text = predictor.tokenizer.decode(hypothesis.tokens)
+    times = predictor.word_times(memory, index, hypothesis, time_source, waveform)
+    if times.source != time_source:
+        warnings.warn(f"times by attention, CTC has no path for: {text}", stacklevel=2)
+    spans = predictor.tokenizer.word_spans(hypothesis.tokens)
+    sure: list[float | None] = [None] * len(spans)
+    if predictor.temperature is not None:
+        log_probs = word_log_probs(hypothesis.log_probs.tolist(), spans)
+        sure = confidences(np.array(log_probs), predictor.temperature).tolist()
+    words = zip(text.split(), times.spans, sure, strict=True)
+    return [TimedWord(word, *span, confidence) for word, span, confidence in words]

@@ -29,6 +29,7 @@ from multimodal_attn.machine import check_device, set_up_machine
 from multimodal_attn.parts import EVERYTHING, checked, part
 from multimodal_attn.prediction.checkpoint import read_run
 from multimodal_attn.prediction.confidence import confidences, write_temperature
+from multimodal_attn.prediction.live import LiveSettings
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.transcript import ENDINGS, render
 from multimodal_attn.prediction.word_times import check_time_source
@@ -47,6 +48,7 @@ from multimodal_attn.runs.language_model import load_language_model
 from multimodal_attn.runs.loading import Run, run_of
 from multimodal_attn.runs.logging_evaluations import evaluation_loggers, log_evaluation
 from multimodal_attn.runs.report import print_report
+from multimodal_attn.runs.streaming import live_settings, measure_streaming
 from multimodal_attn.search import Search
 from multimodal_attn.search.build import build_search, make_search
 from multimodal_attn.types import Example, Timeline, UnreadableError
@@ -69,6 +71,9 @@ SETTINGS: dict[str, Any] = {
     "transcripts": list[Literal["srt", "vtt", "ctm", "textgrid", "txt", "json"]],
     "faithfulness": bool,
     "faithfulness_examples": Count,
+    "streaming": bool,
+    "streaming_examples": Count,
+    "live": dict[str, Any],
     "verbose": bool,
     "extra_scores": list[Literal["meteor", "spice"]],
     "search_rules": Literal["run", "search"],
@@ -80,7 +85,7 @@ SETTINGS: dict[str, Any] = {
 """Of ``conf/evaluate.yaml``, and what each may be."""
 WRITTEN = (
     *("config.yaml", "metrics.json", "predictions.jsonl", "attention.npz", "skipped.txt", "cut.txt", "words"),
-    *("index.html", "reliability.png", "heads.json", "faithfulness.json", "faithfulness.png"),
+    *("index.html", "reliability.png", "heads.json", "faithfulness.json", "faithfulness.png", "live.jsonl"),
     *(environment.FILE, example_statistics.FILE),
 )
 """What an evaluation writes: of an earlier one nothing stays, so that no two are mixed."""
@@ -131,6 +136,7 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     if settings["faithfulness"] and settings["ensemble"]:
         raise ValueError("faithfulness: true; expected false for an ensemble, whose members read memories of their own")
     _check_word_times(run, settings)
+    live = live_settings(run.predictor, settings["live"]) if settings["streaming"] else None
     device = settings["device"] if settings["device"] != "auto" else own_device()
     node = _search_node(run, settings)
     predictor = run.predictor.with_search(_search(run, node, device)).to(device)
@@ -145,7 +151,7 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     config = {key: value for key, value in settings.items() if key not in _ELSEWHERE} | {"search": node}
     with replaced_folder(folder, WRITTEN) as new:
         _tell_replaced(folder, config)
-        found = _write(run, predictor, config, scores, new, together(shares), shown)
+        found = _write(run, predictor, config, scores, new, together(shares), shown, live)
         origin.add_data(run.config["data"].get("root"), settings["split"], source)
         origin.write(new, wall=True)
     metrics, ends, alarms, reliability = found
@@ -169,6 +175,7 @@ def _write(
     folder: Path,
     found: Decoded,
     shown: Mapping[str, Example],
+    live: LiveSettings | None,
 ) -> _Written:
     """Scores what was decoded and writes all files into a folder."""
     source = run.data.source(settings["split"])
@@ -204,6 +211,12 @@ def _write(
     if settings["faithfulness"]:
         examples = source.spread(settings["faithfulness_examples"])
         measures, its_ends, alarms = measure_faithfulness(predictor, examples, folder, settings["batch_size"])
+        metrics |= measures
+        ends |= its_ends
+
+    if live is not None:
+        examples = source.spread(settings["streaming_examples"])
+        measures, its_ends = measure_streaming(predictor, examples, live, folder)
         metrics |= measures
         ends |= its_ends
 

@@ -12,6 +12,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
+from multimodal_attn.data.tokenizers.vocabulary import Vocabulary
 from multimodal_attn.models.attention.base import AttentionStep
 from multimodal_attn.models.language_models.base import LanguageModel, LanguageState
 from multimodal_attn.search import Search
@@ -91,6 +92,8 @@ class Numbers:
 
     def __init__(self, space: int | None = None) -> None:
         self.space = space
+        parts = ("", "", "", *(f" {number}" for number in range(3, 100)))
+        self.vocabulary = Vocabulary("word", parts, parts)
 
     def __len__(self) -> int:
         return 100

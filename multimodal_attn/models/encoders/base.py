@@ -11,12 +11,30 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
 from multimodal_attn.parts import checked, parameters
 from multimodal_attn.types import Layout, Memory, Modality
+
+
+class Reach(NamedTuple):
+    """How much of a recording around it a memory position hears, in samples.
+
+    Memory positions lie in cells of the recording. A position hears its own cell and some of what lies around it.
+
+    Attributes:
+        past: before the cell.
+        future: after the cell.
+        cell: of one position, or of several that hear each other.
+        step: of one position.
+    """
+
+    past: int
+    future: int
+    cell: int
+    step: int
 
 
 class Encoder(nn.Module, ABC):
@@ -66,6 +84,11 @@ class Encoder(nn.Module, ABC):
             of the P positions are those of the memory, any before them belong to no cell.
         """
         return []
+
+    @property
+    def reach(self) -> Reach | None:
+        """Of a memory position of a recording, in evaluation; None if it hears all of it."""
+        return None
 
     @classmethod
     def modality(cls, settings: Mapping[str, Any]) -> Modality:

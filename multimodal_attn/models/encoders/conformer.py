@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from multimodal_attn.masking import length_mask
+from multimodal_attn.models.encoders.base import Reach
 from multimodal_attn.models.encoders.conv_subsampling import ConvSubsampling
 from multimodal_attn.models.encoders.log_mel import LogMel
 from multimodal_attn.models.encoders.speech import SpeechEncoder
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.layers.feed_forward import feed_forward
 from multimodal_attn.models.layers.self_attention import RelativePositions, SelfAttention
-from multimodal_attn.ranges import Count, DropoutRate, Layers, OddCount
+from multimodal_attn.ranges import Count, DropoutRate, Layers, OddCount, WholeNumber
 from multimodal_attn.types import Memory
 
 
@@ -36,6 +38,9 @@ class Conformer(SpeechEncoder):
         channels: of the subsampling convolutions.
         dropout: in the layers and on the memory.
         positions, window: of the steps, as in ``TextTransformer``.
+        chunk_steps: of the chunks within which steps attend to each other; None to attend to the whole recording. With
+            chunks, the convolution hears no future, and a recording can be encoded while it is still going on.
+        left_chunks: how many chunks before its own a step attends to (Chen et al. 2021, section 2.3).
 
     Raises:
         ValueError: if the widths do not fit.
@@ -54,22 +59,46 @@ class Conformer(SpeechEncoder):
         dropout: DropoutRate = 0.1,
         positions: RelativePositions = "rotary",
         window: Count | None = None,
+        chunk_steps: Count | None = None,
+        left_chunks: WholeNumber = 2,
     ) -> None:
         super().__init__(front_end, hidden_dim, subsampling)
+        if window is not None and chunk_steps is not None:
+            raise ValueError(
+                f"encoder.window: {window}; expected null where encoder.chunk_steps={chunk_steps} says what is read"
+            )
         self.subsample = ConvSubsampling(self.front_end.num_mels, hidden_dim, subsampling, channels)
         self.layers = nn.ModuleList(
-            _Layer(SelfAttention(hidden_dim, num_heads, dropout, positions, window), feedforward_factor, kernel_size)
+            _Layer(
+                SelfAttention(hidden_dim, num_heads, dropout, positions, window),
+                feedforward_factor,
+                kernel_size,
+                causal=chunk_steps is not None,
+            )
             for _ in range(num_layers)
         )
+        self.chunk_steps, self.left_chunks, self.kernel_size = chunk_steps, left_chunks, kernel_size
+        self.frames_per_step = subsampling
         self.dropout = Dropout(dropout)
+
+    @property
+    def reach(self) -> Reach | None:
+        """See ``Encoder``: with chunks, every layer hears some more of them in the past."""
+        if self.chunk_steps is None:
+            return None
+        chunks = len(self.layers) * (self.left_chunks + -(-(self.kernel_size - 1) // self.chunk_steps))
+        cell = self.chunk_steps * self.frames_per_step
+        around = self.frames_per_step - 1  # each convolution that shortens hears one step more to either side
+        return self.frames_reach(chunks * cell + around, around, cell)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Memory:
         """Shapes:
         waveforms: (B, L). lengths: (B,) samples. Returns states (B, S, hidden).
         """
         x, mask = self._steps(waveforms, lengths)
+        seen = self._seen(mask)
         for layer in self.layers:
-            x = layer(x, mask)
+            x = layer(x, mask, seen)
         return Memory(self.dropout(x) * mask[..., None], mask, self.layout)
 
     def layer_weights(self, waveforms: Tensor, lengths: Tensor) -> list[Tensor]:
@@ -77,10 +106,10 @@ class Conformer(SpeechEncoder):
         As in ``Encoder``, with P = S.
         """
         x, mask = self._steps(waveforms, lengths)
-        found = []
+        seen, found = self._seen(mask), []
         for layer in cast(list[_Layer], self.layers):
-            found.append(layer.attention.weights(x + 0.5 * layer.before(x), mask[:, None, None]))
-            x = layer(x, mask)
+            found.append(layer.attention.weights(x + 0.5 * layer.before(x), seen))
+            x = layer(x, mask, seen)
         return found
 
     def _steps(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,22 +118,36 @@ class Conformer(SpeechEncoder):
         x, steps = self.subsample(frames, steps)
         return self.dropout(x), length_mask(steps, x.shape[1])
 
+    def _seen(self, mask: Tensor) -> Tensor:
+        """Which steps each step attends to.
+
+        Shapes:
+            mask: (B, S). Returns (B, 1, 1, S), or (B, 1, S, S) with chunks.
+        """
+        if self.chunk_steps is None:
+            return mask[:, None, None]
+        steps = torch.arange(mask.shape[1], device=mask.device)
+        back = steps[:, None] // self.chunk_steps - steps // self.chunk_steps
+        near = (back >= 0) & (back <= self.left_chunks)
+        # A chunk of padding sees itself: weights of nothing at all would not be numbers.
+        return (near & (mask[:, None] | (steps[:, None] == steps)))[:, None]
+
 
 class _Layer(nn.Module):
     """Half a perceptron, self-attention, convolution, half a perceptron (section 2.4, equation 1)."""
 
-    def __init__(self, attention: SelfAttention, feedforward_factor: int, kernel_size: int) -> None:
+    def __init__(self, attention: SelfAttention, feedforward_factor: int, kernel_size: int, causal: bool) -> None:
         super().__init__()
         dim, dropout = attention.output.in_features, attention.dropout.p
         self.before = feed_forward(dim, feedforward_factor, dropout, nn.SiLU())
         self.attention = attention
-        self.convolution = _Convolution(dim, kernel_size, dropout)
+        self.convolution = _Convolution(dim, kernel_size, dropout, causal)
         self.after = feed_forward(dim, feedforward_factor, dropout, nn.SiLU())
         self.norm = nn.LayerNorm(dim)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, seen: Tensor) -> Tensor:
         x = x + 0.5 * self.before(x)
-        x = x + self.attention(x, mask[:, None, None])
+        x = x + self.attention(x, seen)
         x = x + self.convolution(x, mask)
         x = x + 0.5 * self.after(x)
         return self.norm(x)
@@ -113,16 +156,18 @@ class _Layer(nn.Module):
 class _Convolution(nn.Module):
     """Gate, convolution along time for each channel by itself, norm and projection (section 2.2, figure 2)."""
 
-    def __init__(self, dim: int, kernel_size: int, dropout: float) -> None:
+    def __init__(self, dim: int, kernel_size: int, dropout: float, causal: bool) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(dim)
         self.gate = nn.Linear(dim, 2 * dim)
-        self.depthwise = nn.Conv1d(dim, dim, kernel_size, padding=kernel_size // 2, groups=dim)
+        future = 0 if causal else kernel_size // 2
+        self.around = (kernel_size - 1 - future, future)
+        self.depthwise = nn.Conv1d(dim, dim, kernel_size, groups=dim)
         self.inner_norm = nn.LayerNorm(dim)
         self.output = nn.Linear(dim, dim)
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         gated = functional.glu(self.gate(self.norm(x)), dim=-1) * mask[..., None]
-        x = self.depthwise(gated.transpose(1, 2)).transpose(1, 2)
+        x = self.depthwise(functional.pad(gated.transpose(1, 2), self.around)).transpose(1, 2)
         return self.dropout(self.output(functional.silu(self.inner_norm(x))))

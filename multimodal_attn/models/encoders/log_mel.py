@@ -112,6 +112,11 @@ class LogMel(nn.Module):
                 frames = self.augment(frames, num_frames)
         return frames, num_frames
 
+    @property
+    def frame_by_frame(self) -> bool:
+        """Whether a frame depends on nothing but the sound in its window."""
+        return self.cmvn != "utterance"
+
     @contextmanager
     def slowest(self) -> Iterator[None]:
         """While it lasts, training draws the slowest of the speeds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from multimodal_attn.models.encoders.base import Encoder
+from multimodal_attn.models.encoders.base import Encoder, Reach
 from multimodal_attn.models.encoders.log_mel import LogMel
 from multimodal_attn.types import Timeline
 
@@ -27,6 +27,15 @@ class SpeechEncoder(Encoder):
         self.front_end = front_end
         self.dim = dim
         self.layout = Timeline(frames_per_step * front_end.hop_seconds)
+
+    def frames_reach(self, past: int, future: int, cell: int) -> Reach | None:
+        """The reach of positions that hear so many frames around a cell of so many."""
+        if not self.front_end.frame_by_frame:
+            return None
+        hop = self.front_end.hop
+        around = max(0, -((hop - self.front_end.num_fft) // 2))  # a window is longer than what its frame stands for
+        step = hop * round(self.layout.step_seconds / self.front_end.hop_seconds)
+        return Reach(past * hop + around, future * hop + around, cell * hop, step)
 
     @contextmanager
     def longest(self) -> Iterator[None]:

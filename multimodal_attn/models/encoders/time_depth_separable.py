@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_attn.masking import length_mask
+from multimodal_attn.models.encoders.base import Reach
 from multimodal_attn.models.encoders.log_mel import LogMel
 from multimodal_attn.models.encoders.speech import SpeechEncoder
 from multimodal_attn.models.kernels.dropout import Dropout
@@ -57,16 +58,21 @@ class TimeDepthSeparable(SpeechEncoder):
         super().__init__(front_end, hidden_dim, math.prod(strides))
         num_mels = front_end.num_mels
         layers: list[nn.Module] = []
-        self.reach, self.frames_per_step = 0, 1  # in frames: what a step hears on either side of its own
+        self.around, self.frames_per_step = 0, 1  # in frames: what a step hears on either side of its own
         for before, width, number, stride in zip([1, *channels], channels, num_blocks, strides, strict=False):
             layers.append(_Shorten(before, width, num_mels, kernel_size, stride))
-            self.reach += kernel_size // 2 * self.frames_per_step
+            self.around += kernel_size // 2 * self.frames_per_step
             self.frames_per_step *= stride
             layers += [_Block(width, num_mels, kernel_size, dropout) for _ in range(number)]
-            self.reach += number * (kernel_size // 2) * self.frames_per_step
+            self.around += number * (kernel_size // 2) * self.frames_per_step
         self.layers = nn.Sequential(*layers)
         self.output = nn.Linear(channels[-1] * num_mels, hidden_dim)
         self.dropout = Dropout(dropout)
+
+    @property
+    def reach(self) -> Reach | None:
+        """See ``Encoder``."""
+        return self.frames_reach(self.around, self.around, self.frames_per_step)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Memory:
         """Shapes:
@@ -74,7 +80,7 @@ class TimeDepthSeparable(SpeechEncoder):
         """
         frames, num_frames = self.front_end(waveforms, lengths)  # (B, T, F)
         num_steps = (frames.shape[1] + self.frames_per_step - 1) // self.frames_per_step
-        times = torch.arange(-self.reach, num_steps * self.frames_per_step + self.reach, device=frames.device)
+        times = torch.arange(-self.around, num_steps * self.frames_per_step + self.around, device=frames.device)
         times = torch.minimum(times.clamp(min=0), (num_frames[:, None] - 1).clamp(min=0))
         frames = frames.gather(1, times[..., None].expand(-1, -1, frames.shape[2]))
         x = self.layers(frames[..., None])  # (B, T, F, C): the bins and channels of a step lie together

@@ -13,7 +13,7 @@ from multimodal_attn.types import UNK
 
 
 class Prefix(Rule):
-    """Leaves no choice until the given words are written, and every choice afterwards.
+    """Leaves no choice until the given words are written, then a new word or the end, and every choice afterwards.
 
     What another rule forbids within them ends the text.
 
@@ -28,6 +28,10 @@ class Prefix(Rule):
         self._tokens = tokenizer.encode(self.prefix)
         if UNK in self._tokens:
             raise ValueError(f"search.prefix: {self.prefix!r}; expected words of the run's vocabulary")
+        # Else the last word would only be the beginning of one, where words are spelled.
+        parts = tokenizer.vocabulary.parts
+        inside = [i for i, part in enumerate(parts) if part and not part[0].isspace()]
+        self._inside_words = torch.tensor(inside, dtype=torch.long)
 
     def apply(self, scores: Tensor, step: Step) -> None:
         if step.number < len(self._tokens):
@@ -35,3 +39,5 @@ class Prefix(Rule):
             kept = scores[..., token].clone()
             scores.fill_(-torch.inf)
             scores[..., token] = kept
+        elif step.number == len(self._tokens):
+            scores[..., self._inside_words.to(scores.device)] = -torch.inf

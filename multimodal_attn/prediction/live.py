@@ -1,0 +1,264 @@
+"""Recognition while someone is still speaking: words as soon as they are sure."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from copy import copy
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from annotated_types import Gt
+
+from multimodal_attn.data.reading.arrays import mono_of
+from multimodal_attn.data.reading.resampler import Resampler
+from multimodal_attn.data.reading.segmentation import FRAME_SECONDS, SILENCE_DECIBELS, waveform_levels
+from multimodal_attn.models.evaluating import evaluating
+from multimodal_attn.prediction.boundaries import DIP, SHORTEST_PAUSE
+from multimodal_attn.prediction.confidence import word_log_probs
+from multimodal_attn.prediction.growing_memory import GrowingMemory
+from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.prediction.transcriber import check_recordings, timed_words
+from multimodal_attn.prediction.transcript import TimedWord
+from multimodal_attn.ranges import Count, NotNegative, Positive, Share
+from multimodal_attn.search.rules.prefix import Prefix
+
+_QUIETER = 25.0  # decibels below the words so far at which nothing is said
+_REMEMBERED = 20  # words that this is judged by
+_FLOOR = 0.1  # of the frames are no louder than a pause
+
+
+class Heard(NamedTuple):
+    """What some more sound has brought.
+
+    Attributes:
+        words: that are sure now and never change.
+        tentative: those after them, as they are for now.
+        seconds: of sound heard so far.
+    """
+
+    words: list[TimedWord]
+    tentative: list[TimedWord]
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """A line of json."""
+        return {
+            "seconds": round(self.seconds, 3),
+            "words": [word.as_dict() for word in self.words],
+            "tentative": " ".join(word.text for word in self.tentative),
+        }
+
+
+@dataclass(frozen=True)
+class LiveSettings:
+    """When a word is sure.
+
+    Attributes:
+        period_seconds: of sound between two looks at what has been heard.
+        margin_seconds: of sound after the end of a word until it may be sure.
+        probability: that the model gives a word, the product over its tokens, from which it may be sure then.
+        doubt_seconds: of sound after the end of a word until it may be sure whatever its probability.
+        agreement: looks in a row that have to find the same word, and the same words before it (Polak et al. 2022,
+            section 3.2, "local agreement").
+        pause_seconds: after a sure word, from which a new part begins, without what was said before.
+        max_seconds: of a part; a longer one is cut between two sure words.
+        word_times: where the ends of words come from, "attention" or "ctc".
+    """
+
+    period_seconds: Positive = 0.1
+    margin_seconds: NotNegative = 0.15
+    probability: Share = 0.5
+    doubt_seconds: NotNegative = 0.5
+    agreement: Count = 2
+    pause_seconds: Positive = 0.8
+    max_seconds: Annotated[float, Gt(1)] = 12.0
+    word_times: Literal["attention", "ctc"] = "attention"
+
+
+class Live:
+    """A session of recognition, in memory that does not grow with its length.
+
+    Every ``period_seconds`` what was heard since the last pause is read as if it ended here. What the search writes
+    begins with the words that are sure. Those after them become sure from left to right: a word is sure when its end
+    lies ``margin_seconds`` back (``doubt_seconds``, if the model gives it little) and ``agreement`` looks in a row have
+    written it. The end is where attention and the sound have it, not where the search has come to: of a sentence
+    that is broken off, the model gladly writes the rest.
+
+    Args:
+        predictor: that was trained on recordings.
+        settings: when a word is sure.
+
+    Raises:
+        ValueError: if it was not trained on recordings, or not with CTC where its times are asked for.
+    """
+
+    def __init__(self, predictor: Predictor, settings: LiveSettings | None = None) -> None:
+        self.settings = settings or LiveSettings()
+        check_recordings(predictor, self.settings.word_times)
+        self._predictor, self._rate = predictor, predictor.reader.sample_rate
+        self._start = 0  # of the part, in samples of the session
+        self._part = GrowingMemory(predictor, torch.zeros(0))
+        self._sure: list[TimedWord] = []  # of the part
+        self._shown: list[str] = []  # the tentative words of the last look
+        self._looks: deque[list[str]] = deque(maxlen=self.settings.agreement - 1)  # all words of the looks before
+        self._loudness: deque[float] = deque(maxlen=_REMEMBERED)  # decibels of the last sure words
+        self._unread = 0  # samples since the last look
+
+    def __call__(self, chunks: Iterable[Any], sample_rate: int | None = None) -> Iterator[Heard]:
+        """What is heard in chunks of sound, whenever words are new or have changed; at the end every word is sure.
+
+        Args:
+            chunks: (L,) or (channels, L) each, arrays or tensors of floats in [-1, 1] or of 16-bit integers.
+            sample_rate: in Hz; None for the model's own.
+        """
+        resampler = Resampler(sample_rate or self._rate, self._rate)
+        for chunk in chunks:
+            if (found := self.hear(resampler(mono_of(np.asarray(chunk), sample_rate or self._rate)))) is not None:
+                yield found
+        if (found := self.hear(resampler.rest())) is not None:
+            yield found
+        if (found := self.finish()) is not None:
+            yield found
+
+    def hear(self, samples: np.ndarray) -> Heard | None:
+        """Goes on by (L,) samples of the model's rate; None where nothing is new."""
+        self._part.hear(torch.from_numpy(samples.astype(np.float32, copy=False)))
+        self._unread += len(samples)
+        if self._unread < self.settings.period_seconds * self._rate:
+            return None
+        return self._look(last=False)
+
+    def finish(self) -> Heard | None:
+        """Takes the recording to end here: all words are sure. None where nothing is new."""
+        found = self._look(last=True) if len(self._part.samples) else None
+        self._begin(len(self._part.samples))
+        return found
+
+    @property
+    def seconds(self) -> float:
+        """Of sound heard so far."""
+        return (self._start + len(self._part.samples)) / self._rate
+
+    def _look(self, last: bool) -> Heard | None:
+        self._unread = 0
+        level = waveform_levels(self._part.samples.numpy(), self._rate)
+        known = len(self._sure)
+        written: list[TimedWord] = []
+        probabilities: list[float] = []
+        if not self._is_quiet(level):
+            written, probabilities = self._read()
+        written = [*self._sure, *_until_quiet(written[known:], level)]  # as they were told, with their first times
+        number = len(written) if last else self._number_sure(written, probabilities)
+        new, tentative = written[known:number], written[number:]
+        self._looks.append([word.text for word in written])
+        self._sure += new
+        for word in new:
+            self._loudness.append(float(level[_frame(word.start) : _frame(word.end) + 1].max(initial=-200.0)))
+        found = Heard(self._in_session(new), self._in_session(tentative), self.seconds)
+        shown = [word.text for word in tentative]
+        changed, self._shown = bool(new) or shown != self._shown, shown
+        if not last:
+            self._cut(level, tentative)
+        return found if changed else None
+
+    @torch.no_grad()
+    def _read(self) -> tuple[list[TimedWord], list[float]]:
+        """The words of the part as if it ended here, with times from its start, and the probability of each."""
+        predictor = self._predictor
+        prefix = Prefix(" ".join(word.text for word in self._sure))
+        if prefix.active:
+            prefix.prepare(predictor.model, predictor.tokenizer)
+            search = copy(predictor.search)
+            search.rules = [prefix, *search.rules]
+            predictor = predictor.with_search(search)
+        with evaluating(predictor.model):
+            memory = self._part.memory()
+            best = predictor.decode(memory)[0][0]
+            words = timed_words(predictor, memory, 0, best, self.settings.word_times, self._part.samples)
+        log_probs = word_log_probs(best.log_probs.tolist(), predictor.tokenizer.word_spans(best.tokens))
+        return words, [math.exp(value) for value in log_probs]
+
+    def _number_sure(self, written: list[TimedWord], probabilities: list[float]) -> int:
+        """How many words of the part are sure."""
+        number, texts = len(self._sure), [word.text for word in written]
+        seconds = len(self._part.samples) / self._rate
+        if not number and seconds > self.settings.max_seconds:  # something has to be, or nothing could be forgotten
+            return sum(word.end <= seconds / 2 for word in written)
+        if len(self._looks) < self.settings.agreement - 1:
+            return number
+        for place in range(number, len(written)):
+            likely = probabilities[place] >= self.settings.probability
+            wait = self.settings.margin_seconds if likely else self.settings.doubt_seconds
+            agreed = all(look[: place + 1] == texts[: place + 1] for look in self._looks)
+            if not agreed or written[place].end > seconds - wait:
+                break
+            number = place + 1
+        return number
+
+    def _is_quiet(self, level: np.ndarray) -> bool:
+        """Whether nothing in the part is as loud as words are."""
+        words = float(np.median(self._loudness)) - _QUIETER if self._loudness else SILENCE_DECIBELS
+        return not len(level) or float(level.max()) <= max(SILENCE_DECIBELS, words)
+
+    def _cut(self, level: np.ndarray, tentative: list[TimedWord]) -> None:
+        """Begins a new part after a pause, or in a part that is too long."""
+        seconds, pause = len(self._part.samples) / self._rate, self.settings.pause_seconds
+        silent_since = self._sure[-1].end if self._sure else pause
+        if not tentative and seconds - silent_since >= pause:
+            self._begin(len(self._part.samples) - round(pause / 2 * self._rate))
+        elif seconds > self.settings.max_seconds:
+            self._begin(round(self._quietest_boundary(level, seconds) * self._rate))
+
+    def _quietest_boundary(self, level: np.ndarray, seconds: float) -> float:
+        """Where to cut a part that is too long, in seconds: between sure words, or else behind what lies far back."""
+        ends = [(one.end + other.start) / 2 for one, other in zip(self._sure, self._sure[1:], strict=False)]
+        ends += [self._sure[-1].end] if self._sure else []
+        late = [end for end in ends if end >= seconds / 3] or ends[-1:]
+        if not late:
+            return seconds / 2
+        return min(late, key=lambda end: float(level[max(0, _frame(end) - 3) : _frame(end) + 3].mean()))
+
+    def _begin(self, samples: int) -> None:
+        """Leaves the first samples of the part behind, and the words in them."""
+        samples = max(0, samples)
+        seconds = samples / self._rate
+        self._start += samples
+        self._part = GrowingMemory(self._predictor, self._part.samples[samples:].clone())
+        self._sure = [
+            word._replace(start=word.start - seconds, end=word.end - seconds)
+            for word in self._sure
+            if word.start + word.end > 2 * seconds
+        ]
+        self._looks.clear()
+        self._shown = []
+
+    def _in_session(self, words: list[TimedWord]) -> list[TimedWord]:
+        """Words with times from the start of the session."""
+        start = self._start / self._rate
+        return [word._replace(start=word.start + start, end=word.end + start) for word in words]
+
+
+def _until_quiet(words: list[TimedWord], level: np.ndarray) -> list[TimedWord]:
+    """The same words, the last of which goes on until the sound pauses: what follows may belong to it.
+
+    Shapes:
+        level: (frames,), up to now.
+    """
+    if not words:
+        return words
+    *before, last = words
+    loud = float(level[_frame(last.start) : _frame(last.end) + 1].max(initial=level.min()))
+    floor = float(np.quantile(level, _FLOOR))
+    quiet = level[_frame(last.end) :] < floor + DIP * max(0.0, loud - floor)
+    shortest = round(SHORTEST_PAUSE / FRAME_SECONDS)
+    paused = np.convolve(quiet, np.ones(shortest), "valid") > shortest - 0.5 if len(quiet) >= shortest else quiet[:0]
+    first = _frame(last.end) + int(paused.argmax()) if paused.any() else len(level)
+    return [*before, last._replace(end=max(last.end, first * FRAME_SECONDS))]
+
+
+def _frame(seconds: float) -> int:
+    return max(0, round(seconds / FRAME_SECONDS))
