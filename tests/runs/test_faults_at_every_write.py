@@ -146,10 +146,12 @@ WRITERS = {
     "export": Writer(exported, captions, nothing, nothing),
     "corpus": Writer(spoken, heard, nothing, nothing, (False,)),
 }
-SLOW = {"corpus", "evaluation"}
-names = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in WRITERS]
-)
+
+
+def names(*fast: str) -> pytest.MarkDecorator:
+    """A test of each writer; all but some are slow."""
+    marked = [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in WRITERS]
+    return pytest.mark.parametrize("name", marked)
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +184,7 @@ def check(name: str, folder: Path, expected: Any) -> None:
     assert not [path for path in folder.rglob("*") if ".unfinished" in path.name or ".building" in path.name]
 
 
-@names
+@names("features")
 def test_kill_at_each_write(name: str, whole: Callable[[str], Any], tmp_path: Path) -> None:
     (expected, _, _), number = whole(name), 0
     torch.set_num_threads(1)
@@ -203,7 +205,7 @@ def test_kill_at_each_write(name: str, whole: Callable[[str], Any], tmp_path: Pa
     assert number > 3
 
 
-@names
+@names("features", "shards")
 def test_full_disk_at_each_write(name: str, whole: Callable[[str], Any], tmp_path: Path) -> None:
     expected, before, needed = whole(name)
     refused = 0
