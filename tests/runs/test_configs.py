@@ -27,7 +27,7 @@ SPEECH_ENCODERS = (
 NOWHERE = ("++data.root=nowhere", "++data.train=nowhere")
 TOKENIZER = CharacterTokenizer().fit(["some text"])
 # Those of language models have none of the parts that these share.
-LANGUAGE_MODELS = {"language_model", "masked_language_model"}
+LANGUAGE_MODELS = {"language_model", "masked_language_model", "masked_language_model_dialogsum"}
 EXPERIMENTS = sorted({path.stem for path in (CONF / "experiment").glob("*.yaml")} - LANGUAGE_MODELS)
 # Those that start from another one set little that the other does not.
 ROOTS = [
@@ -125,11 +125,12 @@ def test_every_part_fits_into_an_experiment(experiment: str, caplog: pytest.LogC
             ("masked_language_model", f"encoder={name}", "masking.shares", "masking.share")
             for name in ("text_lstm", "text_transformer")
         ),
+        ("masked_language_model_dialogsum", "data.root=a", "encoder.hiden_dim", "encoder.hidden_dim"),
     ],
 )
 def test_experiments_of_language_models_build(experiment: str, choice: str, wrong: str, likely: str) -> None:
     build: Any = build_language_model if experiment == "language_model" else build_masked_language_model
-    config = compose(f"experiment={experiment}", choice, "data.train=a", "data.val=b")
+    config = compose(f"experiment={experiment}", choice, *NOWHERE, "++data.val=b")
     module = build(config, TOKENIZER)
     assert module.make_optimizer(module.model).param_groups
     assert config["monitor"]["name"] in ("val/perplexity", "val/masked_perplexity")
