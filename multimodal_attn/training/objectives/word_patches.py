@@ -52,8 +52,8 @@ class WordPatches(Objective):
         stream: WholeNumber = 0,
         photos: Count = 1500,
         min_count: Count = 15,
-        share: AboveZero = 0.1,
-        rounds: Count = 6,
+        share: AboveZero = 0.02,
+        rounds: Count = 12,
         separation: NotNegative = 1.0,
         sharpness: Positive = 3.0,
     ) -> None:
