@@ -26,7 +26,7 @@ from multimodal_attn.prediction.transcript import TimedWord
 from multimodal_attn.ranges import Count, NotNegative, Positive, Share
 from multimodal_attn.search.rules.prefix import Prefix
 
-_QUIETER = 25.0  # decibels below the words so far at which nothing is said
+_QUIETER = 15.0  # decibels below the words so far at which nothing is said
 _REMEMBERED = 20  # words that this is judged by
 _FLOOR = 0.1  # of the frames are no louder than a pause
 
@@ -72,7 +72,7 @@ class LiveSettings:
     period_seconds: Positive = 0.1
     margin_seconds: NotNegative = 0.15
     probability: Share = 0.5
-    doubt_seconds: NotNegative = 0.5
+    doubt_seconds: NotNegative = 2.0
     agreement: Count = 2
     pause_seconds: Positive = 0.8
     max_seconds: Annotated[float, Gt(1)] = 12.0
