@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator
-from copy import copy
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -24,7 +23,6 @@ from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.transcriber import check_recordings, timed_words
 from multimodal_attn.prediction.transcript import TimedWord
 from multimodal_attn.ranges import Count, NotNegative, Positive, Share
-from multimodal_attn.search.rules.prefix import Prefix
 
 _QUIETER = 15.0  # decibels below the words so far at which nothing is said
 _REMEMBERED = 20  # words that this is judged by
@@ -82,8 +80,9 @@ class LiveSettings:
 class Live:
     """A session of recognition, in memory that does not grow with its length.
 
-    Every ``period_seconds`` what was heard since the last pause is read as if it ended here. What the search writes
-    begins with the words that are sure. Those after them become sure from left to right: a word is sure when its end
+    Every ``period_seconds`` what was heard since the last pause is read as if it ended here. Of what the search writes
+    the words behind those that are sure count: were the sure ones forced on the search, one that is wrong would bring
+    others. They become sure from left to right: a word is sure when its end
     lies ``margin_seconds`` back (``doubt_seconds``, if the model gives it little) and ``agreement`` looks in a row have
     written it. The end is where attention and the sound have it, not where the search has come to: of a sentence
     that is broken off, the model gladly writes the rest.
@@ -146,15 +145,14 @@ class Live:
     def _look(self, last: bool) -> Heard | None:
         self._unread = 0
         level = waveform_levels(self._part.samples.numpy(), self._rate)
-        known = len(self._sure)
-        written: list[TimedWord] = []
+        words: list[TimedWord] = []
         probabilities: list[float] = []
         if not self._is_quiet(level):
-            written, probabilities = self._read()
-        written = [*self._sure, *_until_quiet(written[known:], level)]  # as they were told, with their first times
-        number = len(written) if last else self._number_sure(written, probabilities)
-        new, tentative = written[known:number], written[number:]
-        self._looks.append([word.text for word in written])
+            words, probabilities = self._read()
+        words = _until_quiet(words, level)
+        number = len(words) if last else self._number_sure(words, probabilities)
+        new, tentative = words[:number], words[number:]
+        self._looks.append([word.text for word in (*self._sure, *words)])
         self._sure += new
         for word in new:
             self._loudness.append(float(level[_frame(word.start) : _frame(word.end) + 1].max(initial=-200.0)))
@@ -167,37 +165,39 @@ class Live:
 
     @torch.no_grad()
     def _read(self) -> tuple[list[TimedWord], list[float]]:
-        """The words of the part as if it ended here, with times from its start, and the probability of each."""
+        """The words behind the sure ones as if the part ended here, with their probabilities."""
         predictor = self._predictor
-        prefix = Prefix(" ".join(word.text for word in self._sure))
-        if prefix.active:
-            prefix.prepare(predictor.model, predictor.tokenizer)
-            search = copy(predictor.search)
-            search.rules = [prefix, *search.rules]
-            predictor = predictor.with_search(search)
         with evaluating(predictor.model):
             memory = self._part.memory()
             best = predictor.decode(memory)[0][0]
             words = timed_words(predictor, memory, 0, best, self.settings.word_times, self._part.samples)
         log_probs = word_log_probs(best.log_probs.tolist(), predictor.tokenizer.word_spans(best.tokens))
-        return words, [math.exp(value) for value in log_probs]
+        first = self._first_behind(words)
+        return words[first:], [math.exp(value) for value in log_probs[first:]]
 
-    def _number_sure(self, written: list[TimedWord], probabilities: list[float]) -> int:
-        """How many words of the part are sure."""
-        number, texts = len(self._sure), [word.text for word in written]
+    def _first_behind(self, words: list[TimedWord]) -> int:
+        """The place of the first word behind the sure ones: by number where they stand there again, else by time."""
+        known = len(self._sure)
+        if [word.text for word in words[:known]] == [word.text for word in self._sure]:
+            return known
+        until = self._sure[-1].end
+        return next((place for place, word in enumerate(words) if (word.start + word.end) / 2 > until), len(words))
+
+    def _number_sure(self, words: list[TimedWord], probabilities: list[float]) -> int:
+        """How many of the words behind the sure ones are sure now."""
+        known, texts = len(self._sure), [word.text for word in (*self._sure, *words)]
         seconds = len(self._part.samples) / self._rate
-        if not number and seconds > self.settings.max_seconds:  # something has to be, or nothing could be forgotten
-            return sum(word.end <= seconds / 2 for word in written)
+        if not known and seconds > self.settings.max_seconds:  # something has to be, or nothing could be forgotten
+            return sum(word.end <= seconds / 2 for word in words)
         if len(self._looks) < self.settings.agreement - 1:
-            return number
-        for place in range(number, len(written)):
-            likely = probabilities[place] >= self.settings.probability
+            return 0
+        for place, (word, probability) in enumerate(zip(words, probabilities, strict=True)):
+            likely = probability >= self.settings.probability
             wait = self.settings.margin_seconds if likely else self.settings.doubt_seconds
-            agreed = all(look[: place + 1] == texts[: place + 1] for look in self._looks)
-            if not agreed or written[place].end > seconds - wait:
-                break
-            number = place + 1
-        return number
+            told = known + place + 1
+            if word.end > seconds - wait or any(look[:told] != texts[:told] for look in self._looks):
+                return place
+        return len(words)
 
     def _is_quiet(self, level: np.ndarray) -> bool:
         """Whether nothing in the part is as loud as words are."""
