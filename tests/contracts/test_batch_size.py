@@ -21,7 +21,7 @@ SEARCHES = {
 
 
 def model_of(encoder: str, decoder: str) -> Seq2Seq:
-    torch.manual_seed(3)
+    torch.manual_seed(4)
     made = Seq2Seq(
         encoder_of(encoder),
         lambda memory_dim, vocab_size: decoder_of(decoder, "location", vocab_size, memory_dim),

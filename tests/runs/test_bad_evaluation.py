@@ -19,7 +19,7 @@ SENSIBLE = {
         search.no_repeat_ngram search.prefix tag
     """,
     "0": "page_examples",
-    "True": "faithfulness verbose",
+    "True": "faithfulness streaming verbose",
     "[]": "ensemble extra_scores transcripts trust",
     "'x'": "run run_dir tag search.language_model search.prefix data.root data.anything",
 }
@@ -32,7 +32,7 @@ def no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def accept(*_: object) -> None:
         raise Accepted
 
-    monkeypatch.setattr(evaluation, "load_run", accept)
+    monkeypatch.setattr(evaluation, "read_run", accept)
 
 
 def test_a_value_that_makes_no_sense_is_refused_by_its_key() -> None:

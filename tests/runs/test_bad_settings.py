@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.parts import find
+from multimodal_attn.parts import find, parameters
 from multimodal_attn.runs import train as training
 from multimodal_attn.runs.configuration import CONF, compose, leaves, plain, select, update
 from tests.contracts.tiny import with_files
@@ -42,7 +43,7 @@ SENSIBLE = {
         callbacks.best_checkpoint.monitor callbacks.last_checkpoint.monitor data.batch_seconds init_from resume
         data.batch_tokens data.cache_dir data.columns data.entities data.max_seconds data.max_source_tokens
         data.min_seconds data.modality data.texts data.texts_per_source data.word_times
-        decoder.embedding_dim encoder.dim
+        decoder.embedding_dim encoder.chunk_steps encoder.dim encoder.window
         encoder.front_end.noise.recordings.folder encoder.front_end.reverberation.recordings.folder
         encoder.front_end.time_mask_frames encoder.front_end.time_masks_per_frame encoder.trainable_from
         encoder.grid encoder.lr_scale encoder.sha256 encoder.streams.what.dim
@@ -60,7 +61,7 @@ SENSIBLE = {
         callbacks.progress.refresh_rate data.cache_bytes data.corrupted_share data.min_seconds
         data.num_workers
         data.quadratic_seconds data.seed data.short_first_epochs decoder.dropout decoder.reported_layer
-        encoder.dropout encoder.front_end.mel_mask_bins encoder.front_end.noise.probability
+        encoder.dropout encoder.left_chunks encoder.front_end.mel_mask_bins encoder.front_end.noise.probability
         encoder.front_end.num_mel_masks encoder.front_end.num_time_masks
         encoder.front_end.reverberation.probability encoder.front_end.time_mask_frames
         encoder.front_end.time_mask_share encoder.front_end.time_masks_per_frame encoder.variant
@@ -170,6 +171,10 @@ def settings(group: str) -> Iterator[tuple[dict[str, Any], str]]:
             config["encoder"] = with_files(config["encoder"])
             kind: Any = find("encoder", config["encoder"]["_target_"], Encoder)
             config["encoder"] = kind.without_download(config["encoder"])
+        if group == "decoder":  # what others of the group have and this one leaves out, whatever its value
+            kind = find("decoder", config["decoder"]["_target_"], Decoder)
+            taken = {"_target_", *parameters(kind)}
+            config["decoder"] = {key: value for key, value in config["decoder"].items() if key in taken}
         shared = ("monitor", "scheduled_sampling", "trainer", "seed", "name", "cache_dir", "resume", "init_from")
         for key, _ in leaves({group: config[group]} if group else {name: config[name] for name in shared}):
             parent = select(config, key.rpartition(".")[0]) if "." in key else {}
@@ -184,8 +189,7 @@ def no_data(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -
     def accept(*_: Any) -> None:
         raise Accepted
 
-    monkeypatch.setattr(training, "_seq2seq", accept)
-    monkeypatch.setattr(training, "_language_model", accept)
+    monkeypatch.setattr(training, "_build", accept)
     for name in ("", "pytorch_lightning", "multimodal_attn"):
         caplog.set_level(logging.ERROR, name)
 

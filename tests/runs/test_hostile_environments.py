@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import shutil
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -45,10 +47,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if words[0] in ("compare", "measure", "transcribe", "shards"):  # what is imported late may lie in root's home
             main([word.replace("PLACE", str(folder)).replace("OUT", f"{folder}/new-{words[0]}") for word in words])
             shutil.rmtree(folder / f"new-{words[0]}", ignore_errors=True)
-    for parent in (folder, *folder.parents):
-        if parent.is_relative_to(tmp_path_factory.getbasetemp().parent):
-            parent.chmod(0o755)
     return folder
+
+
+def let_all_in(folder: Path, base: Path) -> None:
+    """Opens a folder and those above it. At once before they are used: another start of pytest closes them."""
+    for parent in (folder, *folder.parents):
+        if parent.is_relative_to(base):
+            parent.chmod(0o755)
 
 
 COMMANDS = {
@@ -162,9 +168,11 @@ IN_HOME = ("cache",)
         ),
     ],
 )
-def test_no_home_is_needed(command: str, home: str, place: Path, tmp_path: Path) -> None:
-    for parent in (tmp_path, tmp_path.parent):
-        parent.chmod(0o755)
+def test_no_home_is_needed(
+    command: str, home: str, place: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    for folder in (place, tmp_path):
+        let_all_in(folder, Path(tempfile.gettempdir()) / f"pytest-of-{getpass.getuser()}")
     status, errors = outcome(command, place, tmp_path / "in" / "out", lambda: nobody(HOMES[home]))
     assert "Traceback" not in errors, errors
     expected = (0, 2) if command in IN_HOME else (EXPECTED.get(command, 0),)

@@ -197,8 +197,7 @@ def test_missing_spans_teach_a_model_that_another_run_starts_from(corpus: Path, 
     pretrained, tuned = tmp_path / "pretrained", tmp_path / "tuned"
     spans = ("experiment=span_corruption_multi30k", "trainer.max_epochs=2", "optimizer.lr=0.005")
     run(pretrained, *translator(corpus)[1:], *spans)
-    losses = values(pretrained, "val/cross_entropy")
-    assert losses[-1] < losses[0]
+    assert values(pretrained, "val/cross_entropy")[-1] < 0.5 * math.log(len(load(pretrained).tokenizer))
     shown = load(pretrained)("rot ① und hund rot")
     assert shown.source.tolist()[:3] == ["rot", "①", "und"]
     run(tuned, *translator(corpus, f"init_from={pretrained}", "optimizer.lr=1e-9"))

@@ -98,8 +98,10 @@ class Interrupt:
             print("again:", name)
 sys.meta_path.insert(0, Interrupt())
 from multimodal_attn.__main__ import main
-status = main(["train", "hydra.run.dir={folder}"])
-print(Interrupt.seen, status)
+try:
+    main(["train", "hydra.run.dir={folder}"])
+except SystemExit as end:
+    print(Interrupt.seen, end.code)
 """
     result = python("-c", program)
     assert result.stdout.split() == ["1", "130"], (result.stdout, result.stderr)
