@@ -49,9 +49,9 @@ def write_folder(
     Raises:
         ValueError: if a part cannot be exported.
     """
-    made = graphs(predictor.model, *(_sources(predictor, number) for number in (2, 3)))
-    content = _description(predictor, checkpoint, search, precision, license_name)
-    with replaced_folder(folder, WRITTEN) as new:
+    with replaced_folder(folder, WRITTEN) as new:  # first: a folder that cannot be is told at once
+        made = graphs(predictor.model, *(_sources(predictor, number) for number in (2, 3)))
+        content = _description(predictor, checkpoint, search, precision, license_name)
         for name, graph in made.items():
             write_file(new / f"{name}.onnx", with_precision(graph, precision))
         write_file(new / FILE, json.dumps(content, ensure_ascii=False, indent=1) + "\n")

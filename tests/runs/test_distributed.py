@@ -113,6 +113,7 @@ def test_two_processes_evaluate_as_one(run_of_shards: Path, tmp_path: Path) -> N
         assert np.array_equal(one[prediction["attention"]], two[prediction["attention"]])
 
 
+@pytest.mark.slow
 def test_two_processes_predict_as_one(run_of_shards: Path, tmp_path: Path) -> None:
     scenes = Shapes("test", 70, image_size=48)
     photos = tmp_path / "photos"

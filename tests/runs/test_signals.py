@@ -54,7 +54,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (signal.SIGTERM, 143, []),
         pytest.param(signal.SIGINT, 130, [], marks=pytest.mark.slow),
-        (signal.SIGINT, 130, ["data.num_workers=2"]),
+        pytest.param(signal.SIGINT, 130, ["data.num_workers=2"], marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, 143, ["data.num_workers=1"], marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, 143, ["trainer.accumulate_grad_batches=4"], marks=pytest.mark.slow),
     ],
