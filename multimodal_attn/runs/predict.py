@@ -63,7 +63,7 @@ def predict(
         for found in predict_together(predictor, paths, layers):
             if isinstance(found, UnreadableError):
                 num_skipped += 1
-                print(f"skipped {found}", file=sys.stderr)
+                print(f"skipped {printable(str(found))}", file=sys.stderr)
                 continue
             done += 1
             print(_json(found) if as_json else _line(found), flush=True)

@@ -353,11 +353,13 @@ def written(good: dict[str, Any], words: list[str], path: Path) -> Path:
 def test_words_do_not_command_the_terminal(
     good: dict[str, Any], photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    evil = ["\x1b]0;evil\x07", "\x1b[2J\nb", "c\td\x9b31m", "\r\x00"]
+    evil = ["\x1b]0;evil\x07", "\x1b[2Jb", "c\x9b31m", "\x00"]
+    torn = tmp_path / "\x1b[32m\n.png"
+    torn.write_bytes(b"no picture")
     path = written(good, evil, tmp_path / "stranger.ckpt")
     odd = tmp_path / "\x1b[31m\n.png"
     photo.rename(odd)
-    assert main(["predict", str(path), str(odd), str(tmp_path / "\x1bnowhere.png")]) == 0
+    assert main(["predict", str(path), str(odd), str(torn), str(tmp_path / "\x1bnowhere.png")]) == 0
     out, err = capsys.readouterr()
     assert out.count("\n") == 1
     assert all(character.isprintable() or character in "\n\t" for character in out + err)
