@@ -93,6 +93,20 @@ def _raising_terminated() -> Iterator[None]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+@contextmanager
+def signals(*, held: bool) -> Iterator[None]:
+    """Lets Ctrl-C and SIGTERM wait until the block has ended, or, within such a block, lets them through again."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    how = signal.SIG_BLOCK if held else signal.SIG_UNBLOCK
+    before = signal.pthread_sigmask(how, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _open_missing() -> None:
     """Opens standard streams that the caller has closed, to nowhere: the next file that is opened would be in their
     place, and be written what is meant for them."""

@@ -7,7 +7,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from multimodal_attn.prediction.location import find_checkpoint, folder_of
 from multimodal_attn.runs.configuration import CONF, in_full, plain, refusal
-from multimodal_attn.runs.exit import FAILED, explained
+from multimodal_attn.runs.exit import FAILED, explained, signals
 
 _FULL = "HYDRA_FULL_ERROR"
 
@@ -73,7 +73,7 @@ def _run(job: Callable[[DictConfig], Any], name: str, arguments: Sequence[str]) 
 
     def one(config: DictConfig) -> Any:
         sweeps = HydraConfig.get().mode == RunMode.MULTIRUN
-        with explained() as outcome:
+        with explained() as outcome, signals(held=False):
             try:
                 outcome.value = job(config)
             except Exception as error:
@@ -93,7 +93,9 @@ def _run(job: Callable[[DictConfig], Any], name: str, arguments: Sequence[str]) 
     sys.argv = [sys.argv[0], *in_full(arguments, name)]
     run = hydra.main(version_base="1.3", config_path=str(CONF.resolve()), config_name=name)(one)
     overrides = [argument for argument in arguments if not argument.startswith("-")]
-    with _hydra_errors(name, overrides):
+    # What Hydra puts into a run's folder is there before a job can clear it away. A sweep waits here for its jobs.
+    sweeps = any(one in ("-m", "--multirun") or one.startswith("hydra.mode=") for one in arguments)
+    with _hydra_errors(name, overrides), nullcontext() if sweeps else signals(held=True):
         run()
     for job_overrides, _ in failed:
         print(f"failed: {job_overrides or '(no overrides)'}", file=sys.stderr)

@@ -119,6 +119,26 @@ def test_termination_before_the_training_begins_leaves_no_folder(tmp_path: Path)
     assert not folder.exists()
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signal_while_hydra_makes_the_folder_leaves_none(number: signal.Signals, status: int, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    program = f"""
+import os
+import hydra.core.utils as utils
+save = utils._save_config
+def save_and_signal(*arguments):
+    os.kill(os.getpid(), {int(number)})
+    save(*arguments)
+utils._save_config = save_and_signal
+from multimodal_attn.__main__ import main
+raise SystemExit(main(["train", "hydra.run.dir={folder}"]))
+"""
+    result = python("-c", program)
+    assert result.returncode == status, result.stderr
+    assert "Traceback" not in result.stderr
+    assert not folder.exists()
+
+
 def test_second_interrupt_does_not_wait(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     process = start("train.py", *LONG, f"hydra.run.dir={folder}", f"cache_dir={tmp_path}")
