@@ -69,7 +69,7 @@ SENSIBLE = {
         encoder.lr_scale encoder.num_time_masks encoder.silence_seconds encoder.stream_dropout
         encoder.streams.what.dropout encoder.streams.what.variant encoder.streams.where.dropout
         encoder.streams.where.variant objective.word_patches.separation objective.word_patches.stream
-        objective.word_patches.weight
+        objective.word_patches.center objective.word_patches.weight
         language_model.dropout objective.box_supervision.weight objective.coverage.weight
         objective.cross_entropy.label_smoothing objective.cross_entropy.weight objective.ctc.weight
         objective.doubly_stochastic.weight objective.entropy.weight objective.guided_attention.weight

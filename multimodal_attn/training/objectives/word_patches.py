@@ -24,7 +24,8 @@ class WordPatches(Objective):
     """Asks the map of a word to lie where a linear scorer of patches finds the word.
 
     Mean over the tokens that the scorer knows of ``sum_s q_s log(q_s / a_s)``, where *a* is the map, averaged over
-    heads, and *q* the softmax of the scores within the photo. Wants a frozen encoder with a feature cache.
+    heads, and *q* the softmax of the scores within the photo and of a bell over its middle, where photographers put
+    what they mean. Wants a frozen encoder with a feature cache.
 
     The scorer is fitted once, before training: ridge regression from patches to words, first with every patch of a
     photo for each of its words, then, in rounds, with the best ``share`` of them. It knows the words that it tells
@@ -40,6 +41,7 @@ class WordPatches(Objective):
         rounds: of the fitting.
         separation: between the best scores of photos with and without a word that it needs, in standard deviations.
         sharpness: of *q*: scores within a photo have this standard deviation.
+        center: weight of the bell, beside scores of standard deviation 1; 0 for none.
 
     Raises:
         ValueError: if there are no cached features of such a stream, or no word is known.
@@ -50,16 +52,18 @@ class WordPatches(Objective):
         weight: NotNegative = 0.3,
         epochs: Count | None = None,
         stream: WholeNumber = 0,
-        photos: Count = 1500,
-        min_count: Count = 15,
-        share: AboveZero = 0.02,
+        photos: Count = 6000,
+        min_count: Count = 8,
+        share: AboveZero = 0.04,
         rounds: Count = 12,
-        separation: NotNegative = 1.0,
+        separation: NotNegative = 0.3,
         sharpness: Positive = 3.0,
+        center: NotNegative = 1.0,
     ) -> None:
         super().__init__(weight, epochs)
         self.stream, self.photos, self.min_count = stream, photos, min_count
-        self.share, self.rounds, self.separation, self.sharpness = share, rounds, separation, sharpness
+        self.share, self.rounds, self.separation = share, rounds, separation
+        self.sharpness, self.center = sharpness, center
 
     @torch.no_grad()
     def prepare(self, data: DataModule) -> None:
@@ -128,7 +132,19 @@ class WordPatches(Objective):
         ).flatten(1)
         centered = on_grid - on_grid.mean(1, keepdim=True)
         spread = centered.square().mean(1, keepdim=True).sqrt().clamp(min=1e-6)
-        return (self.sharpness * centered / spread).softmax(1)
+        return (self.sharpness * (centered / spread + self.center * bell(grid).to(spread.device))).softmax(1)
+
+
+def bell(grid: Grid) -> Tensor:
+    """Logarithm of a normal distribution over the middle of a photo, 0 at its top.
+
+    Its standard deviation is 2/7 of either side.
+
+    Shapes:
+        Returns (S,).
+    """
+    rows, columns = ((torch.arange(count) + 0.5) / count - 0.5 for count in (grid.rows, grid.columns))
+    return -(rows[:, None].square() + columns.square()).flatten() / (2 * (2 / 7) ** 2)
 
 
 def fit_scorer(
@@ -140,24 +156,25 @@ def fit_scorer(
         features: (photos, patches, width). mean, deviation: (width,). words: (photos, W) of 0 and 1. Returns
             (width, W).
     """
-    width, number = features.shape[2], features.shape[1]
+    number, width = features.shape[1:]
     best = max(1, round(share * number))
-    covariance, scorer = torch.zeros(width, width), None
-    for _ in range(rounds + 1):
-        found = torch.zeros(width, words.shape[1])
-        for chunk, held in zip(features.split(32), words.split(32), strict=True):
-            patches = (chunk.float() - mean) / deviation
-            if scorer is None:
-                covariance += torch.einsum("npd,npe->de", patches, patches)
-                found += torch.einsum("nd,nw->dw", patches.sum(1), held)
-                continue
-            chosen = (patches @ scorer).topk(best, dim=1).indices
-            marks = torch.zeros(len(patches), number, words.shape[1]).scatter_(1, chosen, 1.0) * held[:, None]
-            found += torch.einsum("npd,npw->dw", patches, marks)
-        total = len(features) * number
+    held = [row.nonzero()[:, 0] for row in words]
+    covariance, scorer = torch.zeros(width, width), torch.zeros(width, words.shape[1])
+    for round_number in range(rounds + 1):
+        found = torch.zeros_like(scorer)
+        for photo, own in zip(features, held, strict=True):
+            patches = (photo.float() - mean) / deviation
+            if round_number == 0:
+                covariance += patches.T @ patches
+                found[:, own] += patches.sum(0)[:, None]
+            else:
+                chosen = (patches @ scorer[:, own]).topk(best, dim=0).indices
+                found[:, own] += patches[chosen].sum(0).T
+        if round_number == 0:
+            total = len(features) * number
+            root = torch.linalg.cholesky(covariance / total + ridge * torch.eye(width))
         # Patches have mean 0, so that no part of what is found is due to how often a word is said.
-        scorer = torch.linalg.solve(covariance / total + ridge * torch.eye(width), found / total)
-    assert scorer is not None
+        scorer = torch.cholesky_solve(found / total, root)
     return scorer
 
 

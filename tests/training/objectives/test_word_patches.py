@@ -101,3 +101,20 @@ def test_what_it_cannot_do_is_named() -> None:
     objective.prepare(data)
     with pytest.raises(ValueError, match="word_patches wants pictures and a frozen encoder"):
         loss(objective, data.batch(0, 2, cached=False), torch.full((2, 1, WORDS + 1, PATCHES), 1 / PATCHES))
+
+
+def test_where_scores_say_nothing_the_map_is_a_bell_over_the_middle() -> None:
+    data: Any = Data()
+    for center in (0.0, 1.0):
+        objective = WordPatches(photos=60, min_count=5, center=center)
+        objective.prepare(data)
+        objective.scorer.zero_()
+        (taught,) = objective.maps(data.batch(0, 1).features[0][0], Grid(3, 5), torch.tensor([0]), torch.tensor([1]))
+        if center:
+            assert taught.argmax() == 7
+            torch.testing.assert_close(taught.flip(0), taught)
+            # 3 x 5 cells: the one above the middle lies 1/3 of the height off, the one beside it 1/5 of the width.
+            above, beside = (float((taught[cell] / taught[7]).log()) for cell in (2, 6))
+            assert (above, beside) == pytest.approx((-3 / 9 / (2 * 4 / 49), -3 / 25 / (2 * 4 / 49)), rel=1e-4)
+        else:
+            torch.testing.assert_close(taught, torch.full((15,), 1 / 15))
