@@ -74,12 +74,6 @@ class FeatureCache:
         raise ValueError(f"data.cache_dir: '{path}' is not of this cache; expected {_EXPECTED}")
 
     @property
-    def num_bytes(self) -> int:
-        """Of the features that it holds."""
-        self._refresh()
-        return self._end * self._position_bytes
-
-    @property
     def _position_bytes(self) -> int:
         return 2 * (self.width or 0)
 

@@ -186,7 +186,7 @@ def _fill(
     start = int(os.getpid() * 0.6180339887498949 % 1 * len(missing))
     order = missing[start:] + missing[:start]
     unreadable: dict[int, UnreadableError] = {}
-    bytes_before, done = cache.num_bytes, 0
+    written = done = 0
     with Progress() as progress, torch.no_grad():
         bar = progress.add_task(f"encoding {dataset.reader.modality}s for the feature cache", total=len(missing))
 
@@ -205,9 +205,10 @@ def _fill(
             if wanted:
                 features = extract([version.of(sources[index], fingerprints[index]) for index in wanted])
                 cache.append([keys[index] for index in wanted], features)
+                written += sum(2 * each.numel() for each in features)  # not what other processes have added meanwhile
             progress.advance(bar, len(batch))
             done += len(batch)
-            _check_space(cache, (cache.num_bytes - bytes_before) / done * int(progress.tasks[bar].remaining or 0))
+            _check_space(cache, written / done * int(progress.tasks[bar].remaining or 0))
     return unreadable
 
 

@@ -172,7 +172,7 @@ def test_torn_tail_of_a_killed_writer_is_overwritten(tmp_path: Path, file: str) 
     again.append(["c"], expected(3)[None])
     assert again.find(["c", "a", "z", "b"]).tolist() == [[4, 2], [0, 2], [-1, 0], [2, 2]]
     assert [again.read(2 * row, 2)[0, 0].item() for row in range(3)] == [1, 2, 3]
-    assert (cache.folder / "features.f16").stat().st_size == again.num_bytes == 3 * 2 * expected(0).numel()
+    assert (cache.folder / "features.f16").stat().st_size == 3 * 2 * expected(0).numel()
 
 
 def test_rows_whose_data_was_lost_are_computed_again(tmp_path: Path) -> None:
@@ -218,6 +218,19 @@ def test_refuses_to_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("multimodal_attn.data.loading.features.shutil.disk_usage", lambda path: usage)
     with pytest.raises(ValueError, match=r"data\.cache_dir: .* needs .* GB more"):
         cached(Pictures(8), Extract(), "encoder", tmp_path, 2)
+
+
+def test_what_others_write_meanwhile_is_not_taken_for_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type("Usage", (), {"free": 200})  # its own 8 pictures need 96
+    monkeypatch.setattr("multimodal_attn.data.loading.features.shutil.disk_usage", lambda path: usage)
+    others = FeatureCache(tmp_path, "encoder")
+    extract = Extract()
+
+    def extract_beside_others(sources: list[Tensor]) -> list[Tensor]:
+        others.append([f"other {number}" for number in range(100)], [expected(1)] * 100)
+        return extract(sources)
+
+    check(cached(Pictures(8), extract_beside_others, "encoder", tmp_path, 2), list(range(8)))
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
