@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,6 +47,19 @@ def write_file(path: str | Path, content: str | bytes | memoryview) -> None:
                 unfinished.unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
+
+
+def check_writable(path: str | Path) -> None:
+    """Refuses a file that could not be written, before the work that it is to hold is done; makes its folder.
+
+    Raises:
+        OSError: that names ``path``.
+    """
+    path = Path(path)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
 
 
 @contextmanager

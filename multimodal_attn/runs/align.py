@@ -21,6 +21,7 @@ from multimodal_attn.measures import shown
 from multimodal_attn.parts import EVERYTHING
 from multimodal_attn.runs.configuration import compose, plain
 from multimodal_attn.types import Span, Target, UnreadableError
+from multimodal_attn.writing import check_writable
 
 FILE = "word_times.jsonl"
 
@@ -40,6 +41,7 @@ def align(overrides: list[str], splits: Sequence[str], output: Path | None) -> i
 
     Raises:
         ValueError: if the configuration is wrong, or the data are no recordings.
+        OSError: before anything is aligned, if the file cannot be written.
     """
     if unknown := [split for split in splits if split not in SPLITS]:
         raise ValueError(f"--splits: {unknown[0]!r}; expected some of {','.join(SPLITS)}")
@@ -47,6 +49,7 @@ def align(overrides: list[str], splits: Sequence[str], output: Path | None) -> i
     file = output or _beside(node) / FILE
     if file.is_dir() or file.suffix != ".jsonl":
         raise ValueError(f"--output: '{file}'; expected a file that ends in .jsonl")
+    check_writable(file)
     aligner = Aligner()
     make = dataset_part(node, EVERYTHING)
     sources = {split: make(split=split) for split in cast(Sequence[Split], splits)}

@@ -46,3 +46,16 @@ def test_own_recordings_are_aligned_beside_their_list(tmp_path: Path, capsys: py
 def test_what_cannot_be_aligned(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["align", *arguments]) != 0
     assert message in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_is_named_before_anything_is_aligned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_aligner() -> None:
+        raise AssertionError("hours of work would be lost")
+
+    monkeypatch.setattr("multimodal_attn.runs.align.Aligner", no_aligner)
+    (tmp_path / "mine.csv").write_text("audio,text\na.wav,hello\n")
+    output = tmp_path / "mine.csv" / "times.jsonl"
+    assert main(["align", "data=manifest", f"data.train={tmp_path / 'mine.csv'}", "--output", str(output)]) == 2
+    assert str(output) in capsys.readouterr().err

@@ -6,8 +6,9 @@ writes or is refused in a sentence, and doing it again makes it whole.
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -15,13 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 import torch
 
 from multimodal_attn.data.datasets.shapes import Shapes
 from multimodal_attn.data.datasets.shards import read_index
 from multimodal_attn.data.loading.features import CachedFeatures, FrozenEncoder
-from multimodal_attn.data.synthesis import corpus
+from multimodal_attn.data.synthesis import corpus, espeak
 from multimodal_attn.export import folder as export_folder
+from multimodal_attn.runs.align import align
 from multimodal_attn.runs.evaluate import evaluate
 from multimodal_attn.runs.export import export
 from multimodal_attn.runs.shards import verify_shards, write_shards
@@ -44,6 +47,7 @@ class Writer:
         prepare: makes what it needs.
         again: prepares for making it again.
         over_whole: whether it is killed over what is whole already; slow ones are killed in one case alone.
+        fills_disk: whether it writes more than a page or two.
     """
 
     make: Callable[[Path], object]
@@ -51,6 +55,7 @@ class Writer:
     prepare: Callable[[Path], object]
     again: Callable[[Path], object]
     over_whole: tuple[bool, ...] = (False, True)
+    fills_disk: bool = True
 
 
 SHARES = (0.05, 0.4, 0.7, 0.9, 3)
@@ -135,6 +140,31 @@ def listed(folder: Path) -> Any:
     return read_index(folder / "shards")["splits"]
 
 
+OF_ANOTHER_SPLIT = {"split": "test", "key": "c", "by": "x", "words": [{"word": "no", "start": 0.0, "end": 0.1}]}
+
+
+def recorded(folder: Path) -> None:
+    speech, failure = espeak.speak("en-us", [espeak.Line("lights", 150, 50, 50), espeak.Line("no", 150, 50, 50)])
+    for name, recording in (("a", speech), ("b", failure)):
+        assert recording is not None
+        soundfile.write(folder / f"{name}.wav", recording.samples, espeak.SAMPLE_RATE)
+    (folder / "mine.csv").write_text("audio,text\na.wav,lights\nb.wav,xqzt\n")
+    (folder / "times.jsonl").write_text(json.dumps(OF_ANOTHER_SPLIT) + "\n")
+
+
+def aligned(folder: Path) -> None:
+    listed = folder / "mine.csv"
+    align(["data=manifest", f"data.train={listed}", f"data.val={listed}"], ["train"], folder / "times.jsonl")
+
+
+def word_times(folder: Path) -> list[str]:
+    before, *found = (folder / "times.jsonl").read_text().splitlines()
+    assert json.loads(before) == OF_ANOTHER_SPLIT
+    if not found or not (folder / "times.skipped.txt").exists():
+        raise ValueError("not all is there")
+    return [*found, (folder / "times.skipped.txt").read_text().replace(str(folder), "")]
+
+
 def nothing(folder: Path) -> None:
     """What there is may stay."""
 
@@ -145,12 +175,13 @@ WRITERS = {
     "evaluation": Writer(evaluated, evaluation, trained, nothing, (True,)),
     "export": Writer(exported, captions, nothing, nothing),
     "corpus": Writer(spoken, heard, nothing, nothing, (False,)),
+    "word times": Writer(aligned, word_times, recorded, nothing, (True,), fills_disk=False),
 }
 
 
-def names(*fast: str) -> pytest.MarkDecorator:
+def names(*fast: str, of: Iterable[str] = WRITERS) -> pytest.MarkDecorator:
     """A test of each writer; all but some are slow."""
-    marked = [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in WRITERS]
+    marked = [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in of]
     return pytest.mark.parametrize("name", marked)
 
 
@@ -160,8 +191,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
 
     @cache
     def of(name: str) -> Any:
-        if name == "corpus":
+        if name in ("corpus", "word times"):
             pytest.importorskip("espeakng_loader")
+        if name == "word times":
+            pytest.importorskip("pocketsphinx")
         if name == "export":
             _graphs()
         folder = tmp_path_factory.mktemp(name)
@@ -205,7 +238,7 @@ def test_kill_at_each_write(name: str, whole: Callable[[str], Any], tmp_path: Pa
     assert number > 3
 
 
-@names("features", "shards")
+@names("features", "shards", of=[name for name, writer in WRITERS.items() if writer.fills_disk])
 def test_full_disk_at_each_write(name: str, whole: Callable[[str], Any], tmp_path: Path) -> None:
     expected, before, needed = whole(name)
     refused = 0

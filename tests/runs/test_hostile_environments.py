@@ -39,6 +39,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     untrained_run(folder / "speech.ckpt", *SPEECH)
     export(folder / "run", folder / "exported")
     Image.new("RGB", (50, 40), "red").save(folder / "photo.png")
+    (folder / "photos.csv").write_text("image,caption\n" + 8 * "photo.png,a red photo\n")
     soundfile.write(folder / "sound.wav", np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
     np.savez(folder / "maps.npz", key=np.ones((2, 3, 3)))
     truth = {"key": "key", "text": "a dog", "boxes": {"1": [[0.1, 0.1, 0.5, 0.5]]}}
@@ -59,6 +60,11 @@ def let_all_in(folder: Path, base: Path) -> None:
 
 COMMANDS = {
     "train": [*("train", *SMALL), "hydra.run.dir=OUT", "cache_dir=OUT"],
+    "train_on_files": [
+        *("train", "data=manifest", "data.train=PLACE/photos.csv", "data.val=PLACE/photos.csv", "data.image_size=48"),
+        *("data.batch_size=4", "trainer.max_epochs=1", "callbacks.attention_maps.num_examples=0"),
+        *("tokenizer.min_count=1", "hydra.run.dir=OUT", "cache_dir=OUT"),
+    ],
     "evaluate": ["evaluate", "run=PLACE/run", "device=cpu", "page_examples=1", "search=greedy"],
     "predict": ["predict", "PLACE/run", "PLACE/photo.png"],
     "predict_exported": ["predict", "PLACE/exported", "PLACE/photo.png"],
@@ -192,6 +198,19 @@ def test_a_folder_that_cannot_be_written_is_named_and_stays(command: str, place:
     assert str(place / "run") in errors.splitlines()[-1]
     assert "Traceback" not in errors
     assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == before
+
+
+@needs_root
+@pytest.mark.timeout(600)
+def test_data_that_may_only_be_read_can_be_trained_on(place: Path, tmp_path: Path) -> None:
+    for folder in (place, tmp_path):
+        let_all_in(folder, Path(tempfile.gettempdir()) / f"pytest-of-{getpass.getuser()}")
+    before = sorted(place.rglob("*"))
+    out = tmp_path / "in" / "out"
+    status, errors = outcome("train_on_files", place, out, lambda: nobody("/nowhere"))
+    assert status == 0, errors
+    assert (out / "checkpoints" / "last.ckpt").is_file()
+    assert sorted(place.rglob("*")) == before
 
 
 @pytest.mark.slow
