@@ -224,6 +224,8 @@ class Memory:
         copies: (B, S) int64, the token that is written when a position is copied. Ids from V on are words of this
             source alone, which the vocabulary lacks. None where nothing can be copied.
         num_extra: E, how many such ids the batch has.
+        shares: (B, S, P) how much of each state came from each of P streams, P shares that sum to 1; None in training,
+            and for encoders of a single stream.
     """
 
     states: Tensor
@@ -232,6 +234,7 @@ class Memory:
     keys: Tensor | None = None
     copies: Tensor | None = None
     num_extra: int = 0
+    shares: Tensor | None = None
 
     @property
     def compared(self) -> Tensor:
@@ -240,8 +243,9 @@ class Memory:
 
     def select(self, sources: Tensor | slice) -> Memory:
         """The chosen sources: (B',) indices copy, a slice gives views."""
-        keys, copies = (None if each is None else each[sources] for each in (self.keys, self.copies))
-        return Memory(self.states[sources], self.mask[sources], self.layout, keys, copies, self.num_extra)
+        parts = (self.keys, self.copies, self.shares)
+        keys, copies, shares = (None if each is None else each[sources] for each in parts)
+        return Memory(self.states[sources], self.mask[sources], self.layout, keys, copies, self.num_extra, shares)
 
 
 @dataclass

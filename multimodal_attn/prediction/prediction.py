@@ -63,6 +63,8 @@ class Prediction:
         temperature: of the run, for the confidence of words; None where it has none.
         candidates: of each word the likeliest ones with their probabilities, for words that were hidden from a masked
             language model.
+        streams: name of an encoder's stream -> the share that it has in what each token read, of T tokens; shares of a
+            token sum to 1. Empty for encoders of a single stream.
         others: what else the search found for the same source, best first.
         self_attention: what the model's layers of self-attention read, where it was asked for.
         view: what ``plot`` and notebooks show it with.
@@ -92,6 +94,7 @@ class Prediction:
     time_source: str = "attention"
     temperature: float | None = None
     candidates: list[list[tuple[str, float]]] = field(default_factory=list)
+    streams: dict[str, np.ndarray] = field(default_factory=dict)
     others: list[Prediction] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
     self_attention: SelfAttention | None = None

@@ -188,6 +188,11 @@ class Predictor:
             for number, found in enumerate(hypotheses)
         ]
         best.others = others
+        if memory.shares is not None:
+            shares = memory.shares[index, :positions].float().cpu().numpy()
+            for found in (best, *others):
+                drawn = found.weights.mean(axis=1) @ shares
+                found.streams = dict(zip(self.model.encoder.stream_names, drawn.T, strict=True))
         return best
 
     def word_times(

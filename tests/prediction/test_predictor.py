@@ -236,3 +236,17 @@ def test_the_model_is_in_its_mode_again_after_a_prediction(captioner: Predictor,
         assert captioner.model.training
     finally:
         captioner.model.eval()
+
+
+def test_tokens_know_which_stream_they_drew_on(tmp_path: Path) -> None:
+    conv = ("channels=[4,4]", "strides=[4,2]", "dim=8")
+    streams = [f"encoder.streams.{name}.{each}" for name in ("what", "where") for each in conv]
+    kinds = [f"encoder@encoder.streams.{name}=image_conv" for name in ("what", "where")]
+    model = predictor("data.image_size=32", "encoder=streams", *kinds, *streams, "encoder.dim=8", "encoder.grid=4")
+    Image.new("RGB", (40, 40), LEFT).save(tmp_path / "photo.png")
+    (prediction,) = predict_files(model, read_all(model.reader, [tmp_path / "photo.png"]))
+    assert isinstance(prediction, Prediction)
+    for found in (prediction, *prediction.others):
+        what, where = found.streams["what"], found.streams["where"]
+        assert len(what) == len(found.tokens)
+        np.testing.assert_allclose(what + where, 1, atol=1e-3)

@@ -50,6 +50,7 @@ class Encoder(nn.Module, ABC):
         unfetched: settings of the constructor with which it fetches no weights.
         pretrained: the body has learnt elsewhere, so that fine-tuning it wants a smaller learning rate.
         lr_scale: what the body's parameters get of the learning rate; None for the optimizer's choice.
+        stream_names: of those that ``Memory.shares`` speaks of.
         frozen: the body never trains.
         held: the body does not train for now.
     """
@@ -60,6 +61,7 @@ class Encoder(nn.Module, ABC):
     unfetched: ClassVar[Mapping[str, Any]] = {}
     pretrained: bool = False
     lr_scale: float | None = None
+    stream_names: tuple[str, ...] = ()
     frozen: bool = False
     held: bool = False
 

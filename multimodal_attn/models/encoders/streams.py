@@ -70,6 +70,7 @@ class Streams(Encoder):
                 for name, encoder in zip(self.names, encoders, strict=True)
             }
         )
+        self.stream_names = self.values if len(self.values) > 1 else ()
         self.norm = nn.LayerNorm(dim)
         self.key_norm = nn.LayerNorm(dim) if set(self.keys) != set(self.values) else None
         self.stream_dropout = stream_dropout
@@ -126,10 +127,18 @@ class Streams(Encoder):
             moved = [states * kept[:, number, None, None] for number, states in enumerate(moved)]
         by_name = dict(zip(self.names, moved, strict=True))
         states = self.dropout(self.norm(_sum(by_name, self.values))) * mask[..., None]
-        if self.key_norm is None:
-            return Memory(states, mask, self.layout)
-        keys = self.dropout(self.key_norm(_sum(by_name, self.keys))) * mask[..., None]
-        return Memory(states, mask, self.layout, keys)
+        keys = None
+        if self.key_norm is not None:
+            keys = self.dropout(self.key_norm(_sum(by_name, self.keys))) * mask[..., None]
+        shares = None if self.training or not self.stream_names else self._shares(by_name)
+        return Memory(states, mask, self.layout, keys, shares=shares)
+
+    def _shares(self, streams: Mapping[str, Tensor]) -> Tensor:
+        """(B, S, P) of ``stream_names``: the length of what each adds to a state, along that state without its bias."""
+        values = torch.stack([streams[name].float() for name in self.stream_names], dim=2)
+        added = (values - values.mean(-1, keepdim=True)) * self.norm.weight.float()
+        whole = added.sum(2, keepdim=True)
+        return (added * whole).sum(-1) / whole.square().sum(-1).clamp(min=1e-12)
 
     def _encoders(self) -> list[Encoder]:
         return [self.streams[name] for name in self.names]  # type: ignore[misc]

@@ -34,7 +34,7 @@ def bare(streams: Streams) -> Streams:
     """Without normalization and projection, so that states can be read."""
     for name in streams.names:
         streams.project[name] = nn.Identity()
-    streams.norm = nn.Identity()  # type: ignore[assignment]
+    streams.norm, streams.stream_names = nn.Identity(), ()  # type: ignore[assignment]
     return streams.eval()
 
 
@@ -111,3 +111,28 @@ def test_what_does_not_go_together_is_named() -> None:
         Streams({"a": conv(), "b": Clock(10)})
     with pytest.raises(ValueError, match=r"encoder.grid: 7; expected null"):
         Streams({"a": Clock(10)}, grid=7)
+
+
+def test_shares_say_what_each_stream_adds_to_a_state() -> None:
+    pictures = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    streams = Streams({"a": conv(), "b": conv(), "c": conv()}, dim=6, values=["a", "b"], keys=["b", "c"]).eval()
+    assert streams.stream_names == ("a", "b")
+    nn.init.normal_(streams.norm.weight)
+    memory = streams(pictures, torch.ones(2))
+    assert memory.shares is not None
+    assert memory.shares.shape == (2, 64, 2)
+    torch.testing.assert_close(memory.shares.sum(-1), torch.ones(2, 64))
+    torch.testing.assert_close(memory.select(slice(1)).shares, memory.shares[:1])
+    # What stays of a state without stream a, measured along the state: its share is 1 less what remains.
+    a, b = (streams.project[name](streams.streams[name](pictures, torch.ones(2)).states) for name in "ab")
+    centered = (a + b) - (a + b).mean(-1, keepdim=True)
+    scale = centered.square().mean(-1, keepdim=True).add(streams.norm.eps).sqrt()
+    without = (b - b.mean(-1, keepdim=True)) / scale * streams.norm.weight
+    along = (without * memory.states).sum(-1) / memory.states.square().sum(-1)
+    torch.testing.assert_close(memory.shares[..., 0], 1 - along, rtol=1e-4, atol=1e-4)
+    nn.init.zeros_(streams.project["b"][1].weight)
+    nn.init.zeros_(streams.project["b"][1].bias)
+    alone = streams(pictures, torch.ones(2)).shares
+    torch.testing.assert_close(alone, torch.tensor([1.0, 0.0]).expand(2, 64, 2))
+    assert streams.train()(pictures, torch.ones(2)).shares is None
+    assert Streams({"a": conv()}, dim=6).eval()(pictures, torch.ones(2)).shares is None
