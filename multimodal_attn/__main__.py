@@ -36,14 +36,17 @@ def _run(arguments: list[str]) -> int:
         from multimodal_attn.machine import set_up_machine
 
         set_up_machine()
-    if options.command == "predict":
+    page = None
+    if options.command in ("predict", "transcribe"):
         from pathlib import Path
-
-        from multimodal_attn.runs.predict import predict
 
         if options.page_path and not options.page:
             raise ValueError("--page-path: given without --page; expected both, or neither")
-        page = Path(options.page_path or "predictions.html") if options.page else None
+        usual = "predictions.html" if options.command == "predict" else "live.html"
+        page = Path(options.page_path or usual) if options.page else None
+    if options.command == "predict":
+        from multimodal_attn.runs.predict import predict
+
         return predict(options.run, options.files, options.width, options.ensemble, options.trust, page, options.json)
     if options.command == "transcribe" and options.live is not None:
         from multimodal_attn.runs.live import transcribe_live
@@ -59,9 +62,13 @@ def _run(arguments: list[str]) -> int:
             speed=options.speed,
             sample_rate=options.rate,
             as_json=options.json,
+            page=page,
         )
     if options.command == "transcribe":
         from multimodal_attn.runs.transcribe import transcribe
+
+        if page is not None:
+            raise ValueError("--page: given without --live; expected both, or predict RUN FILES --page")
 
         return transcribe(
             options.run,
@@ -183,6 +190,10 @@ def _parser(live: bool = False) -> argparse.ArgumentParser:
     transcribe.add_argument("--margin", type=float, help="with --live: seconds after a word until it is sure")
     transcribe.add_argument("--speed", type=float, default=1.0, help="with --live: of a recording (default: 1)")
     transcribe.add_argument("--rate", type=int, help="with --live: Hz of plain samples (default: the run's)")
+    transcribe.add_argument(
+        "--page", action="store_true", help="with --live: write the attention page of the last five minutes"
+    )
+    transcribe.add_argument("--page-path", help="where to write it (default: live.html)")
     transcribe.add_argument(
         "--format", default="txt", help="txt, json, srt, vtt, ctm, textgrid, or several: srt,ctm (default: txt)"
     )

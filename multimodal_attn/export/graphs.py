@@ -48,6 +48,9 @@ def graphs(model: Seq2Seq, sources: Sources, others: Sources) -> dict[str, bytes
     Raises:
         ValueError: if a part does what a graph cannot hold.
     """
+    for part in (*model.encoder.parts(), model.decoder):
+        if part.no_graph:
+            raise ValueError(f"export: {type(part).__name__} {part.no_graph}; expected another part in its place")
     with exporting(model):
         memories = [model.encoder(*batch) for batch in (sources, others)]
         return {"encode": encoder_graph(model.encoder, sources, others), **decoder_graphs(model.decoder, *memories)}

@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from annotated_types import Gt
 
-from multimodal_attn.data.reading.arrays import mono_of
-from multimodal_attn.data.reading.resampler import Resampler
+from multimodal_attn.data.reading.resampler import resampled
 from multimodal_attn.data.reading.segmentation import FRAME_SECONDS, SILENCE_DECIBELS, waveform_levels
 from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.prediction.boundaries import DIP, SHORTEST_PAUSE
@@ -29,6 +28,23 @@ _REMEMBERED = 20  # words that this is judged by
 _FLOOR = 0.1  # of the frames are no louder than a pause
 
 
+class WordAttention(NamedTuple):
+    """Where the model looked for a word that is sure.
+
+    Attributes:
+        weights: of the memory positions of the part that the word stands in, the mean over its tokens and over heads.
+        begin: of this part, in seconds from the start of the session.
+        log_prob: that the model gave the word.
+
+    Shapes:
+        weights: (S,).
+    """
+
+    weights: np.ndarray
+    begin: float
+    log_prob: float
+
+
 class Heard(NamedTuple):
     """What some more sound has brought.
 
@@ -36,11 +52,13 @@ class Heard(NamedTuple):
         words: that are sure now and never change.
         tentative: those after them, as they are for now.
         seconds: of sound heard so far.
+        attention: of each of ``words``.
     """
 
     words: list[TimedWord]
     tentative: list[TimedWord]
     seconds: float
+    attention: list[WordAttention]
 
     def as_dict(self) -> dict[str, Any]:
         """A line of json."""
@@ -98,7 +116,7 @@ class Live:
     def __init__(self, predictor: Predictor, settings: LiveSettings | None = None) -> None:
         self.settings = settings or LiveSettings()
         check_recordings(predictor, self.settings.word_times)
-        self._predictor, self._rate = predictor, predictor.reader.sample_rate
+        self.predictor, self._rate = predictor, predictor.reader.sample_rate
         self._start = 0  # of the part, in samples of the session
         self._part = GrowingMemory(predictor, torch.zeros(0))
         self._sure: list[TimedWord] = []  # of the part
@@ -114,12 +132,9 @@ class Live:
             chunks: (L,) or (channels, L) each, arrays or tensors of floats in [-1, 1] or of 16-bit integers.
             sample_rate: in Hz; None for the model's own.
         """
-        resampler = Resampler(sample_rate or self._rate, self._rate)
-        for chunk in chunks:
-            if (found := self.hear(resampler(mono_of(np.asarray(chunk), sample_rate or self._rate)))) is not None:
+        for samples in resampled(chunks, sample_rate or self._rate, self._rate):
+            if (found := self.hear(samples)) is not None:
                 yield found
-        if (found := self.hear(resampler.rest())) is not None:
-            yield found
         if (found := self.finish()) is not None:
             yield found
 
@@ -146,17 +161,17 @@ class Live:
         self._unread = 0
         level = waveform_levels(self._part.samples.numpy(), self._rate)
         words: list[TimedWord] = []
-        probabilities: list[float] = []
+        attention: list[WordAttention] = []
         if not self._is_quiet(level):
-            words, probabilities = self._read()
+            words, attention = self._read()
         words = _until_quiet(words, level)
-        number = len(words) if last else self._number_sure(words, probabilities)
+        number = len(words) if last else self._number_sure(words, [math.exp(one.log_prob) for one in attention])
         new, tentative = words[:number], words[number:]
         self._looks.append([word.text for word in (*self._sure, *words)])
         self._sure += new
         for word in new:
             self._loudness.append(float(level[_frame(word.start) : _frame(word.end) + 1].max(initial=-200.0)))
-        found = Heard(self._in_session(new), self._in_session(tentative), self.seconds)
+        found = Heard(self._in_session(new), self._in_session(tentative), self.seconds, attention[:number])
         shown = [word.text for word in tentative]
         changed, self._shown = bool(new) or shown != self._shown, shown
         if not last:
@@ -164,16 +179,22 @@ class Live:
         return found if changed else None
 
     @torch.no_grad()
-    def _read(self) -> tuple[list[TimedWord], list[float]]:
-        """The words behind the sure ones as if the part ended here, with their probabilities."""
-        predictor = self._predictor
+    def _read(self) -> tuple[list[TimedWord], list[WordAttention]]:
+        """The words behind the sure ones as if the part ended here, and where the model looked for them."""
+        predictor = self.predictor
         with evaluating(predictor.model):
             memory = self._part.memory()
             best = predictor.decode(memory)[0][0]
             words = timed_words(predictor, memory, 0, best, self.settings.word_times, self._part.samples)
-        log_probs = word_log_probs(best.log_probs.tolist(), predictor.tokenizer.word_spans(best.tokens))
+        spans = predictor.tokenizer.word_spans(best.tokens)
+        log_probs = word_log_probs(best.log_probs.tolist(), spans)
+        weights, begin = best.weights.mean(dim=1).float().cpu().numpy(), self._start / self._rate
+        attention = [
+            WordAttention(weights[start:stop].mean(axis=0), begin, log_prob)
+            for (start, stop), log_prob in zip(spans, log_probs, strict=True)
+        ]
         first = self._first_behind(words)
-        return words[first:], [math.exp(value) for value in log_probs[first:]]
+        return words[first:], attention[first:]
 
     def _first_behind(self, words: list[TimedWord]) -> int:
         """The place of the first word behind the sure ones: by number where they stand there again, else by time."""
@@ -227,7 +248,7 @@ class Live:
         samples = max(0, samples)
         seconds = samples / self._rate
         self._start += samples
-        self._part = GrowingMemory(self._predictor, self._part.samples[samples:].clone())
+        self._part = GrowingMemory(self.predictor, self._part.samples[samples:].clone())
         self._sure = [
             word._replace(start=word.start - seconds, end=word.end - seconds)
             for word in self._sure

@@ -18,6 +18,7 @@ from multimodal_attn.prediction.self_attention import SelfAttention
 from multimodal_attn.prediction.true_boxes import Thing, things, true_boxes
 from multimodal_attn.prediction.word import Word
 from multimodal_attn.prediction.word_alignment import right_words
+from multimodal_attn.prediction.word_moments import WordMoments
 from multimodal_attn.prediction.word_times import NO_TIMES, WordTimes
 from multimodal_attn.types import COPYING, EOS, Box, Example, Grid, Hypothesis, Layout, Span, Target
 
@@ -60,6 +61,7 @@ class Prediction:
         log_probs: of each token, T of them.
         word_spans: when each word is heard, for recordings.
         time_source: where ``word_spans`` come from, "attention" or "ctc".
+        moments: when each word was written, for live sessions.
         temperature: of the run, for the confidence of words; None where it has none.
         candidates: of each word the likeliest ones with their probabilities, for words that were hidden from a masked
             language model.
@@ -92,6 +94,7 @@ class Prediction:
     log_probs: list[float] = field(default_factory=list)
     word_spans: tuple[Span, ...] = ()
     time_source: str = "attention"
+    moments: list[WordMoments] = field(default_factory=list)
     temperature: float | None = None
     candidates: list[list[tuple[str, float]]] = field(default_factory=list)
     streams: dict[str, np.ndarray] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,6 +57,8 @@ def export(
         _need("onnx", "onnxscript", "onnxruntime")
         predictor = load_predictor(content, trust)
         predictor.temperature = read_temperature(content.folder)
+        if predictor.model.ctc_head is not None:
+            print("not exported: the CTC head; word times and scores by CTC need the run itself", file=sys.stderr)
         write_folder(output, predictor, content, run_search(content, width), precision, license_name)
     for file in sorted(output.iterdir()):
         print(f"{file}\t{file.stat().st_size / 2**20:.1f} MB")

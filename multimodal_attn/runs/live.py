@@ -15,8 +15,10 @@ import numpy as np
 from annotated_types import Gt
 
 from multimodal_attn.data.reading.live_sound import LiveSound, microphone, piped, played
+from multimodal_attn.inspection.page.page import write_page
 from multimodal_attn.parts import checked
 from multimodal_attn.prediction.live import Heard, Live, LiveSettings
+from multimodal_attn.prediction.live_record import LiveRecord
 from multimodal_attn.ranges import BeamWidth, NotNegative, SampleRate
 from multimodal_attn.runs.loading import load
 
@@ -36,6 +38,7 @@ def transcribe_live(
     speed: float = 1.0,
     sample_rate: int | None = None,
     as_json: bool = False,
+    page: Path | None = None,
 ) -> int:
     """Prints words as soon as they are sure; on a terminal the others behind them, dimmed.
 
@@ -50,6 +53,7 @@ def transcribe_live(
         speed: of a recording.
         sample_rate: of samples without a header on standard input, in Hz; None for the run's.
         as_json: print a line of json whenever words are new or have changed.
+        page: where to write the attention page of the session's last minutes, or None.
 
     Returns:
         The exit status: 1 if no word is heard.
@@ -62,6 +66,7 @@ def transcribe_live(
     predictor = load(run, width, ensemble, trust=trust)
     margin = LiveSettings.margin_seconds if margin_seconds is None else margin_seconds
     live = Live(predictor, LiveSettings(margin_seconds=margin, word_times=word_times))
+    record = None if page is None else LiveRecord(live)
     rate = sample_rate or predictor.reader.sample_rate
     match sound:
         case "microphone":
@@ -72,9 +77,12 @@ def transcribe_live(
             source = played(sound, speed)
     printed = _Json() if as_json else _Terminal() if sys.stdout.isatty() else _Plain()
     with _Interrupts() as interrupts:
-        for heard in live(interrupts.until_interrupted(source), source.sample_rate):
+        for heard in (record or live)(interrupts.until_interrupted(source), source.sample_rate):
             printed.add(heard)
     printed.end()
+    if record is not None and page is not None and printed.number:
+        name = {"-": "standard input"}.get(sound, sound)
+        print(f"attention page: {write_page([record.prediction(name)], page, f'{run.name}: live')}", file=sys.stderr)
     if interrupts.interrupted:
         raise KeyboardInterrupt
     if not printed.number:

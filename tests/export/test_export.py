@@ -14,8 +14,10 @@ from PIL import Image
 from multimodal_attn import load
 from multimodal_attn.__main__ import main
 from multimodal_attn.data.modalities import READERS, reader_of
+from multimodal_attn.runs import export as command
 from multimodal_attn.runtime import Runtime
 from multimodal_attn.types import BOS, Example, Modality
+from tests.export.folders import SPEECH, untrained_run
 from tests.runtime.test_runtime import sources
 
 Folders = tuple[Path, Path]
@@ -110,6 +112,18 @@ def test_a_run_that_is_none_is_refused_before_anything_is_written(
     assert main(["export", str(tmp_path), str(tmp_path / "out")]) != 0
     assert "no checkpoints/best.ckpt" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_what_stays_behind_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "write_folder", lambda folder, *others: folder.mkdir())
+    run = untrained_run(tmp_path / "ctc.ckpt", *SPEECH, "objective=[cross_entropy,ctc]")
+    assert main(["export", str(run), str(tmp_path / "ctc")]) == 0
+    assert capsys.readouterr().err.startswith("not exported: the CTC head; ")
+    run = untrained_run(tmp_path / "plain.ckpt", *SPEECH)
+    assert main(["export", str(run), str(tmp_path / "plain")]) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("modality", READERS)

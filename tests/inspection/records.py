@@ -7,6 +7,7 @@ import numpy as np
 from multimodal_attn.evaluation.attention.heads import measure_head
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.self_attention import Reads, SelfAttention, cells_of
+from multimodal_attn.prediction.word_moments import WordMoments
 from multimodal_attn.types import Box, Grid, Span, Timeline, TokenAxis
 
 
@@ -55,6 +56,21 @@ def speech_record(key: str = "clip", seconds: float = 1.0, sample_rate: int = 16
         sample_rate=sample_rate,
         word_spans=(Span(0.0, 0.4), Span(0.52 * seconds, 0.84 * seconds)),
     )
+
+
+def live_record(seconds: float = 3.0) -> Prediction:
+    """Three words of a live session. The second was taken for another at first, then for none."""
+    record = speech_record("session", seconds)
+    record.tokens, record.text, record.references = ["go", "right", "now"], "go right now", []
+    record.word_tokens = [(word, place, place + 1) for place, word in enumerate(record.tokens)]
+    record.weights, record.times, record.flags = record.weights[::2], {}, []
+    record.word_spans = (Span(0.2, 0.6), Span(0.8, 1.2), Span(1.8, 2.2))
+    record.moments = [
+        WordMoments(((0.5, "go"),), 0.8),
+        WordMoments(((1.0, "light"), (1.1, None), (1.3, "right")), 1.5),
+        WordMoments(((2.0, "now"),), 2.5),
+    ]
+    return record
 
 
 def text_record(key: str = "sentence") -> Prediction:

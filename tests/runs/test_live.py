@@ -96,6 +96,28 @@ def test_half_a_sample_waits_for_its_other_half() -> None:
     np.testing.assert_allclose(np.concatenate(list(sound.chunks)), INTEGERS[:1000] / 32768, atol=1e-6)
 
 
+def test_the_page_of_a_session_is_written_at_its_end(tmp_path: Path, stdin, capsys) -> None:
+    page = tmp_path / "said.html"
+    stdin(INTEGERS.tobytes())
+    options = ["--rate", str(RATE), "--page", "--page-path", str(page)]
+    assert main(["transcribe", "run", "--live", "-", *options]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == " ".join(SAID) + "\n"
+    assert captured.err == f"attention page: {page}\n"
+    assert "<title>run: live</title>" in page.read_text()
+    example = json.loads(page.read_text().partition('id="example-0">')[2].partition("</script>")[0])
+    moments = example["hypotheses"][0]["moments"]
+    assert [shown[-1][1] for shown, _ in moments] == SAID
+    assert [sure for _, sure in moments] == sorted(sure for _, sure in moments)
+
+
+def test_a_page_that_cannot_be_is_refused(tmp_path: Path, stdin, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["transcribe", "run", "said.wav", "--page"]) == 2
+    assert "--page: given without --live; expected both, or predict RUN FILES --page" in capsys.readouterr().err
+    assert main(["transcribe", "run", "--live", "-", "--page-path", "x"]) == 2
+    assert "--page-path: given without --page" in capsys.readouterr().err
+
+
 def test_ctrl_c_ends_after_the_last_words(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def chunks() -> Iterator[np.ndarray]:
         yield from np.split(SAMPLES[: 9 * RATE // 5], 18)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 
+from multimodal_attn.data.reading.arrays import mono_of
 from multimodal_attn.data.reading.audio import resample
 from multimodal_attn.data.reading.samples import resampling_ratio
 
@@ -53,3 +56,17 @@ class Resampler:
             begin = max(0, until - self._around)
             self._kept, self._before = self._kept[begin * self._old :], until - begin
         return found
+
+
+def resampled(chunks: Iterable[Any], rate: int, sample_rate: int) -> Iterator[np.ndarray]:
+    """Sound that comes in pieces, as (L,) of one channel at another rate.
+
+    Args:
+        chunks: (L,) or (channels, L) each, arrays or tensors of floats in [-1, 1] or of 16-bit integers.
+        rate: of them, in Hz.
+        sample_rate: of the results, in Hz.
+    """
+    resampler = Resampler(rate, sample_rate)
+    for chunk in chunks:
+        yield resampler(mono_of(np.asarray(chunk), rate))
+    yield resampler.rest()

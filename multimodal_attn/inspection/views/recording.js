@@ -74,12 +74,16 @@ views.recording = class {
       this.clock,
     );
     this.buttons = hypothesis.words.map((_, i) => example.button(i));
-    this.row = clamp(Math.floor(520 / Math.max(maps.tokens, 1)), 4, 19); // pixels
+    const live = hypothesis.moments.length > 0;
+    this.row = clamp(Math.floor(520 / Math.max(maps.tokens, 1)), live ? Replay.height : 4, 19); // pixels
+    this.replay = live ? new Replay(this) : null;
+    this.scroller = make("div", { class: "scroller" }, this.plot());
     this.node = make(
       "div",
-      { class: "speech" },
+      { class: live ? "speech live" : "speech" },
+      this.replay?.node ?? null,
       make("div", { class: "player", role: "group", "aria-label": "Recording and words" }, this.play, ...this.buttons),
-      make("div", { class: "scroller" }, this.plot()),
+      this.scroller,
       this.audio,
     );
     this.ready = Promise.resolve();
@@ -140,7 +144,8 @@ views.recording = class {
     const truths = times.map(([i, span]) =>
       make("div", { class: "truth", style: { ...this.stretch(span), ...this.height(i) } }),
     );
-    this.matrix = track("matrix", this.canvas, ...truths, this.rows);
+    const written = this.replay ? [this.replay.unsure, ...this.replay.waits] : [];
+    this.matrix = track("matrix", this.canvas, ...truths, ...written, this.rows);
     this.matrix.style.height = `${Math.max(this.row * maps.tokens, 24)}px`;
     this.matrix.addEventListener("mousemove", (event) => this.hover(event));
     parts.push(this.labels(), this.matrix);
@@ -151,11 +156,13 @@ views.recording = class {
     const over = make(
       "div",
       { class: "over", style: { gridRow: `1 / span ${parts.length / 2}` } },
+      this.replay?.future ?? null,
       this.range,
       this.head,
     );
     const plot = make("div", { class: "plot" }, ...parts, over);
     plot.style.setProperty("--seconds", this.end - this.start);
+    if (this.replay) plot.style.minWidth = `${Replay.width * (this.end - this.start)}px`;
     return plot;
   }
 
@@ -167,7 +174,7 @@ views.recording = class {
   labels() {
     const { tokens, words } = this.example.hypothesis;
     const names =
-      this.row >= 11 ? tokens.map((token, i) => make("span", { style: { gridRow: String(i + 1) } }, token)) : [];
+      this.row >= 11 && !this.replay ? tokens.map((token, i) => make("span", { style: { gridRow: String(i + 1) } }, token)) : [];
     this.names = words.map(([word, first, stop]) =>
       make("b", { style: { gridRow: `${first + 1} / ${stop + 1}` } }, (stop - first) * this.row >= 11 ? word : ""),
     );
@@ -181,7 +188,7 @@ views.recording = class {
 
   ticks() {
     const span = this.end - this.start;
-    const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60].find((s) => span / s <= 9) ?? 120;
+    const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60].find((s) => span / s <= (this.replay ? Math.max(9, span / 2) : 9)) ?? 120;
     const count = Math.floor((this.end - step * 0.35) / step + 1e-9);
     return Array.from({ length: Math.max(count, 0) + 1 }, (_, i) =>
       make("span", { style: { left: percent(this.place(i * step)) } }, String(Number((i * step).toFixed(2)))),
@@ -223,6 +230,7 @@ views.recording = class {
     const { times, timedBy, heard, heardBy } = this.example.hypothesis;
     const [start, end] = heard[index];
     const place = `by ${heardBy} it is heard from ${start.toFixed(2)} to ${end.toFixed(2)} s`;
+    if (this.replay) return [`${place}, ${this.replay.tell(index)}`];
     if (!times[index]) return [place, ", true time not known"];
     const late = Math.round(1000 * (start - times[index][0]));
     return [
@@ -273,6 +281,7 @@ views.recording = class {
   }
 
   begin() {
+    this.replay?.setSpeed();
     for (const other of examples) if (other !== this.example && other.view?.playing) other.view.stop();
     this.audio.play().then(
       () => {
@@ -304,6 +313,7 @@ views.recording = class {
       const [start, end] = this.span(i);
       button.classList.toggle("now", this.playing && start <= now && now < Math.max(end, start + 0.12));
     });
+    this.replay?.follow(now);
     this.showClock();
   }
 

@@ -33,6 +33,7 @@ WIDTH_INCHES = 11.0
 _HEADER, _MEL_HEIGHT, _GAP = 0.95, 1.5, 0.08
 WAVE_COLUMNS = 600
 MEL_COLUMNS = 900  # at most: the page has no more pixels for it
+LIVE_COLUMNS = 25  # a second, of a session that is scrolled through
 
 
 class _Axes(TokenRows):
@@ -98,15 +99,16 @@ class RecordingView(SourceView[Timeline]):
         waveform, rate = self.prediction.source, self.prediction.sample_rate
         mel = log_mel(waveform, rate)
         image = Image.fromarray(np.rint(255 * _gray(mel)).astype(np.uint8))
-        if image.width > MEL_COLUMNS:
-            image = image.resize((MEL_COLUMNS, image.height), Image.Resampling.BOX)
+        live = round(LIVE_COLUMNS * len(waveform) / rate) if self.prediction.moments else 0
+        if image.width > (columns := max(MEL_COLUMNS, live)):
+            image = image.resize((columns, image.height), Image.Resampling.BOX)
         return {
             "seconds": len(waveform) / rate,
             "step": self.layout.step_seconds,
             "offset": self.layout.offset_seconds,
             "mel": pack_picture(image),
             "melSpan": [-HOP_SECONDS / 2, (mel.shape[1] - 0.5) * HOP_SECONDS],
-            "wave": _envelope(waveform),
+            "wave": _envelope(waveform, max(WAVE_COLUMNS, live)),
             "audio": pack_sound(waveform, rate),
         }
 
@@ -117,6 +119,10 @@ class RecordingView(SourceView[Timeline]):
             "timedBy": self.prediction.timed_by,
             "heardBy": self.prediction.time_source,
             "heard": [rounded_numbers(span, 4) for span in self.prediction.word_spans],
+            "moments": [
+                [[[round(when, 3), text] for when, text in shown], round(sure, 3)]
+                for shown, sure in self.prediction.moments
+            ],
         }
 
     def measures(self) -> dict[str, float | None]:
@@ -142,12 +148,12 @@ class RecordingView(SourceView[Timeline]):
         ]
 
 
-def _envelope(waveform: np.ndarray) -> list[list[int]]:
-    """Lowest and highest sample of each column, in hundredths of the loudest."""
+def _envelope(waveform: np.ndarray, columns: int) -> list[list[int]]:
+    """Lowest and highest sample of each of so many columns, in hundredths of the loudest."""
     samples = np.nan_to_num(np.asarray(waveform, dtype=np.float32))
     samples = samples / max(float(np.abs(samples).max(initial=0.0)), 1e-6)
-    columns = [c for c in np.array_split(samples, min(WAVE_COLUMNS, max(len(samples), 1))) if c.size]
-    return [[round(100 * float(c.min())) for c in columns], [round(100 * float(c.max())) for c in columns]]
+    parts = [part for part in np.array_split(samples, min(columns, max(len(samples), 1))) if part.size]
+    return [[round(100 * float(part.min())) for part in parts], [round(100 * float(part.max())) for part in parts]]
 
 
 def _gray(mel: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -58,6 +58,7 @@ class Decoder(nn.Module, ABC):
         objective: see ``Attention``, of the mechanism that the decoder was given.
         copies: whether it writes words of the source that the vocabulary lacks, and so needs ``Memory.copies``.
         gate_name: what the ``gate`` in the attention of a step is called, for decoders that have one.
+        no_graph: why it cannot be exported, as what it does; empty for those that can.
     """
 
     vocabulary: nn.Linear
@@ -65,6 +66,7 @@ class Decoder(nn.Module, ABC):
     objective: str | None = None
     copies: bool = False
     gate_name: str = ""
+    no_graph: ClassVar[str] = ""
 
     @abstractmethod
     def prepare(self, memory: Memory) -> PreparedMemory:

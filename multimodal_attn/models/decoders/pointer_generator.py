@@ -43,6 +43,7 @@ class PointerGenerator(RecurrentDecoder):
     """
 
     copies = True
+    no_graph = "copies words that the vocabulary of an exported model lacks"
 
     def __init__(
         self,

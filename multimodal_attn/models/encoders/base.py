@@ -48,6 +48,7 @@ class Encoder(nn.Module, ABC):
         layout: where each memory position lies in the source.
         body: the part that may have been trained before, and that freezing is about; None for encoders without.
         unfetched: settings of the constructor with which it fetches no weights.
+        no_graph: why it cannot be exported, as what it does; empty for those that can.
         pretrained: the body has learnt elsewhere, so that fine-tuning it wants a smaller learning rate.
         lr_scale: what the body's parameters get of the learning rate; None for the optimizer's choice.
         stream_names: of those that ``Memory.shares`` speaks of.
@@ -59,6 +60,7 @@ class Encoder(nn.Module, ABC):
     dim: int
     layout: Layout
     unfetched: ClassVar[Mapping[str, Any]] = {}
+    no_graph: ClassVar[str] = ""
     pretrained: bool = False
     lr_scale: float | None = None
     stream_names: tuple[str, ...] = ()

@@ -49,6 +49,8 @@ class CTranslate2Whisper(PretrainedSpeech):
         ValueError: if the folder or ctranslate2 is missing, or it holds no Whisper.
     """
 
+    no_graph = "runs in CTranslate2, which is no graph"
+
     def __init__(
         self,
         folder: str | None,

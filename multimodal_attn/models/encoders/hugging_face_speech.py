@@ -57,6 +57,7 @@ class HuggingFaceSpeech(PretrainedSpeech):
     """
 
     unfetched: ClassVar = {"pretrained": False}
+    no_graph = "hears each recording alone, in as many windows as it is long, which a graph cannot count"
 
     def __init__(
         self,

@@ -34,6 +34,8 @@ class OnnxPictures(PictureEncoder):
         ValueError: if the file or onnxruntime is missing, or the node gives no map.
     """
 
+    no_graph = "runs a graph of its own, which does not go into another"
+
     def __init__(
         self,
         file: str | None,

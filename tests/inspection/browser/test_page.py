@@ -14,7 +14,7 @@ from multimodal_attn.inspection.show import html_of
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.types import Span
 from tests.inspection.browser.conftest import OpenPage
-from tests.inspection.records import photo_record, speech_record, text_record, with_layers
+from tests.inspection.records import live_record, photo_record, speech_record, text_record, with_layers
 
 pytestmark = pytest.mark.browser
 
@@ -231,8 +231,9 @@ def watch_audio(page: Any) -> None:
     page.locator("audio").evaluate(
         """audio => {
           window.heard = [];
-          const note = (event) => heard.push([event.type, audio.currentTime]);
-          for (const kind of ['play', 'pause']) audio.addEventListener(kind, note);
+          const play = audio.play;  // the event of it comes when the sound has gone on
+          audio.play = () => (heard.push(['play', audio.currentTime]), play.call(audio));
+          audio.addEventListener('pause', () => heard.push(['pause', audio.currentTime]));
         }"""
     )
 
@@ -289,6 +290,88 @@ def test_recording_and_matrix_share_one_axis(open_page: OpenPage) -> None:
     assert truth == page.locator(".mel .line").evaluate_all(lefts)[::2]  # of each word its start, then its end
     box = page.locator(".matrix").bounding_box()
     assert truth[1] == pytest.approx(box["x"] + 0.4 * box["width"], abs=2)
+
+
+# --------------------------------------------------------------------------------------------- live sessions
+
+
+def go_to(page: Any, seconds: float) -> None:
+    """As if a reader had paused there."""
+    page.evaluate(
+        """seconds => new Promise((done) => {
+          const { view } = examples[0];
+          const come = () => (view.follow(), done());
+          view.audio.addEventListener("seeked", come, { once: true });
+          view.audio.currentTime = seconds;
+        })""",
+        seconds,
+    )
+
+
+def shown(page: Any) -> list[list[str]]:
+    """Names in the headline, the buttons and the matrix; those that are not sure in brackets."""
+    found: list[list[str]] = page.evaluate(
+        """() => [examples[0].title, examples[0].view.buttons, examples[0].view.names].map((nodes) => nodes
+          .filter((node) => node.checkVisibility({ visibilityProperty: true }))
+          .map((node) => node.querySelector(".name")?.textContent ?? node.textContent)
+          .map((name, i) => (nodes[i].classList.contains("tentative") ? `[${name}]` : name)))"""
+    )
+    return found
+
+
+def test_a_live_session_is_shown_as_it_was_written(open_page: OpenPage) -> None:
+    page = open_page([live_record()])
+    expect(words(page)).to_have_count(3)
+    assert shown(page) == [["go", "right", "now"]] * 3  # all of it, until it is played
+    expect(page.locator(".future")).to_be_hidden()
+    for seconds, expected in (
+        (0.3, []),
+        (0.6, ["[go]"]),
+        (1.05, ["go", "[light]"]),
+        (1.2, ["go"]),
+        (1.4, ["go", "[right]"]),
+        (2.2, ["go", "right", "[now]"]),
+        (2.6, ["go", "right", "now"]),
+    ):
+        go_to(page, seconds)
+        assert shown(page) == [expected] * 3, seconds
+        now = page.locator(".plot .over").bounding_box()
+        future, unsure = page.locator(".future").bounding_box(), page.locator(".unsure")
+        assert future["x"] - now["x"] == pytest.approx(seconds / 3 * now["width"], abs=2)
+        assert future["x"] + future["width"] == pytest.approx(now["x"] + now["width"], abs=1)
+        sure = len([name for name in expected if not name.startswith("[")])
+        assert unsure.evaluate("node => parseFloat(node.style.top) / examples[0].view.row") == sure
+    page.get_by_role("checkbox", name="as it was written").uncheck()
+    assert shown(page) == [["go", "right", "now"]] * 3
+    expect(page.locator(".future")).to_be_hidden()
+
+
+def test_a_live_session_grows_while_it_plays_and_is_whole_at_its_end(open_page: OpenPage) -> None:
+    page = open_page([live_record()])
+    expect(words(page)).to_have_count(3)
+    page.get_by_label("Speed").select_option("2")
+    page.get_by_role("button", name="play the recording").click()
+    expect(page.locator(".future")).to_be_visible()
+    assert page.evaluate("examples[0].view.audio.playbackRate") == 2
+    expect(page.get_by_role("button", name="play the recording")).to_be_visible()  # it has ended
+    expect(page.locator(".future")).to_be_hidden()
+    assert shown(page) == [["go", "right", "now"]] * 3
+    words(page).nth(1).click()
+    expect(page.locator(".said")).to_contain_text(
+        "shown: “light” from 1.00 s, nothing from 1.10 s, “right” from 1.30 s; sure at 1.50 s"
+    )
+    expect(page.locator(".future")).to_be_hidden()  # a word alone is heard within the whole
+    assert page.evaluate("examples[0].view.audio.playbackRate") == 1
+
+
+def test_waits_stand_in_the_rows_of_their_words(open_page: OpenPage) -> None:
+    page = open_page([live_record()])
+    expect(page.locator(".matrix .wait")).to_have_count(3)
+    found = page.locator(".matrix .wait").evaluate_all("all => all.map(({ style: s }) => [s.left, s.width, s.top])")
+    row = page.evaluate("examples[0].view.row")
+    assert found[1] == ["33.3333%", "16.6667%", f"{row}px"]
+    colors = page.locator(".matrix .wait").evaluate_all("all => all.map(node => node.style.background)")
+    assert [re.search(r"var\(--early\) ([\d.]+)%", color)[1] for color in colors] == ["0.0000", "60.0000", "0.0000"]
 
 
 # -------------------------------------------------------------------------------------------------- keyboard

@@ -12,7 +12,7 @@ from multimodal_attn.inspection.views import heat_limit, view_of
 from multimodal_attn.inspection.views.picture import MAX_WORDS, PANEL_INCHES, PictureView
 from multimodal_attn.inspection.views.recording import WIDTH_INCHES
 from multimodal_attn.types import Grid, Span
-from tests.inspection.records import photo_record, speech_record, text_record
+from tests.inspection.records import live_record, photo_record, speech_record, text_record
 
 
 @dataclass
@@ -257,6 +257,15 @@ def test_matrix_of_a_long_text_stays_on_the_sheet(drawn: Drawn):
     record.weights = np.full((3, 1, 300), 1 / 300, dtype=np.float32)
     assert view_of(record).draw().width < 17 * DPI
     assert "word" not in drawn.texts  # too narrow to read
+
+
+def test_a_live_session_has_its_moments_and_is_as_sharp_as_it_is_wide():
+    view = view_of(live_record(seconds=60.0))
+    assert view.truth()["moments"][1] == [[[1.0, "light"], [1.1, None], [1.3, "right"]], 1.5]
+    assert [len(side) for side in view.source()["wave"]] == [25 * 60] * 2
+    whole = view_of(speech_record(seconds=60.0))
+    assert whole.truth()["moments"] == []
+    assert [len(side) for side in whole.source()["wave"]] == [600] * 2
 
 
 def test_a_layout_without_a_view_is_refused():
