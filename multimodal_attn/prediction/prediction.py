@@ -62,7 +62,8 @@ class Prediction:
         time_source: where ``word_spans`` come from, "attention" or "ctc".
         temperature: of the run, for the confidence of words; None where it has none.
         candidates: of each word the likeliest ones with their probabilities, for words that were hidden from a masked
-            language model.
+            language model; of a ``given`` text, what was likeliest to begin each word.
+        given: whether the text was not written, but given to a language model, which told how probable it is.
         others: what else the search found for the same source, best first.
         self_attention: what the model's layers of self-attention read, where it was asked for.
         view: what ``plot`` and notebooks show it with.
@@ -95,6 +96,7 @@ class Prediction:
     others: list[Prediction] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
     self_attention: SelfAttention | None = None
+    given: bool = False
     view: View | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from multimodal_attn.inspection.charts.candidates import candidates
 from multimodal_attn.inspection.charts.chart import Chart
 from multimodal_attn.inspection.charts.gate import gate
+from multimodal_attn.inspection.charts.probability import probability
 from multimodal_attn.prediction.prediction import Prediction
 
-CHARTS: tuple[Callable[[Prediction], Chart | None], ...] = (gate, candidates)
+CHARTS: tuple[Callable[[Prediction], Chart | None], ...] = (gate, probability, candidates)
 """In the order in which they stand on the page; each gives None for a prediction that it has nothing to say of."""
