@@ -172,7 +172,7 @@ def markdown() -> str:
 _HEADLINE = (
     *("wer", "cer", "cider_d", "bleu_4", "distinct_captions", "bleu", "chrf", "perplexity"),
     *("masked_accuracy", "pseudo_perplexity", "masked_perplexity"),
-    *("rouge1", "rouge2", "rougel", "exact", "unknown_words", "copy_accuracy"),
+    *("rouge1", "rouge2", "rougel", "exact", "unknown_words", "names_written", "copy_accuracy"),
     *("onset_error_ms", "pointing_accuracy", "alignment_accuracy", "faithfulness_deletion"),
     *("attention_entropy", "attention_peak"),
 )
@@ -294,7 +294,9 @@ _ROWS: dict[tuple[Group, str], str] = {
         (alignment_num_words)    | count | -      | Words with source words | how many words these figures are over""",
     ("attention", "source texts"): """
         unknown_words            | share | higher | Unknown words written | that references and source have
-        (unknown_num_words)      | count | -      | Unknown words | how many words this figure is over""",
+        (unknown_num_words)      | count | -      | Unknown words | how many words this figure is over
+        names_written            | share | higher | Names written | that references and source have
+        (names_num_words)        | count | -      | Names | how many words this figure is over""",
     ("attention", "a decoder that copies"): """
         copy_accuracy            | share | higher | Copy accuracy | copied tokens whose peak holds this token
         copy_share               | share | -      | Copied | tokens with half of their probability or more from there

@@ -70,6 +70,7 @@ class Target:
         times: one span for each word, or empty when unknown.
         timed_by: the aligner that found ``times``; empty where they came with the data.
         read_from: word index -> the words of the source text that it comes from. Empty when unknown.
+        names: words of the text that are names and stand in the source text, each once. Empty when unknown.
     """
 
     text: str
@@ -77,6 +78,7 @@ class Target:
     times: tuple[Span, ...] = ()
     timed_by: str = ""
     read_from: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
 
 
 Modality = Literal["picture", "recording", "text"]

@@ -14,9 +14,11 @@ from torch import Tensor
 from multimodal_attn.data.modalities.base import pad_in_time
 from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
 from multimodal_attn.evaluation.attention.rollout import self_rollout
+from multimodal_attn.evaluation.attention.self_attention import LONGEST, reads_of
 from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.models.masked_language_model import MaskedLanguageModel
 from multimodal_attn.prediction.prediction import Prediction, View
+from multimodal_attn.prediction.self_attention import SelfAttention
 from multimodal_attn.types import EOS, MASK, UNK, TokenAxis
 
 GAP = "___"
@@ -79,26 +81,29 @@ class Cloze:
         (found,) = self.fill([Gaps(text, tokens, words, [])], candidates)
         return found
 
-    def fill(self, texts: Sequence[Gaps], candidates: int = 5) -> list[Prediction]:
+    def fill(self, texts: Sequence[Gaps], candidates: int = 5, layers: bool = False) -> list[Prediction]:
         """The hidden words of each text, with their maps: attention rollout through the layers of the encoder, all zero
         for an encoder without self-attention. Those who know the whole text have its words as reference.
 
         Args:
             texts: with a hidden word or more each.
             candidates: how many to give of each word.
+            layers: keep what every layer reads, where the encoder has layers of self-attention.
         """
         found = []
         with evaluating(self.model), torch.no_grad():
             for some, read, lengths, hidden in self._batches(texts):
                 log_probs = self.model(read, lengths, hidden).float().log_softmax(-1)
-                layers = self.model.encoder.layer_weights(read, lengths)
+                weights = self.model.encoder.layer_weights(read, lengths)
                 zeros = torch.zeros(*read.shape, read.shape[1])
-                maps = self_rollout(layers) if layers else zeros
+                maps = self_rollout(weights) if weights else zeros
                 start = 0
                 for row, text in enumerate(some):
                     number = sum(stop - first for first, stop in text.words)
                     own = maps[row, hidden[row], : len(text.tokens) + 1].float().cpu().numpy()
                     found.append(self._prediction(text, log_probs[start : start + number].cpu(), own, candidates))
+                    if layers and weights and len(text.tokens) < LONGEST:
+                        found[-1].self_attention = _layers(found[-1], [layer[row] for layer in weights])
                     start += number
         return found
 
@@ -190,6 +195,13 @@ class Cloze:
     def _word(self, ids: Sequence[int]) -> str:
         """A word without spaces, whatever its tokens are."""
         return "".join(self.tokenizer.decode(ids).split()) or "".join(self.tokenizer.pieces(ids))
+
+
+def _layers(prediction: Prediction, weights: Sequence[Tensor]) -> SelfAttention:
+    """What (N, S, S) layers read of a text's (padded) tokens; its words' maps are rollout already."""
+    size = prediction.weights.shape[-1]
+    reads = reads_of("encoder", [layer[:, :size, :size] for layer in weights], (1, size))
+    return SelfAttention([reads], prediction.word_weights)
 
 
 def _likeliest(log_probs: Tensor, number: int) -> list[tuple[list[int], float]]:

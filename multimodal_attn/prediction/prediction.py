@@ -64,7 +64,8 @@ class Prediction:
         moments: when each word was written, for live sessions.
         temperature: of the run, for the confidence of words; None where it has none.
         candidates: of each word the likeliest ones with their probabilities, for words that were hidden from a masked
-            language model.
+            language model; of a ``given`` text, what was likeliest to begin each word.
+        given: whether the text was not written, but given to a language model, which told how probable it is.
         streams: name of an encoder's stream -> the share that it has in what each token read, of T tokens; shares of a
             token sum to 1. Empty for encoders of a single stream.
         others: what else the search found for the same source, best first.
@@ -101,6 +102,7 @@ class Prediction:
     others: list[Prediction] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
     self_attention: SelfAttention | None = None
+    given: bool = False
     view: View | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:

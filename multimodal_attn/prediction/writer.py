@@ -46,6 +46,11 @@ class Writer:
     tokenizer: Tokenizer
     name: str = ""
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies."""
+        return next(self.model.parameters()).device
+
     def __call__(
         self,
         prompt: str = "",
@@ -71,6 +76,12 @@ class Writer:
         return [Written(self.tokenizer.decode(one.tokens), one.score, one) for one in found]
 
     @torch.no_grad()
+    def log_probs(self, text: str) -> list[float]:
+        """The log probability of each token of a text from those before it, that of <eos> the last."""
+        tokens = torch.tensor([BOS, *self.tokenizer.encode(text), EOS], device=self.device)
+        logits = self.model(tokens[None, :-1])[0].float()
+        return (-functional.cross_entropy(logits, tokens[1:], reduction="none")).tolist()
+
     def perplexity(self, texts: Sequence[str]) -> float:
         """The exponential of the mean negative log probability of a token, <eos> counted.
 
@@ -79,10 +90,5 @@ class Writer:
         """
         if not texts:
             raise ValueError("texts: none; expected at least one")
-        total, number = 0.0, 0
-        for text in texts:
-            tokens = torch.tensor([BOS, *self.tokenizer.encode(text), EOS])
-            logits = self.model(tokens[None, :-1])[0].float()
-            total += float(functional.cross_entropy(logits, tokens[1:], reduction="sum"))
-            number += len(tokens) - 1
-        return math.exp(total / number)
+        values = [value for text in texts for value in self.log_probs(text)]
+        return math.exp(-sum(values) / len(values))

@@ -40,6 +40,7 @@ from multimodal_attn.runs.build import cache_features
 from multimodal_attn.runs.configuration import leaves, refuse_unknown, require
 from multimodal_attn.runs.decoding import Decoded, decode_share, together
 from multimodal_attn.runs.evaluate_cloze import evaluate_cloze
+from multimodal_attn.runs.evaluate_language_model import evaluate_language_model
 from multimodal_attn.runs.evaluation_folder import TAG, folder_name
 from multimodal_attn.runs.example_statistics import write_statistics
 from multimodal_attn.runs.faithfulness import measure_faithfulness
@@ -130,6 +131,8 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     contents = [read_run(path, settings["checkpoint"]) for path in (settings["run"], *settings["ensemble"])]
     if "masking" in contents[0].config:
         return evaluate_cloze(settings, contents[0], overrides, origin)
+    if "language_model" in contents[0].config:
+        return evaluate_language_model(settings, contents[0], overrides, origin)
     run = run_of(contents, overrides, settings["trust"])
     scores = part("metrics", run.config["metrics"], TextScores, settings["trust"])()
     scores.check_extras(settings["extra_scores"])

@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import yaml
-from rich.console import Console
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.loading.word_masking import VALIDATION, draws
-from multimodal_attn.data.reading.files import write_skipped
 from multimodal_attn.distributed import process_share
 from multimodal_attn.evaluation.bootstrap import intervals
 from multimodal_attn.evaluation.cloze import Cloze, Gaps
-from multimodal_attn.evaluation.statistics import Mean, Statistic, Sums, figures_of
-from multimodal_attn.inspection.page.page import page_title, write_page
+from multimodal_attn.evaluation.statistics import Mean, Statistic, figures_of
 from multimodal_attn.prediction.checkpoint import Checkpoint
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.processes import own_device
 from multimodal_attn.runs import environment
 from multimodal_attn.runs.configuration import require
-from multimodal_attn.runs.evaluation_folder import folder_name
-from multimodal_attn.runs.folders import metrics_text
 from multimodal_attn.runs.language_model import build_text_data
 from multimodal_attn.runs.loading import overridden
-from multimodal_attn.runs.logging_evaluations import evaluation_loggers, log_evaluation
 from multimodal_attn.runs.masked_language_model import build_masking, cloze_of
-from multimodal_attn.runs.report import print_report
-from multimodal_attn.writing import replaced_folder, write_file
+from multimodal_attn.runs.text_evaluation import Evaluated, perplexity, refuse_idle, spread, write_evaluation
 
-WRITTEN = ("config.yaml", "metrics.json", "predictions.jsonl", "skipped.txt", "cut.txt", "index.html", environment.FILE)
-"""What an evaluation writes."""
 PSEUDO_PERPLEXITY_TEXTS = 100
 """At most, spread evenly over the split: a text is read as often as it has words."""
-_USED = ("run", "split", "tag", "checkpoint", "page_examples", "data", "device")
 
 
 def evaluate_cloze(
@@ -58,14 +46,7 @@ def evaluate_cloze(
     Raises:
         ValueError: if settings are only for models that write, or the split cannot be read.
     """
-    split = settings["split"]
-    for key, idle in (("ensemble", []), ("faithfulness", False), ("transcripts", []), ("extra_scores", [])):
-        if settings[key] != idle:
-            raise ValueError(f"{key}: {settings[key]}; expected {idle}, as a masked language model writes nothing")
-    if (name := folder_name({**settings, "tag": None, "checkpoint": "best"})) != split:
-        raise ValueError(
-            f"search: {name.removeprefix(split)[1:]}; expected none, as a masked language model writes nothing"
-        )
+    refuse_idle(settings, "a masked language model writes nothing")
     if process_share()[0] > 0:  # the first process does it alone
         return {}
     config = overridden(content.config, overrides)
@@ -73,7 +54,7 @@ def evaluate_cloze(
     cloze.model.to(settings["device"] if settings["device"] != "auto" else own_device())
     require(config, ("data", "seed", "name"))
     data = build_text_data(config, cloze.tokenizer, settings["trust"])
-    source = data.source(split)
+    source = data.source(settings["split"])
     hiding = replace(build_masking(config["masking"]), masked=1.0, random=0.0)
     gaps = []
     for entry in source.entries:
@@ -82,36 +63,18 @@ def evaluate_cloze(
         if hidden.words:
             gaps.append(Gaps(entry.key, hidden.tokens, hidden.words, tokens))
     if not gaps:
-        raise ValueError(f"data: no text of the {split} split has a word that the vocabulary knows")
+        raise ValueError(f"data: no text of the {settings['split']} split has a word that the vocabulary knows")
     predictions = cloze.fill(gaps)
     statistics = _statistics(cloze, gaps, predictions, _most_frequent(data))
-    some = [source.entries[i * len(source) // PSEUDO_PERPLEXITY_TEXTS] for i in range(PSEUDO_PERPLEXITY_TEXTS)]
-    some = list(source.entries) if len(source) <= PSEUDO_PERPLEXITY_TEXTS else some
-    pseudo = [_perplexity("pseudo_perplexity", [cloze.surprise(entry.targets[0].text) for entry in some])]
+    some = spread(source.entries, PSEUDO_PERPLEXITY_TEXTS)
+    pseudo = [perplexity("pseudo_perplexity", [cloze.surprise(entry.targets[0].text) for entry in some])]
     metrics = figures_of(statistics, len(gaps)) | figures_of(pseudo, len(some))
     ends = intervals(statistics, len(gaps)) | intervals(pseudo, len(some))
     metrics["num_parameters"] = sum(parameter.numel() for parameter in cloze.model.parameters())
     metrics |= {"num_examples": len(gaps), "num_skipped": len(source.skipped)}
-    folder = content.folder / "evaluation" / folder_name(settings)
-    loggers = evaluation_loggers(settings.get("logger"), content.folder)
-    number = min(settings["page_examples"], len(predictions))
-    shown = [predictions[place * len(predictions) // number] for place in range(number)]
-    title = page_title(str(config["name"]), split)
-    with replaced_folder(folder, WRITTEN) as new:
-        used = {key: settings[key] for key in _USED}
-        write_file(new / "config.yaml", yaml.safe_dump(used, sort_keys=False, allow_unicode=True))
-        write_file(new / "metrics.json", metrics_text(metrics, ends))
-        lines = (json.dumps(_line(each), ensure_ascii=False) + "\n" for each in predictions)
-        write_file(new / "predictions.jsonl", "".join(lines).encode("utf-8", "backslashreplace"))
-        write_skipped(new / "skipped.txt", source.skipped)
-        if source.cut:
-            write_skipped(new / "cut.txt", source.cut)
-        write_page(shown, new / "index.html", title, metrics, total=len(predictions), intervals=ends)
-        origin.add_data(config["data"].get("root"), split, source)
-        origin.write(new, wall=True)
-    print_report(metrics, str(folder), (), settings["verbose"], intervals=ends)
-    log_evaluation(loggers, f"evaluation/{folder.name}", metrics, folder / "index.html")
-    Console().print(f"attention page: {folder / 'index.html'}", soft_wrap=True)
+    shown = cloze.fill(spread(gaps, settings["page_examples"]), layers=True)
+    found = Evaluated(metrics, ends, [_line(each) for each in predictions], shown)
+    write_evaluation(settings, content, config, source, found, origin)
     return metrics
 
 
@@ -130,12 +93,7 @@ def _statistics(
     found: list[Statistic] = [Mean("masked_accuracy", right.astype(float), examples)]
     if frequent is not None:
         found.append(Mean("masked_accuracy_frequent", guessed.astype(float), examples))
-    return [*found, _perplexity("masked_perplexity", list(zip(surprise, tokens, strict=True)))]
-
-
-def _perplexity(name: str, texts: Sequence[tuple[float, int]]) -> Sums:
-    """Of the negative log probability and the number of tokens of each text."""
-    return Sums(np.array(texts, dtype=float), lambda sums: {name: np.exp(np.minimum(100.0, sums[:, 0] / sums[:, 1]))})
+    return [*found, perplexity("masked_perplexity", list(zip(surprise, tokens, strict=True)))]
 
 
 def _most_frequent(data: DataModule) -> str | None:

@@ -10,7 +10,7 @@ from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.language_models.base import LanguageModel
 from multimodal_attn.parts import EVERYTHING, checked, part
-from multimodal_attn.prediction.checkpoint import naming_file, read_run, rebuilt
+from multimodal_attn.prediction.checkpoint import Checkpoint, naming_file, read_run, rebuilt
 from multimodal_attn.prediction.writer import Writer
 from multimodal_attn.ranges import Seed
 from multimodal_attn.runs.build import build_optimization
@@ -87,6 +87,11 @@ def load_writer(run: str | Path, trust: Collection[str] = (), key: str = "run") 
     content = read_run(run, key=key)
     if "language_model" not in content.config:
         raise ValueError(f"{key}: '{run}' is no language model; expected a run of one")
+    return writer_of(content, trust)
+
+
+def writer_of(content: Checkpoint, trust: Collection[str] = ()) -> Writer:
+    """The same from a language model's checkpoint that has been read."""
     with naming_file(content):
         tokenizer = content.tokenizer(trust=trust)
         model = rebuilt(lambda: make_language_model(content.config["language_model"], tokenizer, trust), content)

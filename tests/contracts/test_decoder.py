@@ -82,15 +82,21 @@ def test_weights_of_layers_are_those_of_the_forward_pass(decoder: str) -> None:
     model, source = make(decoder, "additive"), memory()
     tokens, mask = texts(vocab_size=VOCAB)
     layers = model.layer_weights(tokens[..., :-1], source)
-    assert bool(layers) == (decoder == "transformer")
+    assert bool(layers) == (decoder in ("transformer", "prefix_transformer"))
     for weights in layers:
         heads, length = weights.tokens.shape[2:4]
         rows = torch.ones(*tokens.shape[:2], heads, length)
-        torch.testing.assert_close(weights.tokens.sum(-1), rows)
+        torch.testing.assert_close(weights.among_tokens.sum(-1), rows)
         assert weights.tokens.triu(1).abs().sum() == 0
-        torch.testing.assert_close(weights.memory.sum(-1), rows)
+        own, read = weights.tokens.sum(-1), weights.memory.sum(-1)
+        torch.testing.assert_close(read if weights.prefix is None else own + read, rows)
+        torch.testing.assert_close(own if weights.prefix is None else own + read, rows)
+        if weights.prefix is not None:
+            torch.testing.assert_close(weights.prefix.sum(-1), torch.ones(len(tokens), heads, 9))
+            assert (weights.prefix * ~source.mask[:, None, None]).sum() == 0
     if layers:  # the last layer's attention depends on all before it
-        reported = layers[-1].memory.transpose(2, 3) * mask[..., 1:, None, None]
+        last = layers[-1].memory / layers[-1].memory.sum(-1, keepdim=True)
+        reported = last.transpose(2, 3) * mask[..., 1:, None, None]
         torch.testing.assert_close(reported, model(tokens, mask, source).weights)
 
 

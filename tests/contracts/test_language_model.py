@@ -50,6 +50,18 @@ def test_later_tokens_and_other_rows_change_nothing(name: str) -> None:
     assert not torch.allclose(model(changed)[1:, 5], model(texts)[1:, 5])
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("name", choices("language_model"))
+def test_weights_of_layers_are_of_tokens_up_to_oneself(name: str) -> None:
+    model, texts = make(name), tokens()
+    layers = model.layer_weights(texts)
+    assert bool(layers) == (name == "transformer")
+    for weights in layers:
+        torch.testing.assert_close(weights.sum(-1), torch.ones(weights.shape[:-1]))
+        assert weights.triu(1).abs().sum() == 0
+        torch.testing.assert_close(model.layer_weights(texts[:, :4])[0], layers[0][..., :4, :4])
+
+
 @pytest.mark.parametrize("name", choices("language_model"))
 def test_gradient_reaches_every_parameter(name: str) -> None:
     model, texts = make(name), tokens()

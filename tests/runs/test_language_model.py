@@ -17,6 +17,7 @@ from multimodal_attn.runs.evaluate import evaluate
 from multimodal_attn.runs.language_model import load_language_model
 from multimodal_attn.runs.loading import load
 from multimodal_attn.types import BOS, EOS
+from tests.inspection.page.test_page import read
 from tests.runs.test_training import SHAPES, compose, lines, run, values, weights_of
 
 SENTENCES = ["the red circle", "the blue square", "a red circle", "a blue square"]
@@ -100,6 +101,41 @@ def test_it_writes_from_a_prompt(language_run: Path, capsys: pytest.CaptureFixtu
     assert {written.text for written in writer(num_samples=30, top_p=0.9)} == set(SENTENCES)
     assert writer.perplexity(SENTENCES) == pytest.approx(values(language_run, "val/perplexity")[-1], rel=1e-3)
     assert writer.perplexity(["circle the red the"]) > 10 * writer.perplexity(SENTENCES)
+
+
+def test_evaluation_reads_texts_and_writes_the_page(language_run: Path) -> None:
+    metrics = evaluate(compose("evaluate", f"run={language_run}", "device=cpu", "page_examples=2"))
+    assert metrics["perplexity"] == pytest.approx(values(language_run, "val/perplexity")[-1], rel=1e-3)
+    folder = language_run / "evaluation" / "val"
+    page = read(folder / "index.html")
+    overview, example = page.json("overview"), page.json("example-0")
+    assert [figure["name"] for figure in overview["headline"]] == ["perplexity"]
+    assert len(overview["examples"]) == 2
+    assert example["source"][0] == "⟨start⟩"
+    probability, candidates = example["hypotheses"][0]["charts"]
+    assert probability["data"] == pytest.approx([0.5, 0.5, 1.0], abs=0.2)  # two articles, two colors, one noun
+    assert candidates["data"][2]["true"] == candidates["data"][2]["words"][0][0]
+    predictions = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+    assert [line["text"] for line in predictions] == SENTENCES
+    total = sum(value for line in predictions for value in line["log_probs"])
+    assert math.exp(-total / 16) == pytest.approx(metrics["perplexity"], rel=1e-4)
+    assert not (folder / "heads.json").exists()
+    with pytest.raises(ValueError, match=r"search: beam_width=9; expected none, as a language model has no source"):
+        evaluate(compose("evaluate", f"run={language_run}", "search.width=9"))
+
+
+def test_the_page_shows_what_its_layers_read(tmp_path: Path) -> None:
+    small = ("language_model=transformer", "language_model.dim=16", "language_model.num_layers=2")
+    common = [each for each in SMALL if not each.startswith("language_model.")]
+    arguments = (*common, *small, *text_files(tmp_path), "tokenizer=word", "trainer.max_epochs=1")
+    run(tmp_path / "run", *arguments)
+    evaluate(compose("evaluate", f"run={tmp_path / 'run'}", "device=cpu"))
+    folder = tmp_path / "run" / "evaluation" / "val"
+    page = read(folder / "index.html")
+    assert [each["layers"] for each in page.json("overview")["examples"]] == [[["decoder", [4, 4]]]] * 4
+    assert page.json("layers-3")["parts"][0]["shape"] == [1, 3]
+    heads = json.loads((folder / "heads.json").read_text())
+    assert (heads["num_examples"], len(heads["decoder"]), len(heads["decoder"][0])) == (4, 2, 4)
 
 
 def test_a_prompt_that_cannot_be_is_refused(

@@ -129,6 +129,9 @@ def test_evaluation_writes_figures_and_the_page(masked_run: Path) -> None:
     (chart,) = example["hypotheses"][0]["charts"]
     assert chart["script"] == "candidates"
     assert chart["data"][0]["true"] in dict(chart["data"][0]["words"])
+    assert overview["examples"][0]["layers"] == [["encoder", [2, 2]]]
+    assert page.json("layers-0")["parts"][0]["shape"] == [1, len(example["source"])]
+    assert len(json.loads((folder / "heads.json").read_text())["encoder"]) == 2
     predictions = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
     assert len(predictions) == metrics["num_examples"] == 9
     with pytest.raises(ValueError, match=r"faithfulness: True; expected False, as a masked language model writes"):

@@ -9,9 +9,9 @@ from typing import Any
 from multimodal_attn.data.datasets.base import Dataset, Entry, Split
 from multimodal_attn.data.modalities.text import TextReader
 from multimodal_attn.data.reading.tables import read_table
-from multimodal_attn.data.reading.text import NORMALIZERS, Normalization
+from multimodal_attn.data.reading.text import Normalization
 from multimodal_attn.ranges import Count
-from multimodal_attn.types import Target, UnreadableError
+from multimodal_attn.types import UnreadableError
 
 NAMES: dict[Split, tuple[str, ...]] = {
     "train": ("train.jsonl", "dialogsum.train.jsonl"),
@@ -56,17 +56,18 @@ class DialogSum(Dataset):
         skipped = [UnreadableError(f"{path}:{line}", reason) for line, reason in table.bad]
         cut, self._sources = [], []
         for line, record in table.records:
-            summaries = tuple(filter(None, map(NORMALIZERS[normalize], map(_whole, _summaries(record)))))
             dialogue = record.get("dialogue")
             source = _whole(dialogue) if isinstance(dialogue, str) else ""
-            if not (summaries and reader.read(source)):
-                lacking = "dialogue" if summaries else "summary"
+            found = [reader.target(_whole(text), normalize, source) for text in _summaries(record)]
+            targets = tuple(target for target in found if target.text)
+            if not (targets and reader.read(source)):
+                lacking = "dialogue" if targets else "summary"
                 skipped.append(UnreadableError(f"{path}:{line}", f"no {lacking}"))
                 continue
             if reason := reader.cut(source):
                 cut.append(UnreadableError(f"{path}:{line}", reason))
             key = str(record.get("id", record.get("fname", line)))
-            entries.append(Entry(key, tuple(map(Target, summaries)), reader.length(source)))
+            entries.append(Entry(key, targets, reader.length(source)))
             self._sources.append(source)
         if not entries:
             raise ValueError(f"data.root: '{path}' has no usable line; expected a dialogue and its summaries in each")

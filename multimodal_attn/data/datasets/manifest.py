@@ -13,9 +13,9 @@ from multimodal_attn.data.modalities import READERS, reader_of
 from multimodal_attn.data.reading.files import digest, local_path
 from multimodal_attn.data.reading.pixels import Fit
 from multimodal_attn.data.reading.tables import Table, read_table
-from multimodal_attn.data.reading.text import NORMALIZERS, Normalization, single_spaces
+from multimodal_attn.data.reading.text import Normalization, single_spaces
 from multimodal_attn.ranges import Count, ImageSize, SampleRate, Seed
-from multimodal_attn.types import Modality, Target, UnreadableError
+from multimodal_attn.types import Modality, UnreadableError
 
 EXPECTED = " or ".join(",".join(reader.columns) for reader in READERS.values())
 _MISSING = ("nan", "NaN", "NULL", "#N/A")  # as spreadsheets and programs write an empty cell
@@ -125,7 +125,7 @@ class Manifest(Dataset):
             held_out = _held_out({source.name for source in sources.values()}, seed)
             sources = {key: found for key, found in sources.items() if (found.name in held_out) == holds_out}
 
-        self._normalize, self._max_words = NORMALIZERS[normalize or self.reader.normalization], max_words
+        self._normalize, self._max_words = normalize or self.reader.normalization, max_words
         self._cuts = max_source_tokens is not None
         self._places: list[str] = []  # of the files, or the texts to be read
         for key, source in sources.items():
@@ -178,7 +178,9 @@ class Manifest(Dataset):
             return None
         targets, limited = [], self.reader.in_files or self._cuts
         for row in source.rows:
-            for text in map(self._normalize, row.texts):
+            for given in row.texts:
+                target = self.reader.target(given, self._normalize, source.place)
+                text = target.text
                 words = max(len(side.split()) for side in ([text] if limited else [text, source.place]))
                 if not text:
                     self.skipped.append(UnreadableError(f"{path}:{row.line}", "empty text"))
@@ -186,7 +188,7 @@ class Manifest(Dataset):
                     reason = f"{words} words, more than data.max_words={self._max_words}"
                     self.skipped.append(UnreadableError(f"{path}:{row.line}", reason))
                 else:
-                    targets.append(Target(text))
+                    targets.append(target)
         if not targets:
             return None
         if self._cuts and (reason := self.reader.cut(source.place)):

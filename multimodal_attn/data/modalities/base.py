@@ -10,8 +10,8 @@ from torch import Tensor
 
 from multimodal_attn.data.reading.files import file_fingerprint
 from multimodal_attn.data.reading.samples import LONGEST_SECONDS
-from multimodal_attn.data.reading.text import Normalization
-from multimodal_attn.types import Example, Modality
+from multimodal_attn.data.reading.text import NORMALIZERS, Normalization
+from multimodal_attn.types import Example, Modality, Target
 
 
 class Reader(ABC):
@@ -60,6 +60,10 @@ class Reader(ABC):
     def cut(self, place: str) -> str:
         """What ``read`` leaves out of a source's end, in words; empty for nothing."""
         return ""
+
+    def target(self, text: str, normalize: Normalization, place: str) -> Target:
+        """A text of a source, normalized, with what the two tell of it together."""
+        return Target(NORMALIZERS[normalize](text))
 
     def fingerprint(self, path: str) -> str:
         """Changes when the file or what is made of it here does.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from multimodal_attn.data.modalities.base import Reader, pad_in_time
+from multimodal_attn.data.reading.names import names
 from multimodal_attn.data.reading.text import NORMALIZERS, Normalization, prepared, read_lines, single_spaces
 from multimodal_attn.ranges import Count
-from multimodal_attn.types import Example, UnreadableError
+from multimodal_attn.types import Example, Target, UnreadableError
 
 
 class TextReader(Reader):
@@ -39,6 +40,15 @@ class TextReader(Reader):
         if self.max_source_tokens is None or words <= self.max_source_tokens:
             return ""
         return f"cut off: {words} words, more than data.max_source_tokens={self.max_source_tokens}"
+
+    def target(self, text: str, normalize: Normalization, place: str) -> Target:
+        """A text of a source, normalized, with the names that both have.
+
+        A name is what either of the two shows to be one before it is normalized; see ``names``.
+        """
+        written, read = NORMALIZERS[normalize](text), set(self.read(place).split())
+        words = {word for name in names(text) | names(place) for word in NORMALIZERS[normalize](name).split()}
+        return Target(written, names=tuple(word for word in dict.fromkeys(written.split()) if word in words & read))
 
     def length(self, place: str) -> float:
         return float(len(self.read(place)))

@@ -22,6 +22,8 @@ def copying_samples(reading: Reading) -> dict[str, list[float]]:
       the source as they are written, and at the other words of known origin.
     - ``unknown_words``: of each word of the closest reference that the source has and the vocabulary lacks, whether it
       was written. Of any model that writes whole words.
+    - ``names_written``: the same of each name of the closest reference that the source has (``Target.names``), known to
+      the vocabulary or not. Of any model.
 
     Args:
         reading: of a source text.
@@ -31,6 +33,7 @@ def copying_samples(reading: Reading) -> dict[str, list[float]]:
     closest = max(reading.targets, key=lambda target: len(right_words(written, target)), default=None)
     if closest is None:
         return found
+    found["names_written"] = [float(name in written) for name in closest.names]
     if reading.tokenizer.whole_words:
         found["unknown_words"] = _unknown_words(reading, closest)
     copies, gate = reading.memory.copies, reading.hypothesis.gate

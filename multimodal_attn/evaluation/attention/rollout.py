@@ -34,15 +34,21 @@ def self_rollout(layers: Sequence[Tensor]) -> Tensor:
 def decoder_rollout(layers: Sequence[LayerWeights]) -> Tensor:
     """What each token is made of, as far as it comes from the memory: the rest of each row comes from the tokens.
 
-    A layer reads twice, first the tokens and then the memory, and each time half of the state stays its own.
+    A layer reads twice, first the tokens and then the memory, and each time half of the state stays its own. One that
+    reads both at once reads memory positions as the layers before have made them.
 
     Shapes:
         Returns (..., T, S).
     """
     flow = torch.zeros_like(layers[0].memory[..., 0, :, :])
+    read = torch.eye(flow.shape[-1], dtype=flow.dtype, device=flow.device)  # what memory positions are made of
     for weights in layers:
-        flow = 0.5 * (flow + weights.tokens.mean(-3) @ flow)
-        flow = 0.5 * (flow + weights.memory.mean(-3))
+        tokens, memory = weights.tokens.mean(-3) @ flow, weights.memory.mean(-3)
+        if weights.prefix is None:
+            flow = 0.5 * (0.5 * (flow + tokens) + memory)
+        else:
+            flow = 0.5 * (flow + tokens + memory @ read)
+            read = 0.5 * (read + weights.prefix.mean(-3)[:, None] @ read)
     return flow
 
 

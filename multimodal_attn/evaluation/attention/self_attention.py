@@ -46,9 +46,9 @@ def self_attention(predictor: Predictor, example: Example, prediction: Predictio
     reads = []
     if encoder:
         extra = encoder[0].shape[-1] - size
-        reads.append(_reads("encoder", [layer[0] for layer in encoder], cells_of(prediction.layout, size), extra))
+        reads.append(reads_of("encoder", [layer[0] for layer in encoder], cells_of(prediction.layout, size), extra))
     if decoder:
-        reads.append(_reads("decoder", [layer.tokens[0, 0] for layer in decoder], (1, len(tokens))))
+        reads.append(reads_of("decoder", [layer.among_tokens[0, 0] for layer in decoder], (1, len(tokens))))
     # A decoder without such layers is one step, its map; an encoder without them leaves cells as they are.
     maps = prediction.weights.mean(axis=1)
     if decoder:
@@ -59,9 +59,16 @@ def self_attention(predictor: Predictor, example: Example, prediction: Predictio
     return SelfAttention(reads, rollout.astype(np.float32))
 
 
-def _reads(
+def reads_of(
     part: Literal["encoder", "decoder"], layers: Sequence[Tensor], shape: tuple[int, int], extra: int = 0
 ) -> Reads:
+    """The weights of all layers of a part, measured, and pooled to ``CELLS``.
+
+    Args:
+        part: whose layers they are.
+        layers: (N, C, C) each, of one example without padding.
+        shape, extra: as in ``Reads``.
+    """
     weights = [layer.float().cpu().numpy() for layer in layers]
     heads = [[measure_head(head, shape, extra, part == "decoder") for head in layer] for layer in weights]
     return Reads(part, weights, heads, shape, extra).pooled(CELLS)

@@ -1,4 +1,4 @@
-"""The likeliest words in each gap of a text."""
+"""The likeliest words in each gap of a text, or at each word of one that was read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from multimodal_attn.prediction.prediction import Prediction
 
 
 def candidates(prediction: Prediction) -> Chart | None:
-    """A row of words for each gap; None for a text that was written."""
+    """A row of words for each gap or word; None for a text that was written."""
     if not prediction.candidates:
         return None
     about = (
@@ -16,6 +16,12 @@ def candidates(prediction: Prediction) -> Chart | None:
         " word that truly stands there is framed."
     )
     true = prediction.references[0].split() if prediction.references else [None] * len(prediction.candidates)
+    if prediction.given:
+        about = (
+            "what was likeliest at each word after the words before it, with probabilities. What truly stands there is"
+            " framed."
+        )
+        true = [prediction.tokens[first] for _, first, _ in prediction.word_tokens]
     rows = [
         {"true": word, "words": [[name, rounded_number(probability, 3)] for name, probability in offered]}
         for word, offered in zip(true, prediction.candidates, strict=True)

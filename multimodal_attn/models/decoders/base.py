@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from multimodal_attn.models.attention.base import AttentionStep
@@ -40,10 +41,19 @@ class LayerWeights(NamedTuple):
     Attributes:
         tokens: (B, K, N, T, T), of each token the weights of those up to itself.
         memory: (B, K, N, T, S).
+        prefix: (B, N, S, S), what memory positions read of each other in a layer that reads memory and tokens at once,
+            so that the weights of both sum to 1 together; None where each is read by itself and sums to 1.
     """
 
     tokens: Tensor
     memory: Tensor
+    prefix: Tensor | None = None
+
+    @property
+    def among_tokens(self) -> Tensor:
+        """``tokens`` with rows that sum to 1."""
+        total = self.tokens.sum(-1, keepdim=True)
+        return self.tokens / total.clamp(min=torch.finfo(total.dtype).tiny)
 
 
 class Decoder(nn.Module, ABC):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_attn.models.attention.base import AttentionStep
-from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
+from multimodal_attn.models.decoders.base import Decoder, LayerWeights, PreparedMemory
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.kernels.picking import real_steps
 from multimodal_attn.models.language_models.base import LanguageState
@@ -125,16 +125,31 @@ class PrefixTransformer(Decoder):
         logits = self.vocabulary(real_steps(hidden, mask))
         return DecoderOutput(logits, tokens[..., 1:][mask], weights.masked_fill(~mask[..., None, None], 0.0), mask)
 
+    def layer_weights(self, tokens: Tensor, memory: Memory) -> list[LayerWeights]:
+        """As in ``Decoder``, with what the memory positions read of each other."""
+        source = self.prepare(memory)
+        blocks = self._blocks(tokens, self.start(source, tokens.shape[1]), source)
+        prefix, found = self._placed(self.read(memory.states), 0), []
+        for block, followed in zip(self.blocks, blocks, strict=True):
+            between = block.weights(prefix, memory.mask)  # type: ignore[operator]
+            prefix, _ = block(prefix, visible=memory.mask)
+            found.append(LayerWeights(followed.own_weights, followed.weights.transpose(2, 3), between))
+        return found
+
     def _run(
         self, tokens: Tensor, state: LanguageState, source: PreparedMemory
     ) -> tuple[Tensor, LanguageState, Followed]:
         """All blocks over T new tokens (B, K, T): hidden (B, K, T, H), the state, and what the reported block did."""
+        blocks = self._blocks(tokens, state, source)
+        return self.norm(blocks[-1].hidden), LanguageState([each.seen for each in blocks]), blocks[self.reported_layer]
+
+    def _blocks(self, tokens: Tensor, state: LanguageState, source: PreparedMemory) -> list[Followed]:
         embedded = self.embedding(tokens) * math.sqrt(self.hidden_dim)
-        hidden, blocks = self._placed(embedded, state.tensors[0].shape[2]), []
+        hidden, found = self._placed(embedded, state.tensors[0].shape[2]), []
         for block, seen, prefix in zip(self.blocks, state.tensors, source.projected, strict=True):
-            blocks.append(block.follow(hidden, seen, prefix, source.memory.mask))  # type: ignore[operator]
-            hidden = blocks[-1].hidden
-        return self.norm(hidden), LanguageState([each.seen for each in blocks]), blocks[self.reported_layer]
+            found.append(block.follow(hidden, seen, prefix, source.memory.mask))  # type: ignore[operator]
+            hidden = found[-1].hidden
+        return found
 
     def _placed(self, hidden: Tensor, first: int) -> Tensor:
         """(..., T, H) with the sines and cosines of the positions from ``first`` on."""

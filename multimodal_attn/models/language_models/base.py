@@ -45,6 +45,14 @@ class LanguageModel(nn.Module, ABC):
             tokens: (R, T) int64 from <bos> on; padding only at the end. Returns (R, T, V).
         """
 
+    def layer_weights(self, tokens: Tensor) -> list[Tensor]:
+        """The weights of every layer of self-attention, first to last; empty for models without.
+
+        Shapes:
+            As in ``forward``. Returns (R, N, T, T) each: what each token reads of those up to itself.
+        """
+        return []
+
     @abstractmethod
     def start(self, batch: int, rows: int) -> LanguageState:
         """The state before the first token of ``rows`` rows for each of ``batch`` sources."""

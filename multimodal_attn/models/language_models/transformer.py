@@ -52,6 +52,14 @@ class TransformerLanguageModel(LanguageModel):
             hidden, _ = block(hidden)
         return self.vocabulary(self.norm(hidden))
 
+    def layer_weights(self, tokens: Tensor) -> list[Tensor]:
+        """As in ``LanguageModel``. ``forward`` never holds the weights, so they are computed apart here."""
+        hidden, found = self._embed(tokens, first=0), []
+        for block in self.blocks:
+            found.append(block.weights(hidden))  # type: ignore[operator]
+            hidden, _ = block(hidden)
+        return found
+
     def start(self, batch: int, rows: int) -> LanguageState:
         """Keys and values of no token yet: (B, K, 0, 2 * dim) for each block."""
         empty = self.vocabulary.weight.new_zeros(batch, rows, 0, 2 * self.embedding.embedding_dim)

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from multimodal_attn.masking import masked_softmax
 from multimodal_attn.models.kernels.dropout import Dropout
-from multimodal_attn.models.layers.heads import join_heads, split_heads
+from multimodal_attn.models.layers.heads import head_weights, join_heads, split_heads
 
 
 class Followed(NamedTuple):
@@ -21,12 +21,14 @@ class Followed(NamedTuple):
         seen: keys and values of all tokens so far, (B, K, t + T, 2 * dim).
         context: what the tokens took from the prefix, (B, K, T, dim).
         weights: on the prefix, (B, K, T, N, S); what they lack to 1 went to the tokens.
+        own_weights: on the tokens, (B, K, N, T, t + T).
     """
 
     hidden: Tensor
     seen: Tensor
     context: Tensor
     weights: Tensor
+    own_weights: Tensor
 
 
 class CausalBlock(nn.Module):
@@ -71,6 +73,19 @@ class CausalBlock(nn.Module):
         attended = functional.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
         return self._finish(hidden, self.output(join_heads(attended))), seen_now
 
+    def weights(self, hidden: Tensor, visible: Tensor | None = None) -> Tensor:
+        """The weights in ``forward`` of a whole text, or of what may be read in any order.
+
+        Shapes:
+            As in ``forward``. Returns (R, N, T, T).
+        """
+        normed = self.norm_attention(hidden)
+        key, _ = self.key_value(normed).chunk(2, dim=-1)
+        size = hidden.shape[1]
+        causal = torch.ones(size, size, dtype=torch.bool, device=hidden.device).tril()
+        mask = causal if visible is None else visible[:, None, None]
+        return head_weights(split_heads(self.query(normed), self.num_heads), split_heads(key, self.num_heads), mask)
+
     def follow(self, hidden: Tensor, seen: Tensor, prefix: Tensor, visible: Tensor) -> Followed:
         """T new tokens of each of K rows, after those in ``seen`` and after a prefix that the rows share.
 
@@ -94,9 +109,9 @@ class CausalBlock(nn.Module):
         weights = masked_softmax(scores, mask[:, None, None])
         read = weights[..., :size].transpose(1, 2).flatten(2, 3) @ prefix_value  # (B, N, K * T, head)
         context = join_heads(read).unflatten(1, (rows, new))
-        attended = context + join_heads(weights[..., size:] @ value)
-        hidden = self._finish(hidden, self.output(attended))
-        return Followed(hidden, seen_now, context, weights[..., :size].transpose(2, 3))
+        own = weights[..., size:]
+        hidden = self._finish(hidden, self.output(context + join_heads(own @ value)))
+        return Followed(hidden, seen_now, context, weights[..., :size].transpose(2, 3), own)
 
     def _finish(self, hidden: Tensor, attended: Tensor) -> Tensor:
         hidden = hidden + self.dropout(attended)

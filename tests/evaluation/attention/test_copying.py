@@ -14,8 +14,8 @@ from multimodal_attn.types import DecoderOutput, Example, Hypothesis, Memory, Ta
 
 SOURCE = "Rex and Ida met Rex on monday in May"
 TARGETS = (
-    Target("nobody slept"),
-    Target("Ida saw Rex monday", read_from={0: (2,), 1: (3,), 2: (4,), 3: (6,)}),
+    Target("nobody slept", names=("nobody",)),
+    Target("Ida saw Rex monday", read_from={0: (2,), 1: (3,), 2: (4,), 3: (6,)}, names=("Ida", "Rex", "monday")),
 )
 
 
@@ -68,6 +68,14 @@ def test_a_wrong_word_is_copied_from_a_wrong_place() -> None:
     assert found["copy_accuracy"] == 1
     assert found["copy_place_accuracy"] == pytest.approx(2 / 3)
     assert (found["unknown_words"], found["unknown_num_words"]) == (1 / 2, 2)
+
+
+def test_names_are_asked_for_whether_the_vocabulary_knows_them_or_not() -> None:
+    """Two of the three names of the closest reference are written, then one; of the other reference none is asked."""
+    found = scores("Ida saw May monday", [2, 3, 8, 6], [0.9, 0.1, 0.8, 0.6])
+    assert (found["names_written"], found["names_num_words"]) == (pytest.approx(2 / 3), 3)
+    found = scores("nobody saw monday", [2, 3, 8], None, copies=False)
+    assert (found["names_written"], found["names_num_words"]) == (pytest.approx(1 / 3), 3)
 
 
 def test_a_model_that_does_not_copy_is_asked_for_unknown_words_alone() -> None:

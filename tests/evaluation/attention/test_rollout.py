@@ -94,6 +94,18 @@ def test_a_decoder_is_an_encoder_of_its_tokens_and_a_memory_that_stays() -> None
     torch.testing.assert_close(found[:3, 3:], decoder_rollout(layers))
 
 
+def test_tokens_behind_a_prefix_are_one_sequence_with_it() -> None:
+    """Layers that read memory and tokens at once as matrices over both, in which the memory reads itself."""
+    layers, joint = [], []
+    for _ in range(3):
+        rows, prefix = distributions(2, 3, 7), distributions(2, 4, 4)
+        rows[..., 4:] = rows[..., 4:].tril()
+        rows = rows / rows.sum(-1, keepdim=True)
+        layers.append(LayerWeights(rows[None, None, ..., 4:], rows[None, None, ..., :4], prefix[None]))
+        joint.append(torch.cat([torch.nn.functional.pad(prefix, (0, 3)), rows], dim=-2))
+    torch.testing.assert_close(decoder_rollout(layers)[0, 0], self_rollout(joint)[4:, :4])
+
+
 # ------------------------------------------------------------------------------------------------ real models
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from multimodal_attn.models.layers.causal_block import CausalBlock
+from multimodal_attn.models.layers.heads import join_heads, split_heads
 
 
 def test_text_behind_a_prefix_is_one_sequence_with_a_mask() -> None:
@@ -36,3 +37,16 @@ def test_visible_positions_see_each_other_both_ways_and_no_other() -> None:
     other = hidden.clone()
     other[0, 3] = torch.randn(12)
     torch.testing.assert_close(block(other, visible=visible)[0][:, :3], before[:, :3])
+
+
+@torch.no_grad()
+def test_weights_are_those_of_the_forward_pass() -> None:
+    torch.manual_seed(0)
+    block = CausalBlock(12, 3, 0.0).eval()
+    hidden = torch.randn(2, 5, 12)
+    values = split_heads(block.project(hidden)[..., 12:], 3)
+    for visible in (None, torch.tensor([[True] * 5, [True] * 3 + [False] * 2])):
+        attended = join_heads(block.weights(hidden, visible) @ values)
+        residual = hidden + block.output(attended)
+        expected = residual + block.feed_forward(block.norm_forward(residual))
+        torch.testing.assert_close(block(hidden, visible=visible)[0], expected)

@@ -11,12 +11,19 @@ from multimodal_attn.evaluation.attention.grounding import ground
 from multimodal_attn.evaluation.statistics import Mean, Number, Statistic
 from multimodal_attn.types import UNK, Target, TokenAxis
 
+_NUMBERS = {
+    "copy_accuracy": "copy_num_tokens",
+    "unknown_words": "unknown_num_words",
+    "names_written": "names_num_words",
+}
+"""Figures -> how many words or tokens they are over."""
+
 
 class TextCells(Cells[TokenAxis]):
     """Alignment along the references, over words whose source words are known, and what was copied on the way.
 
     ``alignment_accuracy``, ``alignment_mass_gain``, ``alignment_uniform`` and ``alignment_num_words``; the figures of
-    ``copying_samples``, and ``copy_num_tokens`` and ``unknown_num_words``, over which the first and last of them are.
+    ``copying_samples``, and ``copy_num_tokens``, ``unknown_num_words`` and ``names_num_words``, over which they are.
     """
 
     def update(self, reading: Reading, layout: TokenAxis) -> None:
@@ -50,7 +57,7 @@ class TextCells(Cells[TokenAxis]):
         for name, values in self.samples.items():
             if name != "aligned" and values:
                 found.append(Mean(name, np.array(values, dtype=float), np.array(self.examples[name])))
-        for name, number in (("copy_accuracy", "copy_num_tokens"), ("unknown_words", "unknown_num_words")):
+        for name, number in _NUMBERS.items():
             if self.samples.get(name):
                 found.append(Number(number, np.array(self.examples[name])))
         if "aligned" not in self.samples:
