@@ -11,15 +11,9 @@ from collections.abc import Callable
 from multimodal_attn.inspection.charts.candidates import candidates
 from multimodal_attn.inspection.charts.chart import Chart
 from multimodal_attn.inspection.charts.gate import gate
-<<<<<<< HEAD
+from multimodal_attn.inspection.charts.probability import probability
 from multimodal_attn.inspection.charts.streams import streams
 from multimodal_attn.prediction.prediction import Prediction
 
-CHARTS: tuple[Callable[[Prediction], Chart | None], ...] = (gate, streams, candidates)
-=======
-from multimodal_attn.inspection.charts.probability import probability
-from multimodal_attn.prediction.prediction import Prediction
-
-CHARTS: tuple[Callable[[Prediction], Chart | None], ...] = (gate, probability, candidates)
->>>>>>> text
+CHARTS: tuple[Callable[[Prediction], Chart | None], ...] = (gate, streams, probability, candidates)
 """In the order in which they stand on the page; each gives None for a prediction that it has nothing to say of."""
