@@ -16,6 +16,7 @@ ORDER = (
     "ranges",
     "parts",
     "types",
+    "measure_rows",
     "measures",
     "masking",
     "acoustics",
