@@ -126,8 +126,8 @@ class Batch:
         tokens: (B, K, T) int64: <bos> w1 ... wn <eos> <pad> ...
         token_mask: (B, K, T); a row without a target is all False.
         targets: the same texts with their truth, outside of tensors.
-        features: cached output of frozen encoders in place of the source, for each encoder (B, S, width) and (B,) how
-            many of the S positions are each source's; empty where the source itself is here.
+        features: cached output of frozen encoders, mostly in place of the source: for each encoder (B, S, width) and
+            (B,) how many of the S positions are each source's; empty without a cache.
         skipped: what could not be read and is therefore not in this batch.
         sample_rate: of waveforms, in Hz; 0 for other sources.
         source_texts: sources that are texts, as they stand; empty for others.
@@ -155,8 +155,8 @@ class Batch:
         return len(self.keys)
 
     def waveform(self, index: int) -> Tensor | None:
-        """The recording of a source without padding, (L,); None where there is none, or its features are cached."""
-        if self.features or self.source.ndim != 2 or not self.source.is_floating_point():
+        """The recording of a source without padding, (L,); None where there is none, or its features alone are here."""
+        if self.source.ndim != 2 or not self.source.is_floating_point():
             return None
         return self.source[index, : int(self.source_lengths[index])]
 

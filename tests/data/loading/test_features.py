@@ -329,6 +329,9 @@ def test_recordings_come_beside_their_features_where_measures_look_at_them(tmp_p
     batch = Collate(WordTokenizer().fit(["x"]))([dataset[2], dataset[0]])
     assert batch.source_lengths.tolist() == [3000, 1000]
     assert batch.features[0][1].tolist() == [3, 1]
+    assert (batch.waveform(0).shape, batch.waveform(1).shape) == ((3000,), (1000,))  # type: ignore[union-attr]
+    alone = CachedFeatures(Recordings(3), encoders, tmp_path)
+    assert Collate(WordTokenizer().fit(["x"]))([alone[2], alone[0]]).waveform(0) is None
 
 
 def test_each_encoder_has_a_cache_that_serves_others_too(tmp_path: Path) -> None:
