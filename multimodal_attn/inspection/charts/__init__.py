@@ -1,7 +1,7 @@
 """Charts under the maps of an example.
 
 A new one is a function of a prediction in ``CHARTS``, and the script beside this file that draws what it returns;
-``bars`` serves whatever has one number for each token, ``stacks`` what has several shares.
+``bars`` serves whatever has one number for each token, or several shares.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ class Chart(NamedTuple):
         script: name of the file beside this one, without .js, that draws it; ``charts[script]`` is its class there.
         title: a few words.
         about: what it means, in a sentence.
-        data: numbers or texts, as the script wants them. ``bars`` wants a number in [0, 1] for each token.
+        data: numbers or texts, as the script wants them. ``bars`` wants a number in [0, 1] for each token, or by
+            name a share for each.
     """
 
     script: str

@@ -18,4 +18,4 @@ def streams(prediction: Prediction) -> Chart | None:
         " below 0 is drawn as 0."
     )
     shares = {name: rounded_numbers(np.clip(share, 0, 1), 3) for name, share in prediction.streams.items()}
-    return Chart("stacks", "Drawn from", about, shares)
+    return Chart("bars", "Drawn from", about, shares)

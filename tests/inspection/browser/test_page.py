@@ -197,6 +197,18 @@ def test_a_gate_is_drawn_and_explained_where_there_is_one(open_page: OpenPage) -
     expect(page.locator("[data-number='0'] .word[aria-pressed=true]")).to_contain_text("red")
 
 
+def test_shares_of_streams_are_stacked_and_named(open_page: OpenPage) -> None:
+    record = photo_record("streams")
+    record.streams = {"what": np.array([0.25, 0.5, 1.0]), "where": np.array([0.75, 0.5, 0.0])}
+    page = open_page([record])
+    parts = page.locator(".chart .bar-of").first.locator("i")
+    heights = parts.evaluate_all("parts => parts.map(part => part.getBoundingClientRect().height)")
+    assert heights[1] == pytest.approx(3 * heights[0], rel=0.05)
+    name = "Drawn from of each token: a what 0.25, where 0.75; red what 0.50, where 0.50; dog what 1.00, where 0.00"
+    expect(page.get_by_role("img", name=name)).to_be_visible()
+    expect(page.locator(".share")).to_have_text(["what", "where"])
+
+
 def test_words_of_two_texts_are_linked_both_ways(open_page: OpenPage) -> None:
     page = open_page([text_record()])
     sources = page.locator(".source-token")

@@ -232,7 +232,7 @@ def test_streams_are_drawn_where_the_record_has_some(tmp_path: Path):
     record = photo_record()
     record.streams = {"what": np.array([0.2, 0.75, 1.25]), "where": np.array([0.8, 0.25, -0.25])}
     (chart,) = read(write_page([record], tmp_path / "index.html", "x")).json("example-0")["hypotheses"][0]["charts"]
-    assert (chart["script"], chart["data"]) == ("stacks", {"what": [0.2, 0.75, 1], "where": [0.8, 0.25, 0]})
+    assert (chart["script"], chart["data"]) == ("bars", {"what": [0.2, 0.75, 1], "where": [0.8, 0.25, 0]})
 
 
 def test_the_headline_is_short_and_each_figure_stands_beside_its_baseline(tmp_path: Path):
