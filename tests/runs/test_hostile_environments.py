@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import shutil
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +30,29 @@ NOBODY = 54321
 SMALL = [*FEW, "trainer.max_epochs=1", "callbacks.attention_maps.num_examples=0"]
 
 
+@contextmanager
+def open_to_all() -> Iterator[Path]:
+    """A folder that every user may enter, and not among those of pytest, another start of which closes them."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    with open_to_all() as folder:
+        yield folder
+
+
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with an evaluation, one of speech, an exported folder, and files of each kind; all may read it."""
-    folder = tmp_path_factory.mktemp("place")
+def place() -> Iterator[Path]:
+    with open_to_all() as folder:
+        yield filled(folder)
+
+
+def filled(folder: Path) -> Path:
+    """A run with an evaluation, one of speech, an exported folder, and files of each kind."""
     run(folder / "run", *SMALL)
     evaluate(compose("evaluate", f"run={folder / 'run'}", "search=greedy", "device=cpu", "page_examples=1"))
     untrained_run(folder / "speech.ckpt", *SPEECH)
@@ -49,13 +68,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             main([word.replace("PLACE", str(folder)).replace("OUT", f"{folder}/new-{words[0]}") for word in words])
             shutil.rmtree(folder / f"new-{words[0]}", ignore_errors=True)
     return folder
-
-
-def let_all_in(folder: Path, base: Path) -> None:
-    """Opens a folder and those above it. At once before they are used: another start of pytest closes them."""
-    for parent in (folder, *folder.parents):
-        if parent.is_relative_to(base):
-            parent.chmod(0o755)
 
 
 COMMANDS = {
@@ -174,11 +186,7 @@ IN_HOME = ("cache",)
         ),
     ],
 )
-def test_no_home_is_needed(
-    command: str, home: str, place: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    for folder in (place, tmp_path):
-        let_all_in(folder, Path(tempfile.gettempdir()) / f"pytest-of-{getpass.getuser()}")
+def test_no_home_is_needed(command: str, home: str, place: Path, tmp_path: Path) -> None:
     status, errors = outcome(command, place, tmp_path / "in" / "out", lambda: nobody(HOMES[home]))
     assert "Traceback" not in errors, errors
     expected = (0, 2) if command in IN_HOME else (EXPECTED.get(command, 0),)
@@ -203,8 +211,6 @@ def test_a_folder_that_cannot_be_written_is_named_and_stays(command: str, place:
 @needs_root
 @pytest.mark.timeout(600)
 def test_data_that_may_only_be_read_can_be_trained_on(place: Path, tmp_path: Path) -> None:
-    for folder in (place, tmp_path):
-        let_all_in(folder, Path(tempfile.gettempdir()) / f"pytest-of-{getpass.getuser()}")
     before = sorted(place.rglob("*"))
     out = tmp_path / "in" / "out"
     status, errors = outcome("train_on_files", place, out, lambda: nobody("/nowhere"))
