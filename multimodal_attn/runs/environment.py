@@ -40,6 +40,7 @@ class Environment:
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
+        self._code = code()  # now: a checkout may move on while a training runs
         self._root: str | None = None
         self._data: dict[str, dict[str, Any]] = {}
 
@@ -56,7 +57,7 @@ class Environment:
             earlier: the same of the stretches of a run before it was resumed, the oldest first.
         """
         content = {
-            "code": code(),
+            "code": self._code,
             "packages": packages(),
             "machine": machine(),
             "threads": {"torch": torch.get_num_threads(), "processes": process_share()[1]},

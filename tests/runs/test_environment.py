@@ -6,6 +6,7 @@ import platform
 from pathlib import Path
 from typing import cast
 
+import pytest
 import torch
 
 from multimodal_attn.data.datasets.base import Dataset, Entry
@@ -61,6 +62,14 @@ def test_the_stretches_of_a_resumed_run_stay(tmp_path: Path) -> None:
     assert [stretch["wall_seconds"] is not None for stretch in stretches(tmp_path)] == [True] * 3
     (tmp_path / FILE).write_text("[torn")
     assert stretches(tmp_path) == []
+
+
+def test_the_commit_is_the_one_that_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multimodal_attn.runs.environment.code", lambda: {"commit": "first"})
+    environment = Environment()
+    monkeypatch.setattr("multimodal_attn.runs.environment.code", lambda: {"commit": "later"})
+    environment.write(tmp_path, wall=True)
+    assert json.loads((tmp_path / FILE).read_text())["code"] == {"commit": "first"}
 
 
 def test_the_commit_is_that_of_this_checkout(repository: Path) -> None:
