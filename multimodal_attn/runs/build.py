@@ -98,7 +98,7 @@ def check_copying(model: Seq2Seq, tokenizer: Tokenizer) -> None:
         which = ("decoder", "tokenizer") if tokenizer.copies else ("tokenizer", "decoder")
         raise ValueError(
             f"{which[0]}: it cannot copy words of the source, which this {which[1]} does; expected"
-            " decoder=pointer_generator with tokenizer=copying_word, or neither"
+            " decoder=pointer_generator or copy_net with tokenizer=copying_word, or neither"
         )
 
 

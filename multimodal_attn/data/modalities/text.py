@@ -46,9 +46,11 @@ class TextReader(Reader):
 
         A name is what either of the two shows to be one before it is normalized; see ``names``.
         """
-        written, read = NORMALIZERS[normalize](text), set(self.read(place).split())
-        words = {word for name in names(text) | names(place) for word in NORMALIZERS[normalize](name).split()}
-        return Target(written, names=tuple(word for word in dict.fromkeys(written.split()) if word in words & read))
+        written = NORMALIZERS[normalize](text)
+        words = {word for name in names(text, place) for word in NORMALIZERS[normalize](name).split()}
+        if words := words.intersection(written.split()):  # most texts have none: what is read need not be made
+            words = words.intersection(self.read(place).split())
+        return Target(written, names=tuple(word for word in dict.fromkeys(written.split()) if word in words))
 
     def length(self, place: str) -> float:
         return float(len(self.read(place)))

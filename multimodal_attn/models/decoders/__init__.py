@@ -2,6 +2,7 @@
 
 from multimodal_attn.models.decoders.adaptive import AdaptiveDecoder
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
+from multimodal_attn.models.decoders.copy_net import CopyNet
 from multimodal_attn.models.decoders.pointer_generator import PointerGenerator
 from multimodal_attn.models.decoders.prefix_transformer import PrefixTransformer
 from multimodal_attn.models.decoders.recurrent import RecurrentDecoder
@@ -11,6 +12,7 @@ from multimodal_attn.models.decoders.transformer import TransformerDecoder
 
 __all__ = [
     "AdaptiveDecoder",
+    "CopyNet",
     "Decoder",
     "DecoderState",
     "PointerGenerator",

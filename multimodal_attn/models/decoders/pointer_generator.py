@@ -79,7 +79,7 @@ class PointerGenerator(RecurrentDecoder):
         """As the recurrent decoder."""
         if memory.copies is None:
             raise ValueError(
-                "decoder: pointer_generator copies words, and these sources have none that it could write; expected"
+                "decoder: this one copies words, and these sources have none that it could write; expected"
                 " data of texts with tokenizer=copying_word, or another decoder="
             )
         return super().prepare(memory)
@@ -94,9 +94,10 @@ class PointerGenerator(RecurrentDecoder):
         """Log probabilities of one step (B, K, V + E), and its attention with the probability of copying as gate."""
         copies = source.memory.copies
         assert copies is not None
-        copying = self._copying(hidden, context, embedded)
+        logits = self._readout(hidden, context, embedded)
+        copying = self._copying(logits, hidden, context, embedded)
         log_probs = self._mix(
-            self._readout(hidden, context, embedded),
+            logits,
             copying,
             attended.weights.mean(2),
             copies[:, None].expand(-1, hidden.shape[1], -1),
@@ -109,16 +110,17 @@ class PointerGenerator(RecurrentDecoder):
     ) -> Tensor:
         """The same of the R steps that predict a real token, (R, V + E)."""
         assert memory.copies is not None
+        logits = self._readout(hidden, context, embedded)
         return self._mix(
-            self._readout(hidden, context, embedded),
-            self._copying(hidden, context, embedded),
+            logits,
+            self._copying(logits, hidden, context, embedded),
             real_steps(weights, mask).mean(1),
             memory.copies[mask.nonzero(as_tuple=True)[0]],
             memory.num_extra,
         )
 
-    def _copying(self, hidden: Tensor, context: Tensor, embedded: Tensor) -> Tensor:
-        """1 - p_gen (equation 8) of any number of steps, (..., 1)."""
+    def _copying(self, logits: Tensor, hidden: Tensor, context: Tensor, embedded: Tensor) -> Tensor:
+        """1 - p_gen (equation 8) of any number of steps, (..., 1); ``logits`` (..., V) are those of the vocabulary."""
         return torch.sigmoid(-self.switch(torch.cat([context, hidden, embedded], dim=-1)).float())
 
     def _mix(self, logits: Tensor, copying: Tensor, weights: Tensor, copies: Tensor, num_extra: int) -> Tensor:

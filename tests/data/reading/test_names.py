@@ -18,6 +18,7 @@ from multimodal_attn.data.reading.names import names
         ('He said: "Go." I am OK, says the BBC', set()),
         ("she asked “Zoé”, then ‘Émile’", {"Zoé", "Émile"}),
         ("(The end) in Rome -Paris", {"Rome", "Paris"}),
+        ("we met The Fox. It is the fox of Lyon", {"Lyon"}),  # The and Fox are words as well
         ("", set()),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -17,9 +19,9 @@ from tests.search.scripted import model_of
 VOCAB = 11
 
 
-def make(attention: str = "additive"):
+def make(attention: str = "additive", decoder: str = "pointer_generator"):
     torch.manual_seed(0)
-    return decoder_of("pointer_generator", attention, VOCAB).eval()
+    return decoder_of(decoder, attention, VOCAB).eval()
 
 
 @torch.no_grad()
@@ -44,6 +46,24 @@ def test_a_word_has_its_share_of_the_vocabulary_and_of_the_attention(attention: 
                 expected += float(p_gen[b] * written[b, 0, word])
             assert float(logits[b, 0, word].exp()) == pytest.approx(expected, abs=1e-6)
     torch.testing.assert_close(logits.exp().sum(-1), torch.ones(2, 1))
+
+
+@torch.no_grad()
+def test_words_and_positions_of_a_copy_net_share_one_softmax() -> None:
+    model, source = make(decoder="copy_net"), memory(batch=2)
+    model.switch.bias.fill_(0.3)
+    prepared = model.prepare(source)
+    token = torch.tensor([[BOS], [7]])
+    log_probs, state, attended = model.step(token, model.start(prepared, 1), prepared)
+    hidden, context = state.hidden[-1], state.context
+    score = model.switch(torch.cat([context, hidden, model.embedding(token)], dim=-1)) + math.log(VOCAB)
+    logits = model.vocabulary(torch.tanh(model.readout_hidden(hidden) + model.readout_context(context)))
+    shares = torch.cat([logits, score + attended.weights.mean(2).log()], dim=-1).softmax(-1)  # (2, 1, VOCAB + 9)
+    expected = torch.cat([shares[..., :VOCAB], torch.zeros(2, 1, NUM_EXTRA)], dim=-1)
+    expected = expected.scatter_add(-1, source.copies[:, None], shares[..., VOCAB:])
+    torch.testing.assert_close(log_probs.exp(), expected)
+    torch.testing.assert_close(attended.gate, shares[..., VOCAB:].sum(-1))
+    assert 0.3 < float(attended.gate.mean()) < 0.8
 
 
 @torch.no_grad()
