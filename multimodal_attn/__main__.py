@@ -244,7 +244,7 @@ def _parser(live: bool = False) -> argparse.ArgumentParser:
         help="holds the key that requests must have (default: the variable MULTIMODAL_ATTN_KEY, or no key)",
     )
     serve.add_argument("--threads", type=int, help="that compute (default: all cores)")
-    serve.add_argument("--max-seconds", type=float, help="of a recording (default: as trained on, or 60)")
+    serve.add_argument("--max-seconds", type=float, help="of a recording (default: 60, or as trained on)")
     serve.add_argument("--timeout", type=float, default=30, help="seconds until an answer (default: 30)")
     serve.add_argument("--waiting", type=int, default=128, help="requests that may wait; others get 503 (default: 128)")
     serve.add_argument("--together", type=int, default=16, help="decoded together at most (default: 16)")

@@ -25,6 +25,7 @@ from multimodal_attn.parts import checked, find, parameters
 from multimodal_attn.prediction.build import build_model, build_predictor
 from multimodal_attn.prediction.location import checkpoints, folder_of
 from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.ranges import Positive
 from multimodal_attn.writing import write_file
 
 log = logging.getLogger(__name__)
@@ -45,12 +46,14 @@ class Checkpoint:
         config: of the run, as plain containers.
         tokenizers: state of the tokenizer under each of its keys in ``config``.
         weights: of the LightningModule by name; those of the model begin with "model.".
+        max_seconds: of the longest recording that it was trained on; None where that is not known.
     """
 
     path: Path
     config: dict[str, Any]
     tokenizers: dict[str, dict[str, Any]]
     weights: dict[str, Tensor]
+    max_seconds: float | None = None
 
     @property
     def folder(self) -> Path:
@@ -127,10 +130,11 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         if not isinstance(config, dict) or not isinstance(weights, dict) or "tokenizer" not in tokenizers:
             raise TypeError("it has no configuration, tokenizer or weights")
         _refuse_odd(config, _DEEPEST)
+        longest = checked("max_seconds", content.get("max_seconds"), Positive | None)
     except Exception as error:  # a torn file raises whatever the unpickler stumbles over
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(f"{path} is not a readable checkpoint of this package, or is truncated: {reason}") from None
-    return Checkpoint(path, config, tokenizers, {k: v for k, v in weights.items() if isinstance(v, Tensor)})
+    return Checkpoint(path, config, tokenizers, {k: v for k, v in weights.items() if isinstance(v, Tensor)}, longest)
 
 
 def load_predictor(checkpoint: Checkpoint, trust: Collection[str] = ()) -> Predictor:
@@ -191,6 +195,7 @@ def _predictor(checkpoint: Checkpoint, trust: Collection[str]) -> Predictor:
     predictor = build_predictor(config, tokenizer, source_tokenizer, head, trust)
     fill(predictor.model, checkpoint)
     predictor.model.eval()
+    predictor.max_seconds = checkpoint.max_seconds or predictor.max_seconds
     return predictor
 
 
@@ -253,7 +258,7 @@ def check_shapes(checkpoint: Checkpoint, build: Callable[[], nn.Module]) -> None
 
 def save_weights(checkpoint: Checkpoint, path: Path) -> None:
     """Writes what predicts, and nothing that trains, as one safetensors file that ``read_checkpoint`` reads."""
-    content = {"config": checkpoint.config, **checkpoint.tokenizers}
+    content = {"config": checkpoint.config, **checkpoint.tokenizers, "max_seconds": checkpoint.max_seconds}
     # Clones: a matrix that reads and writes words has two names, and the file must have it twice.
     own = {name: w.contiguous().clone() for name, w in checkpoint.weights.items() if name.startswith(_PREFIX)}
     write_file(path, safetensors.torch.save(own, {_SECTION: json.dumps(content)}))

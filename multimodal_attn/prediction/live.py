@@ -26,6 +26,8 @@ from multimodal_attn.ranges import Count, NotNegative, Positive, Share
 _QUIETER = 15.0  # decibels below the words so far at which nothing is said
 _REMEMBERED = 20  # words that this is judged by
 _FLOOR = 0.1  # of the frames are no louder than a pause
+_SHORTEST, _LONGEST = 2.0, 12.0  # seconds of a part, where nothing else is asked for
+_AT_ONCE = 0.5  # seconds between two looks at most, where sound comes faster than it can be read
 
 
 class WordAttention(NamedTuple):
@@ -81,7 +83,8 @@ class LiveSettings:
         agreement: looks in a row that have to find the same word, and the same words before it (Polak et al. 2022,
             section 3.2, "local agreement").
         pause_seconds: after a sure word, from which a new part begins, without what was said before.
-        max_seconds: of a part; a longer one is cut between two sure words.
+        max_seconds: of a part; a longer one is cut between two sure words. None for that of the recordings that the
+            model was trained on, at most 12 s, which is also what it is where that is not known.
         word_times: where the ends of words come from, "attention" or "ctc".
     """
 
@@ -91,7 +94,7 @@ class LiveSettings:
     doubt_seconds: NotNegative = 2.0
     agreement: Count = 2
     pause_seconds: Positive = 0.8
-    max_seconds: Annotated[float, Gt(1)] = 12.0
+    max_seconds: Annotated[float, Gt(1)] | None = None
     word_times: Literal["attention", "ctc"] = "attention"
 
 
@@ -117,6 +120,8 @@ class Live:
         self.settings = settings or LiveSettings()
         check_recordings(predictor, self.settings.word_times)
         self.predictor, self._rate = predictor, predictor.reader.sample_rate
+        trained = min(_LONGEST, max(_SHORTEST, predictor.max_seconds or _LONGEST))
+        self._max_seconds = self.settings.max_seconds or trained
         self._start = 0  # of the part, in samples of the session
         self._part = GrowingMemory(predictor, torch.zeros(0))
         self._sure: list[TimedWord] = []  # of the part
@@ -132,9 +137,11 @@ class Live:
             chunks: (L,) or (channels, L) each, arrays or tensors of floats in [-1, 1] or of 16-bit integers.
             sample_rate: in Hz; None for the model's own.
         """
+        size = round(max(_AT_ONCE, self.settings.period_seconds) * self._rate)
         for samples in resampled(chunks, sample_rate or self._rate, self._rate):
-            if (found := self.hear(samples)) is not None:
-                yield found
+            for first in range(0, len(samples), size):
+                if (found := self.hear(samples[first : first + size])) is not None:
+                    yield found
         if (found := self.finish()) is not None:
             yield found
 
@@ -208,7 +215,7 @@ class Live:
         """How many of the words behind the sure ones are sure now."""
         known, texts = len(self._sure), [word.text for word in (*self._sure, *words)]
         seconds = len(self._part.samples) / self._rate
-        if not known and seconds > self.settings.max_seconds:  # something has to be, or nothing could be forgotten
+        if not known and seconds > self._max_seconds:  # something has to be, or nothing could be forgotten
             return sum(word.end <= seconds / 2 for word in words)
         if len(self._looks) < self.settings.agreement - 1:
             return 0
@@ -231,7 +238,7 @@ class Live:
         silent_since = self._sure[-1].end if self._sure else pause
         if not tentative and seconds - silent_since >= pause:
             self._begin(len(self._part.samples) - round(pause / 2 * self._rate))
-        elif seconds > self.settings.max_seconds:
+        elif seconds > self._max_seconds:
             self._begin(round(self._quietest_boundary(level, seconds) * self._rate))
 
     def _quietest_boundary(self, level: np.ndarray, seconds: float) -> float:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from multimodal_attn.data.reading.audio import read_audio
-from multimodal_attn.data.reading.segmentation import cuts, is_silent, levels, segments
+from multimodal_attn.data.reading.segmentation import FRAME_SECONDS, cuts, is_silent, levels, segments
 from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.prediction.confidence import confidences, word_log_probs
 from multimodal_attn.prediction.predictor import Predictor
@@ -26,7 +26,7 @@ _SAME_SECONDS = 0.35  # between the middles of a word that two parts have heard
 
 
 class Transcriber:
-    """Splits recordings at pauses, with overlap, decodes the parts in batches and joins them.
+    """Splits recordings, with overlap where there is no pause, decodes the parts in batches and joins them.
 
     A recording is read by the block, so that memory does not grow with its length.
 
@@ -34,7 +34,7 @@ class Transcriber:
         decode: of a batch of waveforms; see ``decoder_of``.
         sample_rate: that ``decode`` expects, in Hz.
         max_seconds: of a part; what the run was trained on is best.
-        overlap_seconds: that two parts share.
+        overlap_seconds: that two parts share, unless they meet in a pause.
         batch_size: parts that are decoded together.
 
     Raises:
@@ -65,7 +65,8 @@ class Transcriber:
             UnreadableError: if it cannot be decoded.
         """
         level = levels(path)
-        cut_at = cuts(level, self.max_seconds - self.overlap_seconds)
+        whole = len(level) * FRAME_SECONDS <= self.max_seconds
+        cut_at = [] if whole else cuts(level, self.max_seconds - self.overlap_seconds)
         parts = segments(level, cut_at, self.overlap_seconds)
         heard = [span for span in parts if not is_silent(level, span)]
         decoded: dict[Span, list[TimedWord]] = {}
@@ -75,8 +76,9 @@ class Transcriber:
             for span, words in zip(spans, self.decode(waveforms), strict=True):
                 decoded[span] = [w._replace(start=w.start + span.start, end=w.end + span.start) for w in words]
         joined = decoded.get(parts[0], [])
-        for cut, span in zip(cut_at, parts[1:], strict=True):
-            joined = join(joined, decoded.get(span, []), cut, self.overlap_seconds)
+        for cut, before, span in zip(cut_at, parts, parts[1:], strict=False):
+            words, overlap = decoded.get(span, []), before.end - span.start
+            joined = join(joined, words, cut, self.overlap_seconds) if overlap > 0 else joined + words
         return Transcript(joined, parts[-1].end)
 
 

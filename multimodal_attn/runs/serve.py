@@ -34,7 +34,7 @@ def serve(
         key_file: holds the key that requests must have; None for the variable ``KEY_VARIABLE``, or no key.
         threads: that compute; None for all cores.
         max_megabytes, max_megapixels, timeout_seconds, waiting, together: see ``Limits``.
-        max_seconds: likewise; None for those of the recordings that the model was trained on, or 60.
+        max_seconds: likewise; None for 60, or those of the recordings that the model was trained on if they are longer.
 
     Returns:
         The exit status.
@@ -59,7 +59,7 @@ def serve(
     limits = Limits(
         max_megabytes=checked("--max-megabytes", max_megabytes, Positive),
         max_megapixels=checked("--max-megapixels", max_megapixels, Positive),
-        max_seconds=max_seconds or runtime.description.max_seconds or Limits.max_seconds,
+        max_seconds=max_seconds or max(Limits.max_seconds, runtime.description.max_seconds or 0),
         timeout_seconds=checked("--timeout", timeout_seconds, Positive),
         waiting=checked("--waiting", waiting, Count),
         together=checked("--together", together, Count),

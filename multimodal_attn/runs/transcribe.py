@@ -75,7 +75,7 @@ def transcribe(
     transcriber = Transcriber(
         decoder_of(predictor, word_times),
         predictor.reader.sample_rate,
-        max_seconds or predictor.max_seconds or 20.0,
+        max_seconds or max(predictor.max_seconds or 20.0, 3 * overlap_seconds),
         overlap_seconds,
         batch_size,
     )

@@ -79,6 +79,9 @@ class Seq2SeqModule(TrainingModule):
         data: DataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         for objective in self.objectives.values():
             objective.prepare(data)
+        train = data.source("train")
+        if train.reader.unit == "seconds":
+            self.predictor.max_seconds = max(train.lengths())
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor | None:
         if len(batch) == 0:  # every file of the batch was unreadable
@@ -152,3 +155,5 @@ class Seq2SeqModule(TrainingModule):
         checkpoint["hyper_parameters"] = {"config": self.config, "tokenizer": predictor.tokenizer.state()}
         if predictor.source_tokenizer is not None:
             checkpoint["hyper_parameters"]["source_tokenizer"] = predictor.source_tokenizer.state()
+        if predictor.max_seconds is not None:
+            checkpoint["hyper_parameters"]["max_seconds"] = predictor.max_seconds

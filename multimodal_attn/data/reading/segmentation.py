@@ -13,6 +13,8 @@ from multimodal_attn.types import Span, UnreadableError
 FRAME_SECONDS = 0.01
 SILENCE_DECIBELS = -60.0
 """Below this level, relative to full scale, nothing is said."""
+_PAUSE_SECONDS, _AROUND_SECONDS = 0.1, 3.0
+_QUIET_SHARE = 0.25  # of the way from quiet to loud, in decibels
 _SMOOTHING_SECONDS = 0.3  # a pause is longer than the closure of a plosive
 
 
@@ -88,14 +90,25 @@ def cuts(level: np.ndarray, max_seconds: float) -> list[float]:
 
 
 def segments(level: np.ndarray, cut_at: list[float], overlap_seconds: float) -> list[Span]:
-    """The parts between cuts, each reaching over them by half of the overlap.
+    """The parts between cuts, each reaching over them by half of the overlap, unless they lie in pauses.
+
+    A part that begins or ends with a piece of a word is strange to a model that was trained on whole ones, and all of
+    it may be read wrongly. Where nothing is broken, no overlap is needed.
 
     Shapes:
         level: (frames,).
     """
-    edges = [0.0, *cut_at, len(level) * FRAME_SECONDS]
-    half = overlap_seconds / 2
-    return [Span(max(edges[0], start - half), min(edges[-1], end + half)) for start, end in pairwise(edges)]
+    last = len(level) * FRAME_SECONDS
+    over = [0.0, *(0.0 if _in_pause(level, cut) else overlap_seconds / 2 for cut in cut_at), 0.0]
+    edges = zip([0.0, *cut_at, last], over, strict=True)
+    return [Span(max(0.0, start - left), min(last, end + right)) for (start, left), (end, right) in pairwise(edges)]
+
+
+def _in_pause(level: np.ndarray, cut: float) -> bool:
+    """Whether all around a cut is near the quietest of some seconds there, and not near the loudest."""
+    place, near, far = (round(seconds / FRAME_SECONDS) for seconds in (cut, _PAUSE_SECONDS / 2, _AROUND_SECONDS))
+    quiet, loud = np.quantile(level[max(0, place - far) : place + far], [0.05, 0.9])
+    return bool((level[max(0, place - near) : place + near] < quiet + _QUIET_SHARE * (loud - quiet)).all())
 
 
 def is_silent(level: np.ndarray, span: Span) -> bool:

@@ -51,6 +51,13 @@ def test_segments_reach_over_the_cuts() -> None:
     assert segments(np.zeros(1000), [], 1.0) == [Span(0.0, 10.0)]
 
 
+def test_parts_do_not_overlap_in_pauses():
+    level = np.full(1000, -20.0)
+    level[380:420] = -60.0  # a pause; at 8 s there is none
+    level[799:801] = -60.0
+    assert segments(level, [4.0, 8.0], 1.0) == [Span(0.0, 4.0), Span(4.0, 8.5), Span(7.5, 10.0)]
+
+
 def test_silence_is_known() -> None:
     level = np.full(300, -90.0)
     level[150] = -20.0
