@@ -237,7 +237,9 @@ class Live:
         seconds, pause = len(self._part.samples) / self._rate, self.settings.pause_seconds
         silent_since = self._sure[-1].end if self._sure else pause
         if not tentative and seconds - silent_since >= pause:
-            self._begin(len(self._part.samples) - round(pause / 2 * self._rate))
+            # Loud sound behind the last word that was written is no pause: it is read anew, by itself.
+            unread = bool(self._sure) and not self._is_quiet(level[_frame(silent_since) :])
+            self._begin(round((silent_since if unread else seconds - pause / 2) * self._rate))
         elif seconds > self._max_seconds:
             self._begin(round(self._quietest_boundary(level, seconds) * self._rate))
 

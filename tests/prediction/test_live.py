@@ -41,12 +41,12 @@ class Loudness(Encoder):
 class Reads(Search):
     """Writes a word for each stretch of sound, by its loudness; of one that has just begun, it is not sure which.
 
-    From so many looks on it takes the first word for another, or does not hear it at all.
+    From so many looks on it takes the first word for another, or does not hear it at all. It ends after so many words.
     """
 
-    def __init__(self, takes_first_for: str | None = None, looks: int = 10_000) -> None:
+    def __init__(self, takes_first_for: str | None = None, looks: int = 10_000, at_most: int = 10_000) -> None:
         super().__init__()
-        self.takes_first_for, self.looks = takes_first_for, looks
+        self.takes_first_for, self.looks, self.at_most = takes_first_for, looks, at_most
         self.sizes: list[int] = []
 
     def __call__(self, model: Seq2Seq, memory: Memory, keys: object = None) -> list[list[Hypothesis]]:
@@ -64,6 +64,7 @@ class Reads(Search):
         if len(self.sizes) > self.looks and tokens:
             replaced = TOKENIZER.encode(self.takes_first_for or "")
             tokens, weights = [*replaced, *tokens[1:]], weights[1 - len(replaced) :]
+        tokens, weights = tokens[: self.at_most], weights[: self.at_most]
         attention = torch.stack(weights) if weights else torch.zeros(0, 1, len(levels))
         return [[Hypothesis(tokens, 0.0, torch.zeros(len(tokens)), attention)]]
 
@@ -125,6 +126,12 @@ def test_what_a_search_makes_of_sure_words_later_changes_nothing(other: str | No
     search = Reads(other, looks=20)
     found = heard_by(Live(predictor_of(search), LiveSettings(margin_seconds=0.05)), speech(SAID)[0])
     assert len(search.sizes) > 30
+    assert [word.text for heard in found for word in heard.words] == SAID
+
+
+def test_sound_behind_the_last_word_is_read_anew_where_the_search_has_ended_too_early() -> None:
+    samples = np.concatenate([speech(SAID)[0], np.zeros(RATE, np.float32)])
+    found = heard_by(Live(predictor_of(Reads(at_most=4))), samples)
     assert [word.text for heard in found for word in heard.words] == SAID
 
 
