@@ -49,13 +49,13 @@ def align(overrides: list[str], splits: Sequence[str], output: Path | None) -> i
     file = output or _beside(node) / FILE
     if file.is_dir() or file.suffix != ".jsonl":
         raise ValueError(f"--output: '{file}'; expected a file that ends in .jsonl")
-    check_writable(file)
-    aligner = Aligner()
     make = dataset_part(node, EVERYTHING)
     sources = {split: make(split=split) for split in cast(Sequence[Split], splits)}
     for source in sources.values():
         if source.reader.modality != "recording":
             raise ValueError(f"data: {source.reader.phrase} has no word times; expected recordings")
+    check_writable(file)
+    aligner = Aligner()
     found = [line for line in read_word_times(file, "--output") if line.split not in splits] if file.exists() else []
     skipped: list[UnreadableError] = []
     aligned = 0

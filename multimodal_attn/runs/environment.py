@@ -40,13 +40,14 @@ class Environment:
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
-        self._code = code()  # now: a checkout may move on while a training runs
+        self._code: dict[str, Any] | None = None
         self._root: str | None = None
         self._data: dict[str, dict[str, Any]] = {}
 
     def add_data(self, root: str | None, split: str, source: Dataset) -> None:
         """Notes what a split holds; ``root`` is where the configuration says that it lies."""
         self._root, self._data[split] = root, fingerprint(source)
+        self._code = self._code or code()  # before the work: a checkout may move on while a training runs
 
     def write(self, folder: Path, wall: bool, earlier: Sequence[Any] = ()) -> None:
         """Writes environment.json.
@@ -56,6 +57,7 @@ class Environment:
             wall: whether it has ended, so that its time is known.
             earlier: the same of the stretches of a run before it was resumed, the oldest first.
         """
+        self._code = self._code or code()
         content = {
             "code": self._code,
             "packages": packages(),

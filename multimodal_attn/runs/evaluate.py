@@ -147,6 +147,7 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     source = run.data.source(settings["split"])  # a missing split or folder is an error before anything is written
     folder = run.folder / "evaluation" / folder_name(settings)
     loggers = evaluation_loggers(settings.get("logger"), run.folder)
+    origin.add_data(run.config["data"].get("root"), settings["split"], source)
     shown = {example.key: example for example in source.spread(settings["page_examples"])}
     shares = gather_to_first(decode_share(run, predictor, settings, shown))
     if shares is None:
@@ -155,7 +156,6 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     with replaced_folder(folder, WRITTEN) as new:
         _tell_replaced(folder, config)
         found = _write(run, predictor, config, scores, new, together(shares), shown, live)
-        origin.add_data(run.config["data"].get("root"), settings["split"], source)
         origin.write(new, wall=True)
     metrics, ends, alarms, reliability = found
     # That of the run's own data and the usual search: not of an ensemble, nor of a tagged evaluation.

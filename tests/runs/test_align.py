@@ -55,7 +55,9 @@ def test_a_place_that_cannot_be_written_is_named_before_anything_is_aligned(
         raise AssertionError("hours of work would be lost")
 
     monkeypatch.setattr("multimodal_attn.runs.align.Aligner", no_aligner)
+    soundfile.write(tmp_path / "a.wav", np.zeros(8_000), 8_000)
     (tmp_path / "mine.csv").write_text("audio,text\na.wav,hello\n")
     output = tmp_path / "mine.csv" / "times.jsonl"
-    assert main(["align", "data=manifest", f"data.train={tmp_path / 'mine.csv'}", "--output", str(output)]) == 2
+    listed = [f"data.{split}={tmp_path / 'mine.csv'}" for split in ("train", "val")]
+    assert main(["align", "data=manifest", *listed, "--output", str(output)]) == 2
     assert str(output) in capsys.readouterr().err

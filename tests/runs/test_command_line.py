@@ -9,11 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 import torch
 from PIL import Image
 
-from multimodal_attn.__main__ import main
 from multimodal_attn.runs import configuration
 from tests.runs.test_training import SHAPES
 
@@ -79,27 +77,23 @@ def test_help_offers_data_that_can_be_chosen() -> None:
         assert "_target_" in configuration.compose("train", [f"data={name}"]).data, name
 
 
-def test_errors_are_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_are_for_people(tmp_path: Path) -> None:
     cases = [
-        (["evaluate", f"run={tmp_path}"], "expected the folder of a trained run"),
-        (["train", "data=flickr8k", f"data.root={tmp_path}", f"hydra.run.dir={tmp_path / 'a'}"], "data.root"),
-        (["train", "data=manifest", "data.train=nowhere.csv", f"hydra.run.dir={tmp_path / 'b'}"], "nowhere.csv"),
-        (["train", "attention.attention_dims=3"], "attention_dims"),
-        (["train", f"resume={tmp_path}", f"hydra.run.dir={tmp_path / 'c'}"], "expected the folder of a trained run"),
+        (["evaluate.py", f"run={tmp_path}"], "expected the folder of a trained run"),
+        (["train.py", "data=flickr8k", f"data.root={tmp_path}", f"hydra.run.dir={tmp_path / 'a'}"], "data.root"),
+        (["train.py", "data=manifest", "data.train=nowhere.csv", f"hydra.run.dir={tmp_path / 'b'}"], "nowhere.csv"),
+        (["train.py", "attention.attention_dims=3"], "attention_dims"),
+        (["train.py", f"resume={tmp_path}", f"hydra.run.dir={tmp_path / 'c'}"], "expected the folder of a trained run"),
+        (["-m", "multimodal_attn", "predict", str(tmp_path), "x.jpg"], "expected the folder of a trained run"),
+        (
+            ["train.py", "experiment=captoins"],
+            "error: experiment=captoins: there is no such choice; did you mean captions?",
+        ),
     ]
+    environment = {**os.environ, "HYDRA_FULL_ERROR": "0"}
     for arguments, expected in cases:
-        try:
-            status = main(arguments)
-        except SystemExit as error:  # what ends a job of Hydra
-            status = error.code  # type: ignore[assignment]
-        assert status == 2, arguments
-        errors = capsys.readouterr().err
-        assert expected in errors, (arguments, errors)
-        assert "Traceback" not in errors, errors
+        result = python(*arguments, env=environment)
+        assert result.returncode != 0, arguments
+        assert expected in result.stderr, (arguments, result.stderr)
+        assert "Traceback" not in result.stderr, result.stderr
         assert not list(tmp_path.iterdir()), arguments
-
-
-def test_errors_of_a_process_are_for_people() -> None:
-    result = python("train.py", "experiment=captoins", env={**os.environ, "HYDRA_FULL_ERROR": "0"})
-    assert result.returncode == 2
-    assert result.stderr.splitlines() == ["error: experiment=captoins: there is no such choice; did you mean captions?"]

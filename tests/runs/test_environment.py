@@ -67,6 +67,7 @@ def test_the_stretches_of_a_resumed_run_stay(tmp_path: Path) -> None:
 def test_the_commit_is_the_one_that_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("multimodal_attn.runs.environment.code", lambda: {"commit": "first"})
     environment = Environment()
+    environment.add_data(None, "train", Files(tmp_path, ["a"]))
     monkeypatch.setattr("multimodal_attn.runs.environment.code", lambda: {"commit": "later"})
     environment.write(tmp_path, wall=True)
     assert json.loads((tmp_path / FILE).read_text())["code"] == {"commit": "first"}

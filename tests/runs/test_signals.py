@@ -123,8 +123,9 @@ def test_termination_before_the_training_begins_leaves_no_folder(tmp_path: Path)
 def test_signal_while_hydra_makes_the_folder_leaves_none(number: signal.Signals, status: int, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     program = f"""
-import os
+import os, signal
 import hydra.core.utils as utils
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell takes away from what it runs in the background
 save = utils._save_config
 def save_and_signal(*arguments):
     os.kill(os.getpid(), {int(number)})
