@@ -66,6 +66,11 @@ SENSIBLE = {
         encoder.front_end.reverberation.probability encoder.front_end.time_mask_frames
         encoder.front_end.time_mask_share encoder.front_end.time_masks_per_frame encoder.variant
         encoder.distortion.noise.probability encoder.distortion.reverberation.probability encoder.lora_rank
+        encoder.distortion.brightness encoder.distortion.contrast encoder.distortion.hue encoder.distortion.saturation
+        encoder.streams.what.distortion.brightness encoder.streams.what.distortion.contrast
+        encoder.streams.what.distortion.hue encoder.streams.what.distortion.saturation
+        encoder.streams.where.distortion.brightness encoder.streams.where.distortion.contrast
+        encoder.streams.where.distortion.hue encoder.streams.where.distortion.saturation
         encoder.lr_scale encoder.num_time_masks encoder.silence_seconds encoder.stream_dropout
         encoder.streams.what.dropout encoder.streams.what.variant encoder.streams.where.dropout
         encoder.streams.where.variant objective.word_patches.separation objective.word_patches.stream

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
+from multimodal_attn.models.encoders.source_distortion import SourceDistortion
 from multimodal_attn.parts import checked, parameters
 from multimodal_attn.types import Layout, Memory, Modality
 
@@ -47,6 +48,7 @@ class Encoder(nn.Module, ABC):
         dim: width D of the memory.
         layout: where each memory position lies in the source.
         body: the part that may have been trained before, and that freezing is about; None for encoders without.
+        distortion: of sources in training, and of the versions that a cache keeps; None for none.
         unfetched: settings of the constructor with which it fetches no weights.
         no_graph: why it cannot be exported, as what it does; empty for those that can.
         pretrained: the body has learnt elsewhere, so that fine-tuning it wants a smaller learning rate.
@@ -70,6 +72,7 @@ class Encoder(nn.Module, ABC):
     def __init__(self) -> None:
         super().__init__()
         self.body: nn.Module | None = None
+        self.distortion: SourceDistortion | None = None
 
     @abstractmethod
     def forward(self, source: Tensor, lengths: Tensor) -> Memory:
@@ -150,7 +153,7 @@ class Encoder(nn.Module, ABC):
 
     def distortion_fingerprint(self) -> str | None:
         """Changes with what ``distort`` does; None if it does nothing."""
-        return None
+        return None if self.distortion is None else self.distortion.fingerprint
 
     def distort(self, source: Tensor, seed: int) -> Tensor:
         """Another version of a source, of which a cache keeps several: the same for the same seed.
@@ -158,7 +161,7 @@ class Encoder(nn.Module, ABC):
         Shapes:
             (3, height, width) uint8 or (L,) to the same, though a recording may become longer or shorter.
         """
-        return source
+        return source if self.distortion is None else self.distortion.version(source, seed)
 
     def extract(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """What a cache keeps of each source: ``assemble(*extract(source, lengths))`` is ``forward``.

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import nn
 
+from multimodal_attn.models.encoders.color_distortion import ColorDistortion
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.ranges import Count, DropoutRate, ImageSize
 
@@ -28,6 +29,7 @@ class EfficientNetLite(PictureEncoder):
         dim: width D of the memory; None keeps the channels.
         trainable_from: None freezes the network, ``block12`` fine-tunes from there on, "all" trains everything.
         dropout: on the memory.
+        distortion: of the pictures in training, and of the versions that a cache keeps; None for none.
 
     Raises:
         ValueError: if a package is missing.
@@ -44,6 +46,7 @@ class EfficientNetLite(PictureEncoder):
         dim: Count | None = 512,
         trainable_from: str | None = None,
         dropout: DropoutRate = 0.0,
+        distortion: ColorDistortion | None = None,
     ) -> None:
         body, channels = _body(variant, stride, pretrained)
         super().__init__(
@@ -56,6 +59,7 @@ class EfficientNetLite(PictureEncoder):
             std=_STD,
             trainable_from=trainable_from,
             pretrained=pretrained,
+            distortion=distortion,
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from multimodal_attn.models.encoders.color_distortion import ColorDistortion
 from multimodal_attn.models.encoders.fine_tuning import add_lora, chosen_layers, first_trained
 from multimodal_attn.models.encoders.hugging_face import (
     PICTURES,
@@ -31,7 +32,7 @@ class HuggingFacePictures(PictureEncoder):
         pretrained: take its weights; false for random ones.
         layers: of its hidden states, 0 for the embeddings and -1 for the last, normalized; several are joined. Empty
             for all.
-        mix, dim, trainable_from, lora_rank, lr_scale, dropout: as of ``TimmPictures``.
+        mix, dim, trainable_from, lora_rank, lr_scale, dropout, distortion: as of ``TimmPictures``.
         architecture: what building it has found out: the network's configuration, and ``colors`` with ``mean`` and
             ``std``.
 
@@ -53,6 +54,7 @@ class HuggingFacePictures(PictureEncoder):
         lora_rank: WholeNumber = 0,
         lr_scale: NotNegative | None = None,
         dropout: DropoutRate = 0.0,
+        distortion: ColorDistortion | None = None,
         architecture: Mapping[str, Any] | None = None,
         colors: Mapping[str, tuple[Finite | Positive, ...]] | None = None,
     ) -> None:
@@ -83,6 +85,7 @@ class HuggingFacePictures(PictureEncoder):
             grid=(side, side),
             mixed_layers=len(chosen) if mix else 0,
             lora=lora_rank > 0,
+            distortion=distortion,
         )
         self.lr_scale = lr_scale if lr_scale is not None or not lora_rank else 1.0
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
+from multimodal_attn.models.encoders.color_distortion import ColorDistortion
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.models.encoders.torchvision_weights import load_network
 from multimodal_attn.ranges import Count, DropoutRate, ImageSize
@@ -29,6 +30,7 @@ class ImageCNN(PictureEncoder):
         dim: width D of the memory; None keeps the backbone's channels.
         trainable_from: None freezes the backbone, a part's name fine-tunes from there on, "all" trains everything.
         dropout: on the memory.
+        distortion: of the pictures in training, and of the versions that a cache keeps; None for none.
 
     Raises:
         ValueError: for an unknown backbone, layer or weights, or if the layer does not give a grid.
@@ -45,6 +47,7 @@ class ImageCNN(PictureEncoder):
         dim: Count | None = 512,
         trainable_from: str | None = None,
         dropout: DropoutRate = 0.0,
+        distortion: ColorDistortion | None = None,
     ) -> None:
         if backbone.startswith("vit_"):
             raise ValueError(
@@ -66,6 +69,7 @@ class ImageCNN(PictureEncoder):
             std=std,
             trainable_from=trainable_from,
             pretrained=weights is not None,
+            distortion=distortion,
         )
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 from torchvision.models import VisionTransformer
 from torchvision.models.vision_transformer import EncoderBlock, interpolate_embeddings
 
+from multimodal_attn.models.encoders.color_distortion import ColorDistortion
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.models.encoders.torchvision_weights import colors_of, fill, find_weights, read_file
 from multimodal_attn.ranges import Count, DropoutRate, ImageSize
@@ -33,6 +34,7 @@ class ImageViT(PictureEncoder):
         trainable_from: None freezes the backbone, a part such as ``block8`` fine-tunes from there on, "all" trains
             everything.
         dropout: on the memory.
+        distortion: of the pictures in training, and of the versions that a cache keeps; None for none.
 
     Raises:
         ValueError: for another backbone, unknown weights, or pictures that patches do not tile.
@@ -49,6 +51,7 @@ class ImageViT(PictureEncoder):
         dim: Count | None = 512,
         trainable_from: str | None = None,
         dropout: DropoutRate = 0.0,
+        distortion: ColorDistortion | None = None,
     ) -> None:
         names = [name for name in torchvision.models.list_models(module=torchvision.models) if name.startswith("vit_")]
         if backbone not in names:
@@ -75,6 +78,7 @@ class ImageViT(PictureEncoder):
             std=std,
             trainable_from=trainable_from,
             pretrained=weights is not None,
+            distortion=distortion,
         )
 
     def layer_weights(self, pictures: Tensor, lengths: Tensor) -> list[Tensor]:

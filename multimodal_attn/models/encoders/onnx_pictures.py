@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from annotated_types import Len
 
 from multimodal_attn.models.encoders.carried_file import CarriedFile, find_file, read_content
+from multimodal_attn.models.encoders.color_distortion import ColorDistortion
 from multimodal_attn.models.encoders.onnx_network import OnnxNetwork
 from multimodal_attn.models.encoders.picture import IMAGENET_MEAN, IMAGENET_STD, PictureEncoder
 from multimodal_attn.ranges import Count, DropoutRate, Finite, ImageSize, Positive, WholeNumber
@@ -28,6 +29,7 @@ class OnnxPictures(PictureEncoder):
         mean, std: of each color in [0, 1], as the network expects them.
         dim: width D of the memory; None keeps the channels.
         dropout: on the memory.
+        distortion: of the pictures in training, and of the versions that a cache keeps; None for none.
         network: what building it has found out: ``num_bytes`` of the file; ``channels``, ``rows`` and ``columns``.
 
     Raises:
@@ -46,6 +48,7 @@ class OnnxPictures(PictureEncoder):
         std: tuple[Positive, Positive, Positive] = IMAGENET_STD,
         dim: Count | None = 512,
         dropout: DropoutRate = 0.0,
+        distortion: ColorDistortion | None = None,
         network: Mapping[str, WholeNumber] | None = None,
     ) -> None:
         if file is not None:
@@ -60,7 +63,16 @@ class OnnxPictures(PictureEncoder):
         body = OnnxNetwork(carried, output, image_size, shape)
         channels, rows, columns = body.shape
         super().__init__(
-            body, channels, image_size, dim, dropout=dropout, mean=mean, std=std, pretrained=True, grid=(rows, columns)
+            body,
+            channels,
+            image_size,
+            dim,
+            dropout=dropout,
+            mean=mean,
+            std=std,
+            pretrained=True,
+            grid=(rows, columns),
+            distortion=distortion,
         )
         self._network = {"num_bytes": carried.num_bytes, "channels": channels, "rows": rows, "columns": columns}
 

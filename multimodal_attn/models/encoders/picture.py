@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_attn.models.encoders.base import Encoder, body_fingerprint
+from multimodal_attn.models.encoders.color_distortion import ColorDistortion
 from multimodal_attn.models.encoders.fine_tuning import freeze
 from multimodal_attn.models.encoders.layer_mix import LayerMix
 from multimodal_attn.models.kernels.dropout import Dropout
@@ -37,6 +38,7 @@ class PictureEncoder(Encoder):
         grid: rows and columns of the body's output; None finds out.
         mixed_layers: the body's channels are those of so many layers, of which a mix is learnt; 0 for none.
         lora: the body trains what it was built with as trainable, whatever ``trainable_from`` says.
+        distortion: of the pictures in training, and of the versions that a cache keeps; None for none.
 
     Raises:
         ValueError: if ``trainable_from`` names no part of the body.
@@ -63,8 +65,10 @@ class PictureEncoder(Encoder):
         grid: tuple[int, int] | None = None,
         mixed_layers: int = 0,
         lora: bool = False,
+        distortion: ColorDistortion | None = None,
     ) -> None:
         super().__init__()
+        self.distortion: ColorDistortion | None = distortion
         # Channels last makes convolutions faster on CPUs and GPUs alike, and their output the layout of a memory.
         self.body = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mix = LayerMix(mixed_layers) if mixed_layers else None
@@ -105,6 +109,8 @@ class PictureEncoder(Encoder):
         Shapes:
             pictures: (B, 3, height, width) uint8. Returns (B, rows * columns, channels), and (B,) their number.
         """
+        if self.training and self.distortion is not None:
+            pictures = self.distortion(pictures)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen and not self.held):
             grid = self.body(self.normalize(pictures))
         return grid.flatten(2).transpose(1, 2), torch.full_like(lengths, grid.shape[2] * grid.shape[3])

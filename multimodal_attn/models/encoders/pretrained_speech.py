@@ -98,20 +98,6 @@ class PretrainedSpeech(Encoder):
         """See ``Encoder``: of the network's weights and structure."""
         return body_fingerprint(self.body, [self.sample_rate]) if self.frozen else None
 
-    def distortion_fingerprint(self) -> str | None:
-        """See ``Encoder``."""
-        return None if self.distortion is None else self.distortion.fingerprint
-
-    def distort(self, source: Tensor, seed: int) -> Tensor:
-        """See ``Encoder``."""
-        if self.distortion is None:
-            return source
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            waveforms, lengths = self.distortion(source[None], torch.tensor([len(source)]))
-        distorted: Tensor = waveforms[0, : lengths[0]]
-        return distorted
-
     def extract(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The network's states.
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from multimodal_attn.models.encoders.color_distortion import ColorDistortion
 from multimodal_attn.models.encoders.fine_tuning import add_lora, chosen_layers, first_trained
 from multimodal_attn.models.encoders.picture import PictureEncoder
 from multimodal_attn.ranges import Count, DropoutRate, ImageSize, NotNegative, WholeNumber
@@ -34,6 +35,7 @@ class TimmPictures(PictureEncoder):
         lora_rank: of small matrices that train beside the frozen network's own (extra ``encoders``); 0 for none.
         lr_scale: what the network's parameters get of the learning rate; None for the optimizer's choice.
         dropout: on the memory.
+        distortion: of the pictures in training, and of the versions that a cache keeps; None for none.
 
     Raises:
         ValueError: if timm or the weights are missing, or its network gives no such maps.
@@ -53,6 +55,7 @@ class TimmPictures(PictureEncoder):
         lora_rank: WholeNumber = 0,
         lr_scale: NotNegative | None = None,
         dropout: DropoutRate = 0.0,
+        distortion: ColorDistortion | None = None,
     ) -> None:
         network = _network(name, weights, image_size)
         records = network.pretrained_cfg
@@ -86,6 +89,7 @@ class TimmPictures(PictureEncoder):
             grid=(maps[0].shape[2], maps[0].shape[3]),
             mixed_layers=len(chosen) if mix else 0,
             lora=lora_rank > 0,
+            distortion=distortion,
         )
         self.lr_scale = lr_scale if lr_scale is not None or not lora_rank else 1.0
 

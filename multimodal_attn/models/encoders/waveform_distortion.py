@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from multimodal_attn.masking import length_mask
 from multimodal_attn.models.encoders.distortion import Noise, Reverberation
+from multimodal_attn.models.encoders.source_distortion import SourceDistortion
 from multimodal_attn.ranges import SampleRate, Speed
 
 
-class WaveformDistortion(nn.Module):
+class WaveformDistortion(SourceDistortion):
     """Distorts recordings: speed first, then a room, then noise; every draw comes from torch's generator.
 
     Args:
@@ -38,7 +39,7 @@ class WaveformDistortion(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """Changes with its settings."""
+        """See ``SourceDistortion``."""
         return json.dumps(self._settings)
 
     @torch.no_grad()
@@ -53,6 +54,11 @@ class WaveformDistortion(nn.Module):
         for distort in (self.reverberation, self.noise):
             waveforms = distort(waveforms, lengths) if distort is not None else waveforms
         return waveforms, lengths
+
+    def one(self, source: Tensor) -> Tensor:
+        """See ``SourceDistortion``."""
+        waveforms, lengths = self(source[None], torch.tensor([len(source)]))
+        return waveforms[0, : lengths[0]]
 
 
 def _settings(part: nn.Module | None) -> list[str]:
