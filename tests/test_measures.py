@@ -12,6 +12,7 @@ from multimodal_attn.evaluation.attention.cells.texts import TextCells
 from multimodal_attn.evaluation.attention.shape import text_shape
 from multimodal_attn.evaluation.confidence import Confidences
 from multimodal_attn.evaluation.live import LiveScores
+from multimodal_attn.evaluation.statistics import figures_of
 from multimodal_attn.evaluation.texts.captions import CaptionScores
 from multimodal_attn.evaluation.texts.summaries import SummaryScores
 from multimodal_attn.evaluation.texts.transcripts import TranscriptScores
@@ -112,7 +113,9 @@ def test_every_figure_that_a_score_gives_is_in_the_table() -> None:
     texts, references = ["a red kite", "a dog"], [["a red kite flies"], ["the dog"]]
     given = set(TranscriptScores()(texts, references)) | set(TranslationScores()(texts, references))
     summaries = SummaryScores()
-    given |= set(summaries(texts, references)) | set(summaries.source_scores(texts, references, texts))
+    given |= set(summaries(texts, references)) | set(
+        figures_of(summaries.source_statistics(texts, references, texts), 2)
+    )
     captions = CaptionScores()
     given |= set(captions(texts, references)) | set(captions.corpus_scores(texts, lambda: ["a dog"]))
     given |= set(captions.extras)

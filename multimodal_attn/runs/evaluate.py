@@ -21,6 +21,7 @@ from multimodal_attn.distributed import gather_to_first
 from multimodal_attn.evaluation.attention.heads import heads_of
 from multimodal_attn.evaluation.bootstrap import Interval, intervals
 from multimodal_attn.evaluation.confidence import Confidences, Reliability
+from multimodal_attn.evaluation.statistics import figures_of
 from multimodal_attn.evaluation.texts.base import TextScores
 from multimodal_attn.inspection.figures.png import as_png
 from multimodal_attn.inspection.figures.reliability import draw_reliability
@@ -185,14 +186,17 @@ def _write(
     skipped = run.data.skipped(settings["split"]) + found.skipped
     texts, references = [p["text"] for p in found.predictions], [p["references"] for p in found.predictions]
     metrics = scores(texts, references) | scores.corpus_scores(texts, lambda: _training_texts(run))
+    statistics = scores.statistics(texts, references)
     if source.reader.modality == "text":
-        metrics |= scores.source_scores(texts, references, found.sources)
+        of_sources = scores.source_statistics(texts, references, found.sources)
+        metrics |= figures_of(of_sources, len(texts))
+        statistics += of_sources
     extra, missing = scores.extra_scores(settings["extra_scores"], texts, references)
     for line in missing:
         log.warning(line)
     attention = found.attention_scores
     metrics |= extra | attention.compute()
-    statistics = scores.statistics(texts, references) + attention.statistics()
+    statistics += attention.statistics()
     reliability = _calibrate(found, predictor, settings, scores)
     if reliability is not None:
         metrics |= reliability.figures()

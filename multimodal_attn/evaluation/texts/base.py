@@ -72,7 +72,9 @@ class TextScores(ABC):
         """
         return {}
 
-    def source_scores(self, hypotheses: list[str], references: list[list[str]], sources: list[str]) -> dict[str, float]:
+    def source_statistics(
+        self, hypotheses: list[str], references: list[list[str]], sources: list[str]
+    ) -> list[Statistic]:
         """How the texts relate to the source texts that they were written about; once, in an evaluation.
 
         Args:
@@ -80,7 +82,7 @@ class TextScores(ABC):
             references: one or more texts for each source.
             sources: as they were read.
         """
-        return {}
+        return []
 
     def extra_scores(
         self, names: Sequence[str], hypotheses: list[str], references: list[list[str]]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from multimodal_attn.evaluation.statistics import Mean, Statistic, figures_of
+from multimodal_attn.evaluation.statistics import Mean, Statistic, Sums, figures_of
 from multimodal_attn.evaluation.texts.base import TextScores, check_pairs
 from multimodal_attn.evaluation.texts.extraction import BASELINES, SENTENCE
 
@@ -45,33 +45,36 @@ class SummaryScores(TextScores):
             ``rouge1``, ``rouge2``, ``rougel``, ``rougelsum``; ``exact``, the share of texts that equal a reference; and
             ``summary_ratio``, words written for each word of the references.
         """
-        check_pairs(hypotheses, references)
-        written = sum(len(text.split()) for text in hypotheses)
-        expected = sum(np.mean([len(text.split()) for text in texts]) for texts in references)
-        found = figures_of(self.statistics(hypotheses, references), len(hypotheses))
-        return found | {"summary_ratio": float(written / max(1.0, expected))}
+        return figures_of(self.statistics(hypotheses, references), len(hypotheses))
 
     def statistics(self, hypotheses: list[str], references: list[list[str]]) -> list[Statistic]:
-        """As in ``TextScores``: all but the ratio of words."""
+        """See ``TextScores``."""
+        check_pairs(hypotheses, references)
         exact = np.array([text in texts for text, texts in zip(hypotheses, references, strict=True)])
-        values = {**self._rouge(hypotheses, references), "exact": exact}
-        return [Mean(name, each.astype(float), np.arange(len(each))) for name, each in values.items()]
+        written = [len(text.split()) for text in hypotheses]
+        expected = [float(np.mean([len(text.split()) for text in texts])) for texts in references]
+        return [
+            *_means({**self._rouge(hypotheses, references), "exact": exact}),
+            _ratio("summary_ratio", written, expected),
+        ]
 
-    def source_scores(self, hypotheses: list[str], references: list[list[str]], sources: list[str]) -> dict[str, float]:
+    def source_statistics(
+        self, hypotheses: list[str], references: list[list[str]], sources: list[str]
+    ) -> list[Statistic]:
         """What is new in the summaries, and what three ways of extracting from the sources reach.
 
         Returns:
             ``novel_1grams`` to ``novel_3grams``, each with ``..._references`` beside it; ``repeated_3grams``; and
             ``rouge1_first``, ``rouge1_longest``, ``rouge1_oracle`` and so on, see ``extraction.py``.
         """
-        found = {"repeated_3grams": float(np.mean([_repeated(text.split()) for text in hypotheses]))}
+        found = _means({"repeated_3grams": np.array([_repeated(text.split()) for text in hypotheses])})
         first = [texts[0] for texts in references]
         for length in (1, 2, 3):
-            found[f"novel_{length}grams"] = _novel(hypotheses, sources, length)
-            found[f"novel_{length}grams_references"] = _novel(first, sources, length)
+            found.append(_ratio(f"novel_{length}grams", *_novel(hypotheses, sources, length)))
+            found.append(_ratio(f"novel_{length}grams_references", *_novel(first, sources, length)))
         for name, extract in BASELINES.items():
             texts = [extract(source, given) for source, given in zip(sources, references, strict=True)]
-            found |= {f"{kind}_{name}": float(value.mean()) for kind, value in self._rouge(texts, references).items()}
+            found += _means({f"{kind}_{name}": value for kind, value in self._rouge(texts, references).items()})
         return found
 
     def _rouge(self, texts: list[str], references: list[list[str]]) -> dict[str, np.ndarray]:
@@ -92,14 +95,21 @@ def _ngrams(words: Sequence[str], length: int) -> list[tuple[str, ...]]:
     return [tuple(words[start : start + length]) for start in range(len(words) - length + 1)]
 
 
-def _novel(texts: Sequence[str], sources: Sequence[str], length: int) -> float:
-    """Share of the texts' different n-grams that their sources lack (See et al. 2017, figure 6)."""
-    new = number = 0
-    for text, source in zip(texts, sources, strict=True):
-        found = set(_ngrams(text.split(), length))
-        new += len(found - set(_ngrams(source.split(), length)))
-        number += len(found)
-    return new / max(1, number)
+def _means(values: dict[str, np.ndarray]) -> list[Statistic]:
+    """Means over examples of one value each, (E,)."""
+    return [Mean(name, each.astype(float), np.arange(len(each))) for name, each in values.items()]
+
+
+def _ratio(name: str, above: Sequence[float], below: Sequence[float]) -> Statistic:
+    """The sum of one number of each example over that of another; 0 where there is nothing below."""
+    return Sums(np.array([above, below], dtype=float).T, lambda sums: {name: sums[:, 0] / np.maximum(1.0, sums[:, 1])})
+
+
+def _novel(texts: Sequence[str], sources: Sequence[str], length: int) -> tuple[list[int], list[int]]:
+    """How many of each text's different n-grams its source lacks (See et al. 2017, figure 6), and how many it has."""
+    grams = [set(_ngrams(text.split(), length)) for text in texts]
+    new = [len(found - set(_ngrams(source.split(), length))) for found, source in zip(grams, sources, strict=True)]
+    return new, [len(found) for found in grams]
 
 
 def _repeated(words: Sequence[str]) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from multimodal_attn.evaluation.bootstrap import intervals
+from multimodal_attn.evaluation.statistics import figures_of
 from multimodal_attn.evaluation.texts.extraction import first_three, longest, oracle, parts
 from multimodal_attn.evaluation.texts.summaries import SummaryScores
 
@@ -34,11 +36,15 @@ def test_the_best_reference_counts() -> None:
 
 
 def test_what_is_new_and_what_repeats() -> None:
-    found = SummaryScores().source_scores(["Rex slept well", "a b c a b c"], [["Rex slept"], ["z"]], [SOURCE, "a b c"])
+    texts, references = ["Rex slept well", "a b c a b c"], [["Rex slept"], ["z"]]
+    statistics = SummaryScores().source_statistics(texts, references, [SOURCE, "a b c"])
+    found = figures_of(statistics, 2)
     assert found["novel_1grams"] == pytest.approx(1 / 6)  # "well", of Rex slept well a b c
     assert found["novel_2grams"] == pytest.approx(2 / 5)
     assert found["novel_1grams_references"] == pytest.approx(1 / 3)
     assert found["repeated_3grams"] == pytest.approx((0 + 1 / 4) / 2)
+    low, high = intervals(statistics, 2)["novel_1grams"]  # of each text alone: 0 of 3 and 1 of 3
+    assert (low, high) == (0.0, pytest.approx(1 / 3))
 
 
 def test_extracts() -> None:
@@ -52,6 +58,6 @@ def test_extracts() -> None:
 
 
 def test_extracts_are_scored_beside_the_model() -> None:
-    found = SummaryScores().source_scores(["x"], [["Rex slept all day"]], [SOURCE])
+    found = figures_of(SummaryScores().source_statistics(["x"], [["Rex slept all day"]], [SOURCE]), 1)
     assert found["rouge1_oracle"] == 1.0
     assert found["rouge1_oracle"] > found["rouge1_first"] > found["rouge1_longest"] == 0
