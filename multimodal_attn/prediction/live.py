@@ -13,19 +13,17 @@ import torch
 from annotated_types import Gt
 
 from multimodal_attn.data.reading.resampler import resampled
-from multimodal_attn.data.reading.segmentation import FRAME_SECONDS, SILENCE_DECIBELS, waveform_levels
+from multimodal_attn.data.reading.segmentation import waveform_levels
 from multimodal_attn.models.evaluating import evaluating
-from multimodal_attn.prediction.boundaries import DIP, SHORTEST_PAUSE
 from multimodal_attn.prediction.confidence import word_log_probs
 from multimodal_attn.prediction.growing_memory import GrowingMemory
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.transcriber import check_recordings, timed_words
 from multimodal_attn.prediction.transcript import TimedWord
+from multimodal_attn.prediction.unread import frame, is_spoken, loudness, until_quiet
 from multimodal_attn.ranges import Count, NotNegative, Positive, Share
 
-_QUIETER = 15.0  # decibels below the words so far at which nothing is said
-_REMEMBERED = 20  # words that this is judged by
-_FLOOR = 0.1  # of the frames are no louder than a pause
+_REMEMBERED = 20  # words by which it is judged whether something is said
 _SHORTEST, _LONGEST = 2.0, 12.0  # seconds of a part, where nothing else is asked for
 _AT_ONCE = 0.5  # seconds between two looks at most, where sound comes faster than it can be read
 
@@ -61,6 +59,10 @@ class Heard(NamedTuple):
     tentative: list[TimedWord]
     seconds: float
     attention: list[WordAttention]
+
+    def after(self, before: Heard) -> Heard:
+        """This and what was heard before it as one."""
+        return self._replace(words=before.words + self.words, attention=before.attention + self.attention)
 
     def as_dict(self) -> dict[str, Any]:
         """A line of json."""
@@ -156,6 +158,10 @@ class Live:
     def finish(self) -> Heard | None:
         """Takes the recording to end here: all words are sure. None where nothing is new."""
         found = self._look(last=True) if len(self._part.samples) else None
+        while self._sure and self._is_unread(self._sure[-1].end):
+            self._begin(round(self._sure[-1].end * self._rate))
+            if (more := self._look(last=True)) is not None:
+                found = more if found is None else more.after(found)
         self._begin(len(self._part.samples))
         return found
 
@@ -169,15 +175,15 @@ class Live:
         level = waveform_levels(self._part.samples.numpy(), self._rate)
         words: list[TimedWord] = []
         attention: list[WordAttention] = []
-        if not self._is_quiet(level):
+        if is_spoken(level, 0.0, self._loudness):
             words, attention = self._read()
-        words = _until_quiet(words, level)
+        words = until_quiet(words, level)
         number = len(words) if last else self._number_sure(words, [math.exp(one.log_prob) for one in attention])
         new, tentative = words[:number], words[number:]
         self._looks.append([word.text for word in (*self._sure, *words)])
         self._sure += new
         for word in new:
-            self._loudness.append(float(level[_frame(word.start) : _frame(word.end) + 1].max(initial=-200.0)))
+            self._loudness.append(loudness(word, level))
         found = Heard(self._in_session(new), self._in_session(tentative), self.seconds, attention[:number])
         shown = [word.text for word in tentative]
         changed, self._shown = bool(new) or shown != self._shown, shown
@@ -227,10 +233,10 @@ class Live:
                 return place
         return len(words)
 
-    def _is_quiet(self, level: np.ndarray) -> bool:
-        """Whether nothing in the part is as loud as words are."""
-        words = float(np.median(self._loudness)) - _QUIETER if self._loudness else SILENCE_DECIBELS
-        return not len(level) or float(level.max()) <= max(SILENCE_DECIBELS, words)
+    def _is_unread(self, since: float) -> bool:
+        """Whether something is said after a moment of the part at which its words end."""
+        level = waveform_levels(self._part.samples.numpy(), self._rate)
+        return is_spoken(level, since, self._loudness)
 
     def _cut(self, level: np.ndarray, tentative: list[TimedWord]) -> None:
         """Begins a new part after a pause, or in a part that is too long."""
@@ -238,7 +244,7 @@ class Live:
         silent_since = self._sure[-1].end if self._sure else pause
         if not tentative and seconds - silent_since >= pause:
             # Loud sound behind the last word that was written is no pause: it is read anew, by itself.
-            unread = bool(self._sure) and not self._is_quiet(level[_frame(silent_since) :])
+            unread = bool(self._sure) and self._is_unread(silent_since)
             self._begin(round((silent_since if unread else seconds - pause / 2) * self._rate))
         elif seconds > self._max_seconds:
             self._begin(round(self._quietest_boundary(level, seconds) * self._rate))
@@ -250,7 +256,7 @@ class Live:
         late = [end for end in ends if end >= seconds / 3] or ends[-1:]
         if not late:
             return seconds / 2
-        return min(late, key=lambda end: float(level[max(0, _frame(end) - 3) : _frame(end) + 3].mean()))
+        return min(late, key=lambda end: float(level[max(0, frame(end) - 3) : frame(end) + 3].mean()))
 
     def _begin(self, samples: int) -> None:
         """Leaves the first samples of the part behind, and the words in them."""
@@ -270,25 +276,3 @@ class Live:
         """Words with times from the start of the session."""
         start = self._start / self._rate
         return [word._replace(start=word.start + start, end=word.end + start) for word in words]
-
-
-def _until_quiet(words: list[TimedWord], level: np.ndarray) -> list[TimedWord]:
-    """The same words, the last of which goes on until the sound pauses: what follows may belong to it.
-
-    Shapes:
-        level: (frames,), up to now.
-    """
-    if not words:
-        return words
-    *before, last = words
-    loud = float(level[_frame(last.start) : _frame(last.end) + 1].max(initial=level.min()))
-    floor = float(np.quantile(level, _FLOOR))
-    quiet = level[_frame(last.end) :] < floor + DIP * max(0.0, loud - floor)
-    shortest = round(SHORTEST_PAUSE / FRAME_SECONDS)
-    paused = np.convolve(quiet, np.ones(shortest), "valid") > shortest - 0.5 if len(quiet) >= shortest else quiet[:0]
-    first = _frame(last.end) + int(paused.argmax()) if paused.any() else len(level)
-    return [*before, last._replace(end=max(last.end, first * FRAME_SECONDS))]
-
-
-def _frame(seconds: float) -> int:
-    return max(0, round(seconds / FRAME_SECONDS))

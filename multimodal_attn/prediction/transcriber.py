@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from multimodal_attn.data.reading.audio import read_audio
-from multimodal_attn.data.reading.segmentation import FRAME_SECONDS, cuts, is_silent, levels, segments
+from multimodal_attn.data.reading.segmentation import is_silent, levels, segments
 from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.prediction.confidence import confidences, word_log_probs
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.transcript import TimedWord, Transcript
+from multimodal_attn.prediction.unread import frame, unread_since
 from multimodal_attn.prediction.word_times import check_time_source
 from multimodal_attn.types import Example, Hypothesis, Memory, Span
 
@@ -65,21 +66,27 @@ class Transcriber:
             UnreadableError: if it cannot be decoded.
         """
         level = levels(path)
-        whole = len(level) * FRAME_SECONDS <= self.max_seconds
-        cut_at = [] if whole else cuts(level, self.max_seconds - self.overlap_seconds)
-        parts = segments(level, cut_at, self.overlap_seconds)
-        heard = [span for span in parts if not is_silent(level, span)]
-        decoded: dict[Span, list[TimedWord]] = {}
-        for first in range(0, len(heard), self.batch_size):
-            spans = heard[first : first + self.batch_size]
-            waveforms = [read_audio(path, self.sample_rate, span.start, span.end - span.start) for span in spans]
-            for span, words in zip(spans, self.decode(waveforms), strict=True):
-                decoded[span] = [w._replace(start=w.start + span.start, end=w.end + span.start) for w in words]
-        joined = decoded.get(parts[0], [])
-        for cut, before, span in zip(cut_at, parts, parts[1:], strict=False):
-            words, overlap = decoded.get(span, []), before.end - span.start
-            joined = join(joined, words, cut, self.overlap_seconds) if overlap > 0 else joined + words
+        parts = segments(level, self.max_seconds, self.overlap_seconds)
+        words = self._read(path, level, parts)
+        joined = words[0]
+        for (before, span), more in zip(pairwise(parts), words[1:], strict=True):
+            cut = (before.end + span.start) / 2
+            joined = join(joined, more, cut, self.overlap_seconds) if before.end > span.start else joined + more
         return Transcript(joined, parts[-1].end)
+
+    def _read(self, path: str | Path, level: np.ndarray, parts: list[Span]) -> list[list[TimedWord]]:
+        """The words of each part; what is loud behind the last word that was written of it is read anew, by itself."""
+        found: list[list[TimedWord]] = [[] for _ in parts]
+        left = [(place, span) for place, span in enumerate(parts) if not is_silent(level, span)]
+        while left:
+            now, left = left[: self.batch_size], left[self.batch_size :]
+            waveforms = [read_audio(path, self.sample_rate, span.start, span.end - span.start) for _, span in now]
+            for (place, span), words in zip(now, self.decode(waveforms), strict=True):
+                found[place] += [w._replace(start=w.start + span.start, end=w.end + span.start) for w in words]
+                since = unread_since(words, level[frame(span.start) : frame(span.end)])
+                if since is not None:
+                    left.append((place, Span(span.start + since, span.end)))
+        return found
 
 
 def join(left: list[TimedWord], right: list[TimedWord], cut: float, overlap_seconds: float) -> list[TimedWord]:

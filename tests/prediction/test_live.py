@@ -129,8 +129,11 @@ def test_what_a_search_makes_of_sure_words_later_changes_nothing(other: str | No
     assert [word.text for heard in found for word in heard.words] == SAID
 
 
-def test_sound_behind_the_last_word_is_read_anew_where_the_search_has_ended_too_early() -> None:
-    samples = np.concatenate([speech(SAID)[0], np.zeros(RATE, np.float32)])
+@pytest.mark.parametrize("seconds_of_silence", [1.0, 0.0])
+def test_sound_behind_the_last_word_is_read_anew_where_the_search_has_ended_too_early(
+    seconds_of_silence: float,
+) -> None:
+    samples = np.concatenate([speech(SAID)[0], np.zeros(round(seconds_of_silence * RATE), np.float32)])
     found = heard_by(Live(predictor_of(Reads(at_most=4))), samples)
     assert [word.text for heard in found for word in heard.words] == SAID
 

@@ -72,6 +72,14 @@ def test_silence_is_not_decoded(tmp_path: Path) -> None:
     assert sum(decoded) <= 4
 
 
+@pytest.mark.parametrize("max_seconds", [4.0, 20.0])
+def test_what_a_model_leaves_out_at_the_end_of_a_part_is_read_anew(tmp_path: Path, max_seconds: float) -> None:
+    bursts = [(0.3 + 0.4 * index, 3 + index) for index in range(20)]
+    path = written(tmp_path / "a.wav", bursts, 9.0)
+    transcriber = Transcriber(lambda waveforms: [words[:3] for words in listen(waveforms)], RATE, max_seconds)
+    assert [word.text for word in transcriber(path).words] == [f"p{pitch}" for _, pitch in bursts]
+
+
 def spoken(text: str, start: float) -> list[TimedWord]:
     return [TimedWord(word, start + 0.4 * i, start + 0.4 * i + 0.3) for i, word in enumerate(text.split())]
 

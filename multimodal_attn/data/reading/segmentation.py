@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -68,47 +67,47 @@ def _decibels(samples: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return (10 * np.log10(np.maximum(power - np.square(mean), 0) + 1e-10)).astype(np.float32)
 
 
-def cuts(level: np.ndarray, max_seconds: float) -> list[float]:
-    """Times at which to cut, so that no part is longer than ``max_seconds``: each the quietest place that it can be.
+def segments(level: np.ndarray, max_seconds: float, overlap_seconds: float) -> list[Span]:
+    """The parts of a recording, each cut where it is quietest; two that do not meet in a pause overlap.
+
+    A part that begins or ends with a piece of a word is strange to a model that was trained on whole ones, and all of
+    it may be read wrongly. Where nothing is broken, no overlap is needed, and the part may be as much longer.
 
     Args:
         level: of every 10 ms, as ``levels`` gives it.
-        max_seconds: between two cuts; at least a third of it passes.
+        max_seconds: of a part; a third of it passes between two cuts at least.
+        overlap_seconds: half of it lies on either side of a cut.
 
     Shapes:
         level: (frames,).
     """
+    longest, over = round(max_seconds / FRAME_SECONDS), round(overlap_seconds / FRAME_SECONDS / 2)
+    found: list[Span] = []
+    start = cut = 0
+    while len(level) - start > longest:
+        first, last = cut + longest // 3, start + longest
+        cut, reach = _quietest(level, first, last), 0
+        if not _in_pause(level, cut):
+            cut = _quietest(level, first, max(first + 1, last - over))
+            reach = 0 if _in_pause(level, cut) else over
+        found.append(Span(start * FRAME_SECONDS, (cut + reach) * FRAME_SECONDS))
+        start = cut - reach
+    return [*found, Span(start * FRAME_SECONDS, len(level) * FRAME_SECONDS)]
+
+
+def _quietest(level: np.ndarray, first: int, last: int) -> int:
+    """The frame between two, the latter not included, around which it is quietest."""
     width = round(_SMOOTHING_SECONDS / FRAME_SECONDS)
-    padded = np.pad(level, (width // 2, width - 1 - width // 2), mode="edge")
-    longest, found, position = round(max_seconds / FRAME_SECONDS), [], 0
-    while len(level) - position > longest:
-        first, last = position + longest // 3, position + longest
-        smooth = np.convolve(padded[first : last + width - 1], np.full(width, 1 / width), mode="valid")
-        position = first + int(smooth.argmin())
-        found.append(position * FRAME_SECONDS)
-    return found
+    left = first - width // 2
+    frames = np.clip(np.arange(left, last - 1 + width - width // 2), 0, len(level) - 1)
+    return first + int(np.convolve(level[frames], np.full(width, 1 / width), mode="valid").argmin())
 
 
-def segments(level: np.ndarray, cut_at: list[float], overlap_seconds: float) -> list[Span]:
-    """The parts between cuts, each reaching over them by half of the overlap, unless they lie in pauses.
-
-    A part that begins or ends with a piece of a word is strange to a model that was trained on whole ones, and all of
-    it may be read wrongly. Where nothing is broken, no overlap is needed.
-
-    Shapes:
-        level: (frames,).
-    """
-    last = len(level) * FRAME_SECONDS
-    over = [0.0, *(0.0 if _in_pause(level, cut) else overlap_seconds / 2 for cut in cut_at), 0.0]
-    edges = zip([0.0, *cut_at, last], over, strict=True)
-    return [Span(max(0.0, start - left), min(last, end + right)) for (start, left), (end, right) in pairwise(edges)]
-
-
-def _in_pause(level: np.ndarray, cut: float) -> bool:
-    """Whether all around a cut is near the quietest of some seconds there, and not near the loudest."""
-    place, near, far = (round(seconds / FRAME_SECONDS) for seconds in (cut, _PAUSE_SECONDS / 2, _AROUND_SECONDS))
-    quiet, loud = np.quantile(level[max(0, place - far) : place + far], [0.05, 0.9])
-    return bool((level[max(0, place - near) : place + near] < quiet + _QUIET_SHARE * (loud - quiet)).all())
+def _in_pause(level: np.ndarray, cut: int) -> bool:
+    """Whether all around a frame is near the quietest of some seconds there, and not near the loudest."""
+    near, far = (round(seconds / FRAME_SECONDS) for seconds in (_PAUSE_SECONDS / 2, _AROUND_SECONDS))
+    quiet, loud = np.quantile(level[max(0, cut - far) : cut + far], [0.05, 0.9])
+    return bool((level[max(0, cut - near) : cut + near] < quiet + _QUIET_SHARE * (loud - quiet)).all())
 
 
 def is_silent(level: np.ndarray, span: Span) -> bool:

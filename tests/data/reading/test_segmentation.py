@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from multimodal_attn.data.reading.segmentation import cuts, is_silent, levels, segments
+from multimodal_attn.data.reading.segmentation import is_silent, levels, segments
 from multimodal_attn.types import Span, UnreadableError
 
 
@@ -29,33 +30,40 @@ def test_levels_are_those_of_each_hundredth_of_a_second(tmp_path: Path, rate: in
     assert (quiet[0], quiet[-1], len(quiet)) == (1200, 1299, 100)
 
 
-def test_cuts_lie_in_the_pauses(tmp_path: Path) -> None:
+def test_parts_meet_in_the_pauses_without_overlap(tmp_path: Path) -> None:
     path = recording(tmp_path / "a.wav", 8000, [(4.0, 0.3), (0.6, 0.001), (5.0, 0.3), (0.6, 0.001), (2.0, 0.3)])
     level = levels(path)
-    first, second = cuts(level, 6.0)
-    assert first == pytest.approx(4.3, abs=0.2)
-    assert second == pytest.approx(9.9, abs=0.2)
-    assert cuts(level, 13.0) == []
+    first, second, third = segments(level, 6.0, 1.0)
+    assert (first.start, third.end) == (0.0, pytest.approx(12.2))
+    assert first.end == second.start == pytest.approx(4.3, abs=0.2)
+    assert second.end == third.start == pytest.approx(9.9, abs=0.2)
+    assert segments(level, 13.0, 1.0) == [Span(0.0, pytest.approx(12.2))]
 
 
-def test_parts_are_never_longer_than_asked() -> None:
-    level = np.random.default_rng(0).normal(size=50_000).astype(np.float32)
-    edges = [0.0, *cuts(level, 7.0), 500.0]
-    gaps = np.diff(edges)
-    assert gaps.max() <= 7.0
-    assert gaps[:-1].min() >= 2.3
-
-
-def test_segments_reach_over_the_cuts() -> None:
-    assert segments(np.zeros(1000), [4.0, 8.0], 1.0) == [Span(0.0, 4.5), Span(3.5, 8.5), Span(7.5, 10.0)]
-    assert segments(np.zeros(1000), [], 1.0) == [Span(0.0, 10.0)]
-
-
-def test_parts_do_not_overlap_in_pauses():
+def test_a_pause_at_the_end_of_the_longest_part_is_used() -> None:
     level = np.full(1000, -20.0)
-    level[380:420] = -60.0  # a pause; at 8 s there is none
-    level[799:801] = -60.0
-    assert segments(level, [4.0, 8.0], 1.0) == [Span(0.0, 4.0), Span(4.0, 8.5), Span(7.5, 10.0)]
+    level[580:620] = -60.0
+    first, second = segments(level, 6.3, 1.5)
+    assert first.end == second.start == pytest.approx(6.0, abs=0.1)
+
+
+def test_parts_without_a_pause_overlap() -> None:
+    level = np.random.default_rng(0).normal(size=50_000).astype(np.float32)
+    parts = segments(level, 7.0, 1.0)
+    lengths = [part.end - part.start for part in parts]
+    assert max(lengths) <= 7.0 + 1e-9
+    assert min(lengths[:-1]) >= 2.3
+    assert (parts[0].start, parts[-1].end) == (0.0, 500.0)
+    for before, after in pairwise(parts):
+        assert before.end - after.start == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("max_seconds", [0.05, 0.3])
+def test_the_shortest_parts_go_on(max_seconds: float) -> None:
+    level = np.random.default_rng(0).normal(size=300).astype(np.float32)
+    parts = segments(level, max_seconds, 0.02)
+    assert parts[-1].end == 3.0
+    assert all(before.start < after.start <= before.end < after.end for before, after in pairwise(parts))
 
 
 def test_silence_is_known() -> None:

@@ -1,0 +1,75 @@
+"""Sound that no word was written for: attention models stop early at times, and leave the rest of a recording out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from multimodal_attn.data.reading.segmentation import FRAME_SECONDS, SILENCE_DECIBELS
+from multimodal_attn.prediction.boundaries import DIP, SHORTEST_PAUSE
+from multimodal_attn.prediction.transcript import TimedWord
+
+_FLOOR = 0.1  # of the frames are no louder than a pause
+_LOUD_SECONDS = 0.1  # a click is shorter
+
+
+def loudness(word: TimedWord, level: np.ndarray) -> float:
+    """Of the loudest 10 ms of a word, in decibels.
+
+    Shapes:
+        level: (frames,), as ``levels`` gives it.
+    """
+    return float(level[frame(word.start) : frame(word.end) + 1].max(initial=level.min(initial=SILENCE_DECIBELS)))
+
+
+def unread_since(words: list[TimedWord], level: np.ndarray) -> float | None:
+    """The pause behind the last word, in seconds, if something is said after it; None if not, or without any word.
+
+    Shapes:
+        level: (frames,), of the part of a recording from which the times of words are counted.
+    """
+    if not words:
+        return None
+    end = until_quiet(words, level)[-1].end
+    return end if is_spoken(level, end, [loudness(word, level) for word in words]) else None
+
+
+def until_quiet(words: list[TimedWord], level: np.ndarray) -> list[TimedWord]:
+    """The same words, the last of which goes on until the sound pauses: what follows may belong to it.
+
+    Shapes:
+        level: (frames,), of the part of a recording from which the times of words are counted.
+    """
+    if not words:
+        return words
+    *before, last = words
+    loud, floor = loudness(last, level), float(np.quantile(level, _FLOOR))
+    quiet = level[frame(last.end) :] < floor + DIP * max(0.0, loud - floor)
+    shortest = round(SHORTEST_PAUSE / FRAME_SECONDS)
+    paused = np.convolve(quiet, np.ones(shortest), "valid") > shortest - 0.5 if len(quiet) >= shortest else quiet[:0]
+    first = frame(last.end) + int(paused.argmax()) if paused.any() else len(level)
+    return [*before, last._replace(end=max(last.end, first * FRAME_SECONDS))]
+
+
+def is_spoken(level: np.ndarray, since: float, loudness: Sequence[float]) -> bool:
+    """Whether something is said after a moment: sound that is nearer to words in loudness than to the pauses.
+
+    Args:
+        level: of the part of a recording around it, in decibels.
+        since: the moment, in seconds.
+        loudness: of words that were heard before.
+
+    Shapes:
+        level: (frames,).
+    """
+    sound = level[frame(since) :]
+    if not len(sound):
+        return False
+    halfway = (np.median(loudness) + np.quantile(level, _FLOOR)) / 2 if len(loudness) else SILENCE_DECIBELS
+    return int((sound > max(SILENCE_DECIBELS, halfway)).sum()) * FRAME_SECONDS >= _LOUD_SECONDS
+
+
+def frame(seconds: float) -> int:
+    """The 10 ms in which a moment lies."""
+    return max(0, round(seconds / FRAME_SECONDS))
