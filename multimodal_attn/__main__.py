@@ -130,6 +130,7 @@ def _run(arguments: list[str]) -> int:
             max_megabytes=options.max_megabytes,
             max_megapixels=options.max_megapixels,
             max_seconds=options.max_seconds,
+            examples=options.examples,
             trust=options.trust,
         )
     if options.command == "compare":
@@ -252,6 +253,15 @@ def _parser(live: bool = False) -> argparse.ArgumentParser:
     demo.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders of runs, or exported folders")
     demo.add_argument("--port", type=int, default=7860, help="0: any that is free (default: 7860)")
     demo.add_argument("--max-seconds", type=float, default=60, help="of a recording (default: 60)")
+    demo.add_argument(
+        "--example",
+        dest="examples",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a file to try the models on with a click; of texts, each line; may be given again",
+    )
     for command in (serve, demo):
         command.add_argument("--host", default="127.0.0.1", help="address to listen at (default: 127.0.0.1)")
         command.add_argument("--max-megabytes", type=float, default=20, help="of a request (default: 20)")

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from multimodal_attn.demo.asking import Asked, answer
 from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.prediction.sources import examples_of
 from multimodal_attn.serving.limits import Limits
 from multimodal_attn.types import Modality
 
@@ -31,18 +32,25 @@ _STYLE = """
 """
 
 
-def build_page(predictors: Sequence[Predictor], limits: Limits) -> gradio.Blocks:
-    """The page of some models: a tab for each kind of source, in which all that read it answer side by side."""
+def build_page(predictors: Sequence[Predictor], limits: Limits, examples: Sequence[Path] = ()) -> gradio.Blocks:
+    """The page of some models: a tab for each kind of source, in which all that read it answer side by side.
+
+    Args:
+        predictors: the models.
+        limits: of what is given.
+        examples: files of which each is a click, for the models that read such; of texts, each line.
+    """
     kinds = list(dict.fromkeys(predictor.reader.modality for predictor in predictors))
     with gradio.Blocks(title="Try it", analytics_enabled=False, delete_cache=(600, 600), fill_width=True) as page:
         gradio.Markdown("# What does it see, hear, read?" if len(kinds) > 1 else f"# {TITLES[kinds[0]]}")
         for kind in kinds:
             asked = [predictor for predictor in predictors if predictor.reader.modality == kind]
+            tries = _tries(asked, examples)
             if len(kinds) == 1:
-                _panel(kind, asked, limits)
+                _panel(kind, asked, limits, tries)
             else:
                 with gradio.Tab(TITLES[kind]):
-                    _panel(kind, asked, limits)
+                    _panel(kind, asked, limits, tries)
     return page
 
 
@@ -63,12 +71,13 @@ def as_application(page: gradio.Blocks, limits: Limits) -> ASGIApp:
     return _contained(app)
 
 
-def _panel(kind: Modality, predictors: Sequence[Predictor], limits: Limits) -> None:
+def _panel(kind: Modality, predictors: Sequence[Predictor], limits: Limits, tries: Sequence[str]) -> None:
     """What is given, the sliders, and a place for each model's answer."""
     with gradio.Row(equal_height=False):
         with gradio.Column(scale=1, min_width=280):
             source, triggers = _source(kind, limits)
             button = gradio.Button("Ask", variant="primary")
+            loaded = _offer(tries, source) if tries else None
             with gradio.Accordion("How it writes", open=False):
                 longest = min(predictor.search.max_length for predictor in predictors)
                 width = gradio.Slider(1, limits.max_width, 5, step=1, label="Beam", info="texts written side by side")
@@ -96,6 +105,8 @@ def _panel(kind: Modality, predictors: Sequence[Predictor], limits: Limits) -> N
     settings = [width, shortest, most, draw, heat]
     changes = [slider.release for slider in (width, shortest, most, heat)] + [draw.input]
     gradio.on([button.click, *triggers, *changes], ask, [source, *settings], places, api_visibility="private")
+    if loaded is not None:
+        loaded.then(ask, [source, *settings], places, api_visibility="private")
 
 
 def _source(kind: Modality, limits: Limits) -> tuple[Any, list[Any]]:
@@ -123,6 +134,22 @@ def _source(kind: Modality, limits: Limits) -> tuple[Any, list[Any]]:
         buttons=[],
     )
     return sound, [sound.stop_recording, sound.upload]
+
+
+def _tries(predictors: Sequence[Predictor], examples: Sequence[Path]) -> list[str]:
+    """What examples hold for models of one kind: paths, or texts."""
+    reader, suffixes = predictors[0].reader, {suffix for predictor in predictors for suffix in predictor.suffixes}
+    read = [path for path in examples if path.suffix.lower().lstrip(".") in suffixes]
+    if reader.in_files:
+        return [str(path.resolve()) for path in read]
+    return [str(example.source) for path in read for example in examples_of(reader, path)]
+
+
+def _offer(tries: Sequence[str], source: Any) -> Any:
+    """Shows what can be tried; the event of one that was clicked and now lies in the source."""
+    offered = gradio.Examples([[one] for one in tries], source, label="Or one of these", examples_per_page=12)
+    source.keep_in_cache |= source.temp_files  # what people give is deleted after ten minutes, but not these
+    return offered.load_input_event
 
 
 def _path(payload: Any) -> str | None:

@@ -20,7 +20,7 @@ from multimodal_attn.prediction.growing_memory import GrowingMemory
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.transcriber import check_recordings, timed_words
 from multimodal_attn.prediction.transcript import TimedWord
-from multimodal_attn.prediction.unread import frame, is_spoken, loudness, until_quiet
+from multimodal_attn.prediction.unread import frame, is_spoken, lead, loudness, until_quiet
 from multimodal_attn.ranges import Count, NotNegative, Positive, Share
 
 _REMEMBERED = 20  # words by which it is judged whether something is said
@@ -175,6 +175,9 @@ class Live:
         level = waveform_levels(self._part.samples.numpy(), self._rate)
         words: list[TimedWord] = []
         attention: list[WordAttention] = []
+        if not self._sure and not self._shown and (pause := lead(level)):
+            self._begin(round(pause * self._rate))
+            level = waveform_levels(self._part.samples.numpy(), self._rate)
         if is_spoken(level, 0.0, self._loudness):
             words, attention = self._read()
         words = until_quiet(words, level)

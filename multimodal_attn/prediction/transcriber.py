@@ -17,7 +17,7 @@ from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.prediction.confidence import confidences, word_log_probs
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.transcript import TimedWord, Transcript
-from multimodal_attn.prediction.unread import frame, unread_since
+from multimodal_attn.prediction.unread import frame, lead, unread_since
 from multimodal_attn.prediction.word_times import check_time_source
 from multimodal_attn.types import Example, Hypothesis, Memory, Span
 
@@ -77,7 +77,7 @@ class Transcriber:
     def _read(self, path: str | Path, level: np.ndarray, parts: list[Span]) -> list[list[TimedWord]]:
         """The words of each part; what is loud behind the last word that was written of it is read anew, by itself."""
         found: list[list[TimedWord]] = [[] for _ in parts]
-        left = [(place, span) for place, span in enumerate(parts) if not is_silent(level, span)]
+        left = [(place, _without_lead(level, span)) for place, span in enumerate(parts) if not is_silent(level, span)]
         while left:
             now, left = left[: self.batch_size], left[self.batch_size :]
             waveforms = [read_audio(path, self.sample_rate, span.start, span.end - span.start) for _, span in now]
@@ -85,8 +85,12 @@ class Transcriber:
                 found[place] += [w._replace(start=w.start + span.start, end=w.end + span.start) for w in words]
                 since = unread_since(words, level[frame(span.start) : frame(span.end)])
                 if since is not None:
-                    left.append((place, Span(span.start + since, span.end)))
+                    left.append((place, _without_lead(level, Span(span.start + since, span.end))))
         return found
+
+
+def _without_lead(level: np.ndarray, span: Span) -> Span:
+    return Span(span.start + lead(level[frame(span.start) : frame(span.end)]), span.end)
 
 
 def join(left: list[TimedWord], right: list[TimedWord], cut: float, overlap_seconds: float) -> list[TimedWord]:

@@ -1,4 +1,4 @@
-"""Sound that no word was written for: attention models stop early at times, and leave the rest of a recording out."""
+"""Where something is said: from where it is worth reading, and what was left out, as attention models stop early."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from multimodal_attn.prediction.transcript import TimedWord
 
 _FLOOR = 0.1  # of the frames are no louder than a pause
 _LOUD_SECONDS = 0.1  # a click is shorter
+_LEAD_SECONDS = 0.1  # of what lies before the first sound: a word may begin softly
+_OVER_NOISE = 10.0  # decibels, of speech over the noise of a room, where no words are known
 
 
 def loudness(word: TimedWord, level: np.ndarray) -> float:
@@ -21,6 +23,23 @@ def loudness(word: TimedWord, level: np.ndarray) -> float:
         level: (frames,), as ``levels`` gives it.
     """
     return float(level[frame(word.start) : frame(word.end) + 1].max(initial=level.min(initial=SILENCE_DECIBELS)))
+
+
+def lead(level: np.ndarray) -> float:
+    """Seconds of a pause at the beginning that need not be read.
+
+    Recordings of a training begin with a word or nearly so. Attention that moves by a position a token, such as
+    ``forward_attention``, falls behind in a longer pause and never catches up.
+
+    Shapes:
+        level: (frames,), of a part of a recording.
+    """
+    if not len(level):
+        return 0.0
+    quiet, loud = np.quantile(level, [_FLOOR / 2, 0.99])
+    sound = level >= max(SILENCE_DECIBELS, quiet + DIP * (loud - quiet))
+    first = int(sound.argmax()) if sound.any() else len(level)
+    return max(0.0, first * FRAME_SECONDS - _LEAD_SECONDS)
 
 
 def unread_since(words: list[TimedWord], level: np.ndarray) -> float | None:
@@ -58,7 +77,7 @@ def is_spoken(level: np.ndarray, since: float, loudness: Sequence[float]) -> boo
     Args:
         level: of the part of a recording around it, in decibels.
         since: the moment, in seconds.
-        loudness: of words that were heard before.
+        loudness: of words that were heard before; of none, what stands out from the pauses is taken for words.
 
     Shapes:
         level: (frames,).
@@ -66,8 +85,10 @@ def is_spoken(level: np.ndarray, since: float, loudness: Sequence[float]) -> boo
     sound = level[frame(since) :]
     if not len(sound):
         return False
-    halfway = (np.median(loudness) + np.quantile(level, _FLOOR)) / 2 if len(loudness) else SILENCE_DECIBELS
-    return int((sound > max(SILENCE_DECIBELS, halfway)).sum()) * FRAME_SECONDS >= _LOUD_SECONDS
+    floor, least = float(np.quantile(level, _FLOOR)), SILENCE_DECIBELS
+    # Pauses without any noise, as after a noise gate, are no quieter than silence for this.
+    halfway = (float(np.median(loudness)) + max(least, floor)) / 2 if len(loudness) else floor + _OVER_NOISE
+    return int((sound > max(least, halfway)).sum()) * FRAME_SECONDS >= _LOUD_SECONDS
 
 
 def frame(seconds: float) -> int:

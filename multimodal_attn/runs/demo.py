@@ -25,6 +25,7 @@ def demo(
     max_megabytes: float = 20.0,
     max_megapixels: float = 50.0,
     max_seconds: float = 60.0,
+    examples: Sequence[Path] = (),
     trust: Sequence[str] = (),
 ) -> int:
     """Serves the page until SIGTERM or Ctrl-C. What was given to it is deleted then.
@@ -34,13 +35,14 @@ def demo(
         host: address to listen at.
         port: likewise; 0 for any that is free.
         max_megabytes, max_megapixels, max_seconds: see ``Limits``.
+        examples: files to try them on, of which each is a click.
         trust: packages whose classes a checkpoint may name.
 
     Returns:
         The exit status.
 
     Raises:
-        ValueError: if a run cannot be loaded.
+        ValueError: if a run cannot be loaded, or no model reads an example.
     """
     if find_spec("gradio") is None:
         raise ValueError('demo: gradio missing; install with pip install "multimodal_attn[demo]"')
@@ -50,6 +52,11 @@ def demo(
         max_seconds=checked("--max-seconds", max_seconds, Positive),
     )
     predictors = [load(run, trust=trust) for run in runs]
+    suffixes = sorted({suffix for predictor in predictors for suffix in predictor.suffixes})
+    for example in examples:
+        if not example.is_file() or example.suffix.lower().lstrip(".") not in suffixes:
+            expected = f"an existing file of a kind that a run reads: {', '.join(suffixes)}"
+            raise ValueError(f"--example: '{example}'; expected {expected}")
     names = [predictor.name for predictor in predictors]
     for predictor, path in zip(predictors, runs, strict=True):
         if names.count(predictor.name) > 1:
@@ -61,8 +68,9 @@ def demo(
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": given}
         from multimodal_attn.demo.page import as_application, build_page
 
+        app = as_application(build_page(predictors, limits, examples), limits)
         address = address_of(host, listener)
         print(f"open {address} in a browser; Ctrl-C ends", flush=True)
         warn_of_strangers(host, address, "leave --host out to keep it to this machine")
-        run(as_application(build_page(predictors, limits), limits), listener, _PATIENCE_SECONDS)
+        run(app, listener, _PATIENCE_SECONDS)
     return 0

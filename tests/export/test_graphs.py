@@ -17,7 +17,7 @@ from tests.contracts.parts import choices, decoder_of, encoder_of, memory, sourc
 
 VOCAB = 11
 REFUSED = {
-    "decoder": {"pointer_generator"},
+    "decoder": {"copy_net", "pointer_generator"},
     "encoder": {"ctranslate2_whisper", "hugging_face_speech", "onnx"},
 }
 PAIRS = [

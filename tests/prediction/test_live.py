@@ -186,6 +186,17 @@ def test_what_is_much_quieter_than_words_is_not_read() -> None:
     assert len(search.sizes) < 30
 
 
+def test_pauses_before_words_are_not_read() -> None:
+    samples, ends = speech(SAID, pause_every=3, pause=2.0)
+    search = Reads()
+    heard = heard_by(Live(predictor_of(search)), np.concatenate([np.zeros(3 * RATE, np.float32), samples]))
+    words = [word for one in heard for word in one.words]
+    assert [word.text for word in words] == SAID
+    assert [word.end for word in words] == pytest.approx([3 + end for end in ends], abs=0.06)
+    # Three words and what is between them, 0.1 s before, and after them what is waited for.
+    assert max(search.sizes) * CELL / RATE < 3 * (0.32 + 0.12) + 0.1 + 0.8 + 0.2
+
+
 def test_other_rates_and_channels_are_heard_as_files_are() -> None:
     samples, _ = speech(SAID[:3])
     slow = np.repeat(samples, 2)  # 16 kHz

@@ -80,6 +80,24 @@ def test_what_a_model_leaves_out_at_the_end_of_a_part_is_read_anew(tmp_path: Pat
     assert [word.text for word in transcriber(path).words] == [f"p{pitch}" for _, pitch in bursts]
 
 
+def test_pauses_before_words_are_not_read(tmp_path: Path) -> None:
+    path = written(tmp_path / "late.wav", [(3.0, 5), (9.5, 7)], 11.0)
+    seconds: list[float] = []
+
+    def decode(waveforms: list[torch.Tensor]) -> list[list[TimedWord]]:
+        seconds.extend(len(waveform) / RATE for waveform in waveforms)
+        return listen(waveforms)
+
+    words, whole = Transcriber(decode, RATE, max_seconds=7.0, overlap_seconds=1.0)(path)
+    assert [(word.text, word.start) for word in words] == [
+        ("p5", pytest.approx(3.0, abs=0.02)),
+        ("p7", pytest.approx(9.5, abs=0.02)),
+    ]
+    assert whole == pytest.approx(11.0)
+    assert max(seconds) < 3.0
+    assert seconds[-1] == pytest.approx(11.0 - 9.4, abs=0.02)
+
+
 def spoken(text: str, start: float) -> list[TimedWord]:
     return [TimedWord(word, start + 0.4 * i, start + 0.4 * i + 0.3) for i, word in enumerate(text.split())]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from multimodal_attn.prediction.transcript import TimedWord
-from multimodal_attn.prediction.unread import is_spoken, loudness, unread_since, until_quiet
+from multimodal_attn.prediction.unread import is_spoken, lead, loudness, unread_since, until_quiet
 
 WORDS = [TimedWord("one", 0.1, 0.4), TimedWord("two", 0.5, 0.9)]
 
@@ -49,4 +49,18 @@ def test_spoken_is_what_is_nearer_to_words_than_to_pauses() -> None:
     assert not is_spoken(sound, 0.0, [0.0, 40.0, 50.0])
     assert not is_spoken(sound, 0.5, [-20.0])
     assert is_spoken(sound, 0.0, [])
+    noise = np.random.default_rng(0).normal(-40.0, 2.0, 200)
+    assert not is_spoken(noise, 0.0, [])
+    assert is_spoken(np.maximum(noise, sound), 0.0, [])
+    # As halfway lies between -20 and -60 dB, not -100.
+    assert not is_spoken(np.where(sound > -30.0, -45.0, -100.0), 0.0, [-20.0])
     assert not is_spoken(np.zeros(0), 0.0, [])
+
+
+def test_a_pause_at_the_beginning_is_not_read_but_for_its_end() -> None:
+    assert lead(level((0.8, 1.2))) == pytest.approx(0.7)
+    assert lead(np.maximum(level((0.8, 1.2)), -45.0)) == pytest.approx(0.7)
+    assert lead(level((0.1, 0.4))) == 0.0
+    assert lead(level((0.0, 2.0))) == 0.0
+    assert lead(level()) == pytest.approx(1.9)
+    assert lead(np.zeros(0)) == 0.0

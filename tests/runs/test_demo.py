@@ -39,6 +39,17 @@ def test_it_serves_a_page_and_ends(exported: tuple[Path, Path], tmp_path: Path) 
         server.communicate()
 
 
+@pytest.mark.parametrize("exported", ["pictures"], indirect=True)
+def test_an_example_that_no_run_reads_is_refused(
+    exported: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.wav").touch()
+    for name in ("a.wav", "none.png"):
+        assert main(["demo", str(exported[1]), "--example", str(tmp_path / name)]) == 2
+        expected = "expected an existing file of a kind that a run reads: avif, bmp"
+        assert f"--example: '{tmp_path / name}'; {expected}" in capsys.readouterr().err
+
+
 def test_what_cannot_be_shown_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from multimodal_attn.serving.limits import Limits
@@ -35,9 +37,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for number, settings in enumerate((PICTURES, PICTURES, SPEECH))
     ]
     limits = Limits(max_megabytes=1, max_megapixels=0.1)
+    examples = [photo(folder / "example.png", (90, 60)), noise(folder / "example.wav")]
     with listening("127.0.0.1", 0) as listener, pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("given")))
-        app = as_application(build_page(predictors, limits), limits)
+        app = as_application(build_page(predictors, limits, examples), limits)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -87,6 +90,11 @@ def photo(path: Path, size: tuple[int, int]) -> Path:
     return path
 
 
+def noise(path: Path) -> Path:
+    soundfile.write(path, 0.3 * np.random.default_rng(1).standard_normal(12_000), 16_000)
+    return path
+
+
 def test_two_models_answer_a_photo_side_by_side(page: Any, tmp_path: Path) -> None:
     give(page, photo(tmp_path / "photo.png", (90, 60)))
     expect(answers(page)).to_have_count(2)
@@ -128,10 +136,28 @@ def test_what_is_spoken_is_written(page: Any) -> None:
     page.get_by_role("button", name="Record", exact=True).click()
     stop = page.get_by_role("button", name="Stop", exact=True)
     expect(stop).to_be_visible()
-    page.wait_for_timeout(1500)
+    expect(page.locator("time.duration:visible")).to_have_text(re.compile("[1-9]"))  # however late it begins to hear
     stop.click()
     expect(answers(page)).to_have_count(1)
     frame = answers(page).first.content_frame
     expect(text_of(page)).not_to_be_empty()
     expect(frame.get_by_role("button", name="Play")).to_be_visible()
     expect(frame.locator(".wave canvas")).to_be_visible()
+
+
+def test_a_recording_that_is_dropped_is_written(page: Any, tmp_path: Path) -> None:
+    page.get_by_role("tab", name="Say something").click()
+    page.get_by_role("button", name="Upload file").locator("visible=true").click()
+    page.locator("[role=tabpanel]:visible input[type=file]").set_input_files(noise(tmp_path / "dropped.wav"))
+    expect(answers(page)).to_have_count(1)
+    expect(answers(page).first.content_frame.locator(".meta")).to_contain_text("dropped.wav")
+    expect(text_of(page)).not_to_be_empty()
+
+
+@pytest.mark.parametrize(("tab", "name", "number"), [("Show a picture", "example.png", 2), ("Say", "example.wav", 1)])
+def test_an_example_is_a_click(page: Any, tab: str, name: str, number: int) -> None:
+    page.get_by_role("tab", name=tab).click()
+    page.locator("button.gallery-item:visible").click()  # a photo's has no name, but is the photo
+    expect(answers(page)).to_have_count(number)
+    expect(answers(page).first.content_frame.locator(".meta")).to_contain_text(name)
+    expect(text_of(page)).not_to_be_empty()
