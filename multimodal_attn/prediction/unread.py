@@ -13,6 +13,7 @@ from multimodal_attn.prediction.transcript import TimedWord
 _FLOOR = 0.1  # of the frames are no louder than a pause
 _LOUD_SECONDS = 0.1  # a click is shorter
 _LEAD_SECONDS = 0.1  # of what lies before the first sound: a word may begin softly
+_GATED = -80.0  # decibels, of pauses without any noise, as behind a noise gate: they may well have less
 _OVER_NOISE = 10.0  # decibels, of speech over the noise of a room, where no words are known
 
 
@@ -85,10 +86,9 @@ def is_spoken(level: np.ndarray, since: float, loudness: Sequence[float]) -> boo
     sound = level[frame(since) :]
     if not len(sound):
         return False
-    floor, least = float(np.quantile(level, _FLOOR)), SILENCE_DECIBELS
-    # Pauses without any noise, as after a noise gate, are no quieter than silence for this.
-    halfway = (float(np.median(loudness)) + max(least, floor)) / 2 if len(loudness) else floor + _OVER_NOISE
-    return int((sound > max(least, halfway)).sum()) * FRAME_SECONDS >= _LOUD_SECONDS
+    floor = float(np.quantile(level, _FLOOR))
+    halfway = (float(np.median(loudness)) + max(_GATED, floor)) / 2 if len(loudness) else floor + _OVER_NOISE
+    return int((sound > max(SILENCE_DECIBELS, halfway)).sum()) * FRAME_SECONDS >= _LOUD_SECONDS
 
 
 def frame(seconds: float) -> int:

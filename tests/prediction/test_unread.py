@@ -52,8 +52,9 @@ def test_spoken_is_what_is_nearer_to_words_than_to_pauses() -> None:
     noise = np.random.default_rng(0).normal(-40.0, 2.0, 200)
     assert not is_spoken(noise, 0.0, [])
     assert is_spoken(np.maximum(noise, sound), 0.0, [])
-    # As halfway lies between -20 and -60 dB, not -100.
-    assert not is_spoken(np.where(sound > -30.0, -45.0, -100.0), 0.0, [-20.0])
+    # As halfway lies between -20 and -80 dB, not -100.
+    assert not is_spoken(np.where(sound > -30.0, -55.0, -100.0), 0.0, [-20.0])
+    assert is_spoken(np.where(sound > -30.0, -45.0, -100.0), 0.0, [-20.0])
     assert not is_spoken(np.zeros(0), 0.0, [])
 
 
