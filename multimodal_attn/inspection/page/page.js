@@ -15,7 +15,7 @@ function legend() {
   $("legend-text").textContent = settings.perWord
     ? "Share of the word's own peak: each map is stretched by itself. Colors of different words cannot be compared, and a nearly uniform map looks sharp."
     : `Color: ${colors.join(" or ")}${settings.head ? `, in head ${settings.head}` : ""}. ` +
-      `One ${kind} scale for the whole page. Cyan: the truth.`;
+      `One ${kind} scale for the whole page.${overview.examples.some(({ references }) => references.length) ? " Cyan: the truth." : ""}`;
   $("legend-text").classList.toggle("alert", settings.perWord);
 }
 
