@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +48,15 @@ class Seq2Seq(nn.Module):
             memory = self.encoder.join([(features.to(dtype), lengths) for features, lengths in batch.features])
         else:
             memory = self.encoder(batch.source, batch.source_lengths)
+        return self._ready(memory, batch)
+
+    def go_on(self, batch: Batch, first: int, done: int, carried: Any) -> tuple[Memory, Any]:
+        """The memory of one recording that is still going on, as ``Encoder.go_on`` has it."""
+        memory, carried = self.encoder.go_on(batch.source, batch.source_lengths, first, done, carried)
+        return self._ready(memory, batch), carried
+
+    def _ready(self, memory: Memory, batch: Batch) -> Memory:
+        """As decoders read it."""
         memory = replace(memory, copies=batch.copies, num_extra=batch.num_extra)
         if memory.states.dtype == torch.bfloat16 and not memory.states.is_cuda:
             # Every step makes a few weighted sums of it, for which a CPU takes three times as long in bf16.

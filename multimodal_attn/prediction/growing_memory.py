@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from multimodal_attn.prediction.predictor import Predictor
-from multimodal_attn.types import Example, Memory
+from multimodal_attn.types import Batch, Example, Memory
 
 
 class GrowingMemory:
@@ -27,6 +28,7 @@ class GrowingMemory:
     def __init__(self, predictor: Predictor, samples: Tensor) -> None:
         self._predictor, self.samples = predictor, samples
         self._done: Tensor | None = None  # (S, D)
+        self._carried: Any = None
 
     def hear(self, samples: Tensor) -> None:
         """Goes on by (L,) samples."""
@@ -37,17 +39,15 @@ class GrowingMemory:
         """Of what has been heard, of which there has to be something; the model is in evaluation mode."""
         reach = self._predictor.model.reach
         if reach is None:
-            return self._encoded(0)
+            return self._predictor.model.encode(self._batch(0))
         number = 0 if self._done is None else len(self._done)
         begin = max(0, number * reach.step - reach.past) // reach.cell * reach.cell
-        found = self._encoded(begin)
-        states = found.states[0, number - begin // reach.step :]
-        if self._done is not None:
-            states = torch.cat([self._done, states])
-        done = max(0, len(self.samples) - reach.future) // reach.cell * (reach.cell // reach.step)
-        self._done = states[: max(done, number)]
+        done = max(number, max(0, len(self.samples) - reach.future) // reach.cell * (reach.cell // reach.step))
+        first, batch = number - begin // reach.step, self._batch(begin)
+        found, self._carried = self._predictor.model.go_on(batch, first, done - number, self._carried)
+        states = found.states[0] if self._done is None else torch.cat([self._done, found.states[0]])
+        self._done = states[:done]
         return replace(found, states=states[None], mask=found.mask.new_ones(1, len(states)))
 
-    def _encoded(self, begin: int) -> Memory:
-        batch = self._predictor.collate([Example("", self.samples[begin:])])
-        return self._predictor.model.encode(batch)
+    def _batch(self, begin: int) -> Batch:
+        return self._predictor.collate([Example("", self.samples[begin:])])

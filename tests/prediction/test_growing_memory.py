@@ -36,10 +36,13 @@ ENCODERS = {
     "chunks": lambda: Conformer(front_end(), 8, 2, 2, 2, 5, channels=2, chunk_steps=4, left_chunks=1),
     "short chunks": lambda: Conformer(front_end(), 8, 2, 2, 2, 7, 2, 2, chunk_steps=3, left_chunks=2),
     "whole": lambda: Conformer(front_end(), 8, 1, 2, 2, 5, channels=2),
-    "conv_lstm": lambda: ConvLSTM(front_end(), (2, 2), 4, 1),
+    "conv_lstm": lambda: ConvLSTM(front_end("none"), (8, 8), 8, 1),
+    "conv_lstm in chunks": lambda: ConvLSTM(front_end("none"), (8, 8), 8, 2, chunk_steps=5),
+    "pyramid_lstm in chunks": lambda: PyramidLSTM(front_end(), 4, (2, 3), chunk_steps=3),
     "pyramid_lstm": lambda: PyramidLSTM(front_end("utterance"), 4, (2, 2)),
     "mean of the utterance": lambda: TimeDepthSeparable(front_end("utterance"), (2,), (1,), (4,), 5, hidden_dim=8),
 }
+CARRIED = {"conv_lstm in chunks", "pyramid_lstm in chunks"}  # forward, from the beginning on
 HEARS_ALL = {"whole", "conv_lstm", "pyramid_lstm", "mean of the utterance"}
 
 
@@ -59,14 +62,14 @@ def test_pieces_give_the_memory_of_what_was_heard(name: str, piece: float) -> No
     waveform = 0.1 * torch.randn(round(SECONDS * RATE))
     growing, size = GrowingMemory(predictor, torch.zeros(0)), round(piece * RATE)
     longest = 0
-    encode = predictor.model.encode
+    go_on = predictor.model.go_on
 
-    def counted(batch):
+    def counted(batch, *how):
         nonlocal longest
         longest = max(longest, batch.source.shape[1])
-        return encode(batch)
+        return go_on(batch, *how)
 
-    predictor.model.encode = counted
+    predictor.model.go_on = counted
     for end in range(size, len(waveform), size):
         growing.hear(waveform[end - size : end])
         found = growing.memory()
@@ -90,7 +93,8 @@ def test_what_lies_beyond_its_reach_is_not_heard(name: str) -> None:
     lengths = torch.tensor([waveform.shape[1]])
     first = (past // cell + 2) * cell
     changed = waveform.clone()
-    changed[:, : first - past] = 0.1 * torch.randn(first - past)
+    if name not in CARRIED:
+        changed[:, : first - past] = 0.1 * torch.randn(first - past)
     changed[:, first + cell + future :] = 0.0
     with torch.no_grad():
         states, others = (encoder(each, lengths).states[0] for each in (waveform, changed))

@@ -11,6 +11,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
@@ -26,7 +27,7 @@ class Reach(NamedTuple):
     Memory positions lie in cells of the recording. A position hears its own cell and some of what lies around it.
 
     Attributes:
-        past: before the cell.
+        past: before the cell, but for what ``Encoder.go_on`` carries along.
         future: after the cell.
         cell: of one position, or of several that hear each other.
         step: of one position.
@@ -96,6 +97,25 @@ class Encoder(nn.Module, ABC):
     def reach(self) -> Reach | None:
         """Of a memory position of a recording, in evaluation; None if it hears all of it."""
         return None
+
+    def go_on(self, source: Tensor, lengths: Tensor, first: int, done: int, carried: Any) -> tuple[Memory, Any]:
+        """The memory of a recording that is still going on, behind what was encoded before; see ``reach``.
+
+        Args:
+            source: one recording, from a cell on that lies as far before its first new position as ``reach`` says.
+            lengths: its samples.
+            first: the positions in it that were encoded before, and are left out.
+            done: how many of the others will be left out the next time, whole cells.
+            carried: what the last call returned; None for the first.
+
+        Returns:
+            The memory, and what to carry to the next call: nothing, for an encoder whose reach says it all.
+
+        Shapes:
+            source: (1, L) waveforms. lengths: (1,).
+        """
+        memory = self(source, lengths)
+        return replace(memory, states=memory.states[:, first:], mask=memory.mask[:, first:]), None
 
     @classmethod
     def modality(cls, settings: Mapping[str, Any]) -> Modality:

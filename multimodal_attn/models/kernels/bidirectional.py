@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -34,10 +36,8 @@ class BidirectionalLSTM(nn.Module):
         x: (B, S, input). lengths: (B,). Returns (B, S, 2 * hidden); positions beyond a length are arbitrary.
         """
         if torch.compiler.is_exporting():
-            return self._in_graph(x, lengths)
-        positions = torch.arange(x.shape[1], device=x.device)
-        # Position s of a row of length n takes from n - 1 - s; padding stays where it is.
-        reverse = torch.where(positions < lengths[:, None], lengths[:, None] - 1 - positions, positions)
+            return lstm_in_graph([self.forwards, self.backwards], x, lengths, "bidirectional")
+        reverse = reversed_positions(lengths, x.shape[1])
         rows = torch.arange(len(x), device=x.device)[:, None]
         spans = [(0, x.shape[1], len(x))]
         if in_use() and not x.is_cuda:
@@ -51,27 +51,48 @@ class BidirectionalLSTM(nn.Module):
         behind = _run(self.backwards, pick(x, order[:, None], reverse[order]), spans)
         return torch.cat([pick(ahead, back), pick(behind, back[:, None], reverse)], dim=-1)
 
-    def _in_graph(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """The same as an operator of ONNX, since a graph cannot hold a loop of torch's of any length."""
-        both, width = (self.forwards, self.backwards), self.forwards.hidden_size
 
-        def weights(name: str) -> Tensor:
-            """Of both directions, with the gates i, f, g, o of torch in ONNX's order."""
-            found = []
-            for lstm in both:
-                i, f, g, o = lstm.get_parameter(name).chunk(4)
-                found.append(torch.cat([i, o, f, g]))
-            return torch.stack(found)
+def reversed_positions(lengths: Tensor, size: int) -> Tensor:
+    """Where each position of rows that are reversed within their lengths takes from; padding stays where it is.
 
-        biases = torch.cat([weights("bias_ih_l0"), weights("bias_hh_l0")], dim=1)
-        output: Tensor = torch.onnx.ops.symbolic(
-            "LSTM",
-            (x.transpose(0, 1), weights("weight_ih_l0"), weights("weight_hh_l0"), biases, lengths.int()),
-            {"direction": "bidirectional", "hidden_size": width},
-            dtype=x.dtype,
-            shape=(x.shape[1], 2, x.shape[0], width),
-        )
-        return output.permute(2, 0, 1, 3).flatten(2)
+    Shapes:
+        lengths: (B,). Returns (B, size).
+    """
+    positions = torch.arange(size, device=lengths.device)
+    return torch.where(positions < lengths[:, None], lengths[:, None] - 1 - positions, positions)
+
+
+def lstm_in_graph(lstms: Sequence[nn.LSTM], x: Tensor, lengths: Tensor, direction: str) -> Tensor:
+    """LSTMs as an operator of ONNX, since a graph cannot hold a loop of torch's of any length.
+
+    Args:
+        lstms: of each direction.
+        x: what they read.
+        lengths: of its rows.
+        direction: "forward", "reverse" or "bidirectional".
+
+    Shapes:
+        x: (B, S, input). lengths: (B,). Returns (B, S, directions * hidden).
+    """
+    width = lstms[0].hidden_size
+
+    def weights(name: str) -> Tensor:
+        """Of each direction, with the gates i, f, g, o of torch in ONNX's order."""
+        found = []
+        for lstm in lstms:
+            i, f, g, o = lstm.get_parameter(name).chunk(4)
+            found.append(torch.cat([i, o, f, g]))
+        return torch.stack(found)
+
+    biases = torch.cat([weights("bias_ih_l0"), weights("bias_hh_l0")], dim=1)
+    output: Tensor = torch.onnx.ops.symbolic(
+        "LSTM",
+        (x.transpose(0, 1), weights("weight_ih_l0"), weights("weight_hh_l0"), biases, lengths.int()),
+        {"direction": direction, "hidden_size": width},
+        dtype=x.dtype,
+        shape=(x.shape[1], len(lstms), x.shape[0], width),
+    )
+    return output.permute(2, 0, 1, 3).flatten(2)
 
 
 def leave_in_quarters(lengths: list[int], size: int) -> list[tuple[int, int, int]]:
