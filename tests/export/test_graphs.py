@@ -106,7 +106,8 @@ def test_every_decoder_and_attention_is_its_graphs(decoder: str, attention: str,
 @pytest.mark.parametrize(
     ("name", "settings"),
     [(name, {}) for name in choices("encoder") if name not in REFUSED["encoder"]]
-    + [("text_transformer", {"positions": "relative", "window": 3}), ("conformer", {"window": 3})],
+    + [("text_transformer", {"positions": "relative", "window": 3}), ("conformer", {"window": 3})]
+    + [("conv_lstm", {"chunk_steps": 3}), ("pyramid_lstm", {"chunk_steps": 3})],
 )
 def test_every_encoder_is_its_graph(name: str, settings: dict[str, object]) -> None:
     made = encoder_of(name, **settings).eval()
