@@ -202,6 +202,7 @@ def test_shares_of_streams_are_stacked_and_named(open_page: OpenPage) -> None:
     record.streams = {"what": np.array([0.25, 0.5, 1.0]), "where": np.array([0.75, 0.5, 0.0])}
     page = open_page([record])
     parts = page.locator(".chart .bar-of").first.locator("i")
+    expect(parts).to_have_count(2)  # once the card is drawn
     heights = parts.evaluate_all("parts => parts.map(part => part.getBoundingClientRect().height)")
     assert heights[1] == pytest.approx(3 * heights[0], rel=0.05)
     name = "Drawn from of each token: a what 0.25, where 0.75; red what 0.50, where 0.50; dog what 1.00, where 0.00"
