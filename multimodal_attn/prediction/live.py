@@ -20,7 +20,7 @@ from multimodal_attn.prediction.growing_memory import GrowingMemory
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.transcriber import check_recordings, timed_words
 from multimodal_attn.prediction.transcript import TimedWord
-from multimodal_attn.prediction.unread import frame, is_spoken, lead, loudness, until_quiet
+from multimodal_attn.prediction.unread import frame, is_spoken, is_unread, lead, loudness, until_quiet
 from multimodal_attn.ranges import Count, NotNegative, Positive, Share
 
 _REMEMBERED = 20  # words by which it is judged whether something is said
@@ -239,7 +239,7 @@ class Live:
     def _is_unread(self, since: float) -> bool:
         """Whether something is said after a moment of the part at which its words end."""
         level = waveform_levels(self._part.samples.numpy(), self._rate)
-        return is_spoken(level, since, self._loudness)
+        return is_unread(level, since, self._loudness)
 
     def _cut(self, level: np.ndarray, tentative: list[TimedWord]) -> None:
         """Begins a new part after a pause, or in a part that is too long."""

@@ -52,7 +52,7 @@ def unread_since(words: list[TimedWord], level: np.ndarray) -> float | None:
     if not words:
         return None
     end = until_quiet(words, level)[-1].end
-    return end if is_spoken(level, end, [loudness(word, level) for word in words]) else None
+    return end if is_unread(level, end, [loudness(word, level) for word in words]) else None
 
 
 def until_quiet(words: list[TimedWord], level: np.ndarray) -> list[TimedWord]:
@@ -89,6 +89,14 @@ def is_spoken(level: np.ndarray, since: float, loudness: Sequence[float]) -> boo
     floor = float(np.quantile(level, _FLOOR))
     halfway = (float(np.median(loudness)) + max(_GATED, floor)) / 2 if len(loudness) else floor + _OVER_NOISE
     return int((sound > max(SILENCE_DECIBELS, halfway)).sum()) * FRAME_SECONDS >= _LOUD_SECONDS
+
+
+def is_unread(level: np.ndarray, end: float, loudness: Sequence[float]) -> bool:
+    """Whether something is said behind the last word; arguments as of ``is_spoken``.
+
+    A word that ends before the first sound moves nothing on: read from there, the same would come again for ever.
+    """
+    return end > _LEAD_SECONDS and is_spoken(level, end, loudness)
 
 
 def frame(seconds: float) -> int:

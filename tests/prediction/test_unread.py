@@ -38,6 +38,10 @@ def test_what_is_said_behind_the_last_word_is_found(loud: list[tuple[float, floa
     assert unread_since(WORDS, level(*loud)) == (None if since is None else pytest.approx(since))
 
 
+def test_a_word_that_ends_before_the_first_sound_does_not_have_all_of_it_read_for_ever() -> None:
+    assert unread_since([TimedWord("one", 0.0, 0.05)], level((0.1, 0.4))) is None
+
+
 def test_without_a_word_nothing_is_read_anew() -> None:
     assert unread_since([], level((0.1, 1.9))) is None
 
