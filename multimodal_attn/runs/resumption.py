@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from multimodal_attn.prediction.checkpoint import read_run
 from multimodal_attn.runs.configuration import CONF, compose, in_full, leaves, plain, select, update
 
@@ -46,7 +48,11 @@ def resumed_settings(given: Mapping[str, Any], overrides: Sequence[str]) -> dict
             raise ValueError(
                 f"{override}: a resumed run keeps its parts; only single values below {', '.join(RESUMABLE)} can change"
             )
-    own = plain(compose("train", [*_choices(saved), *_monitor(saved), f"run_dir={given['run_dir']}"]))
+    composed = compose("train", [*_choices(saved), *_monitor(saved), f"run_dir={given['run_dir']}"])
+    for key in OmegaConf.missing_keys(composed):
+        if not key.startswith(LOCAL):
+            OmegaConf.update(composed, key, None)  # such as data.root: the checkpoint's own is used
+    own = plain(composed)
     own |= {key: given[key] for key in ("run_dir", "cache_dir")} | {"resume": str(checkpoint.path)}
     resumed = {**{key: value for key, value in saved.items() if key not in LOCAL}}
     resumed |= {key: own[key] for key in LOCAL if key in own}
