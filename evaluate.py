@@ -3,7 +3,7 @@
 import sys
 
 from multimodal_attn.__main__ import main
-from multimodal_attn.runs.utf8 import ensure_utf8
+from multimodal_attn.commands.utf8 import ensure_utf8
 
 if __name__ == "__main__":
     ensure_utf8()

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from multimodal_attn.commands.utf8 import ensure_utf8
 from multimodal_attn.runs.exit import explained
-from multimodal_attn.runs.utf8 import ensure_utf8
 
 if TYPE_CHECKING:
     import argparse
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     if arguments[:1] in (["train"], ["evaluate"]):
-        from multimodal_attn.runs import hydra_commands
+        from multimodal_attn.commands import hydra_commands
 
         return {"train": hydra_commands.train, "evaluate": hydra_commands.evaluate}[arguments[0]](arguments[1:])
     options = _parser("--live" in arguments).parse_args(arguments)
@@ -45,11 +45,11 @@ def _run(arguments: list[str]) -> int:
         usual = "predictions.html" if options.command == "predict" else "live.html"
         page = Path(options.page_path or usual) if options.page else None
     if options.command == "predict":
-        from multimodal_attn.runs.predict import predict
+        from multimodal_attn.commands.predict import predict
 
         return predict(options.run, options.files, options.width, options.ensemble, options.trust, page, options.json)
     if options.command == "transcribe" and options.live is not None:
-        from multimodal_attn.runs.live import transcribe_live
+        from multimodal_attn.commands.transcribe_live import transcribe_live
 
         return transcribe_live(
             options.run,
@@ -65,7 +65,7 @@ def _run(arguments: list[str]) -> int:
             page=page,
         )
     if options.command == "transcribe":
-        from multimodal_attn.runs.transcribe import transcribe
+        from multimodal_attn.commands.transcribe import transcribe
 
         if page is not None:
             raise ValueError("--page: given without --live; expected both, or predict RUN FILES --page")
@@ -84,15 +84,15 @@ def _run(arguments: list[str]) -> int:
             batch_size=options.batch_size,
         )
     if options.command == "generate":
-        from multimodal_attn.runs.generate import generate
+        from multimodal_attn.commands.generate import generate
 
         return generate(options.run, options.prompt, vars(options), options.trust, options.json)
     if options.command == "cloze":
-        from multimodal_attn.runs.fill_gaps import fill_gaps
+        from multimodal_attn.commands.fill_gaps import fill_gaps
 
         return fill_gaps(options.run, options.texts, options.candidates, options.trust, options.json)
     if options.command == "export":
-        from multimodal_attn.runs.export import export
+        from multimodal_attn.commands.export import export
 
         return export(
             options.run,
@@ -105,7 +105,7 @@ def _run(arguments: list[str]) -> int:
             trust=options.trust,
         )
     if options.command == "serve":
-        from multimodal_attn.runs.serve import serve
+        from multimodal_attn.commands.serve import serve
 
         return serve(
             options.folder,
@@ -121,7 +121,7 @@ def _run(arguments: list[str]) -> int:
             together=options.together,
         )
     if options.command == "demo":
-        from multimodal_attn.runs.demo import demo
+        from multimodal_attn.commands.demo import demo
 
         return demo(
             options.runs,
@@ -134,25 +134,25 @@ def _run(arguments: list[str]) -> int:
             trust=options.trust,
         )
     if options.command == "compare":
-        from multimodal_attn.runs.compare import compare
+        from multimodal_attn.runs.evaluations.compare import compare
 
         metrics = options.metrics.split(",") if options.metrics else None
         for file in compare(options.runs, options.split, options.output, metrics=metrics):
             print(file)
         return 0
     if options.command == "align":
-        from multimodal_attn.runs.align import align
+        from multimodal_attn.commands.align import align
 
         return align(options.overrides, options.splits.split(","), options.output)
     if options.command == "measure":
-        from multimodal_attn.runs.measure import measure
+        from multimodal_attn.commands.measure import measure
 
         return measure(options.maps, options.truth, options.output)
     if options.command == "cache":
-        from multimodal_attn.runs.cache import cache
+        from multimodal_attn.commands.cache import cache
 
         return cache(options.folder, options.empty, options.older_than)
-    from multimodal_attn.runs.shards import shards
+    from multimodal_attn.commands.shards import shards
 
     return shards(options.overrides, options.output, options.verify, options.splits.split(","), options.shard_megabytes)
 

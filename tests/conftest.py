@@ -59,8 +59,8 @@ def repository() -> Path:
 @pytest.fixture(scope="session", params=["pictures", "speech"])
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The checkpoint of a small run, and the folder that it was exported to."""
+    from multimodal_attn.commands.export import export
     from multimodal_attn.prediction.confidence import write_temperature
-    from multimodal_attn.runs.export import export
     from tests.export.folders import PICTURES, SPEECH, untrained_run
 
     folder = tmp_path_factory.mktemp(request.param)

@@ -37,6 +37,7 @@ ORDER = (
     "tracking",
     "training",
     "runs",
+    "commands",
     "__main__",
     "__init__",  # the face of the house: what it offers is imported when it is asked for
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tests.commands.test_bad_inputs import COMMANDS, ODD, PLACES
 from tests.prediction.test_strangers import ATTACKS
-from tests.runs.test_bad_inputs import COMMANDS, ODD, PLACES
 
 
 def test_what_is_named_exists(repository: Path) -> None:
@@ -26,7 +26,7 @@ def test_there_are_twenty_reports_and_more(repository: Path) -> None:
 
 def test_numbers_of_cases_are_those_of_the_tests(repository: Path) -> None:
     page = (repository / "docs" / "reliability.md").read_text()
-    assert f"| `tests/runs/test_bad_inputs.py` | {len(COMMANDS)} |" in page
+    assert f"| `tests/commands/test_bad_inputs.py` | {len(COMMANDS)} |" in page
     assert f"in each place of a command line | the same | {len(ODD) * len(PLACES)} |" in page
     assert len(ATTACKS) > 100
     assert "tries more than a hundred changes to a good checkpoint" in page

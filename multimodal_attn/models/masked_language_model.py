@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from multimodal_attn.models.encoders.text import TextEncoder
+from multimodal_attn.models.encoders.text.base import TextEncoder
 
 
 class MaskedLanguageModel(nn.Module):

@@ -10,7 +10,7 @@ from multimodal_attn.data.loading.word_masking import WordMasking
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.evaluation.cloze import Cloze
 from multimodal_attn.inspection.show import NotebookView
-from multimodal_attn.models.encoders.text import TextEncoder
+from multimodal_attn.models.encoders.text.base import TextEncoder
 from multimodal_attn.models.masked_language_model import MaskedLanguageModel
 from multimodal_attn.parts import EVERYTHING, checked, part
 from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, rebuilt

@@ -13,8 +13,8 @@ from PIL import Image
 
 from multimodal_attn import load
 from multimodal_attn.__main__ import main
+from multimodal_attn.commands import export as command
 from multimodal_attn.data.modalities import READERS, reader_of
-from multimodal_attn.runs import export as command
 from multimodal_attn.runtime import Runtime
 from multimodal_attn.types import BOS, Example, Modality
 from tests.export.folders import SPEECH, untrained_run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from multimodal_attn.models.encoders.image_conv import ImageConv
+from multimodal_attn.models.encoders.pictures.image_conv import ImageConv
 from multimodal_attn.models.ensemble import Ensemble
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search import BeamSearch

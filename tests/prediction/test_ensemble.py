@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from multimodal_attn.__main__ import main
-from multimodal_attn.runs.evaluate import evaluate
+from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.loading import load
 from tests.runs.test_training import SHAPES, compose, run
 

@@ -9,11 +9,11 @@ from torch import nn
 from multimodal_attn.data.modalities.recording import RecordingReader
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.models.encoders.conformer import Conformer
-from multimodal_attn.models.encoders.conv_lstm import ConvLSTM
-from multimodal_attn.models.encoders.log_mel import LogMel
-from multimodal_attn.models.encoders.pyramid_lstm import PyramidLSTM
-from multimodal_attn.models.encoders.time_depth_separable import TimeDepthSeparable
+from multimodal_attn.models.encoders.speech.conformer import Conformer
+from multimodal_attn.models.encoders.speech.conv_lstm import ConvLSTM
+from multimodal_attn.models.encoders.speech.log_mel import LogMel
+from multimodal_attn.models.encoders.speech.pyramid_lstm import PyramidLSTM
+from multimodal_attn.models.encoders.speech.time_depth_separable import TimeDepthSeparable
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.prediction.growing_memory import GrowingMemory
 from multimodal_attn.prediction.predictor import Predictor

@@ -12,14 +12,14 @@ import torch
 from PIL import Image
 
 from multimodal_attn.__main__ import main
+from multimodal_attn.commands import predict as module
+from multimodal_attn.commands.predict import predict_files
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.prediction.build import build_predictor
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.prediction.sources import read_all
-from multimodal_attn.runs import predict as module
 from multimodal_attn.runs.configuration import compose, plain
-from multimodal_attn.runs.predict import predict_files
 from multimodal_attn.search.beam import BeamSearch
 from multimodal_attn.types import UnreadableError
 

@@ -26,7 +26,7 @@ from multimodal_attn.__main__ import main
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.prediction.build import build_predictor
 from multimodal_attn.runs.configuration import compose, plain
-from multimodal_attn.runs.evaluate import evaluate
+from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.language_model import load_writer, make_language_model
 from multimodal_attn.runs.loading import load
 from multimodal_attn.runs.resumption import resumed_settings

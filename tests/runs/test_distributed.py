@@ -13,10 +13,10 @@ import pytest
 import torch
 from PIL import Image
 
+from multimodal_attn.commands.shards import write_shards
 from multimodal_attn.data.datasets.shapes import Shapes
-from multimodal_attn.runs.evaluate import evaluate
-from multimodal_attn.runs.shards import write_shards
-from tests.runs.test_command_line import python
+from multimodal_attn.runs.evaluations.evaluate import evaluate
+from tests.commands.test_command_line import python
 from tests.runs.test_training import SHAPES, compose, lines, run
 
 pytestmark = pytest.mark.timeout(600)  # each starts some processes, on whatever else the machine is doing
@@ -149,7 +149,8 @@ def of_the_group():
     return [task.name for task in Path("/proc/self/task").iterdir() if "gloo" in (task / "comm").read_text()]
 
 with joined():
-    import multimodal_attn.prediction.predictor, multimodal_attn.runs.evaluate, multimodal_attn.inspection.page.page
+    import multimodal_attn.prediction.predictor, multimodal_attn.runs.evaluations.evaluate
+    import multimodal_attn.inspection.page.page
     gather(1)
     print(len(of_the_group()) > 0)
 print(len(of_the_group()))

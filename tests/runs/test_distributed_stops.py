@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.runs.test_command_line import ROOT, python
+from tests.commands.test_command_line import ROOT, python
 from tests.runs.test_exactness import assert_equal, compared
 from tests.runs.test_training import SHAPES, lines
 

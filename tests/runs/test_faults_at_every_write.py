@@ -19,15 +19,15 @@ import pytest
 import soundfile
 import torch
 
+from multimodal_attn.commands.align import align
+from multimodal_attn.commands.export import export
+from multimodal_attn.commands.shards import verify_shards, write_shards
 from multimodal_attn.data.datasets.shapes import Shapes
 from multimodal_attn.data.datasets.shards import read_index
 from multimodal_attn.data.loading.features import CachedFeatures, FrozenEncoder
 from multimodal_attn.data.synthesis import corpus, espeak
 from multimodal_attn.export import folder as export_folder
-from multimodal_attn.runs.align import align
-from multimodal_attn.runs.evaluate import evaluate
-from multimodal_attn.runs.export import export
-from multimodal_attn.runs.shards import verify_shards, write_shards
+from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runtime import Runtime
 from tests.export.folders import PICTURES, untrained_run
 from tests.faults import disk, killed_at

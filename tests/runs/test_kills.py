@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.test_command_line import ROOT, python
+from tests.commands.test_command_line import ROOT, python
 from tests.runs.test_exactness import FEW, assert_equal, compared
 from tests.runs.test_training import run
 

@@ -13,7 +13,7 @@ import multimodal_attn
 from multimodal_attn.__main__ import main
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
 from multimodal_attn.data.tokenizers.word import WordTokenizer
-from multimodal_attn.runs.evaluate import evaluate
+from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.language_model import load_language_model
 from multimodal_attn.runs.loading import load
 from multimodal_attn.types import BOS, EOS

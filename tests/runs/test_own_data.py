@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from multimodal_attn.runs.evaluate import evaluate
+from multimodal_attn.runs.evaluations.evaluate import evaluate
 from tests.runs.test_training import compose, run, values
 
 COLORS = ("red", "yellow", "green", "blue", "white")

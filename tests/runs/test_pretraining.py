@@ -15,7 +15,7 @@ import multimodal_attn
 from multimodal_attn.__main__ import main
 from multimodal_attn.evaluation.cloze import Gaps
 from multimodal_attn.prediction.checkpoint import read_checkpoint
-from multimodal_attn.runs.evaluate import evaluate
+from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.loading import load
 from multimodal_attn.types import MASK
 from tests.inspection.page.test_page import read
@@ -182,7 +182,7 @@ def test_other_runs_and_settings_are_refused(corpus: Path, masked_run: Path, tmp
     cases = {
         (*SHAPES, f"init_from={masked_run}"): r"init_from: that run's encoder reads texts",
         tuple(
-            masked(corpus, "encoder._target_=multimodal_attn.models.encoders.image_conv.ImageConv")
+            masked(corpus, "encoder._target_=multimodal_attn.models.encoders.pictures.image_conv.ImageConv")
         ): r"encoder: .*not a class of the kind TextEncoder",
         tuple(
             masked(corpus, "data.texts=null")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from multimodal_attn.data.datasets.reports import Reports
-from multimodal_attn.runs.evaluate import evaluate
+from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.loading import load
 from multimodal_attn.types import UnreadableError
 from tests.inspection.page.test_page import read

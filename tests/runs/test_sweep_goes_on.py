@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.runs.test_command_line import python
+from tests.commands.test_command_line import python
 from tests.runs.test_exactness import FEW
 from tests.runs.test_training import lines, run
 

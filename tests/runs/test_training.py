@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from multimodal_attn.__main__ import main
+from multimodal_attn.commands.predict import predict_files
 from multimodal_attn.measures import MEASURES
 from multimodal_attn.prediction.location import find_checkpoint
 from multimodal_attn.prediction.predictor import Predictor
@@ -22,9 +23,8 @@ from multimodal_attn.prediction.transcriber import Transcriber, decoder_of
 from multimodal_attn.prediction.word_alignment import align_words
 from multimodal_attn.runs import configuration
 from multimodal_attn.runs.configuration import plain
-from multimodal_attn.runs.evaluate import evaluate
+from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.loading import load
-from multimodal_attn.runs.predict import predict_files
 from multimodal_attn.runs.resumption import resumed_settings
 from multimodal_attn.runs.train import train
 from multimodal_attn.types import Hypothesis, Memory

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from multimodal_attn import writing
-from multimodal_attn.runs.evaluate import evaluate
+from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.resumption import resumed_settings
 from multimodal_attn.runs.train import train
 from tests.runs.test_exactness import FEW, assert_equal, compared

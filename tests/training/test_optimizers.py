@@ -7,7 +7,7 @@ import torch
 
 from multimodal_attn.models.attention import DotAttention
 from multimodal_attn.models.decoders import RecurrentDecoder
-from multimodal_attn.models.encoders.efficientnet_lite import EfficientNetLite
+from multimodal_attn.models.encoders.pictures.efficientnet_lite import EfficientNetLite
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.training.optimizers import adamw, cosine
 

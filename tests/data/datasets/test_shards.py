@@ -18,6 +18,7 @@ import torch
 import webdataset
 from PIL import Image
 
+from multimodal_attn.commands.shards import verify_shards, write_shards
 from multimodal_attn.data.datasets.base import Dataset
 from multimodal_attn.data.datasets.digits import ConnectedDigits
 from multimodal_attn.data.datasets.flickr8k import Flickr8k
@@ -30,7 +31,6 @@ from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.loading.features import FrozenEncoder
 from multimodal_attn.data.loading.sharding import write_split
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
-from multimodal_attn.runs.shards import verify_shards, write_shards
 from multimodal_attn.types import Example, Target, UnreadableError
 from tests.data.datasets.test_flickr8k import ANNOTATION, SENTENCES
 

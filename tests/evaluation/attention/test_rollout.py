@@ -15,8 +15,8 @@ from multimodal_attn.evaluation.faithfulness.attribution import Words
 from multimodal_attn.evaluation.faithfulness.scores import FaithfulnessScores
 from multimodal_attn.models.decoders import TransformerDecoder
 from multimodal_attn.models.decoders.base import LayerWeights
-from multimodal_attn.models.encoders.log_mel import LogMel
-from multimodal_attn.models.encoders.transformer import Transformer
+from multimodal_attn.models.encoders.speech.log_mel import LogMel
+from multimodal_attn.models.encoders.speech.transformer import Transformer
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search import GreedySearch
 from multimodal_attn.search.rules.min_length import MinLength

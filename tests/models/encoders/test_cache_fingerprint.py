@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from multimodal_attn.models.encoders.image_cnn import ImageCNN
-from multimodal_attn.models.encoders.text_lstm import TextLSTM
+from multimodal_attn.models.encoders.pictures.image_cnn import ImageCNN
+from multimodal_attn.models.encoders.text.text_lstm import TextLSTM
 
 
 def fingerprint(seed: int = 0, **settings: Any) -> str | None:

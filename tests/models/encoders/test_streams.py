@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from multimodal_attn.models.attention import DotAttention
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.models.encoders.image_conv import ImageConv
+from multimodal_attn.models.encoders.pictures.image_conv import ImageConv
 from multimodal_attn.models.encoders.streams import Streams
 from multimodal_attn.types import Grid, Memory, Timeline
 

@@ -12,8 +12,8 @@ from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.evaluation.texts.captions import CaptionScores
 from multimodal_attn.models.attention import DotAttention
 from multimodal_attn.models.decoders import RecurrentDecoder
-from multimodal_attn.models.encoders.image_cnn import ImageCNN
-from multimodal_attn.models.encoders.text_lstm import TextLSTM
+from multimodal_attn.models.encoders.pictures.image_cnn import ImageCNN
+from multimodal_attn.models.encoders.text.text_lstm import TextLSTM
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.search import GreedySearch

@@ -1,0 +1,1 @@
+"""Commands: what the command line calls, one file each."""

@@ -1,0 +1,107 @@
+"""Scores of maps and word times that somebody else's model made, with the measures and the page of this package."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from multimodal_attn.data.reading.files import write_skipped
+from multimodal_attn.data.reading.npz import Npz
+from multimodal_attn.evaluation.attention.cells.base import Text
+from multimodal_attn.evaluation.attention.cells.pictures import PictureCells
+from multimodal_attn.evaluation.attention.cells.recordings import RecordingCells
+from multimodal_attn.inspection.page.page import write_page
+from multimodal_attn.prediction.given import Truth, from_maps, from_times, read_ctm, read_truth
+from multimodal_attn.prediction.prediction import Prediction
+from multimodal_attn.runs.evaluations.report import print_report
+from multimodal_attn.types import Grid, Span, Target, Timeline, UnreadableError
+from multimodal_attn.writing import replaced_folder, write_file
+
+WRITTEN = ("metrics.json", "skipped.txt", "index.html")
+"""What a measurement writes."""
+
+
+def measure(maps: Path, truth: Path, output: Path, page_examples: int = 50) -> int:
+    """Scores maps or word times; writes metrics.json, skipped.txt and the page into a folder.
+
+    Args:
+        maps: an npz of a (words, rows, columns) or (words, steps) array for each key, or a CTM file of word times.
+        truth: a jsonl file; see ``given.py``.
+        output: folder to write.
+        page_examples: how many the page shows, spread evenly over the truth.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ValueError: if a file cannot be read, or nothing in it can be scored.
+    """
+    lines, skipped = read_truth(truth)
+    keys, predict = _given(maps)
+    known = {line.key for line in lines}
+    skipped += [UnreadableError(key, f"has no line in {truth}") for key in keys if key not in known]
+    found = []
+    for line in lines:
+        try:
+            if line.key not in keys:
+                raise UnreadableError(line.key, f"has nothing in {maps}")
+            found.append((line, predict(line)))
+        except UnreadableError as error:
+            skipped.append(error)
+    metrics = _scores(found) | {"num_examples": float(len(found)), "num_skipped": float(len(skipped))}
+    if not found:
+        raise ValueError(f"maps: nothing in '{maps}' can be scored; {'; '.join(map(str, skipped[:3]))}")
+    shown = found
+    if len(found) > page_examples:
+        shown = [found[place * len(found) // page_examples] for place in range(page_examples)]
+    with replaced_folder(output, WRITTEN) as folder:
+        write_file(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+        write_skipped(folder / "skipped.txt", skipped)
+        predictions = [prediction for _, prediction in shown]
+        write_page(predictions, folder / "index.html", f"{maps.stem}: measured", metrics, total=len(found))
+    if skipped:
+        print(f"{len(skipped)} are left out; {output / 'skipped.txt'} lists them with the reasons", file=sys.stderr)
+    print_report(metrics, str(output))
+    print(f"attention page: {output / 'index.html'}")
+    return 0
+
+
+def _given(path: Path) -> tuple[set[str], Callable[[Truth], Prediction]]:
+    """The keys in a file, and what makes a prediction of one."""
+    if path.suffix.lower() == ".ctm":
+        words = read_ctm(path)
+        return set(words), lambda line: from_times(line, words[line.key])
+    try:
+        arrays = Npz(path)
+    except ValueError as error:
+        raise ValueError(f"maps: {error}, or a ctm") from None
+    return set(arrays.keys), lambda line: from_maps(line, _array(arrays, line.key))
+
+
+def _array(arrays: Npz, key: str) -> np.ndarray:
+    try:
+        return arrays.read(key)
+    except ValueError as error:
+        raise UnreadableError(key, f"has {error}") from None
+
+
+def _scores(found: list[tuple[Truth, Prediction]]) -> dict[str, float]:
+    pictures, recordings = PictureCells(), RecordingCells()
+    for line, prediction in found:
+        words, maps = prediction.text.split(), prediction.word_weights.astype(np.float64)
+        text = Text(maps, [(first, stop) for _, first, stop in prediction.word_tokens])
+        if isinstance(prediction.layout, Grid):
+            pictures.compare(text, Target(prediction.text, boxes=prediction.boxes), prediction.layout)
+        elif isinstance(prediction.layout, Timeline) and line.target.times:
+            whole = Span(0.0, len(prediction.source) / prediction.sample_rate)
+            recordings.note_sharpness(maps)
+            recordings.compare_times(words, {"{}": list(prediction.word_spans)}, line.target, whole)
+    scores = pictures.compute() | recordings.compute()
+    if tokens := pictures.sharpness + recordings.sharpness:
+        entropy, peak = np.mean(tokens, axis=0).tolist()
+        scores |= {"attention_entropy": entropy, "attention_peak": peak}
+    return scores

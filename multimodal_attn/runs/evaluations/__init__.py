@@ -1,0 +1,1 @@
+"""Evaluations of runs: what they write, say and how they compare."""
