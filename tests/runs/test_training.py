@@ -18,9 +18,9 @@ from multimodal_attn.commands.predict import predict_files
 from multimodal_attn.measures import MEASURES
 from multimodal_attn.prediction.location import find_checkpoint
 from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.prediction.recordings.transcriber import Transcriber, decoder_of
 from multimodal_attn.prediction.sources import read_all
-from multimodal_attn.prediction.transcriber import Transcriber, decoder_of
-from multimodal_attn.prediction.word_alignment import align_words
+from multimodal_attn.prediction.times.word_alignment import align_words
 from multimodal_attn.runs import configuration
 from multimodal_attn.runs.configuration import plain
 from multimodal_attn.runs.evaluations.evaluate import evaluate

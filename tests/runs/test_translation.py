@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from multimodal_attn.__main__ import main
-from multimodal_attn.prediction.transcriber import decoder_of
+from multimodal_attn.prediction.recordings.transcriber import decoder_of
 from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.loading import load, load_run
 from multimodal_attn.types import TokenAxis
