@@ -102,7 +102,7 @@ _TOLD = ("search", "ensemble", "data", "word_times", "split", "checkpoint")
 
 def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     """Decodes a split, scores texts and attention, and writes ``<run>/evaluation/<split>/``, or a folder with a longer
-    name for another search (``evaluation_folder.py``).
+    name for another search (``folder.py``).
 
     Several processes (``processes.py``) decode a share of the batches each; the first does everything else, from all
     of them in the order of the data set.
