@@ -19,7 +19,7 @@ from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.loading import load
 from multimodal_attn.types import MASK
 from tests.inspection.page.test_page import read
-from tests.runs.test_training import SHAPES, SMALL, compose, lines, run, values, weights_of
+from tests.runs.tiny import SHAPES, SMALL, compose, lines, run, values, weights_of
 
 NOUNS = {"hund": "dog", "ball": "ball", "mann": "man"}
 COLORS = {"rot": "red", "blau": "blue", "grau": "gray"}
