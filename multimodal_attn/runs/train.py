@@ -282,7 +282,7 @@ def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataMo
     reads: Modality = encoder.make.modality(encoder.settings)  # type: ignore[attr-defined]
     data = build_data(config, own, of_sources, EVERYTHING, reads=reads)
     module = build_module(config, data.tokenizer, data.source_tokenizer)
-    check_copying(module.model, data.tokenizer)
+    check_copying(module.model, data.tokenizer, data.source_tokenizer)
     data.source("train").check_readable()
     for objective in module.objectives.values():
         data.leave_out("train", objective.unusable(data, module.model.encoder.layout))

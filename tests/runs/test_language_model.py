@@ -72,6 +72,12 @@ def test_perplexity_falls_to_that_of_the_sentences(language_run: Path) -> None:
     assert {"train/loss", "train/learning_rate"} <= {key for line in lines(language_run) for key in line}
 
 
+def test_a_model_of_texts_alone_learns_the_words_of_a_run_that_copies(tmp_path: Path) -> None:
+    few = [*SMALL, *text_files(tmp_path), "tokenizer=copying_word", "tokenizer.min_count=2", "trainer.max_steps=1"]
+    run(tmp_path / "run", *few)
+    assert multimodal_attn.load_writer(tmp_path / "run").tokenizer.copies
+
+
 def test_it_knows_which_words_follow(language_run: Path) -> None:
     content = torch.load(language_run / "checkpoints" / "best.ckpt", weights_only=True)
     words = content["hyper_parameters"]["tokenizer"]["words"]
