@@ -32,8 +32,9 @@ def print_report(
     """
     console, ends = console or Console(), intervals or {}
     first = headline(metrics, own)
+    console.print(Text(title, style="bold"), soft_wrap=True)  # a path, which no table's width may break
     if first:
-        console.print(_table(first, metrics, title, own, ends))
+        console.print(_table(first, metrics, None, own, ends))
     hidden = 0
     for group, members in groups(metrics, own).items():
         if verbose:
@@ -55,12 +56,13 @@ def print_report(
 def _table(
     members: Sequence[Measure],
     metrics: Mapping[str, float],
-    title: str,
+    title: str | None,
     own: Sequence[Measure],
     ends: Mapping[str, tuple[float, float]],
     by_name: bool = False,
 ) -> Table:
-    table = Table(box=box.SIMPLE, show_header=False, title=Text(title, style="bold"), title_justify="left")
+    table = Table(box=box.SIMPLE, show_header=False, title=title and Text(title, style="bold"))
+    table.title_justify = "left"
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, justify="right")
     table.add_column(no_wrap=True, style="dim")

@@ -193,8 +193,9 @@ def _finish(trainer: pl.Trainer, settings: Mapping[str, Any], run_dir: Path) -> 
     best = trainer.checkpoint_callback.best_model_score if trainer.checkpoint_callback else None  # type: ignore[attr-defined]
     if best is None:
         return None
-    use = f"run=... search.language_model={run_dir}" if "language_model" in settings else f"run={run_dir}"
-    rank_zero_info(f"best {settings['monitor']['name']}: {float(best):.4f}; evaluate with: python evaluate.py {use}")
+    rank_zero_info(
+        f"best {settings['monitor']['name']}: {float(best):.4f}; evaluate with: python evaluate.py run={run_dir}"
+    )
     return float(best)
 
 

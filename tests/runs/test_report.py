@@ -45,6 +45,14 @@ def test_the_headline_stands_first_beside_its_baselines() -> None:
     ]
 
 
+def test_a_folder_stands_on_one_line_however_narrow_the_figures_are() -> None:
+    console = Console(file=StringIO(), width=60)
+    folder = "/a/folder/that/is/longer/than/any/row/of/the/table/outputs/run/evaluation/val"
+    print_report({"perplexity": 3.0}, folder, console=console)
+    assert isinstance(console.file, StringIO)
+    assert console.file.getvalue().splitlines()[0] == folder
+
+
 def test_groups_take_a_line_and_the_rest_is_counted() -> None:
     text = printed(METRICS)
     assert "Texts: Missing words 1.0 %" in text
