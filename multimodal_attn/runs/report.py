@@ -48,7 +48,7 @@ def print_report(
             texts = [f"{found.title} {shown(found.name, metrics[found.name], own)}" for found in plain]
             console.print(line.append(" · ".join(texts), style="not bold"))
     if hidden:
-        console.print(f"{hidden} more in metrics.json; verbose=true prints them", style="dim", highlight=False)
+        console.print(f"{hidden} more in metrics.json, printed with verbose=true", style="dim", highlight=False)
     if ends:
         console.print("in gray, 95 % intervals from resampling the examples", style="dim", highlight=False)
 
@@ -74,6 +74,11 @@ def _table(
     return table
 
 
+def _within(title: str) -> str:
+    """A title within a sentence: ROUGE stays as it is."""
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]
+
+
 def _judged(metrics: Mapping[str, float], found: Measure, own: Sequence[Measure]) -> Text:
     """Whether a figure is better than what it stands beside, in words and in color."""
     baseline, better = beside(metrics, found), beats(metrics, found)
@@ -81,7 +86,7 @@ def _judged(metrics: Mapping[str, float], found: Measure, own: Sequence[Measure]
     if baseline is not None and better is not None:
         text.append("better" if better else "no better", style="green" if better else "red")
         if isinstance(found.baseline, str):
-            text.append(f" than {shown(found.name, baseline, own)} ({measure(found.baseline, own).title.lower()})")
+            text.append(f" than {shown(found.name, baseline, own)} ({_within(measure(found.baseline, own).title)})")
         else:
             text.append(f" than chance ({baseline:g})")
     return text
