@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from multimodal_attn.evaluation.statistics import Mean, Statistic, Sums
+from multimodal_attn.evaluation.texts.any_script import AnyScript
 from multimodal_attn.evaluation.texts.base import check_pairs
 from multimodal_attn.evaluation.texts.counted import CountedScores
 from multimodal_attn.evaluation.texts.extraction import BASELINES, SENTENCE
@@ -21,9 +22,10 @@ KINDS = {"rouge1": "rouge1", "rouge2": "rouge2", "rougel": "rougeL", "rougelsum"
 class SummaryScores(CountedScores):
     """F-measures of ROUGE-1, ROUGE-2, ROUGE-L and ROUGE-Lsum (Lin 2004), as fractions; papers print them times 100.
 
-    Counted by rouge-score with its Porter stemmer: lower case, letters and digits only. Of several references the best
-    counts. ROUGE-L takes a summary as one sequence; ROUGE-Lsum takes it sentence by sentence, which most papers on
-    summaries of several sentences call ROUGE-L.
+    Counted by rouge-score with its Porter stemmer: lower case, letters and digits only. Of letters it knows a to z;
+    words with others count as they are, unstemmed. Of several references the best counts. ROUGE-L takes a summary as
+    one sequence; ROUGE-Lsum takes it sentence by sentence, which most papers on summaries of several sentences call
+    ROUGE-L.
     """
 
     monitor: ClassVar[str] = "rouge2"
@@ -32,12 +34,13 @@ class SummaryScores(CountedScores):
     def _scorer(self) -> Any:
         try:
             from rouge_score.rouge_scorer import RougeScorer
+            from rouge_score.tokenizers import DefaultTokenizer
         except ImportError:
             raise ValueError(
                 "metrics: rouge-score is not installed; pip install 'multimodal_attn[summaries]'"
             ) from None
         logging.getLogger("absl").setLevel(logging.WARNING)  # it tells of its tokenizer every time
-        return RougeScorer(list(KINDS.values()), use_stemmer=True)
+        return RougeScorer(list(KINDS.values()), tokenizer=AnyScript(DefaultTokenizer(use_stemmer=True).tokenize))
 
     def statistics(self, hypotheses: list[str], references: list[list[str]]) -> list[Statistic]:
         """Of each text.
