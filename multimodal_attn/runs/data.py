@@ -56,7 +56,7 @@ def normalizer_of(config: Mapping[str, Any]) -> Callable[[str], str]:
     """
     data = config["data"]
     of_sources = data.get("texts") == "source" and "source_normalize" in data
-    named: Mapping[str, Callable[[str], str]] = {**NORMALIZERS}
+    named = {str(name): normalize for name, normalize in NORMALIZERS.items()}
     return named.get(str(data.get("source_normalize" if of_sources else "normalize")), single_spaces)
 
 

@@ -56,8 +56,13 @@ def test_resampled_scores_are_those_of_the_texts_written_out(
     texts = [" ".join(random.choice(WORDS, size=random.integers(4, 9))) for _ in range(12)]
     references = [[text.replace("dog", "cat"), " ".join(random.choice(WORDS, size=6))] for text in texts]
     scores = make()
-    counted: list[Any] = []
-    monkeypatch.setattr(scores, "statistics", lambda *given: counted.append(given) or make().statistics(*given))
+    counted: list[list[str]] = []
+
+    def count(written: list[str], wanted: list[list[str]]) -> list[Any]:
+        counted.append(written)
+        return list(make().statistics(written, wanted))
+
+    monkeypatch.setattr(scores, "statistics", count)
     metrics, statistics = scores.scored(texts, references)
     assert len(counted) == 1  # an evaluation has all from one count
     counts = np.array([[1] * 12, [3, 0, 1, 1, 0, 2, 2, 0, 0, 1, 1, 1]], dtype=float)
