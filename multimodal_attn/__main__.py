@@ -37,13 +37,13 @@ def _run(arguments: list[str]) -> int:
 
         set_up_machine()
     page = None
-    if options.command in ("predict", "transcribe"):
+    if options.command in ("predict", "transcribe", "generate"):
         from pathlib import Path
 
         if options.page_path and not options.page:
             raise ValueError("--page-path: given without --page; expected both, or neither")
-        usual = "predictions.html" if options.command == "predict" else "live.html"
-        page = Path(options.page_path or usual) if options.page else None
+        usual = {"predict": "predictions.html", "transcribe": "live.html", "generate": "generated.html"}
+        page = Path(options.page_path or usual[options.command]) if options.page else None
     if options.command == "predict":
         from multimodal_attn.commands.predict import predict
 
@@ -86,7 +86,7 @@ def _run(arguments: list[str]) -> int:
     if options.command == "generate":
         from multimodal_attn.commands.generate import generate
 
-        return generate(options.run, options.prompt, vars(options), options.trust, options.json)
+        return generate(options.run, options.prompt, vars(options), options.trust, options.json, page)
     if options.command == "cloze":
         from multimodal_attn.commands.fill_gaps import fill_gaps
 
@@ -216,6 +216,8 @@ def _parser(live: bool = False) -> argparse.ArgumentParser:
     generate.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
     generate.add_argument("--max-length", type=int, default=200, help="tokens of a text at most (default: 200)")
     generate.add_argument("--json", action="store_true", help="print a line of JSON for each text")
+    generate.add_argument("--page", action="store_true", help="write the page of what each word was expected from")
+    generate.add_argument("--page-path", help="where to write it (default: generated.html)")
     cloze = commands.add_parser("cloze", help="let a masked language model fill the gaps of texts")
     cloze.add_argument("run", type=Path, help="folder of a trained masked language model, or a checkpoint file")
     cloze.add_argument("texts", nargs="+", help="with ___ for each hidden word: 'two ___ play in the ___'")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from multimodal_attn.parts import checked
 from multimodal_attn.ranges import BeamWidth
 from multimodal_attn.runs.masked_language_model import load_cloze
+from multimodal_attn.runs.printable import printable
 
 
 def fill_gaps(
     run: Path, texts: Sequence[str], candidates: int, trust: Sequence[str] = (), as_json: bool = False
 ) -> int:
     """Prints each text, and for each of its gaps a line of words with their probabilities; returns the exit status.
+
+    What the model does not know goes to standard error.
 
     Args:
         run: folder or checkpoint file of a masked language model.
@@ -27,6 +31,8 @@ def fill_gaps(
     cloze = load_cloze(run, trust=trust)
     for text in texts:
         found = cloze(text, candidates)
+        if unknown := cloze.unknown_words(text):
+            print(f"not in the vocabulary, and read as <unk>: {printable(' '.join(unknown))}", file=sys.stderr)
         if as_json:
             print(json.dumps({"text": text, "candidates": found.candidates}, ensure_ascii=False), flush=True)
             continue

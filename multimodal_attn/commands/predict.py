@@ -59,6 +59,8 @@ def predict(
         rank, _ = process_share()
         for error in others if rank == 0 else []:
             print(f"skipped {printable(str(error))}", file=sys.stderr)
+        for error in [one for path in paths for one in predictor.reader.cuts(str(path))] if rank == 0 else []:
+            print(printable(str(error)), file=sys.stderr)
         layers = page is not None and not ensemble  # whose members have layers of their own
         for found in predict_together(predictor, paths, layers):
             if isinstance(found, UnreadableError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from multimodal_attn.data.modalities.base import pad_in_time
+from multimodal_attn.data.reading.text import single_spaces
 from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
 from multimodal_attn.evaluation.attention.rollout import self_rollout
 from multimodal_attn.evaluation.attention.self_attention import LONGEST, reads_of
@@ -50,6 +51,7 @@ class Cloze:
         tokenizer: of its tokens.
         name: of the run.
         view: what predictions are shown with.
+        normalize: what a text becomes, as those of the training have.
         batch_size: texts that are read together.
     """
 
@@ -57,6 +59,7 @@ class Cloze:
     tokenizer: Tokenizer
     name: str = ""
     view: View | None = None
+    normalize: Callable[[str], str] = single_spaces
     batch_size: int = 32
 
     def __call__(self, text: str, candidates: int = 5) -> Prediction:
@@ -75,11 +78,16 @@ class Cloze:
             if number:
                 words.append((len(tokens), len(tokens) + 1))
                 tokens.append(MASK)
-            tokens += self.tokenizer.encode(part)
+            tokens += self.tokenizer.encode(self.normalize(part))
         if not words:
             raise ValueError(f"text: {text!r} has no gap; expected {GAP} for each hidden word")
         (found,) = self.fill([Gaps(text, tokens, words, [])], candidates)
         return found
+
+    def unknown_words(self, text: str) -> list[str]:
+        """The words of a text with gaps that the model reads as <unk>."""
+        words = [word for part in text.split(GAP) for word in self.normalize(part).split()]
+        return [word for word in dict.fromkeys(words) if UNK in self.tokenizer.encode(word)]
 
     def fill(self, texts: Sequence[Gaps], candidates: int = 5, layers: bool = False) -> list[Prediction]:
         """The hidden words of each text, with their maps: attention rollout through the layers of the encoder, all zero
@@ -142,7 +150,7 @@ class Cloze:
         Raises:
             ValueError: if there is no known word.
         """
-        totals = [self.surprise(text) for text in texts]
+        totals = [self.surprise(self.normalize(text)) for text in texts]
         number = sum(tokens for _, tokens in totals)
         if number == 0:
             raise ValueError("texts: no known word; expected at least one")

@@ -209,7 +209,8 @@ class Prediction:
         """Which words were copied from the source, see ``copied_tokens``; empty for decoders that do not copy."""
         if self.gate_name != COPYING:
             return []
-        same = np.array([self.source == token for token in self.tokens]).reshape(len(self.tokens), -1)
+        same = np.array([self.source == token for token in self.tokens], dtype=bool)
+        same = same.reshape(len(self.tokens), len(self.source))  # of an empty text as well
         found = copied_tokens(self.gate, self.weights.mean(axis=1), same, self.log_probs)
         return [index for index, (_, first, _) in enumerate(self.word_tokens) if found[first]]
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch.nn import functional
 
+from multimodal_attn.data.reading.text import single_spaces
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.language_models.base import LanguageModel
 from multimodal_attn.models.language_models.unconditional import unconditional
 from multimodal_attn.search.rules.prefix import Prefix
 from multimodal_attn.search.sampling import NucleusSampling
-from multimodal_attn.types import BOS, EOS, Hypothesis
+from multimodal_attn.types import BOS, EOS, UNK, Hypothesis
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,13 @@ class Writer:
         model: in evaluation mode.
         tokenizer: of its tokens.
         name: of the run.
+        normalize: what a prompt becomes, as the texts of the training have.
     """
 
     model: LanguageModel
     tokenizer: Tokenizer
     name: str = ""
+    normalize: Callable[[str], str] = single_spaces
 
     @property
     def device(self) -> torch.device:
@@ -69,6 +72,9 @@ class Writer:
         Raises:
             ValueError: if the prompt holds words that the model does not know.
         """
+        prompt = self.normalize(prompt)
+        if unknown := [word for word in prompt.split() if UNK in self.tokenizer.encode(word)]:
+            raise ValueError(f"prompt: {', '.join(map(repr, unknown))}; expected words of the model's vocabulary")
         search = NucleusSampling(num_samples, temperature, top_p, seed, max_length, rules=[Prefix(prompt)])
         model = unconditional(self.model, len(self.tokenizer))
         search.prepare(model, self.tokenizer)
@@ -90,5 +96,5 @@ class Writer:
         """
         if not texts:
             raise ValueError("texts: none; expected at least one")
-        values = [value for text in texts for value in self.log_probs(text)]
+        values = [value for text in texts for value in self.log_probs(self.normalize(text))]
         return math.exp(-sum(values) / len(values))

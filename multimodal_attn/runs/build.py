@@ -92,13 +92,19 @@ def check_objectives(model: Seq2Seq, objectives: Mapping[str, Objective]) -> Non
         )
 
 
-def check_copying(model: Seq2Seq, tokenizer: Tokenizer) -> None:
-    """Refuses a decoder and a tokenizer of which only one can write words that the vocabulary lacks."""
+def check_copying(model: Seq2Seq, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None) -> None:
+    """Refuses a decoder and a tokenizer of which only one can write words that the vocabulary lacks, and words that are
+    to be copied from a source that has no token for each."""
     if model.decoder.copies != tokenizer.copies:
         which = ("decoder", "tokenizer") if tokenizer.copies else ("tokenizer", "decoder")
         raise ValueError(
             f"{which[0]}: it cannot copy words of the source, which this {which[1]} does; expected"
             " decoder=pointer_generator or copy_net with tokenizer=copying_word, or neither"
+        )
+    if tokenizer.copies and not (source_tokenizer is not None and source_tokenizer.whole_words):
+        raise ValueError(
+            "source_tokenizer: this tokenizer copies words from source texts; expected"
+            " tokenizer@source_tokenizer=word or frequent_word, or another tokenizer="
         )
 
 

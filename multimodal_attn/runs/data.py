@@ -9,6 +9,7 @@ from typing import Any
 from multimodal_attn.data.datasets.base import Dataset, Split
 from multimodal_attn.data.loading import build
 from multimodal_attn.data.loading.datamodule import DataModule
+from multimodal_attn.data.reading.text import NORMALIZERS, single_spaces
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.parts import part
 from multimodal_attn.runs.configuration import wrong_kind
@@ -45,6 +46,18 @@ def build_data(
     if not fitted:
         data.fit_tokenizers(of_sources=not source_fitted)
     return data
+
+
+def normalizer_of(config: Mapping[str, Any]) -> Callable[[str], str]:
+    """How a run that learns from texts alone has had them normalized; not at all where its data set does not say.
+
+    Args:
+        config: of the run.
+    """
+    data = config["data"]
+    of_sources = data.get("texts") == "source" and "source_normalize" in data
+    named = {str(name): normalize for name, normalize in NORMALIZERS.items()}
+    return named.get(str(data.get("source_normalize" if of_sources else "normalize")), single_spaces)
 
 
 def _of_modality(reads: Modality, make: Callable[..., Dataset], split: Split) -> Dataset:

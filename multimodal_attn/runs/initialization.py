@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pytorch_lightning.utilities.rank_zero import rank_zero_info
+from pytorch_lightning.utilities import rank_zero_info
 
 from multimodal_attn.prediction.checkpoint import Checkpoint
 from multimodal_attn.runs.configuration import leaves
@@ -58,4 +58,4 @@ def initialize(module: TrainingModule, config: Mapping[str, Any], content: Check
         )
     fitting = {name: tensor for name, tensor in given.items() if name in own and tensor.shape == own[name].shape}
     module.load_state_dict(fitting, strict=False)
-    rank_zero_info(f"starts with the {what} of {content.path}")
+    rank_zero_info(f"init_from: starts with the {what} of {content.path}")

@@ -14,7 +14,7 @@ from multimodal_attn.prediction.checkpoint import Checkpoint, naming_file, read_
 from multimodal_attn.prediction.writer import Writer
 from multimodal_attn.ranges import Seed
 from multimodal_attn.runs.build import build_optimization
-from multimodal_attn.runs.data import build_data
+from multimodal_attn.runs.data import build_data, normalizer_of
 from multimodal_attn.training.language_model import LanguageModelModule
 
 
@@ -95,7 +95,7 @@ def writer_of(content: Checkpoint, trust: Collection[str] = ()) -> Writer:
     with naming_file(content):
         tokenizer = content.tokenizer(trust=trust)
         model = rebuilt(lambda: make_language_model(content.config["language_model"], tokenizer, trust), content)
-    return Writer(model, tokenizer, str(content.config.get("name", "")))
+    return Writer(model, tokenizer, str(content.config.get("name", "")), normalizer_of(content.config))
 
 
 def _difference(own: Tokenizer, other: Tokenizer) -> str:

@@ -16,6 +16,7 @@ from multimodal_attn.parts import EVERYTHING, checked, part
 from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, rebuilt
 from multimodal_attn.ranges import Seed
 from multimodal_attn.runs.build import build_optimization
+from multimodal_attn.runs.data import normalizer_of
 from multimodal_attn.training.masked_language_model import MaskedLanguageModelModule
 
 
@@ -67,4 +68,4 @@ def cloze_of(content: Checkpoint, trust: Collection[str] = ()) -> Cloze:
         )
     tokenizer = content.tokenizer(trust=trust)
     model = rebuilt(lambda: make_masked_language_model(content.config.get("encoder"), tokenizer, trust), content)
-    return Cloze(model, tokenizer, str(content.config.get("name", "")), NotebookView())
+    return Cloze(model, tokenizer, str(content.config.get("name", "")), NotebookView(), normalizer_of(content.config))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -119,7 +120,7 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
         if trainer.world_size > 1 and (isinstance(error, distributed.DistError) or "/gloo/" in str(error)):
             raise ValueError(
                 "trainer: another process of this training has ended, so that this one cannot go on"
-                f" ({_first_line(error)}); go on with: python train.py resume={run_dir}"
+                f" ({_first_line(error)}); go on with: python train.py {shlex.quote(f'resume={run_dir}')}"
             ) from None
         raise
     except SystemExit:  # how Lightning ends a training on a second Ctrl-C, after the callbacks have saved it
@@ -193,8 +194,8 @@ def _finish(trainer: pl.Trainer, settings: Mapping[str, Any], run_dir: Path) -> 
     best = trainer.checkpoint_callback.best_model_score if trainer.checkpoint_callback else None  # type: ignore[attr-defined]
     if best is None:
         return None
-    use = f"run=... search.language_model={run_dir}" if "language_model" in settings else f"run={run_dir}"
-    rank_zero_info(f"best {settings['monitor']['name']}: {float(best):.4f}; evaluate with: python evaluate.py {use}")
+    run = shlex.quote(f"run={run_dir}")  # which may have spaces
+    rank_zero_info(f"best {settings['monitor']['name']}: {float(best):.4f}; evaluate with: python evaluate.py {run}")
     return float(best)
 
 
@@ -282,7 +283,7 @@ def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataMo
     reads: Modality = encoder.make.modality(encoder.settings)  # type: ignore[attr-defined]
     data = build_data(config, own, of_sources, EVERYTHING, reads=reads)
     module = build_module(config, data.tokenizer, data.source_tokenizer)
-    check_copying(module.model, data.tokenizer)
+    check_copying(module.model, data.tokenizer, data.source_tokenizer)
     data.source("train").check_readable()
     for objective in module.objectives.values():
         data.leave_out("train", objective.unusable(data, module.model.encoder.layout))

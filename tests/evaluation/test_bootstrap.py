@@ -10,6 +10,7 @@ from multimodal_attn.evaluation.bootstrap import NUM_RESAMPLES, Interval, draws,
 from multimodal_attn.evaluation.statistics import Mean, Number
 from multimodal_attn.evaluation.texts.base import TextScores
 from multimodal_attn.evaluation.texts.captions import CaptionScores
+from multimodal_attn.evaluation.texts.summaries import SummaryScores
 from multimodal_attn.evaluation.texts.transcripts import TranscriptScores
 from multimodal_attn.evaluation.texts.translations import TranslationScores
 
@@ -47,16 +48,26 @@ def test_what_has_no_interval() -> None:
     assert interval(np.full(3, np.nan)) is None
 
 
-@pytest.mark.parametrize("make", [CaptionScores, TranscriptScores, TranslationScores])
-def test_resampled_scores_are_those_of_the_texts_written_out(make: Callable[[], TextScores]) -> None:
+@pytest.mark.parametrize("make", [CaptionScores, SummaryScores, TranscriptScores, TranslationScores])
+def test_resampled_scores_are_those_of_the_texts_written_out(
+    make: Callable[[], TextScores], monkeypatch: pytest.MonkeyPatch
+) -> None:
     random = np.random.default_rng(0)
     texts = [" ".join(random.choice(WORDS, size=random.integers(4, 9))) for _ in range(12)]
     references = [[text.replace("dog", "cat"), " ".join(random.choice(WORDS, size=6))] for text in texts]
     scores = make()
-    statistics: list[Any] = scores.statistics(texts, references)
+    counted: list[list[str]] = []
+
+    def count(written: list[str], wanted: list[list[str]]) -> list[Any]:
+        counted.append(written)
+        return list(make().statistics(written, wanted))
+
+    monkeypatch.setattr(scores, "statistics", count)
+    metrics, statistics = scores.scored(texts, references)
+    assert len(counted) == 1  # an evaluation has all from one count
     counts = np.array([[1] * 12, [3, 0, 1, 1, 0, 2, 2, 0, 0, 1, 1, 1]], dtype=float)
     found = {name: value for each in statistics for name, value in each.figures(counts).items()}
-    assert {name: value[0] for name, value in found.items()} == pytest.approx(scores(texts, references))
+    assert {name: value[0] for name, value in found.items()} == pytest.approx(metrics)
     chosen = np.repeat(np.arange(12), counts[1].astype(int))
     again = make()([texts[i] for i in chosen], [references[i] for i in chosen])
     again.pop("cider_d", None)  # whose document frequencies would be those of the resample

@@ -7,7 +7,7 @@ import torch
 from multimodal_attn.data.tokenizers.character import CharacterTokenizer
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.prediction.prediction import Prediction
-from multimodal_attn.types import Box, Example, Grid, Hypothesis, Span, Target, Timeline, TokenAxis
+from multimodal_attn.types import COPYING, Box, Example, Grid, Hypothesis, Span, Target, Timeline, TokenAxis
 
 LEFT, RIGHT, LOW = Box(0, 0, 0.5, 1), Box(0.5, 0, 1, 1), Box(0, 0.5, 1, 1)
 
@@ -49,6 +49,13 @@ def test_a_recording_of_characters_without_padding() -> None:
     assert record.word_tokens == [("at", 0, 2), ("two", 3, 6)]
     assert record.times == {0: Span(0.1, 0.2), 1: Span(0.3, 0.6)}
     np.testing.assert_allclose(record.word_weights[1], found.weights[3:6, :, :7].mean((0, 1)), rtol=1e-5)
+
+
+def test_an_empty_text_of_a_model_that_copies_has_copied_nothing() -> None:
+    words = WordTokenizer().fit(["a dog"])
+    found = Hypothesis([], 0.0, torch.zeros(0), torch.zeros(0, 1, 3), gate=[], gate_name=COPYING)
+    record = Prediction.from_hypothesis(Example("text", "a dog", ()), found, words, TokenAxis(), 3, 0, words)
+    assert (record.copied, record.words) == ([], [])
 
 
 def test_times_follow_the_alignment_and_only_correct_words_have_them() -> None:

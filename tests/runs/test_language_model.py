@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,17 @@ def test_perplexity_falls_to_that_of_the_sentences(language_run: Path) -> None:
     assert {"train/loss", "train/learning_rate"} <= {key for line in lines(language_run) for key in line}
 
 
+def test_a_model_of_texts_alone_learns_the_words_of_a_run_that_copies(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    few = ["tokenizer=copying_word", "tokenizer.min_count=2", "data.batch_size=64", "trainer.max_epochs=1"]
+    with caplog.at_level("INFO"):
+        run(tmp_path / "a run", *SMALL, *text_files(tmp_path), *few)
+    assert multimodal_attn.load_writer(tmp_path / "a run").tokenizer.copies
+    _, _, command = caplog.messages[-1].partition("evaluate with: ")
+    assert shlex.split(command) == ["python", "evaluate.py", f"run={tmp_path / 'a run'}"]
+
+
 def test_it_knows_which_words_follow(language_run: Path) -> None:
     content = torch.load(language_run / "checkpoints" / "best.ckpt", weights_only=True)
     words = content["hyper_parameters"]["tokenizer"]["words"]
@@ -91,6 +103,14 @@ def test_it_writes_from_a_prompt(language_run: Path, capsys: pytest.CaptureFixtu
     command = ["generate", str(language_run), "--prompt", "the blue", "--samples", "4", "--top-p", "0.5"]
     assert main(command) == 0
     assert capsys.readouterr().out.splitlines()[0] in ("the blue circle", "the blue square")
+    assert main(["generate", str(language_run), "--prompt", "The BLUE,", "--samples", "1"]) == 0  # as it was trained
+    assert capsys.readouterr().out.startswith("the blue ")
+    path = language_run.parent / "written.html"
+    assert main([*command, "--page", "--page-path", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"attention page: {path}"
+    page = read(path)
+    assert [example["text"].split()[:2] for example in page.json("overview")["examples"]] == [["the", "blue"]] * 4
+    assert page.json("example-0")["hypotheses"][0]["charts"]
     assert main([*command, "--json"]) == 0
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(found) == 4
@@ -142,7 +162,7 @@ def test_a_prompt_that_cannot_be_is_refused(
     language_run: Path, picture_run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cases = {
-        (language_run, "--prompt", "zebra"): "search.prefix: 'zebra'; expected words of the run's vocabulary",
+        (language_run, "--prompt", "the zebra"): "prompt: 'zebra'; expected words of the model's vocabulary",
         (language_run, "--top-p", "0"): "--top-p: 0.0; expected",
         (language_run, "--samples", "0"): "--samples: 0; expected",
         (picture_run,): "is no language model; expected a run of one",

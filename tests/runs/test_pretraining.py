@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import multimodal_attn
 from multimodal_attn.__main__ import main
 from multimodal_attn.evaluation.cloze import Gaps
 from multimodal_attn.prediction.checkpoint import read_checkpoint
+from multimodal_attn.runs.data import normalizer_of
 from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.loading import load
 from multimodal_attn.types import MASK
@@ -95,12 +97,24 @@ def test_gaps_are_filled_from_python_and_the_command_line(masked_run: Path, caps
     assert capsys.readouterr().out.splitlines()[1].startswith("  hund ")
     assert main(["cloze", str(masked_run), "rot ___ und hund rot", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["candidates"][0][0][0] == "hund"
+    assert main(["cloze", str(masked_run), "Rot ___ und hund rot zebra"]) == 0
+    assert capsys.readouterr().err == "not in the vocabulary, and read as <unk>: Rot zebra\n"
+    lower = replace(cloze, normalize=str.lower)
+    assert lower("ROT ___ und Hund rot").text == "hund"
+    assert lower.unknown_words("ROT ___ zebra") == ["zebra"]
     for arguments, message in (
         (["no gap"], "'no gap' has no gap; expected ___"),
         (["___", "--candidates", "0"], "--candidates: 0"),
     ):
         assert main(["cloze", str(masked_run), *arguments]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_a_gap_is_filled_in_texts_as_the_model_has_learnt_them() -> None:
+    dialogues = compose("train", "experiment=masked_language_model_dialogsum", "data.root=folder")
+    assert normalizer_of(dialogues)("How are you, Mr. ") == "how are you , mr ."
+    plain = compose("train", "experiment=masked_language_model", "data=parallel_text", "data.root=folder")
+    assert normalizer_of(plain)(" Two  Dogs .") == "Two Dogs ."
 
 
 def test_log_probabilities_are_those_of_one_text_at_a_time(masked_run: Path) -> None:
@@ -155,7 +169,7 @@ def test_its_encoder_starts_a_translator(
 ) -> None:
     with caplog.at_level("INFO"):
         run(tmp_path / "run", *translator(corpus, f"init_from={masked_run}", "optimizer.lr=1e-9"))
-    assert f"starts with the encoder of {masked_run}" in caplog.text
+    assert f"init_from: starts with the encoder of {masked_run / 'checkpoints' / 'best.ckpt'}" in caplog.messages
     before = read_checkpoint(masked_run / "checkpoints" / "best.ckpt")
     after = read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
     encoder = {name: tensor for name, tensor in before.weights.items() if name.startswith("model.encoder.")}

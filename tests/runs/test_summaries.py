@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from multimodal_attn.__main__ import main
 from multimodal_attn.data.datasets.reports import Reports
 from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.loading import load
@@ -75,7 +76,7 @@ def test_evaluation_measures_copying_and_shows_it(reports_run: Path) -> None:
     assert hypothesis["charts"][0]["title"] == "Probability of copying"
 
 
-def test_long_sources_are_cut_counted_and_listed(tmp_path: Path) -> None:
+def test_long_sources_are_cut_counted_and_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [{"source": f"Anna{n} met Bert{n} .", "targets": [f"Anna{n} met", f"Bert{n} met"]} for n in range(12)]
     lines[3]["source"] += " and then some"
     (tmp_path / "mine.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
@@ -97,6 +98,11 @@ def test_long_sources_are_cut_counted_and_listed(tmp_path: Path) -> None:
     metrics = evaluate(compose("evaluate", f"run={folder}", "search=greedy", "checkpoint=last"))
     assert metrics["num_cut"] == 1
     assert (folder / "evaluation" / "val_last_greedy" / "cut.txt").read_text().count("cut off") == 1
+    (tmp_path / "lines.txt").write_text("Ida met Otto .\n\nIda met Otto . and more\n", "utf-8")
+    capsys.readouterr()
+    assert main(["predict", str(folder), str(tmp_path / "lines.txt")]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told == [f"{tmp_path / 'lines.txt'}:3: cut off: 6 words, more than data.max_source_tokens=4"]
     assert load(folder)("Ida met Otto . and more").source.tolist() == ["ida", "met", "otto", ".", "<eos>"]
 
 

@@ -50,17 +50,9 @@ class Collate:
     Args:
         tokenizer: encodes the texts that are to be written.
         source_tokenizer: encodes sources that are texts.
-
-    Raises:
-        ValueError: if words are to be copied from a source that has no token for each.
     """
 
     def __init__(self, tokenizer: Tokenizer, source_tokenizer: Tokenizer | None = None) -> None:
-        if tokenizer.copies and not (source_tokenizer is not None and source_tokenizer.whole_words):
-            raise ValueError(
-                "source_tokenizer: this tokenizer copies words from source texts; expected"
-                " tokenizer@source_tokenizer=word or frequent_word, or another tokenizer="
-            )
         self.tokenizer, self.source_tokenizer = tokenizer, source_tokenizer
 
     def __call__(self, items: list[Example | UnreadableError]) -> Batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import BinaryIO
 
 from multimodal_attn.data.modalities.base import Reader, pad_in_time
@@ -40,6 +41,12 @@ class TextReader(Reader):
         if self.max_source_tokens is None or words <= self.max_source_tokens:
             return ""
         return f"cut off: {words} words, more than data.max_source_tokens={self.max_source_tokens}"
+
+    def cuts(self, path: str) -> list[UnreadableError]:
+        with suppress(UnreadableError):
+            lines = [(number, self.cut(line)) for number, line in enumerate(read_lines(path), start=1)]
+            return [UnreadableError(f"{path}:{number}", reason) for number, reason in lines if reason]
+        return []
 
     def target(self, text: str, normalize: Normalization, place: str) -> Target:
         """A text of a source, normalized, with the names that both have.

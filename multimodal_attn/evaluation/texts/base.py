@@ -46,6 +46,15 @@ class TextScores(ABC):
         """
         return []
 
+    def scored(self, hypotheses: list[str], references: list[list[str]]) -> tuple[dict[str, float], list[Statistic]]:
+        """The scores and their statistics, for an evaluation, which wants both.
+
+        Args:
+            hypotheses: one text for each source.
+            references: one or more texts for each source.
+        """
+        return self(hypotheses, references), self.statistics(hypotheses, references)
+
     def right_words(self, words: list[str], references: list[str]) -> list[bool]:
         """Which words of a text are right, for what their confidence is worth.
 

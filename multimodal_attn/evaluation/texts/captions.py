@@ -7,17 +7,18 @@ from typing import ClassVar
 
 import numpy as np
 
-from multimodal_attn.evaluation.statistics import Mean, Statistic, Sums, figures_of
-from multimodal_attn.evaluation.texts.base import TextScores, check_pairs
+from multimodal_attn.evaluation.statistics import Mean, Statistic, Sums
+from multimodal_attn.evaluation.texts.base import check_pairs
 from multimodal_attn.evaluation.texts.bleu import Bleu, bleu_of
 from multimodal_attn.evaluation.texts.cider import CiderD
+from multimodal_attn.evaluation.texts.counted import CountedScores
 from multimodal_attn.evaluation.texts.diversity import caption_diversity
 from multimodal_attn.evaluation.texts.java_scores import JAVA_SCORES, java_scores
 from multimodal_attn.evaluation.texts.ptb import ptb_tokenize
 from multimodal_attn.evaluation.texts.rouge import RougeL
 
 
-class CaptionScores(TextScores):
+class CaptionScores(CountedScores):
     """BLEU-1 to 4 and ROUGE-L as fractions, CIDEr-D on its scale from 0 to 10; papers print all of them times 100.
 
     Both sides are tokenized as for the reference scorer. What depends on the references alone is kept for the next
@@ -30,9 +31,6 @@ class CaptionScores(TextScores):
     def __init__(self) -> None:
         self._references: list[list[str]] = []
         self._scorers: tuple[Bleu, RougeL, CiderD] | None = None
-
-    def __call__(self, hypotheses: list[str], references: list[list[str]]) -> dict[str, float]:
-        return figures_of(self.statistics(hypotheses, references), len(hypotheses))
 
     def statistics(self, hypotheses: list[str], references: list[list[str]]) -> list[Statistic]:
         """A resample keeps CIDEr-D's document frequencies: they are those of the whole set of references."""

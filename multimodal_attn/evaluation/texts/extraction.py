@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+from multimodal_attn.evaluation.texts.any_script import words
+
 _TURN = re.compile(r"(?=#\w+#\s*:)")
 SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _MOST = 3  # sentences of an extract
@@ -60,8 +62,8 @@ BASELINES: dict[str, Callable[[str, Sequence[str]], str]] = {
 
 
 def _counts(text: str) -> tuple[Counter[tuple[str, ...]], Counter[tuple[str, ...]]]:
-    words = re.findall(r"[a-z0-9]+", text.lower())
-    return Counter(zip(words)), Counter(pairwise(words))
+    found = words(text)
+    return Counter(zip(found)), Counter(pairwise(found))
 
 
 def _f_measures(found: tuple[Counter[tuple[str, ...]], ...], wanted: tuple[Counter[tuple[str, ...]], ...]) -> float:

@@ -9,20 +9,23 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from multimodal_attn.evaluation.statistics import Mean, Statistic, Sums, figures_of
-from multimodal_attn.evaluation.texts.base import TextScores, check_pairs
+from multimodal_attn.evaluation.statistics import Mean, Statistic, Sums
+from multimodal_attn.evaluation.texts.any_script import AnyScript
+from multimodal_attn.evaluation.texts.base import check_pairs
+from multimodal_attn.evaluation.texts.counted import CountedScores
 from multimodal_attn.evaluation.texts.extraction import BASELINES, SENTENCE
 
 KINDS = {"rouge1": "rouge1", "rouge2": "rouge2", "rougel": "rougeL", "rougelsum": "rougeLsum"}
 """Names of figures -> rouge-score's."""
 
 
-class SummaryScores(TextScores):
+class SummaryScores(CountedScores):
     """F-measures of ROUGE-1, ROUGE-2, ROUGE-L and ROUGE-Lsum (Lin 2004), as fractions; papers print them times 100.
 
-    Counted by rouge-score with its Porter stemmer: lower case, letters and digits only. Of several references the best
-    counts. ROUGE-L takes a summary as one sequence; ROUGE-Lsum takes it sentence by sentence, which most papers on
-    summaries of several sentences call ROUGE-L.
+    Counted by rouge-score with its Porter stemmer: lower case, letters and digits only. Of letters it knows a to z;
+    words with others count as they are, unstemmed. Of several references the best counts. ROUGE-L takes a summary as
+    one sequence; ROUGE-Lsum takes it sentence by sentence, which most papers on summaries of several sentences call
+    ROUGE-L.
     """
 
     monitor: ClassVar[str] = "rouge2"
@@ -31,24 +34,21 @@ class SummaryScores(TextScores):
     def _scorer(self) -> Any:
         try:
             from rouge_score.rouge_scorer import RougeScorer
+            from rouge_score.tokenizers import DefaultTokenizer
         except ImportError:
             raise ValueError(
                 "metrics: rouge-score is not installed; pip install 'multimodal_attn[summaries]'"
             ) from None
         logging.getLogger("absl").setLevel(logging.WARNING)  # it tells of its tokenizer every time
-        return RougeScorer(list(KINDS.values()), use_stemmer=True)
-
-    def __call__(self, hypotheses: list[str], references: list[list[str]]) -> dict[str, float]:
-        """Scores of the whole set.
-
-        Returns:
-            ``rouge1``, ``rouge2``, ``rougel``, ``rougelsum``; ``exact``, the share of texts that equal a reference; and
-            ``summary_ratio``, words written for each word of the references.
-        """
-        return figures_of(self.statistics(hypotheses, references), len(hypotheses))
+        return RougeScorer(list(KINDS.values()), tokenizer=AnyScript(DefaultTokenizer(use_stemmer=True).tokenize))
 
     def statistics(self, hypotheses: list[str], references: list[list[str]]) -> list[Statistic]:
-        """See ``TextScores``."""
+        """Of each text.
+
+        Returns:
+            Of ``rouge1``, ``rouge2``, ``rougel``, ``rougelsum``; ``exact``, the share of texts that equal a reference;
+            and ``summary_ratio``, words written for each word of the references.
+        """
         check_pairs(hypotheses, references)
         exact = np.array([text in texts for text, texts in zip(hypotheses, references, strict=True)])
         written = [len(text.split()) for text in hypotheses]

@@ -8,12 +8,13 @@ from typing import ClassVar
 import jiwer
 import numpy as np
 
-from multimodal_attn.evaluation.statistics import Statistic, Sums, figures_of
-from multimodal_attn.evaluation.texts.base import TextScores, check_pairs
+from multimodal_attn.evaluation.statistics import Statistic, Sums
+from multimodal_attn.evaluation.texts.base import check_pairs
+from multimodal_attn.evaluation.texts.counted import CountedScores
 from multimodal_attn.prediction.times.word_alignment import align_words
 
 
-class TranscriptScores(TextScores):
+class TranscriptScores(CountedScores):
     """Error rates of a whole set: edits in all utterances over words (or characters) in all references.
 
     An utterance with an empty reference adds its hypothesis' words as insertions. If there is no reference word at
@@ -22,16 +23,13 @@ class TranscriptScores(TextScores):
 
     monitor: ClassVar[str] = "wer"
 
-    def __call__(self, hypotheses: list[str], references: list[list[str]]) -> dict[str, float]:
-        """Scores of the whole set; of several references the first one counts.
+    def statistics(self, hypotheses: list[str], references: list[list[str]]) -> list[Statistic]:
+        """The edits of each text against its first reference.
 
         Returns:
-            ``wer`` and ``cer``, and the word ``substitutions``, ``deletions`` and ``insertions`` that add up to the
+            Of ``wer`` and ``cer``, and the word ``substitutions``, ``deletions`` and ``insertions`` that add up to the
             former, all as fractions of the reference. Characters include the spaces between words.
         """
-        return figures_of(self.statistics(hypotheses, references), len(hypotheses))
-
-    def statistics(self, hypotheses: list[str], references: list[list[str]]) -> list[Statistic]:
         check_pairs(hypotheses, references)
         truth = [" ".join(texts[0].split()) for texts in references]
         written = [" ".join(text.split()) for text in hypotheses]

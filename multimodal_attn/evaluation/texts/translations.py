@@ -8,11 +8,12 @@ import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
-from multimodal_attn.evaluation.statistics import Statistic, Sums, figures_of
-from multimodal_attn.evaluation.texts.base import TextScores, check_pairs
+from multimodal_attn.evaluation.statistics import Statistic, Sums
+from multimodal_attn.evaluation.texts.base import check_pairs
+from multimodal_attn.evaluation.texts.counted import CountedScores
 
 
-class TranslationScores(TextScores):
+class TranslationScores(CountedScores):
     """BLEU and chrF of a whole set, as fractions; papers print both times 100.
 
     sacreBLEU's own tokenization (13a), case and punctuation count. What captions are scored with knows neither: the
@@ -23,16 +24,14 @@ class TranslationScores(TextScores):
 
     monitor: ClassVar[str] = "bleu"
 
-    def __call__(self, hypotheses: list[str], references: list[list[str]]) -> dict[str, float]:
-        """Scores of the whole set; further references count where every source has them.
+    def statistics(self, hypotheses: list[str], references: list[list[str]]) -> list[Statistic]:
+        """The counts of each text that sacreBLEU itself resamples for its tests of significance.
+
+        Further references count where every source has them.
 
         Returns:
-            ``bleu``, ``chrf``, and ``length_ratio``: words written for each word of the references.
+            Of ``bleu``, ``chrf``, and ``length_ratio``: words written for each word of the references.
         """
-        return figures_of(self.statistics(hypotheses, references), len(hypotheses))
-
-    def statistics(self, hypotheses: list[str], references: list[list[str]]) -> list[Statistic]:
-        """The counts of each text that sacreBLEU itself resamples for its tests of significance."""
         check_pairs(hypotheses, references)
         streams = [list(stream) for stream in zip(*references, strict=False)]
         bleu, chrf = BLEU(effective_order=True), CHRF()

@@ -15,7 +15,7 @@ function legend() {
   $("legend-text").textContent = settings.perWord
     ? "Share of the word's own peak: each map is stretched by itself. Colors of different words cannot be compared, and a nearly uniform map looks sharp."
     : `Color: ${colors.join(" or ")}${settings.head ? `, in head ${settings.head}` : ""}. ` +
-      `One ${kind} scale for the whole page.${overview.examples.some(({ references }) => references.length) ? " Cyan: the truth." : ""}`;
+      `One ${kind} scale for the whole page.${overview.truth ? " Cyan: the truth." : ""}`;
   $("legend-text").classList.toggle("alert", settings.perWord);
 }
 
@@ -181,6 +181,7 @@ function setUp() {
   const gray = present().some(({ overGray }) => overGray) ? new Uint8Array(1024).fill(128) : null;
   const ramp = Float32Array.from({ length: 256 }, (_, i) => (i / 255) ** (1 / settings.gamma));
   paint($("ramp"), gray, ramp, 256, 1, 1);
+  $("reference-marks").hidden = !overview.examples.some(({ references }) => references.length);
   legend();
   arrange();
   const near = new IntersectionObserver(

@@ -83,6 +83,7 @@ def render_page(
         "measures": list(MEASURES.items()),
         **_run_figures(metrics or {}, intervals or {}),
         "alarms": list(alarms),
+        "truth": any(each.boxes or each.times or each.true_words or each.links for each in predictions),
         "heads": max((prediction.weights.shape[1] for prediction in predictions), default=1),
         "limits": [rounded_number(heat_limit(drawn, each_head), 5) for each_head in (False, True)],
         "nearlyUniform": NEARLY_UNIFORM,

@@ -186,8 +186,8 @@ def _write(
     source = run.data.source(settings["split"])
     skipped = run.data.skipped(settings["split"]) + found.skipped
     texts, references = [p["text"] for p in found.predictions], [p["references"] for p in found.predictions]
-    metrics = scores(texts, references) | scores.corpus_scores(texts, lambda: _training_texts(run))
-    statistics = scores.statistics(texts, references)
+    metrics, statistics = scores.scored(texts, references)
+    metrics |= scores.corpus_scores(texts, lambda: _training_texts(run))
     if source.reader.modality == "text":
         of_sources = scores.source_statistics(texts, references, found.sources)
         metrics |= figures_of(of_sources, len(texts))

@@ -32,8 +32,9 @@ def print_report(
     """
     console, ends = console or Console(), intervals or {}
     first = headline(metrics, own)
+    console.print(Text(title, style="bold"), soft_wrap=True)  # a path, which no table's width may break
     if first:
-        console.print(_table(first, metrics, title, own, ends))
+        console.print(_table(first, metrics, None, own, ends))
     hidden = 0
     for group, members in groups(metrics, own).items():
         if verbose:
@@ -47,7 +48,7 @@ def print_report(
             texts = [f"{found.title} {shown(found.name, metrics[found.name], own)}" for found in plain]
             console.print(line.append(" · ".join(texts), style="not bold"))
     if hidden:
-        console.print(f"{hidden} more in metrics.json; verbose=true prints them", style="dim", highlight=False)
+        console.print(f"{hidden} more in metrics.json, printed with verbose=true", style="dim", highlight=False)
     if ends:
         console.print("in gray, 95 % intervals from resampling the examples", style="dim", highlight=False)
 
@@ -55,12 +56,13 @@ def print_report(
 def _table(
     members: Sequence[Measure],
     metrics: Mapping[str, float],
-    title: str,
+    title: str | None,
     own: Sequence[Measure],
     ends: Mapping[str, tuple[float, float]],
     by_name: bool = False,
 ) -> Table:
-    table = Table(box=box.SIMPLE, show_header=False, title=Text(title, style="bold"), title_justify="left")
+    table = Table(box=box.SIMPLE, show_header=False, title=title and Text(title, style="bold"))
+    table.title_justify = "left"
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, justify="right")
     table.add_column(no_wrap=True, style="dim")
@@ -72,6 +74,11 @@ def _table(
     return table
 
 
+def _within(title: str) -> str:
+    """A title within a sentence: ROUGE stays as it is."""
+    return title if title[:2].isupper() else title[:1].lower() + title[1:]
+
+
 def _judged(metrics: Mapping[str, float], found: Measure, own: Sequence[Measure]) -> Text:
     """Whether a figure is better than what it stands beside, in words and in color."""
     baseline, better = beside(metrics, found), beats(metrics, found)
@@ -79,7 +86,7 @@ def _judged(metrics: Mapping[str, float], found: Measure, own: Sequence[Measure]
     if baseline is not None and better is not None:
         text.append("better" if better else "no better", style="green" if better else "red")
         if isinstance(found.baseline, str):
-            text.append(f" than {shown(found.name, baseline, own)} ({measure(found.baseline, own).title.lower()})")
+            text.append(f" than {shown(found.name, baseline, own)} ({_within(measure(found.baseline, own).title)})")
         else:
             text.append(f" than chance ({baseline:g})")
     return text

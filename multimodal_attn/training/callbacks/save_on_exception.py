@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
 from pathlib import Path
@@ -118,9 +119,8 @@ class SaveOnException(pl.Callback):
             except OSError as error:
                 rank_zero_warn(f"no checkpoint could be written: {error}")
         if Path(self.path).is_file():
-            rank_zero_info(
-                f"stopped in epoch {trainer.current_epoch}; go on with: python train.py resume={self.run_dir}"
-            )
+            resume = shlex.quote(f"resume={self.run_dir}")
+            rank_zero_info(f"stopped in epoch {trainer.current_epoch}; go on with: python train.py {resume}")
 
 
 def _validate_again(trainer: pl.Trainer) -> None:

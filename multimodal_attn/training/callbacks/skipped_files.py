@@ -44,12 +44,14 @@ class SkippedFiles(pl.Callback):
     @rank_zero_only
     def _write(self) -> None:
         write_skipped(self.path, [UnreadableError(path, reason) for path, reason in self.reasons.items()])
-        rank_zero_info(f"{self._reported} examples could not be used ({self._counts()}); {self.path} lists them")
+        what = "1 example" if self._reported == 1 else f"{self._reported} examples"
+        rank_zero_info(f"{what} could not be used ({self._counts()}): see {self.path}")
 
     @rank_zero_only
     def _write_cut(self, cut: list[UnreadableError]) -> None:
         write_skipped(self.path.with_name("cut.txt"), cut)
-        rank_zero_info(f"{len(cut)} sources are read only up to a limit; {self.path.with_name('cut.txt')} lists them")
+        what = "source is" if len(cut) == 1 else "sources are"
+        rank_zero_info(f"{len(cut)} {what} read only up to a limit: see {self.path.with_name('cut.txt')}")
 
     def _counts(self) -> str:
         """How often each reason occurs, without its particulars; at most five kinds."""

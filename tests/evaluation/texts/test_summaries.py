@@ -22,6 +22,14 @@ def test_rouge_is_what_rouge_score_prints() -> None:
     assert found["summary_ratio"] == pytest.approx(4 / 5)
 
 
+def test_words_of_all_scripts_count() -> None:
+    for text, reference, share in (("кошка спит .", "кошка бежит .", 1 / 2), ("Äpfel fallen", "äpfel fallend", 1 / 2)):
+        assert SummaryScores()([text], [[reference]])["rouge1"] == pytest.approx(share)
+    assert SummaryScores()(["हिन्दी में 中文 مرحبا"], [["हिन्दी 中文"]])["rouge1"] == pytest.approx(2 * 2 / (4 + 2))
+    assert SummaryScores()(["cafés and dogs"], [["cafés dog"]])["rouge1"] == pytest.approx(2 * 2 / (3 + 2))
+    assert oracle("кошка спит . собака бежит .", ["собака"]) == "собака бежит ."
+
+
 def test_sentences_count_one_by_one() -> None:
     """Their order matters to ROUGE-L, not to ROUGE-Lsum."""
     found = SummaryScores()(["it rained . we slept"], [["we slept . it rained ."]])

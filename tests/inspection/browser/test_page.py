@@ -84,6 +84,18 @@ def test_true_cells_are_flat_where_smooth_maps_are_not(open_page: OpenPage) -> N
     assert canvas.evaluate(colors) == 2  # of the one strong cell and of all others
 
 
+def test_marks_are_explained_where_there_are_some(open_page: OpenPage) -> None:
+    truth, marks = text_record(), text_record()
+    truth.links = {0: ((0, 1),)}
+    marks.links, marks.references = {}, ["another text"]
+    for record, cyan, beside in ((truth, True, bool(truth.references)), (marks, False, True)):
+        page = open_page([record])
+        assert ("Cyan" in page.locator("#legend-text").inner_text()) == cyan
+        assert page.locator("#reference-marks").is_visible() == beside
+    marks.references = []
+    assert not open_page([marks]).locator("#reference-marks").is_visible()
+
+
 def test_one_scale_for_the_page_and_a_switch_that_says_so(open_page: OpenPage) -> None:
     weak = photo_record("weak")
     weak.weights[-1] = 1 / 24

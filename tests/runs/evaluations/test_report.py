@@ -45,12 +45,21 @@ def test_the_headline_stands_first_beside_its_baselines() -> None:
     ]
 
 
+def test_a_folder_stands_on_one_line_however_narrow_the_figures_are() -> None:
+    console = Console(file=StringIO(), width=70)
+    folder = "/a/folder/that/is/longer/than/any/row/of/the/table/outputs/run/evaluation/val"
+    print_report({"rouge1": 0.3, "rouge1_first": 0.2, "perplexity": 3.0}, folder, console=console)
+    assert isinstance(console.file, StringIO)
+    assert console.file.getvalue().splitlines()[0] == folder
+    assert "better than 0.200 (ROUGE-1, the first three sentences)" in printed({"rouge1": 0.3, "rouge1_first": 0.2})
+
+
 def test_groups_take_a_line_and_the_rest_is_counted() -> None:
     text = printed(METRICS)
     assert "Texts: Missing words 1.0 %" in text
     assert "Attention: Cells attended 25.0 %" in text
     assert "Counts: Examples 5000 · Skipped files 3" in text
-    assert "2 more in metrics.json; verbose=true" in text
+    assert "2 more in metrics.json, printed with verbose=true" in text
     assert "onset_even_ms" not in text
 
 
