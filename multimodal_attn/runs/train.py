@@ -25,7 +25,7 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.machine import set_up_machine, suitable_precision
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.parts import EVERYTHING, Part, part
-from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights
+from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights, with_encoder_of_checkpoint
 from multimodal_attn.runs import environment
 from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features, check_copying
 from multimodal_attn.runs.check import check
@@ -278,10 +278,12 @@ def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataMo
         of_sources = _tokenizer_from(config, content, "source_tokenizer", "tokenizer")
     else:
         own, of_sources = (_tokenizer_from(config, content, key) for key in ("tokenizer", "source_tokenizer"))
-    encoder: Part[Encoder] = part("encoder", config["encoder"], Encoder, EVERYTHING, given=("vocab_size",))
+    going_on = content if config["resume"] else None
+    node = (with_encoder_of_checkpoint(config, EVERYTHING) if going_on else config)["encoder"]
+    encoder: Part[Encoder] = part("encoder", node, Encoder, EVERYTHING, given=("vocab_size",))
     reads: Modality = encoder.make.modality(encoder.settings)  # type: ignore[attr-defined]
     data = build_data(config, own, of_sources, EVERYTHING, reads=reads)
-    module = build_module(config, data.tokenizer, data.source_tokenizer)
+    module = build_module(config, data.tokenizer, data.source_tokenizer, checkpoint=going_on)
     check_copying(module.model, data.tokenizer)
     data.source("train").check_readable()
     for objective in module.objectives.values():
