@@ -20,6 +20,7 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import distributed
 
+from multimodal_attn.command_lines import command_line
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.machine import set_up_machine, suitable_precision
@@ -119,7 +120,7 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
         if trainer.world_size > 1 and (isinstance(error, distributed.DistError) or "/gloo/" in str(error)):
             raise ValueError(
                 "trainer: another process of this training has ended, so that this one cannot go on"
-                f" ({_first_line(error)}); go on with: python train.py resume={run_dir}"
+                f" ({_first_line(error)}); go on with: {command_line('train', f'resume={run_dir}')}"
             ) from None
         raise
     except SystemExit:  # how Lightning ends a training on a second Ctrl-C, after the callbacks have saved it
@@ -193,8 +194,9 @@ def _finish(trainer: pl.Trainer, settings: Mapping[str, Any], run_dir: Path) -> 
     best = trainer.checkpoint_callback.best_model_score if trainer.checkpoint_callback else None  # type: ignore[attr-defined]
     if best is None:
         return None
-    use = f"run=... search.language_model={run_dir}" if "language_model" in settings else f"run={run_dir}"
-    rank_zero_info(f"best {settings['monitor']['name']}: {float(best):.4f}; evaluate with: python evaluate.py {use}")
+    use = ["run=...", f"search.language_model={run_dir}"] if "language_model" in settings else [f"run={run_dir}"]
+    line = command_line("evaluate", *use)
+    rank_zero_info(f"best {settings['monitor']['name']}: {float(best):.4f}; evaluate with: {line}")
     return float(best)
 
 

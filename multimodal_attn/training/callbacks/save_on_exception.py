@@ -14,6 +14,7 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch.optim import Optimizer
 
+from multimodal_attn.command_lines import command_line
 from multimodal_attn.training.callbacks.non_finite import TrainingDivergedError
 from multimodal_attn.training.callbacks.whole_steps import finish_hooks
 from multimodal_attn.types import Batch
@@ -119,7 +120,8 @@ class SaveOnException(pl.Callback):
                 rank_zero_warn(f"no checkpoint could be written: {error}")
         if Path(self.path).is_file():
             rank_zero_info(
-                f"stopped in epoch {trainer.current_epoch}; go on with: python train.py resume={self.run_dir}"
+                f"stopped in epoch {trainer.current_epoch}; go on with:"
+                f" {command_line('train', f'resume={self.run_dir}')}"
             )
 
 
