@@ -192,10 +192,13 @@ def _finish(trainer: pl.Trainer, settings: Mapping[str, Any], run_dir: Path) -> 
     if trainer.is_global_zero and (run_dir / "checkpoints").is_dir():
         save_weights(read_run(run_dir), run_dir / "model.safetensors")
     best = trainer.checkpoint_callback.best_model_score if trainer.checkpoint_callback else None  # type: ignore[attr-defined]
-    if best is None:
+    if best is None and not (run_dir / "checkpoints").is_dir():
         return None
     use = ["run=...", f"search.language_model={run_dir}"] if "language_model" in settings else [f"run={run_dir}"]
     line = command_line("evaluate", *use)
+    if best is None:
+        rank_zero_info(f"ended before a validation; evaluate with: {line}")
+        return None
     rank_zero_info(f"best {settings['monitor']['name']}: {float(best):.4f}; evaluate with: {line}")
     return float(best)
 

@@ -520,6 +520,13 @@ def test_max_steps_ends_a_run_before_its_first_validation(tmp_path: Path) -> Non
     assert values(tmp_path / "run", "val/cider_d") == []
 
 
+def test_what_ends_between_two_validations_is_saved(tmp_path: Path) -> None:
+    by_steps = ["trainer.max_epochs=-1", "+trainer.check_val_every_n_epoch=null", "+trainer.val_check_interval=50"]
+    run(tmp_path / "run", *SHAPES, *by_steps, "trainer.max_steps=3")
+    assert torch.load(find_checkpoint(tmp_path / "run", "last"), weights_only=True)["global_step"] == 3
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
 def interrupt(*arguments: object) -> None:
     raise KeyboardInterrupt
 

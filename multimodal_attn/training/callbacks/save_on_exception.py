@@ -103,6 +103,11 @@ class SaveOnException(pl.Callback):
     ) -> None:
         self.saved_at = checkpoint["global_step"]
 
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Saves what was learnt since the last validation, where validations are counted in steps."""
+        if trainer.global_step > max(0, self.saved_at):
+            trainer.save_checkpoint(self.path)
+
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         # All processes of a distributed training must save together, and an error may be that of one alone.
         together = trainer.world_size == 1 or isinstance(exception, SIGTERMException | TrainingDivergedError)
