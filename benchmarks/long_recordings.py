@@ -22,9 +22,9 @@ from torch import Tensor
 from multimodal_attn.data.loading.build import dataset_part
 from multimodal_attn.data.reading.audio import resample
 from multimodal_attn.evaluation.texts.transcripts import TranscriptScores
-from multimodal_attn.prediction.live import Live, LiveSettings
 from multimodal_attn.prediction.predictor import Predictor
-from multimodal_attn.prediction.transcriber import Transcriber, decoder_of
+from multimodal_attn.prediction.recordings.live import Live, LiveSettings
+from multimodal_attn.prediction.recordings.transcriber import Transcriber, decoder_of
 from multimodal_attn.runs.loading import load_run
 from multimodal_attn.search import BeamSearch
 from multimodal_attn.types import Example

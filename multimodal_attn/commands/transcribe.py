@@ -13,8 +13,8 @@ from annotated_types import Ge, Lt
 from multimodal_attn.data.reading.audio import SUFFIXES
 from multimodal_attn.data.reading.files import file_names, find_files
 from multimodal_attn.parts import checked
-from multimodal_attn.prediction.transcriber import Transcriber, decoder_of
-from multimodal_attn.prediction.transcript import ENDINGS, FORMATS, ONE_RECORDING, render
+from multimodal_attn.prediction.recordings.transcriber import Transcriber, decoder_of
+from multimodal_attn.prediction.recordings.transcript import ENDINGS, FORMATS, ONE_RECORDING, render
 from multimodal_attn.ranges import BeamWidth, Count, NotNegative
 from multimodal_attn.runs.loading import load
 from multimodal_attn.runs.printable import printable

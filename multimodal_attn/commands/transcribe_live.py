@@ -17,8 +17,8 @@ from annotated_types import Gt
 from multimodal_attn.data.reading.live_sound import LiveSound, microphone, piped, played
 from multimodal_attn.inspection.page.page import write_page
 from multimodal_attn.parts import checked
-from multimodal_attn.prediction.live import Heard, Live, LiveSettings
-from multimodal_attn.prediction.live_record import LiveRecord
+from multimodal_attn.prediction.recordings.live import Heard, Live, LiveSettings
+from multimodal_attn.prediction.recordings.live_record import LiveRecord
 from multimodal_attn.ranges import BeamWidth, NotNegative, SampleRate
 from multimodal_attn.runs.loading import load
 

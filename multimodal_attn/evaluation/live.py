@@ -9,7 +9,7 @@ import numpy as np
 from multimodal_attn.evaluation.bootstrap import Interval, intervals
 from multimodal_attn.evaluation.statistics import Mean, Median, NinetiethPercentile, Number, Statistic, Sums, figures_of
 from multimodal_attn.evaluation.texts.transcripts import TranscriptScores
-from multimodal_attn.prediction.word_alignment import right_words
+from multimodal_attn.prediction.times.word_alignment import right_words
 from multimodal_attn.types import Span, Target
 
 

@@ -13,9 +13,9 @@ from multimodal_attn.data.reading.images import read_image
 from multimodal_attn.data.reading.samples import LONGEST_SECONDS
 from multimodal_attn.data.reading.tables import read_table
 from multimodal_attn.data.reading.text import read_text
-from multimodal_attn.prediction.boundaries import attention_times
 from multimodal_attn.prediction.prediction import Prediction, true_times
-from multimodal_attn.prediction.transcript import TimedWord
+from multimodal_attn.prediction.recordings.transcript import TimedWord
+from multimodal_attn.prediction.times.boundaries import attention_times
 from multimodal_attn.prediction.true_boxes import things, true_boxes
 from multimodal_attn.types import Box, Grid, Span, Target, Timeline, UnreadableError
 

@@ -15,11 +15,11 @@ from multimodal_attn.prediction.confidence import confidences, word_log_probs
 from multimodal_attn.prediction.copying import copied_tokens
 from multimodal_attn.prediction.entropy import relative_entropy
 from multimodal_attn.prediction.self_attention import SelfAttention
+from multimodal_attn.prediction.times.word_alignment import right_words
+from multimodal_attn.prediction.times.word_moments import WordMoments
+from multimodal_attn.prediction.times.word_times import NO_TIMES, WordTimes
 from multimodal_attn.prediction.true_boxes import Thing, things, true_boxes
 from multimodal_attn.prediction.word import Word
-from multimodal_attn.prediction.word_alignment import right_words
-from multimodal_attn.prediction.word_moments import WordMoments
-from multimodal_attn.prediction.word_times import NO_TIMES, WordTimes
 from multimodal_attn.types import COPYING, EOS, Box, Example, Grid, Hypothesis, Layout, Span, Target
 
 

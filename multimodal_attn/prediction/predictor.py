@@ -18,12 +18,12 @@ from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.prediction.prediction import Prediction, View
 from multimodal_attn.prediction.sources import example_of
-from multimodal_attn.prediction.word_times import WordTimes, word_times
+from multimodal_attn.prediction.times.word_times import WordTimes, word_times
 from multimodal_attn.search import Search
 from multimodal_attn.types import Batch, Example, Hypothesis, Memory
 
 if TYPE_CHECKING:
-    from multimodal_attn.prediction.live import Heard, LiveSettings
+    from multimodal_attn.prediction.recordings.live import Heard, LiveSettings
 
 
 @dataclass
@@ -96,7 +96,7 @@ class Predictor:
         Raises:
             ValueError: if the model was not trained on recordings.
         """
-        from multimodal_attn.prediction.live import Live  # which is made of predictors
+        from multimodal_attn.prediction.recordings.live import Live  # which is made of predictors
 
         return Live(self, settings)(chunks, sample_rate)
 

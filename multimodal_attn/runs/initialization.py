@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pytorch_lightning.utilities.rank_zero import rank_zero_info
+
 from multimodal_attn.prediction.checkpoint import Checkpoint
 from multimodal_attn.runs.configuration import leaves
 from multimodal_attn.training.base import TrainingModule
@@ -56,3 +58,4 @@ def initialize(module: TrainingModule, config: Mapping[str, Any], content: Check
         )
     fitting = {name: tensor for name, tensor in given.items() if name in own and tensor.shape == own[name].shape}
     module.load_state_dict(fitting, strict=False)
+    rank_zero_info(f"starts with the {what} of {content.path}")

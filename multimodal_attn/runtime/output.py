@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from multimodal_attn.prediction.boundaries import attention_times
 from multimodal_attn.prediction.confidence import confidences, word_log_probs
+from multimodal_attn.prediction.times.boundaries import attention_times
 from multimodal_attn.prediction.word import Word
 from multimodal_attn.runtime.beam import Text
 from multimodal_attn.runtime.description import Description

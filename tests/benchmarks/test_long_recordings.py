@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from benchmarks import long_recordings
-from multimodal_attn.prediction.live import LiveSettings
+from multimodal_attn.prediction.recordings.live import LiveSettings
 from multimodal_attn.types import Example, Target
 from tests.benchmarks.conftest import untrained
-from tests.prediction.test_live import RATE, SAID, predictor_of, speech
+from tests.prediction.recordings.test_live import RATE, SAID, predictor_of, speech
 
 
 def test_pieces_last_so_long_at_any_speed() -> None:

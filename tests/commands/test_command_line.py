@@ -13,13 +13,8 @@ import torch
 from PIL import Image
 
 from multimodal_attn.runs import configuration
-from tests.runs.test_training import SHAPES
-
-ROOT = Path(__file__).parents[2]
-
-
-def python(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, **options)  # type: ignore[call-overload,no-any-return]
+from tests.commands.process import ROOT, python
+from tests.runs.tiny import SHAPES
 
 
 def test_interrupt_resume_evaluate_predict(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ from PIL import Image
 from multimodal_attn.__main__ import main
 from multimodal_attn.commands.export import export
 from multimodal_attn.runs.evaluations.evaluate import evaluate
-from tests.commands.test_command_line import ROOT, python
+from tests.commands.process import ROOT, python
 from tests.export.folders import SPEECH, untrained_run
 from tests.runs.test_exactness import FEW
-from tests.runs.test_training import compose, run
+from tests.runs.tiny import compose, run
 
 NOBODY = 54321
 """A user who has no entry in the system's list, and so no home: as in a container with ``--user``."""

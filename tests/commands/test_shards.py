@@ -11,7 +11,7 @@ import torch
 from multimodal_attn.__main__ import main
 from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.loading import load_run
-from tests.runs.test_training import SHAPES, compose, run
+from tests.runs.tiny import SHAPES, compose, run
 
 SOURCE = [value for value in SHAPES if value.startswith("data.num_examples")]
 PARTS = [value for value in SHAPES if not value.startswith("data.num_examples")]

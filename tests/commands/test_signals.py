@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from multimodal_attn.runs.evaluations.evaluate import evaluate
-from tests.commands.test_command_line import ROOT, python
+from tests.commands.process import ROOT, python
 from tests.runs.test_exactness import FEW
-from tests.runs.test_training import compose, run
+from tests.runs.tiny import compose, run
 
 pytestmark = pytest.mark.timeout(600)  # each starts some processes, on whatever else the machine is doing
 LONG = [*FEW, "trainer.max_epochs=1000"]

@@ -9,7 +9,7 @@ import soundfile
 import torch
 
 from multimodal_attn.commands import transcribe as command
-from multimodal_attn.prediction.transcript import TimedWord
+from multimodal_attn.prediction.recordings.transcript import TimedWord
 
 RATE = 8000
 

@@ -20,7 +20,7 @@ from multimodal_attn.__main__ import main
 from multimodal_attn.commands import transcribe_live as command
 from multimodal_attn.data.reading import live_sound
 from multimodal_attn.data.reading.live_sound import LiveSound, piped
-from tests.prediction.test_live import RATE, SAID, predictor_of, speech
+from tests.prediction.recordings.test_live import RATE, SAID, predictor_of, speech
 
 SAMPLES, _ = speech(SAID)
 INTEGERS = (32767 * SAMPLES).astype("<i2")

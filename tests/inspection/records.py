@@ -7,7 +7,7 @@ import numpy as np
 from multimodal_attn.evaluation.attention.heads import measure_head
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.self_attention import Reads, SelfAttention, cells_of
-from multimodal_attn.prediction.word_moments import WordMoments
+from multimodal_attn.prediction.times.word_moments import WordMoments
 from multimodal_attn.types import Box, Grid, Span, Timeline, TokenAxis
 
 

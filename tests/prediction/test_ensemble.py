@@ -13,7 +13,7 @@ from PIL import Image
 from multimodal_attn.__main__ import main
 from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.loading import load
-from tests.runs.test_training import SHAPES, compose, run
+from tests.runs.tiny import SHAPES, compose, run
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from PIL import Image
 from multimodal_attn.commands.shards import write_shards
 from multimodal_attn.data.datasets.shapes import Shapes
 from multimodal_attn.runs.evaluations.evaluate import evaluate
-from tests.commands.test_command_line import python
-from tests.runs.test_training import SHAPES, compose, lines, run
+from tests.commands.process import python
+from tests.runs.tiny import SHAPES, compose, lines, run
 
 pytestmark = pytest.mark.timeout(600)  # each starts some processes, on whatever else the machine is doing
 DDP = [*SHAPES, "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "data.eval_batch_size=3"]

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.commands.test_command_line import ROOT, python
+from tests.commands.process import ROOT, python
 from tests.runs.test_exactness import assert_equal, compared
-from tests.runs.test_training import SHAPES, lines
+from tests.runs.tiny import SHAPES, lines
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

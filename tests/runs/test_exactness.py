@@ -17,7 +17,7 @@ from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Batch
-from tests.runs.test_training import SHAPES, lines, run
+from tests.runs.tiny import SHAPES, lines, run
 
 FEW = [
     *SHAPES,

@@ -31,7 +31,7 @@ from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runtime import Runtime
 from tests.export.folders import PICTURES, untrained_run
 from tests.faults import disk, killed_at
-from tests.runs.test_training import compose
+from tests.runs.tiny import compose
 
 pytestmark = pytest.mark.timeout(900)
 SHAPES = ["data.num_examples={train:6,val:2,test:2}", "data.image_size=48"]

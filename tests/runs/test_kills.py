@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands.test_command_line import ROOT, python
+from tests.commands.process import ROOT, python
 from tests.runs.test_exactness import FEW, assert_equal, compared
-from tests.runs.test_training import run
+from tests.runs.tiny import run
 
 CHECKPOINTS = ["+callbacks.last_checkpoint.every_n_train_steps=2", "trainer.max_epochs=12"]
 

@@ -18,7 +18,7 @@ from multimodal_attn.runs.language_model import load_language_model
 from multimodal_attn.runs.loading import load
 from multimodal_attn.types import BOS, EOS
 from tests.inspection.page.test_page import read
-from tests.runs.test_training import SHAPES, compose, lines, run, values, weights_of
+from tests.runs.tiny import SHAPES, compose, lines, run, values, weights_of
 
 SENTENCES = ["the red circle", "the blue square", "a red circle", "a blue square"]
 SMALL = [

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from multimodal_attn.runs.evaluations.evaluate import evaluate
-from tests.runs.test_training import compose, run, values
+from tests.runs.tiny import compose, run, values
 
 COLORS = ("red", "yellow", "green", "blue", "white")
 SHAPES = ("circle", "square", "cross")

@@ -19,7 +19,7 @@ from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.loading import load
 from multimodal_attn.types import MASK
 from tests.inspection.page.test_page import read
-from tests.runs.test_training import SHAPES, SMALL, compose, lines, run, values, weights_of
+from tests.runs.tiny import SHAPES, SMALL, compose, lines, run, values, weights_of
 
 NOUNS = {"hund": "dog", "ball": "ball", "mann": "man"}
 COLORS = {"rot": "red", "blau": "blue", "grau": "gray"}
@@ -150,8 +150,12 @@ def test_resumed_pretraining_equals_the_uninterrupted_one(corpus: Path, tmp_path
         assert torch.equal(weights_of(halves)[name], tensor), name
 
 
-def test_its_encoder_starts_a_translator(corpus: Path, masked_run: Path, tmp_path: Path) -> None:
-    run(tmp_path / "run", *translator(corpus, f"init_from={masked_run}", "optimizer.lr=1e-9"))
+def test_its_encoder_starts_a_translator(
+    corpus: Path, masked_run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        run(tmp_path / "run", *translator(corpus, f"init_from={masked_run}", "optimizer.lr=1e-9"))
+    assert f"starts with the encoder of {masked_run}" in caplog.text
     before = read_checkpoint(masked_run / "checkpoints" / "best.ckpt")
     after = read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
     encoder = {name: tensor for name, tensor in before.weights.items() if name.startswith("model.encoder.")}

@@ -12,7 +12,7 @@ from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.loading import load
 from multimodal_attn.types import UnreadableError
 from tests.inspection.page.test_page import read
-from tests.runs.test_training import SMALL, compose, run, values
+from tests.runs.tiny import SMALL, compose, run, values
 
 
 def arguments(*more: str) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.commands.test_command_line import python
+from tests.commands.process import python
 from tests.runs.test_exactness import FEW
-from tests.runs.test_training import lines, run
+from tests.runs.tiny import lines, run
 
 
 def test_failing_job_does_not_end_a_sweep(tmp_path: Path) -> None:

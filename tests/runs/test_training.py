@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,64 +17,17 @@ from multimodal_attn.commands.predict import predict_files
 from multimodal_attn.measures import MEASURES
 from multimodal_attn.prediction.location import find_checkpoint
 from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.prediction.recordings.transcriber import Transcriber, decoder_of
 from multimodal_attn.prediction.sources import read_all
-from multimodal_attn.prediction.transcriber import Transcriber, decoder_of
-from multimodal_attn.prediction.word_alignment import align_words
-from multimodal_attn.runs import configuration
-from multimodal_attn.runs.configuration import plain
+from multimodal_attn.prediction.times.word_alignment import align_words
 from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.loading import load
 from multimodal_attn.runs.resumption import resumed_settings
-from multimodal_attn.runs.train import train
 from multimodal_attn.types import Hypothesis, Memory
 from tests.inspection.page.test_page import read
+from tests.runs.tiny import SHAPES, SMALL, compose, lines, run, values, weights_of
 
 NOTES = {"low": 300.0, "mid": 900.0, "high": 2700.0}
-SMALL = [
-    "trainer.accelerator=cpu",
-    "trainer.precision=32-true",
-    "callbacks.attention_maps.num_examples=2",
-    "encoder.dropout=0",
-    "decoder.dropout=0",
-    "decoder.hidden_dim=48",
-    "decoder.embedding_dim=24",
-    "attention.attention_dim=24",
-    "scheduler.warmup_steps=5",
-    "data.num_workers=0",
-]
-SHAPES = [
-    "data.num_examples={train:64,val:8,test:8}",
-    "data.image_size=48",
-    "data.batch_size=8",
-    "encoder.channels=[8,16,16]",
-    "encoder.strides=[2,2,2]",
-    "encoder.dim=24",
-    *SMALL,
-]
-
-
-def compose(name: str, *overrides: str) -> dict[str, Any]:
-    return plain(configuration.compose(name, overrides))
-
-
-def run(folder: Path, *overrides: str, resume: Path | None = None) -> dict[str, Any]:
-    """What train.py does, with ``folder`` as hydra.run.dir."""
-    arguments = [*overrides, f"run_dir={folder}", f"cache_dir={folder.parent / 'cache'}"]
-    if resume is not None:
-        arguments.append(f"resume={resume}")
-    config = compose("train", *arguments)
-    if resume is not None:
-        config = resumed_settings(config, arguments)
-    train(config, folder)
-    return config
-
-
-def lines(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
-def values(folder: Path, name: str) -> list[float]:
-    return [line[name] for line in lines(folder) if name in line]
 
 
 @pytest.fixture(scope="module")
@@ -459,10 +411,6 @@ def test_transcripts_are_written_in_every_format_asked_for(
     ):
         assert main([*command, *arguments]) == 2
         assert expected in capsys.readouterr().err
-
-
-def weights_of(folder: Path) -> dict[str, torch.Tensor]:
-    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
 
 
 @pytest.mark.parametrize("stop", ["epoch", "batch"])

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from multimodal_attn.__main__ import main
-from multimodal_attn.prediction.transcriber import decoder_of
+from multimodal_attn.prediction.recordings.transcriber import decoder_of
 from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.loading import load, load_run
 from multimodal_attn.types import TokenAxis
-from tests.commands.test_command_line import python
+from tests.commands.process import python
 from tests.inspection.page.test_page import read
-from tests.runs.test_training import SHAPES, SMALL, compose, run, values
+from tests.runs.tiny import SHAPES, SMALL, compose, run, values
 
 WORDS = {"eins": "one", "zwei": "two", "drei": "three", "vier": "four", "fünf": "five"}
 

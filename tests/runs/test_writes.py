@@ -16,7 +16,7 @@ from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.resumption import resumed_settings
 from multimodal_attn.runs.train import train
 from tests.runs.test_exactness import FEW, assert_equal, compared
-from tests.runs.test_training import compose, lines, run
+from tests.runs.tiny import compose, lines, run
 
 
 def fill_disk(patch: pytest.MonkeyPatch, full: Callable[[Path, int], bool]) -> list[Path]:

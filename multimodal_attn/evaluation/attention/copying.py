@@ -7,7 +7,7 @@ import numpy as np
 from multimodal_attn.evaluation.attention.cells.base import Reading
 from multimodal_attn.evaluation.attention.grounding import peaks
 from multimodal_attn.prediction.copying import copied_tokens
-from multimodal_attn.prediction.word_alignment import right_words
+from multimodal_attn.prediction.times.word_alignment import right_words
 from multimodal_attn.types import COPYING, UNK, Target
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from multimodal_attn.evaluation.statistics import Statistic, Sums, figures_of
 from multimodal_attn.evaluation.texts.base import TextScores, check_pairs
-from multimodal_attn.prediction.word_alignment import align_words
+from multimodal_attn.prediction.times.word_alignment import align_words
 
 
 class TranscriptScores(TextScores):

@@ -13,7 +13,7 @@ from multimodal_attn.inspection.views import view_of
 from multimodal_attn.measures import measure
 from multimodal_attn.prediction.entropy import relative_entropy
 from multimodal_attn.prediction.prediction import Prediction
-from multimodal_attn.prediction.word_alignment import align_words
+from multimodal_attn.prediction.times.word_alignment import align_words
 
 OTHERS_BYTES = 20_000  # an example, for the weights of all hypotheses but the best
 

@@ -26,7 +26,7 @@ from multimodal_attn.inspection.figures.token_rows import (
 from multimodal_attn.inspection.page.packing import pack_picture, pack_sound, rounded_number, rounded_numbers
 from multimodal_attn.inspection.views.base import Sound, SourceView
 from multimodal_attn.prediction.prediction import Prediction
-from multimodal_attn.prediction.word_alignment import align_words
+from multimodal_attn.prediction.times.word_alignment import align_words
 from multimodal_attn.types import Span, Timeline
 
 WIDTH_INCHES = 11.0

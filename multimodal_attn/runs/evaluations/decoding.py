@@ -16,9 +16,9 @@ from multimodal_attn.evaluation.attention.self_attention import self_attention
 from multimodal_attn.prediction.confidence import word_log_probs
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.predictor import Predictor
-from multimodal_attn.prediction.transcript import TimedWord, Transcript
+from multimodal_attn.prediction.recordings.transcript import TimedWord, Transcript
+from multimodal_attn.prediction.times.word_times import ctc_spans
 from multimodal_attn.prediction.true_boxes import things, true_boxes
-from multimodal_attn.prediction.word_times import ctc_spans
 from multimodal_attn.runs.loading import Run
 from multimodal_attn.types import Batch, Example, Grid, Hypothesis, Memory, Timeline, UnreadableError
 

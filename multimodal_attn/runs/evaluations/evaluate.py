@@ -30,10 +30,10 @@ from multimodal_attn.machine import check_device, set_up_machine
 from multimodal_attn.parts import EVERYTHING, checked, part
 from multimodal_attn.prediction.checkpoint import read_run
 from multimodal_attn.prediction.confidence import confidences, write_temperature
-from multimodal_attn.prediction.live import LiveSettings
 from multimodal_attn.prediction.predictor import Predictor
-from multimodal_attn.prediction.transcript import ENDINGS, render
-from multimodal_attn.prediction.word_times import check_time_source
+from multimodal_attn.prediction.recordings.live import LiveSettings
+from multimodal_attn.prediction.recordings.transcript import ENDINGS, render
+from multimodal_attn.prediction.times.word_times import check_time_source
 from multimodal_attn.processes import own_device
 from multimodal_attn.ranges import Count, WholeNumber
 from multimodal_attn.runs import environment
@@ -102,7 +102,7 @@ _TOLD = ("search", "ensemble", "data", "word_times", "split", "checkpoint")
 
 def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     """Decodes a split, scores texts and attention, and writes ``<run>/evaluation/<split>/``, or a folder with a longer
-    name for another search (``evaluation_folder.py``).
+    name for another search (``folder.py``).
 
     Several processes (``processes.py``) decode a share of the batches each; the first does everything else, from all
     of them in the order of the data set.

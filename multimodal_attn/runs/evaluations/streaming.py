@@ -15,9 +15,9 @@ from torch import Tensor
 from multimodal_attn.evaluation.bootstrap import Interval
 from multimodal_attn.evaluation.live import LiveScores
 from multimodal_attn.parts import checked
-from multimodal_attn.prediction.live import Heard, Live, LiveSettings
 from multimodal_attn.prediction.predictor import Predictor
-from multimodal_attn.prediction.transcriber import check_recordings
+from multimodal_attn.prediction.recordings.live import Heard, Live, LiveSettings
+from multimodal_attn.prediction.recordings.transcriber import check_recordings
 from multimodal_attn.types import Example
 from multimodal_attn.writing import write_file
 

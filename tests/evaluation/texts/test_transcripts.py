@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from multimodal_attn.evaluation.texts.transcripts import TranscriptScores
-from multimodal_attn.prediction.word_alignment import align_words
+from multimodal_attn.prediction.times.word_alignment import align_words
 
 
 def test_rates_by_hand() -> None:

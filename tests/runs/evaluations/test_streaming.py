@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from multimodal_attn.prediction.live import LiveSettings
+from multimodal_attn.prediction.recordings.live import LiveSettings
 from multimodal_attn.runs.evaluations.streaming import live_settings, measure_streaming
 from multimodal_attn.types import Example, Span, Target
-from tests.prediction.test_live import RATE, SAID, predictor_of, speech
+from tests.prediction.recordings.test_live import RATE, SAID, predictor_of, speech
 
 
 def example(key: str, said: list[str]) -> Example:

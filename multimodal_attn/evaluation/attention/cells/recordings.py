@@ -11,9 +11,9 @@ from torch import Tensor
 from multimodal_attn.evaluation.attention.cells.base import Cells, Reading, Text
 from multimodal_attn.evaluation.statistics import Mean, Median, Number, Ratio, Statistic
 from multimodal_attn.measures import BY_ALIGNER
-from multimodal_attn.prediction.boundaries import attention_times
-from multimodal_attn.prediction.timing import onset_times
-from multimodal_attn.prediction.word_alignment import align_words
+from multimodal_attn.prediction.times.boundaries import attention_times
+from multimodal_attn.prediction.times.onset_times import onset_times
+from multimodal_attn.prediction.times.word_alignment import align_words
 from multimodal_attn.types import Batch, Memory, Span, Target, Timeline
 
 WITHIN_MS = (20, 50, 100, 200)

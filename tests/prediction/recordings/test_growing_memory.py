@@ -15,8 +15,8 @@ from multimodal_attn.models.encoders.speech.log_mel import LogMel
 from multimodal_attn.models.encoders.speech.pyramid_lstm import PyramidLSTM
 from multimodal_attn.models.encoders.speech.time_depth_separable import TimeDepthSeparable
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.prediction.growing_memory import GrowingMemory
 from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.prediction.recordings.growing_memory import GrowingMemory
 
 RATE = 16_000
 SECONDS = 3.3

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from multimodal_attn.data.reading.resampler import resampled
-from multimodal_attn.prediction.live import Heard, Live, WordAttention
 from multimodal_attn.prediction.prediction import Prediction
-from multimodal_attn.prediction.transcript import TimedWord
-from multimodal_attn.prediction.word_moments import WordMoments
+from multimodal_attn.prediction.recordings.live import Heard, Live, WordAttention
+from multimodal_attn.prediction.recordings.transcript import TimedWord
+from multimodal_attn.prediction.times.word_moments import WordMoments
 from multimodal_attn.types import Span, Timeline
 
 _FORGOTTEN_SECONDS = 1.0  # after which what stood in a place says nothing of a word that comes into it

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from multimodal_attn.data.reading.segmentation import FRAME_SECONDS, waveform_levels
-from multimodal_attn.prediction.timing import monotonic_path, onset_times
+from multimodal_attn.prediction.times.onset_times import monotonic_path, onset_times
 from multimodal_attn.types import Span, Timeline
 
 DIP = 0.25

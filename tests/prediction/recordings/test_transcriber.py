@@ -7,8 +7,8 @@ import pytest
 import soundfile
 import torch
 
-from multimodal_attn.prediction.transcriber import Transcriber, join
-from multimodal_attn.prediction.transcript import TimedWord
+from multimodal_attn.prediction.recordings.transcriber import Transcriber, join
+from multimodal_attn.prediction.recordings.transcript import TimedWord
 
 RATE = 8000
 

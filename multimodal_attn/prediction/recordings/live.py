@@ -16,11 +16,11 @@ from multimodal_attn.data.reading.resampler import resampled
 from multimodal_attn.data.reading.segmentation import waveform_levels
 from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.prediction.confidence import word_log_probs
-from multimodal_attn.prediction.growing_memory import GrowingMemory
 from multimodal_attn.prediction.predictor import Predictor
-from multimodal_attn.prediction.transcriber import check_recordings, timed_words
-from multimodal_attn.prediction.transcript import TimedWord
-from multimodal_attn.prediction.unread import frame, is_spoken, is_unread, lead, loudness, until_quiet
+from multimodal_attn.prediction.recordings.growing_memory import GrowingMemory
+from multimodal_attn.prediction.recordings.transcriber import check_recordings, timed_words
+from multimodal_attn.prediction.recordings.transcript import TimedWord
+from multimodal_attn.prediction.recordings.unread import frame, is_spoken, is_unread, lead, loudness, until_quiet
 from multimodal_attn.ranges import Count, NotNegative, Positive, Share
 
 _REMEMBERED = 20  # words by which it is judged whether something is said

@@ -14,8 +14,8 @@ from multimodal_attn.data.modalities.recording import RecordingReader
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.models.encoders.base import Encoder, Reach
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.prediction.live import Heard, Live, LiveSettings
 from multimodal_attn.prediction.predictor import Predictor
+from multimodal_attn.prediction.recordings.live import Heard, Live, LiveSettings
 from multimodal_attn.search.base import Search
 from multimodal_attn.types import Hypothesis, Memory, Timeline
 

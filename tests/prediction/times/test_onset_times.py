@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from multimodal_attn.prediction.timing import LONGEST_SPACE, onset_times
+from multimodal_attn.prediction.times.onset_times import LONGEST_SPACE, onset_times
 from multimodal_attn.types import Timeline
 
 STEP = 0.1

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from multimodal_attn.prediction.transcript import FORMATS, TimedWord, Transcript, lines, render
+from multimodal_attn.prediction.recordings.transcript import FORMATS, TimedWord, Transcript, lines, render
 
 
 def spoken(text: str, start: float) -> list[TimedWord]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from multimodal_attn.prediction.transcript import TimedWord
-from multimodal_attn.prediction.unread import is_spoken, lead, loudness, unread_since, until_quiet
+from multimodal_attn.prediction.recordings.transcript import TimedWord
+from multimodal_attn.prediction.recordings.unread import is_spoken, lead, loudness, unread_since, until_quiet
 
 WORDS = [TimedWord("one", 0.1, 0.4), TimedWord("two", 0.5, 0.9)]
 

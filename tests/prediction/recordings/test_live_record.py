@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from multimodal_attn.prediction.live import Heard, Live, LiveSettings, WordAttention
-from multimodal_attn.prediction.live_record import LiveRecord
 from multimodal_attn.prediction.prediction import Prediction
-from multimodal_attn.prediction.transcript import TimedWord
-from tests.prediction.test_live import CELL, RATE, SAID, WORDS, Reads, pieces_of, predictor_of, speech
+from multimodal_attn.prediction.recordings.live import Heard, Live, LiveSettings, WordAttention
+from multimodal_attn.prediction.recordings.live_record import LiveRecord
+from multimodal_attn.prediction.recordings.transcript import TimedWord
+from tests.prediction.recordings.test_live import CELL, RATE, SAID, WORDS, Reads, pieces_of, predictor_of, speech
 
 
 def recorded(

@@ -16,9 +16,9 @@ from multimodal_attn.data.reading.segmentation import is_silent, levels, segment
 from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.prediction.confidence import confidences, word_log_probs
 from multimodal_attn.prediction.predictor import Predictor
-from multimodal_attn.prediction.transcript import TimedWord, Transcript
-from multimodal_attn.prediction.unread import frame, lead, unread_since
-from multimodal_attn.prediction.word_times import check_time_source
+from multimodal_attn.prediction.recordings.transcript import TimedWord, Transcript
+from multimodal_attn.prediction.recordings.unread import frame, lead, unread_since
+from multimodal_attn.prediction.times.word_times import check_time_source
 from multimodal_attn.types import Example, Hypothesis, Memory, Span
 
 Decode = Callable[[list[Tensor]], list[list[TimedWord]]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from multimodal_attn.data.reading.segmentation import waveform_levels
-from multimodal_attn.prediction.boundaries import word_boundaries
+from multimodal_attn.prediction.times.boundaries import word_boundaries
 from multimodal_attn.types import Span, Timeline
 
 RATE = 8000

@@ -8,8 +8,8 @@ import numpy as np
 
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.prediction.boundaries import attention_times
-from multimodal_attn.prediction.ctc_alignment import ctc_times
+from multimodal_attn.prediction.times.boundaries import attention_times
+from multimodal_attn.prediction.times.ctc_alignment import ctc_times
 from multimodal_attn.types import Hypothesis, Memory, Span, Timeline
 
 TIME_SOURCES = ("attention", "ctc")

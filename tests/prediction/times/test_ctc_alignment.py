@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from multimodal_attn.prediction.ctc_alignment import ctc_times
+from multimodal_attn.prediction.times.ctc_alignment import ctc_times
 from multimodal_attn.types import PAD, Timeline
 
 TIMELINE = Timeline(0.1, offset_seconds=1.0)

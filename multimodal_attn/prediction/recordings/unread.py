@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from multimodal_attn.data.reading.segmentation import FRAME_SECONDS, SILENCE_DECIBELS
-from multimodal_attn.prediction.boundaries import DIP, SHORTEST_PAUSE
-from multimodal_attn.prediction.transcript import TimedWord
+from multimodal_attn.prediction.recordings.transcript import TimedWord
+from multimodal_attn.prediction.times.boundaries import DIP, SHORTEST_PAUSE
 
 _FLOOR = 0.1  # of the frames are no louder than a pause
 _LOUD_SECONDS = 0.1  # a click is shorter

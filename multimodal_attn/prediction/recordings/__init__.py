@@ -1,0 +1,1 @@
+"""Recordings of any length, and those that are still going on."""

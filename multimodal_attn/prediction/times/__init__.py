@@ -1,0 +1,1 @@
+"""When words are said: by attention, by CTC, and in the sound."""
