@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.contracts.tiny import onnx_file
-from tests.runs.test_training import SMALL, run
+from tests.runs.tiny import SMALL, run
 
 SHAPES = ["data.num_examples={train:16,val:4,test:4}", "data.image_size=64", "data.batch_size=8", "scheduler=constant"]
 
