@@ -24,6 +24,7 @@ ORDER = (
     "distributed",
     "machine",
     "processes",
+    "command_lines",
     "data",
     "models",
     "search",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +52,8 @@ def measure(maps: Path, truth: Path, output: Path, page_examples: int = 50) -> i
             found.append((line, predict(line)))
         except UnreadableError as error:
             skipped.append(error)
-    metrics = _scores(found) | {"num_examples": float(len(found)), "num_skipped": float(len(skipped))}
+    are_maps = maps.suffix.lower() != ".ctm"
+    metrics = _scores(found, are_maps) | {"num_examples": float(len(found)), "num_skipped": float(len(skipped))}
     if not found:
         raise ValueError(f"maps: nothing in '{maps}' can be scored; {'; '.join(map(str, skipped[:3]))}")
     shown = found
@@ -70,16 +71,16 @@ def measure(maps: Path, truth: Path, output: Path, page_examples: int = 50) -> i
     return 0
 
 
-def _given(path: Path) -> tuple[set[str], Callable[[Truth], Prediction]]:
-    """The keys in a file, and what makes a prediction of one."""
+def _given(path: Path) -> tuple[Collection[str], Callable[[Truth], Prediction]]:
+    """The keys in a file, in its order, and what makes a prediction of one."""
     if path.suffix.lower() == ".ctm":
         words = read_ctm(path)
-        return set(words), lambda line: from_times(line, words[line.key])
+        return words, lambda line: from_times(line, words[line.key])
     try:
         arrays = Npz(path)
     except ValueError as error:
         raise ValueError(f"maps: {error}, or a ctm") from None
-    return set(arrays.keys), lambda line: from_maps(line, _array(arrays, line.key))
+    return dict.fromkeys(arrays.keys), lambda line: from_maps(line, _array(arrays, line.key))
 
 
 def _array(arrays: Npz, key: str) -> np.ndarray:
@@ -89,7 +90,8 @@ def _array(arrays: Npz, key: str) -> np.ndarray:
         raise UnreadableError(key, f"has {error}") from None
 
 
-def _scores(found: list[tuple[Truth, Prediction]]) -> dict[str, float]:
+def _scores(found: list[tuple[Truth, Prediction]], are_maps: bool) -> dict[str, float]:
+    """The figures; nothing of attention's shape where word times were given, whose maps are drawn here."""
     pictures, recordings = PictureCells(), RecordingCells()
     for line, prediction in found:
         words, maps = prediction.text.split(), prediction.word_weights.astype(np.float64)
@@ -98,7 +100,8 @@ def _scores(found: list[tuple[Truth, Prediction]]) -> dict[str, float]:
             pictures.compare(text, Target(prediction.text, boxes=prediction.boxes), prediction.layout)
         elif isinstance(prediction.layout, Timeline) and line.target.times:
             whole = Span(0.0, len(prediction.source) / prediction.sample_rate)
-            recordings.note_sharpness(maps)
+            if are_maps:
+                recordings.note_sharpness(maps)
             recordings.compare_times(words, {"{}": list(prediction.word_spans)}, line.target, whole)
     scores = pictures.compute() | recordings.compute()
     if tokens := pictures.sharpness + recordings.sharpness:

@@ -67,8 +67,8 @@ def transcribe(
         print(f"skipped {printable(str(error))}", file=sys.stderr)
     if output is None and (len(formats) > 1 or (formats[0] in ONE_RECORDING and len(paths) > 1)):
         raise ValueError(
-            f"--format {','.join(formats)}: of {len(paths)} recordings, these are files of their own; expected --output"
-            " FOLDER"
+            f"--format {','.join(formats)}: several formats, or several recordings in one of {','.join(ONE_RECORDING)},"
+            " are a file each; expected --output FOLDER"
         )
     names = file_names(paths)
     predictor = load(run, width, ensemble, trust=trust)

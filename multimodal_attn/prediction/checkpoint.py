@@ -180,10 +180,7 @@ def _predictor(checkpoint: Checkpoint, trust: Collection[str]) -> Predictor:
     if not isinstance(name, str) or not name:
         raise ValueError(f"{checkpoint.path}: name: {name!r}; expected a text")
     tokenizer, source_tokenizer = checkpoint.tokenizer(trust=trust), checkpoint.source_tokenizer(trust)
-    # The checkpoint holds the weights: nothing is to be downloaded for a model that has learnt already.
-    node = _node(checkpoint, "encoder")
-    encoder: type[Encoder] = find("encoder", node.get("_target_"), Encoder, trust)  # type: ignore[assignment]
-    config = {**config, "encoder": encoder.from_checkpoint(node, trust)}
+    config = with_encoder_of_checkpoint(config, trust)
     head = f"{_PREFIX}ctc_head.weight" in checkpoint.weights
     vocabulary = checkpoint.weights.get(f"{_PREFIX}decoder.vocabulary.weight")
     if vocabulary is not None and len(vocabulary) != len(tokenizer):
@@ -197,6 +194,13 @@ def _predictor(checkpoint: Checkpoint, trust: Collection[str]) -> Predictor:
     predictor.model.eval()
     predictor.max_seconds = checkpoint.max_seconds or predictor.max_seconds
     return predictor
+
+
+def with_encoder_of_checkpoint(config: Mapping[str, Any], trust: Collection[str]) -> dict[str, Any]:
+    """A configuration with an encoder that the checkpoint fills: nothing is downloaded for what has learnt already."""
+    node = config["encoder"]
+    encoder: type[Encoder] = find("encoder", node.get("_target_"), Encoder, trust)  # type: ignore[assignment]
+    return {**config, "encoder": encoder.from_checkpoint(node, trust)}
 
 
 def rebuilt(make: Callable[[], Model], checkpoint: Checkpoint) -> Model:

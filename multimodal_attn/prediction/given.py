@@ -97,7 +97,9 @@ def from_maps(truth: Truth, maps: np.ndarray) -> Prediction:
     """
     if maps.dtype.kind not in "fiu" or maps.ndim not in (2, 3) or len(maps) != len(truth.written) or not maps.size:
         shape = f"{tuple(maps.shape)} of {maps.dtype}"
-        expected = f"a map of numbers for each of the {len(truth.written)} words: (words, rows, columns) or (words, S)"
+        expected = (
+            f"a map of numbers for each of the {len(truth.written)} words: (words, rows, columns) or (words, steps)"
+        )
         raise UnreadableError(truth.key, f"has maps of the shape {shape}; expected {expected}")
     flat = maps.reshape(len(maps), -1).astype(np.float64)
     if not np.isfinite(flat).all() or flat.min() < 0 or flat.sum(axis=1).min() <= 0:

@@ -23,6 +23,7 @@ from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.parts import EVERYTHING, checked, part
 from multimodal_attn.prediction.build import build_predictor
+from multimodal_attn.prediction.checkpoint import Checkpoint, fill, with_encoder_of_checkpoint
 from multimodal_attn.ranges import Seed
 from multimodal_attn.runs.lightning import lightning_part
 from multimodal_attn.tracking.wandb import with_run_id
@@ -40,18 +41,24 @@ def build_module(
     tokenizer: Tokenizer,
     source_tokenizer: Tokenizer | None = None,
     trust: Collection[str] = EVERYTHING,
+    checkpoint: Checkpoint | None = None,
 ) -> Seq2SeqModule:
-    """The LightningModule with a freshly initialized model.
+    """The LightningModule with a freshly initialized model, or with that of a checkpoint.
 
     Args:
         config: of the run, as plain containers.
         tokenizer: of the texts to be written.
         source_tokenizer: of sources that are texts.
         trust: packages whose classes are allowed beside this one's.
+        checkpoint: of the run that goes on: the encoder needs neither a download nor a file.
     """
     objectives = build_objectives(config, trust)
     needs_ctc = any(objective.needs_ctc_head for objective in objectives.values())
-    predictor = build_predictor(config, tokenizer, source_tokenizer, needs_ctc, trust)
+    own = config if checkpoint is None else with_encoder_of_checkpoint(config, trust)
+    predictor = build_predictor(own, tokenizer, source_tokenizer, needs_ctc, trust)
+    if checkpoint is not None:
+        fill(predictor.model, checkpoint)
+        predictor.model.encoder.restored(config["encoder"])
     check_objectives(predictor.model, objectives)
     return Seq2SeqModule(
         predictor,

@@ -95,7 +95,8 @@ def _check_model(settings: Mapping[str, Any], tokenizer: Tokenizer, fresh: bool)
     # Found and not built: encoders within another would fetch their weights.
     wanted = settings["encoder"] if isinstance(settings["encoder"], Mapping) else {"_target_": settings["encoder"]}
     encoder: type[Encoder] = find("encoder", wanted.get("_target_"), Encoder, EVERYTHING)  # type: ignore[assignment]
-    unfetched = {**settings, "encoder": encoder.without_download(wanted, EVERYTHING)}
+    light = encoder.from_checkpoint if settings["resume"] else encoder.without_download
+    unfetched = {**settings, "encoder": light(wanted, EVERYTHING)}
     needs_ctc = any(objective.needs_ctc_head for objective in objectives.values())
     model = build_model(unfetched, tokenizer, source_tokenizer, needs_ctc, EVERYTHING)
     check_objectives(model, objectives)

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
@@ -63,12 +64,17 @@ def in_full(arguments: Sequence[str], name: str = "train") -> list[str]:
 def _quoted(argument: str) -> str:
     """An override whose value Hydra's grammar takes: names of files may have letters and marks that it does not know.
 
-    What has a meaning there (quotation marks, lists, a sweep's commas, interpolations) stays as it is.
+    What has a meaning there (what stands in quotation marks, lists, a sweep's commas, interpolations) stays as it is.
     """
     key, equals, value = argument.partition("=")
-    is_path = value.startswith(("/", "./", "../", "~"))
-    odd = not value.isascii() or (is_path and re.search(r"[^\w/\-\\+.$%*@?|: ]", value))
-    return f"{key}='{value}'" if equals and odd and not set(value) & set("'\"[]{},") else argument
+    if not equals or key.startswith("-") or value.startswith(("'", '"')) or set(value) & set("[]{},"):
+        return argument
+    try:
+        OverridesParser.create().parse_override(argument)
+    except HydraException:
+        mark = '"' if "'" in value else "'"
+        return f"{key}={mark}{value}{mark}" if mark not in value else argument
+    return argument
 
 
 def compose(name: str, overrides: Sequence[str]) -> DictConfig:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -21,12 +20,13 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import distributed
 
+from multimodal_attn.command_lines import command_line
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.machine import set_up_machine, suitable_precision
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.parts import EVERYTHING, Part, part
-from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights
+from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights, with_encoder_of_checkpoint
 from multimodal_attn.runs import environment
 from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features, check_copying
 from multimodal_attn.runs.check import check
@@ -120,7 +120,7 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
         if trainer.world_size > 1 and (isinstance(error, distributed.DistError) or "/gloo/" in str(error)):
             raise ValueError(
                 "trainer: another process of this training has ended, so that this one cannot go on"
-                f" ({_first_line(error)}); go on with: python train.py {shlex.quote(f'resume={run_dir}')}"
+                f" ({_first_line(error)}); go on with: {command_line('train', f'resume={run_dir}')}"
             ) from None
         raise
     except SystemExit:  # how Lightning ends a training on a second Ctrl-C, after the callbacks have saved it
@@ -192,10 +192,13 @@ def _finish(trainer: pl.Trainer, settings: Mapping[str, Any], run_dir: Path) -> 
     if trainer.is_global_zero and (run_dir / "checkpoints").is_dir():
         save_weights(read_run(run_dir), run_dir / "model.safetensors")
     best = trainer.checkpoint_callback.best_model_score if trainer.checkpoint_callback else None  # type: ignore[attr-defined]
-    if best is None:
+    if best is None and not (run_dir / "checkpoints").is_dir():
         return None
-    run = shlex.quote(f"run={run_dir}")  # which may have spaces
-    rank_zero_info(f"best {settings['monitor']['name']}: {float(best):.4f}; evaluate with: python evaluate.py {run}")
+    line = command_line("evaluate", f"run={run_dir}")
+    if best is None:
+        rank_zero_info(f"ended before a validation; evaluate with: {line}")
+        return None
+    rank_zero_info(f"best {settings['monitor']['name']}: {float(best):.4f}; evaluate with: {line}")
     return float(best)
 
 
@@ -279,10 +282,12 @@ def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataMo
         of_sources = _tokenizer_from(config, content, "source_tokenizer", "tokenizer")
     else:
         own, of_sources = (_tokenizer_from(config, content, key) for key in ("tokenizer", "source_tokenizer"))
-    encoder: Part[Encoder] = part("encoder", config["encoder"], Encoder, EVERYTHING, given=("vocab_size",))
+    going_on = content if config["resume"] else None
+    node = (with_encoder_of_checkpoint(config, EVERYTHING) if going_on else config)["encoder"]
+    encoder: Part[Encoder] = part("encoder", node, Encoder, EVERYTHING, given=("vocab_size",))
     reads: Modality = encoder.make.modality(encoder.settings)  # type: ignore[attr-defined]
     data = build_data(config, own, of_sources, EVERYTHING, reads=reads)
-    module = build_module(config, data.tokenizer, data.source_tokenizer)
+    module = build_module(config, data.tokenizer, data.source_tokenizer, checkpoint=going_on)
     check_copying(module.model, data.tokenizer, data.source_tokenizer)
     data.source("train").check_readable()
     for objective in module.objectives.values():

@@ -28,7 +28,9 @@ def measured(maps: Path, truth: Path) -> dict[str, float]:
 
 def test_word_times_of_a_ctm_file(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "u.wav", np.zeros(16_000), 16_000)
-    (tmp_path / "words.ctm").write_text(";; Whisper\nu 1 0.10 0.20 go 0.9\nu 1 0.36 0.30 home\nv 1 0.0 1.0 stop\n")
+    unknown = [f"{name} 1 0.0 1.0 stop" for name in ("x", "w", "z", "y")]
+    lines = ["u 1 0.10 0.20 go 0.9", "u 1 0.36 0.30 home", "v 1 0.0 1.0 stop", *unknown]
+    (tmp_path / "words.ctm").write_text("\n".join([";; Whisper", *lines]) + "\n")
     truth = write(
         tmp_path,
         {"key": "u", "audio": "u.wav", "text": "go home", "times": [[0.1, 0.3], [0.3, 0.6]]},
@@ -40,6 +42,9 @@ def test_word_times_of_a_ctm_file(tmp_path: Path) -> None:
     assert found["word_times_f1_50_ms"] == pytest.approx(1 / 3)
     assert found["word_times_f1_100_ms"] == pytest.approx(1)
     assert found["onset_even_ms"] > found["onset_error_ms"]
+    assert not [name for name in found if name.startswith("attention_")]  # nobody attended to anything
+    skipped = (tmp_path / "measured" / "skipped.txt").read_text().splitlines()
+    assert [line[0] for line in skipped] == ["x", "w", "z", "y"]  # as the file has them
 
 
 def test_maps_over_a_picture_by_the_words_of_a_phrase(tmp_path: Path) -> None:

@@ -46,6 +46,14 @@ def test_a_class_may_stand_where_a_yaml_is_chosen(short: str, full: list[str]) -
     assert in_full([short]) == full
 
 
+@pytest.mark.parametrize(
+    "name", ["an 'odd' folder/a.csv", "it's.csv", "photos (1).csv", "split=1.csv", "a&b.csv", "~/größe.csv", 'a"b.csv']
+)
+def test_names_of_files_need_no_quotation_marks(name: str) -> None:
+    config = compose("train", ["experiment=captions", f"data.train={name}"])
+    assert config.data.train == name
+
+
 def test_an_evaluation_takes_settings_of_the_data_without_a_plus() -> None:
     found = in_full(["data.root=x", "+data.y=1", "split=val"], "evaluate")
     assert found == ["++data.root=x", "+data.y=1", "split=val"]

@@ -468,6 +468,30 @@ def test_max_steps_ends_a_run_before_its_first_validation(tmp_path: Path) -> Non
     assert values(tmp_path / "run", "val/cider_d") == []
 
 
+def test_what_ends_between_two_validations_is_saved(tmp_path: Path) -> None:
+    by_steps = ["trainer.max_epochs=-1", "+trainer.check_val_every_n_epoch=null", "+trainer.val_check_interval=50"]
+    run(tmp_path / "run", *SHAPES, *by_steps, "trainer.max_steps=3")
+    assert torch.load(find_checkpoint(tmp_path / "run", "last"), weights_only=True)["global_step"] == 3
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+def test_a_run_that_was_moved_keeps_its_best_checkpoint(tmp_path: Path) -> None:
+    first, moved = tmp_path / "first", tmp_path / "moved"
+    run(first, *SHAPES, "trainer.max_steps=8", "data.num_examples={train:64,val:2,test:2}")
+    last = torch.load(first / "checkpoints" / "last.ckpt", weights_only=True)
+    for name, state in last["callbacks"].items():
+        if "ModelCheckpoint" in name and state["best_model_score"] is not None:
+            score = torch.tensor(9.0)  # which no later one reaches
+            state.update(best_model_score=score, kth_value=score)
+            state["best_k_models"] = dict.fromkeys(state["best_k_models"], score)
+    torch.save(last, first / "checkpoints" / "last.ckpt")
+    best = (first / "checkpoints" / "best.ckpt").read_bytes()
+    first.rename(moved)
+    run(moved, "trainer.max_steps=16", resume=moved)
+    assert torch.load(moved / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 16
+    assert (moved / "checkpoints" / "best.ckpt").read_bytes() == best
+
+
 def interrupt(*arguments: object) -> None:
     raise KeyboardInterrupt
 

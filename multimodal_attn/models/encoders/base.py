@@ -147,6 +147,15 @@ class Encoder(nn.Module, ABC):
         """
         return cls.without_download(settings, trust)
 
+    def restored(self, settings: Mapping[str, Any]) -> None:
+        """Says that a checkpoint has given it its weights: it has learnt elsewhere if it was built so.
+
+        Args:
+            settings: that it was first built with, before ``from_checkpoint``.
+        """
+        usual = {name: parameters(type(self))[name].default for name in self.unfetched}
+        self.pretrained |= any(settings.get(name, usual[name]) != value for name, value in self.unfetched.items())
+
     def found(self) -> dict[str, Any]:
         """What building it has found out that its settings do not say, such as the architecture of a network with that
         name: settings of its own, which a checkpoint takes with it."""

@@ -91,6 +91,11 @@ class Streams(Encoder):
         """See ``Encoder``, of every stream."""
         return _of_streams(settings, trust, lambda kind, node: kind.from_checkpoint(node, trust))
 
+    def restored(self, settings: Mapping[str, Any]) -> None:
+        """See ``Encoder``, of every stream."""
+        for name, encoder in zip(self.names, self._encoders(), strict=True):
+            encoder.restored(settings["streams"][name])
+
     def found(self) -> dict[str, Any]:
         """What its streams have found out, by the name of the stream."""
         found = {name: encoder.found() for name, encoder in zip(self.names, self._encoders(), strict=True)}

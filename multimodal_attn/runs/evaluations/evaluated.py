@@ -142,10 +142,12 @@ def differing_keys(runs: Sequence[EvaluatedRun]) -> list[str]:
 def labels(runs: Sequence[EvaluatedRun]) -> list[str]:
     """A short name for each run: the classes that set it apart, what else does among those alike, or its folder."""
     keys = differing_keys(runs)
-    # Where a search is another, its class says so, not the list of its parts.
+    # Where a search or an encoder is another, its class says so, not the list of its parts.
     classes = [
         key for key in keys if key.endswith("_target_") and not key.startswith(("search.rules", "search.scorers"))
     ]
+    outer = tuple(key.removesuffix("_target_") for key in classes)
+    classes = [key for key in classes if not any(key.startswith(one) and key != f"{one}_target_" for one in outer)]
     names = _names(runs, classes or keys)
     for name in [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         places = [place for place, other in enumerate(names) if other == name]

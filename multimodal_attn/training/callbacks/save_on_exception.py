@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import threading
 from pathlib import Path
@@ -15,6 +14,7 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch.optim import Optimizer
 
+from multimodal_attn.command_lines import command_line
 from multimodal_attn.training.callbacks.non_finite import TrainingDivergedError
 from multimodal_attn.training.callbacks.whole_steps import finish_hooks
 from multimodal_attn.types import Batch
@@ -103,6 +103,11 @@ class SaveOnException(pl.Callback):
     ) -> None:
         self.saved_at = checkpoint["global_step"]
 
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Saves what was learnt since the last validation, where validations are counted in steps."""
+        if trainer.global_step > max(0, self.saved_at):
+            trainer.save_checkpoint(self.path)
+
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         # All processes of a distributed training must save together, and an error may be that of one alone.
         together = trainer.world_size == 1 or isinstance(exception, SIGTERMException | TrainingDivergedError)
@@ -119,8 +124,10 @@ class SaveOnException(pl.Callback):
             except OSError as error:
                 rank_zero_warn(f"no checkpoint could be written: {error}")
         if Path(self.path).is_file():
-            resume = shlex.quote(f"resume={self.run_dir}")
-            rank_zero_info(f"stopped in epoch {trainer.current_epoch}; go on with: python train.py {resume}")
+            rank_zero_info(
+                f"stopped in epoch {trainer.current_epoch}; go on with:"
+                f" {command_line('train', f'resume={self.run_dir}')}"
+            )
 
 
 def _validate_again(trainer: pl.Trainer) -> None:

@@ -111,6 +111,18 @@ def test_runs_with_one_configuration_are_told_apart_by_their_folder(tmp_path: Pa
     assert labels(runs_below(tmp_path)) == ["(a)", "(b)"]
 
 
+def test_an_encoder_that_is_another_is_named_and_not_its_parts() -> None:
+    streams = {"encoder._target_": "x.Streams", "encoder.streams.a._target_": "x.Net", "encoder.streams.a.dim": 8}
+    other = {"encoder._target_": "x.Timm", "encoder.distortion._target_": "x.Colors"}
+    part = streams | {"encoder.streams.a._target_": "x.Other"}
+    alone, parts = (
+        [EvaluatedRun(Path(str(n)), Path(str(n)), config, {}) for n, config in enumerate(configs)]
+        for configs in ([streams, other], [streams, part])
+    )
+    assert labels(alone) == ["Streams", "Timm"]
+    assert labels(parts) == ["Net", "Other"]
+
+
 def test_runs_of_one_class_are_told_apart_by_what_differs_among_them(tmp_path: Path) -> None:
     for name, target, seed in (("a", ADDITIVE, 0), ("b", ADDITIVE, 1), ("c", DOT, 2)):
         write_run(tmp_path / name, target, seed)
