@@ -192,13 +192,17 @@ def test_faithfulness_is_measured_when_asked_for(picture_run: Path) -> None:
     assert (folder / "faithfulness.png").stat().st_size > 10_000
 
 
-def test_a_validation_calibrates_the_run(picture_run: Path, tmp_path: Path) -> None:
+def test_a_validation_calibrates_the_run(picture_run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "run"
     shutil.copytree(picture_run, folder, ignore=shutil.ignore_patterns("evaluation", "calibration.json"))
     overrides = [f"run={folder}", "device=cpu", "page_examples=2"]
     plain = evaluate(compose("evaluate", *overrides, "split=test"))
     assert "confidence_error" not in plain
     assert load(folder)(np.zeros((48, 48, 3), np.uint8)).words[0].confidence is None
+    with caplog.at_level("INFO"):  # other scenes say nothing of the run's own
+        evaluate(compose("evaluate", *overrides, "data.seed=1"))
+    assert "keeps its calibration, as data.seed is another here" in caplog.text
+    assert not (folder / "calibration.json").exists()
     metrics = evaluate(compose("evaluate", *overrides))
     kept = json.loads((folder / "calibration.json").read_text())
     assert kept["temperature"] == pytest.approx(metrics["confidence_temperature"], abs=1e-4)

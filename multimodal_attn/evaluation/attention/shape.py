@@ -8,6 +8,7 @@ from multimodal_attn.evaluation.attention.grounding import peaks
 from multimodal_attn.prediction.entropy import relative_entropy
 
 _FEWEST_WORDS = 3  # that a sink is told from
+_SINK = 2  # times the uniform share: half of the cells of a nearly uniform map have a little more than it
 
 
 def sharpness(maps: np.ndarray) -> np.ndarray:
@@ -24,10 +25,10 @@ def sharpness(maps: np.ndarray) -> np.ndarray:
 def sink_share(words: np.ndarray) -> float | None:
     """The share of a text's attention that goes to cells which get it whatever the word: borders, silence, <eos>.
 
-    A cell is a sink if every word attends to it, with more than the uniform share 1 / S; what counts is the least that
-    it gets from any word, so that a map which moves has no part in it, however flat. Of ten words one may look
-    elsewhere. A uniform map has no sink: 0. All weight on the same cell is 1. What the words truly share, such as the
-    one thing in a picture, counts too.
+    A cell is a sink if every word gives it at least twice the uniform share 1 / S; what counts is the least that it
+    gets from any word, so that a map which moves has no part in it. Of ten words one may look elsewhere. A nearly
+    uniform map has no sink: 0. All weight on the same cell is 1. What the words truly share, such as the one thing in
+    a picture, counts too.
 
     Args:
         words: the map of each word of one text, without padding.
@@ -42,7 +43,7 @@ def sink_share(words: np.ndarray) -> float | None:
         return None
     words = np.nan_to_num(words).astype(np.float64)
     shared = np.sort(words, axis=0)[len(words) // 10]
-    return float(shared[shared > (1 + 1e-5) / words.shape[1]].sum())
+    return float(shared[shared > (_SINK - 1e-5) / words.shape[1]].sum())
 
 
 def text_shape(weights: np.ndarray, ordered: bool) -> dict[str, float]:

@@ -161,8 +161,11 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
         origin.write(new, wall=True)
     metrics, ends, alarms, reliability = found
     # That of the run's own data and the usual search: not of an ensemble, nor of a tagged evaluation.
-    if reliability is not None and folder.name == "val" and set(settings["data"]) <= set(_SAME_DATA):
-        write_temperature(run.folder, reliability.temperature, len(reliability.right))
+    if reliability is not None and folder.name == "val":
+        if others := sorted(set(settings["data"]) - set(_SAME_DATA)):
+            log.info("%s: keeps its calibration, as data.%s is another here", run.folder, ", data.".join(others))
+        else:
+            write_temperature(run.folder, reliability.temperature, len(reliability.right))
     print_report(metrics, str(folder), scores.measures, settings["verbose"], intervals=ends)
     log_evaluation(loggers, f"evaluation/{folder.name}", metrics, folder / "index.html")
     console = Console()

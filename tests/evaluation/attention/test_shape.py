@@ -88,6 +88,7 @@ def test_a_sink_is_what_every_word_attends_to() -> None:
     assert sink_share(np.stack([border] * 3)) == pytest.approx(0.6)  # the other cells have less than their share
     assert sink_share(np.eye(5)[[1, 2, 3]]) == 0
     assert sink_share(np.full((4, 5), 0.2)) == 0  # uniform: no cell is attended
+    assert sink_share(np.stack([np.linspace(0.9, 1.1, 50) / 50] * 5)) == 0  # nearly uniform: no cell stands out
     assert sink_share(words[:2]) is None
 
 
