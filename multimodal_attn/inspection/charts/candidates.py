@@ -18,7 +18,7 @@ def candidates(prediction: Prediction) -> Chart | None:
     true = prediction.references[0].split() if prediction.references else [None] * len(prediction.candidates)
     if prediction.given:
         about = (
-            "what was likeliest at each word after the words before it, with probabilities. What truly stands there is"
+            "what was likeliest at each word after the words before it, with probabilities. What stands there is"
             " framed."
         )
         true = [prediction.tokens[first] for _, first, _ in prediction.word_tokens]
