@@ -66,10 +66,8 @@ def transcribe(
     for error in others:
         print(f"skipped {printable(str(error))}", file=sys.stderr)
     if output is None and (len(formats) > 1 or (formats[0] in ONE_RECORDING and len(paths) > 1)):
-        raise ValueError(
-            f"--format {','.join(formats)}: several formats, or several recordings in one of {','.join(ONE_RECORDING)},"
-            " are a file each; expected --output FOLDER"
-        )
+        several = f"{len(paths)} recordings" if len(formats) == 1 else "several formats"
+        raise ValueError(f"--format {','.join(formats)}: {several} are a file each; expected --output FOLDER")
     names = file_names(paths)
     predictor = load(run, width, ensemble, trust=trust)
     transcriber = Transcriber(

@@ -409,7 +409,7 @@ def test_transcripts_are_written_in_every_format_asked_for(
         assert [row[4] for row in rows] == [word["word"] for word in words]
         assert {row[0] for row in rows} == {f"val{index}"}
     for arguments, expected in (
-        (["--format", "srt"], "of 2 recordings, these are files of their own; expected --output FOLDER"),
+        (["--format", "srt"], "--format srt: 2 recordings are a file each; expected --output FOLDER"),
         (["--format", "srt,doc"], "--format: 'doc'; expected one or more of txt,json,srt,vtt,ctm,textgrid"),
         (["--word-times", "guess"], "word_times: 'guess'; expected 'attention' or 'ctc'"),
     ):
