@@ -81,7 +81,7 @@ def test_a_model_of_texts_alone_learns_the_words_of_a_run_that_copies(
         run(tmp_path / "a run", *SMALL, *text_files(tmp_path), *few)
     assert multimodal_attn.load_writer(tmp_path / "a run").tokenizer.copies
     _, _, command = caplog.messages[-1].partition("evaluate with: ")
-    assert shlex.split(command) == ["python", "evaluate.py", f"run={tmp_path / 'a run'}"]
+    assert shlex.split(command) == ["multimodal-attn", "evaluate", f"run={tmp_path / 'a run'}"]
 
 
 def test_it_knows_which_words_follow(language_run: Path) -> None:
