@@ -102,11 +102,13 @@ def _panel(kind: Modality, predictors: Sequence[Predictor], limits: Limits, trie
         for place, predictor in zip(places, predictors, strict=True):  # each as soon as it is known
             yield {place: answer(predictor, given if kind == "text" else Path(given), asked, limits)}
 
-    settings = [width, shortest, most, draw, heat]
+    inputs = [source, width, shortest, most, draw, heat]
     changes = [slider.release for slider in (width, shortest, most, heat)] + [draw.input]
-    gradio.on([button.click, *triggers, *changes], ask, [source, *settings], places, api_visibility="private")
+    # What is given while an answer is still being made is asked next, not dropped.
+    waiting: dict[str, Any] = {"trigger_mode": "always_last", "api_visibility": "private"}
+    gradio.on([button.click, *triggers, *changes], ask, inputs, places, **waiting)
     if loaded is not None:
-        loaded.then(ask, [source, *settings], places, api_visibility="private")
+        loaded.then(ask, inputs, places, **waiting)
 
 
 def _source(kind: Modality, limits: Limits) -> tuple[Any, list[Any]]:

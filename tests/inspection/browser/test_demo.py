@@ -14,6 +14,8 @@ import pytest
 import soundfile
 from PIL import Image
 
+from multimodal_attn.demo import asking
+from multimodal_attn.demo import page as demo_page
 from multimodal_attn.serving.limits import Limits
 from multimodal_attn.serving.server import address_of, listening
 from tests.inspection.browser.conftest import PATIENCE_MS
@@ -128,6 +130,23 @@ def test_what_cannot_be_read_or_is_too_large_is_said(page: Any, tmp_path: Path) 
     page.get_by_label("Remove Image").first.click()
     give(page, photo(tmp_path / "large.png", (400, 300)))
     expect(said.first).to_contain_text("0.12 megapixels; expected at most 0.1")
+    expect(answers(page)).to_have_count(0)
+
+
+def test_what_is_given_while_it_still_answers_is_answered_too(
+    page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = threading.Event()
+
+    def answer(*given: Any) -> str:
+        slow.wait(1)
+        return asking.answer(*given)
+
+    monkeypatch.setattr(demo_page, "answer", answer)
+    give(page, photo(tmp_path / "first.png", (90, 60)))
+    page.get_by_label("Remove Image").first.click()
+    give(page, photo(tmp_path / "large.png", (400, 300)))
+    expect(page.locator("[role=alert].trouble")).to_have_count(2)
     expect(answers(page)).to_have_count(0)
 
 
