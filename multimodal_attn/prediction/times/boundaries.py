@@ -58,7 +58,8 @@ def word_boundaries(
     A word ends where a dip begins. The next one begins where the dip ends, if the dip lasts ``SHORTEST_PAUSE`` and is a
     pause; else halfway between its beginning and its lowest point, as the closure of a plosive belongs to the word that
     it opens. Before the first word and after the last, the median level stands for the lowest point: the word goes from
-    its tokens to the first frame that is as quiet.
+    where it is loud to the first pause of ``SHORTEST_PAUSE``. Its outermost token may be heard beyond that: once a word
+    has been said, attention has nowhere to look.
 
     Args:
         weights: of the tokens.
@@ -84,9 +85,10 @@ def word_boundaries(
         _dip(level, words[number - 1][1], words[number][0], min(loud[number - 1], loud[number]), by_path[number])
         for number in range(1, len(words))
     ]
-    first, last = words[0][0], words[-1][1]
-    start = first - _loud_frames(level[:first][::-1], loud[0])
-    end = last + _loud_frames(level[last:], loud[-1])
+    first, stop = words[0]
+    start = stop - _frames_to_pause(level[:stop][::-1], stop - first, loud[0])
+    first, stop = words[-1]
+    end = first + _frames_to_pause(level[first:], stop - first, loud[-1])
     starts = [float(start), *(_beginning(dip) for dip in inner)]
     ends = [*(dip.start for dip in inner), float(end)]
     return [
@@ -128,10 +130,20 @@ def _beginning(dip: _Dip) -> float:
     return dip.end if paused else (dip.start + dip.lowest) / 2
 
 
-def _loud_frames(level: np.ndarray, loud: float) -> int:
-    """How many frames pass before the first quiet one, outwards from a word."""
-    if not len(level):
-        return 0
-    floor = float(np.median(level))
+def _frames_to_pause(level: np.ndarray, token: int, loud: float) -> int:
+    """How many frames lie between a word's innermost token and the first pause after what is loud.
+
+    Args:
+        level: from the innermost token outwards, to where the recording ends.
+        token: frame of the outermost token.
+        loud: level of the word.
+    """
+    if token >= len(level):
+        return len(level)
+    floor = float(np.median(level[token:]))
     quiet = level <= floor + DIP * max(0.0, loud - floor)
-    return int(quiet.argmax()) if quiet.any() else len(level)
+    shortest = round(SHORTEST_PAUSE / FRAME_SECONDS)
+    quiet_beyond = np.concatenate([quiet, np.ones(shortest, bool)])  # outside of the recording it is quiet
+    pauses = np.lib.stride_tricks.sliding_window_view(quiet_beyond, shortest).all(1)
+    loud_from = int(quiet.argmin())
+    return loud_from + int(pauses[loud_from:].argmax())

@@ -38,6 +38,21 @@ def test_a_pause_belongs_to_no_word_wherever_weights_reach() -> None:
     assert second == pytest.approx((1.2, 1.6), abs=0.021)
 
 
+def test_outer_words_end_at_a_pause_wherever_their_outermost_tokens_are_heard() -> None:
+    levels = sound(3.0, (0.9, 1.3), (1.36, 1.7), (2.6, 2.64))  # the last is no word, but a click behind the pause
+    # The first token of the first word is heard long before it, the last one of the last word behind the click.
+    weights = maps(3.0, (0.1, 0.3), (0.9, 1.3), (1.4, 1.7), (2.7, 3.0))
+    first, last = word_boundaries(weights, Timeline(STEP), [(0, 2), (2, 4)], levels)
+    assert first.start == pytest.approx(0.9, abs=0.021)
+    assert last.end == pytest.approx(1.7, abs=0.021)
+
+
+def test_a_short_closure_does_not_end_the_last_word() -> None:
+    levels = sound(2.0, (0.5, 0.8), (0.86, 0.9))
+    (word,) = word_boundaries(maps(2.0, (0.5, 0.7)), Timeline(STEP), [(0, 1)], levels)
+    assert word == pytest.approx((0.5, 0.9), abs=0.021)
+
+
 def test_in_fluent_speech_a_word_begins_where_it_is_quietest() -> None:
     levels = sound(1.2, (0.2, 0.58), (0.64, 1.0))
     first, second = found(levels, maps(1.2, (0.2, 0.5), (0.7, 1.0)))
