@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import soundfile
 from PIL import Image
 
 from multimodal_attn.inspection.page.data import OTHERS_BYTES, word_diff
-from multimodal_attn.inspection.page.packing import pack_weights, unpack_weights
+from multimodal_attn.inspection.page.packing import pack_weights
 from multimodal_attn.inspection.page.page import page_title, script, write_page
 from multimodal_attn.inspection.views import VIEWS
 from multimodal_attn.prediction.true_boxes import Thing
@@ -126,6 +127,13 @@ def test_every_view_and_chart_has_a_script_that_registers_itself(tmp_path: Path)
     kinds += [f"charts.{chart['script']} =" for chart in example["hypotheses"][0]["charts"]]
     assert len(kinds) == 4
     assert all(script().count(kind) == 1 for kind in kinds)
+
+
+def unpack_weights(packed: dict[str, Any]) -> np.ndarray:
+    """What the page's script reads back from ``pack_weights``, (T, N, S)."""
+    codes = np.frombuffer(zlib.decompress(base64.b64decode(packed["data"])), dtype=np.uint8)
+    scale = np.asarray(packed["scale"]).reshape(packed["shape"][:2])
+    return (codes.reshape(packed["shape"]) * (scale[..., None] / 255)).astype(np.float32)
 
 
 def test_weights_come_back_within_the_stated_bound():
