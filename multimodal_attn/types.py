@@ -65,7 +65,7 @@ class Target:
     """One text that belongs to a source, with what is known of where its words come from.
 
     Attributes:
-        text: normalised words, separated by single spaces; ``text.split()`` gives the words that indices count.
+        text: normalized words, separated by single spaces; ``text.split()`` gives the words that indices count.
         boxes: word index -> the boxes that this word speaks of (any of them is right). Empty when unknown.
         times: one span for each word, or empty when unknown.
         timed_by: the aligner that found ``times``; empty where they came with the data.
@@ -281,7 +281,7 @@ class Hypothesis:
 
     Attributes:
         tokens: without <bos>, and without the <eos> that ended it.
-        score: what the search maximised (for a beam, the length-normalised log probability).
+        score: what the search maximized (for a beam, the length-normalized log probability).
         log_probs: (T,) log probability of each token in ``tokens``.
         weights: (T, N, S) attention when each of ``tokens`` was written; S still counts padding.
         hit_max_length: the search was cut off before <eos>.
@@ -299,15 +299,6 @@ class Hypothesis:
     scores: dict[str, float] = field(default_factory=dict)
     gate: list[float] | None = None
     gate_name: str = ""
-
-    @property
-    def empty(self) -> bool:
-        return not self.tokens
-
-    @property
-    def looped(self) -> bool:
-        """Whether the text ends in the same 1 to 8 tokens at least four times in a row."""
-        return any(len(self.tokens) >= 4 * n and self.tokens[-4 * n :] == 4 * self.tokens[-n:] for n in range(1, 9))
 
     @property
     def flags(self) -> list[str]:

@@ -112,9 +112,6 @@ class Shards(Dataset):
         """What errors call an example: its tar and its key."""
         return f"{self._shards[self._places[index]['shard']][0]}:{self.entries[index].key}"
 
-    def texts(self) -> list[str]:
-        return [target.text for entry in self.entries for target in entry.targets]
-
 
 class _Entries(Sequence[Entry]):
     """The lines of SPLIT.jsonl, each read when it is asked for, and all of them in one go.
