@@ -35,7 +35,7 @@ EVERYTHING: tuple[str, ...] = ("",)
 """Trusts every package: of what the user's own command line or configuration folder names."""
 OWN_PACKAGE = "multimodal_attn"
 
-_NEAR = 0.8  # likeness from which an unknown setting is taken for a misspelt one
+_NEAR = 0.8  # likeness from which an unknown setting is taken for a misspelled one
 
 
 @dataclass(frozen=True)

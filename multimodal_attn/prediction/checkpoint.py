@@ -197,7 +197,7 @@ def _predictor(checkpoint: Checkpoint, trust: Collection[str]) -> Predictor:
 
 
 def with_encoder_of_checkpoint(config: Mapping[str, Any], trust: Collection[str]) -> dict[str, Any]:
-    """A configuration with an encoder that the checkpoint fills: nothing is downloaded for what has learnt already."""
+    """A configuration with an encoder that the checkpoint fills: nothing is downloaded for what has learned already."""
     node = config["encoder"]
     encoder: type[Encoder] = find("encoder", node.get("_target_"), Encoder, trust)  # type: ignore[assignment]
     return {**config, "encoder": encoder.from_checkpoint(node, trust)}

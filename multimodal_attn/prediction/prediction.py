@@ -47,7 +47,7 @@ class Prediction:
         weights: (T, N, S) float32, S without padding.
         text: the hypothesis.
         references: the true texts.
-        score: what the search maximised.
+        score: what the search maximized.
         flags: what looks wrong with the hypothesis (see ``Hypothesis.flags``).
         boxes: index of a hypothesis word -> its true boxes, where known.
         things: what each reference describes that has boxes.
@@ -270,7 +270,7 @@ def _as_shown(source: Tensor | str, tokenizer: Tokenizer | None) -> np.ndarray:
 
 
 def true_times(words: list[str], targets: tuple[Target, ...]) -> dict[int, Span]:
-    """Times of the correctly recognised words, from the first reference."""
+    """Times of the correctly recognized words, from the first reference."""
     if not targets or not targets[0].times:
         return {}
     return {index: targets[0].times[true] for index, true in right_words(words, targets[0])}

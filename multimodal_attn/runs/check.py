@@ -89,7 +89,7 @@ def _check_model(settings: Mapping[str, Any], tokenizer: Tokenizer, fresh: bool)
     objectives = build_objectives(settings)
     if fresh and not any(objective.needs_output for objective in objectives.values()):
         raise ValueError(
-            f"objective: {', '.join(objectives)} alone cannot teach a model that has not learnt to write yet;"
+            f"objective: {', '.join(objectives)} alone cannot teach a model that has not learned to write yet;"
             " start from a run with init_from=outputs/RUN, or add cross_entropy"
         )
     # Found and not built: encoders within another would fetch their weights.

@@ -94,7 +94,7 @@ class Worker:
         return self._reader.submit(reading)
 
     def write(self, source: Read, width: int | None = None) -> Future[Output]:
-        """What the model writes for it; one that is cancelled before its turn costs nothing."""
+        """What the model writes for it; one that is canceled before its turn costs nothing."""
         job = _Job(source, width, Future())
         with self._change:
             self._jobs.append(job)

@@ -28,7 +28,7 @@ class Flickr8k(CaptionedPhotos):
 
     Args:
         split: "train", "val" (the corpus calls it dev) or "test".
-        root: folder that holds ``Flicker8k_Dataset`` (spelt so) and ``Flickr8k_text``.
+        root: folder that holds ``Flicker8k_Dataset`` (spelled so) and ``Flickr8k_text``.
         image_size: side in pixels of the pictures.
         fit: how a photo becomes square, "squash", "crop" or "pad"; see ``read_image``.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from torch.utils.data import Sampler
 
-_JITTER = 0.1  # share of its length by which an example may move among its neighbours
+_JITTER = 0.1  # share of its length by which an example may move among its neighbors
 
 
 class BucketBatchSampler(Sampler[list[tuple[int, int]]]):

@@ -181,7 +181,7 @@ def _fill(
     missing = lacking(list(keys))
     if not missing:
         return {}
-    # Each process begins at another place (golden ratio, so that neighbouring ids lie far apart) and passes over what
+    # Each process begins at another place (golden ratio, so that neighboring ids lie far apart) and passes over what
     # has been done by the others when it gets there.
     start = int(os.getpid() * 0.6180339887498949 % 1 * len(missing))
     order = missing[start:] + missing[:start]

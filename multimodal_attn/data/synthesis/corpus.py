@@ -81,7 +81,7 @@ def prepare(cache_dir: str | Path, recipe: Recipe, split: str) -> Path:
     Several processes may ask at once: one builds, the others wait. An interrupted build leaves no corpus behind.
 
     Raises:
-        ValueError: if it has to be built and cannot be: the synthesiser is not installed or ``cache_dir`` not writable.
+        ValueError: if it has to be built and cannot be: the synthesizer is not installed or ``cache_dir`` not writable.
     """
     parent = Path(cache_dir).expanduser()
     folder = parent / recipe.name
@@ -100,7 +100,7 @@ def prepare(cache_dir: str | Path, recipe: Recipe, split: str) -> Path:
             problem = find_damage(folder, split)
             if problem is not None:
                 _replace(folder, recipe, problem)
-    except (OSError, RuntimeError) as error:  # the latter from the synthesiser, which needs room as well
+    except (OSError, RuntimeError) as error:  # the latter from the synthesizer, which needs room as well
         raise ValueError(f"data.cache_dir: the corpus cannot be built in '{parent}' ({error})") from error
     return folder
 

@@ -44,7 +44,7 @@ def draw_comparison(
 ) -> Figure:
     """The task's score of every row with its interval, the best on top; beside it score against attention.
 
-    Both axes run towards what is better: to the right and up. A small dot is a run, a large one the mean of its row. In
+    Both axes run toward what is better: to the right and up. A small dot is a run, a large one the mean of its row. In
     the panel on the right its area is the time of a training step, and its number that of the row.
 
     Args:

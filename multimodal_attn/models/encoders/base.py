@@ -1,6 +1,6 @@
 """The contract of encoders.
 
-What an encoder has learnt already, its body, may be frozen. Whatever loads, optimizes or caches an encoder asks by the
+What an encoder has learned already, its body, may be frozen. Whatever loads, optimizes or caches an encoder asks by the
 names below; most encoders have no such body, and the defaults say so.
 """
 
@@ -52,7 +52,7 @@ class Encoder(nn.Module, ABC):
         distortion: of sources in training, and of the versions that a cache keeps; None for none.
         unfetched: settings of the constructor with which it fetches no weights.
         no_graph: why it cannot be exported, as what it does; empty for those that can.
-        pretrained: the body has learnt elsewhere, so that fine-tuning it wants a smaller learning rate.
+        pretrained: the body has learned elsewhere, so that fine-tuning it wants a smaller learning rate.
         lr_scale: what the body's parameters get of the learning rate; None for the optimizer's choice.
         stream_names: of those that ``Memory.shares`` speaks of.
         frozen: the body never trains.
@@ -148,7 +148,7 @@ class Encoder(nn.Module, ABC):
         return cls.without_download(settings, trust)
 
     def restored(self, settings: Mapping[str, Any]) -> None:
-        """Says that a checkpoint has given it its weights: it has learnt elsewhere if it was built so.
+        """Says that a checkpoint has given it its weights: it has learned elsewhere if it was built so.
 
         Args:
             settings: that it was first built with, before ``from_checkpoint``.

@@ -34,7 +34,7 @@ def add_lora(network: nn.Module, rank: int, blocks: Sequence[str]) -> None:
     Hu et al. 2022, "LoRA", section 4.1, with alpha twice the rank.
 
     Args:
-        network: which computes the same as before until the matrices have learnt.
+        network: which computes the same as before until the matrices have learned.
         rank: of the matrices.
         blocks: names of the network's blocks.
 

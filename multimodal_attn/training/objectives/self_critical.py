@@ -18,7 +18,7 @@ from multimodal_attn.types import Batch, DecoderOutput, Memory
 
 
 class SelfCritical(WholeTextObjective):
-    """Maximises the expected CIDEr-D of sampled texts: samples above the baseline become likelier, others less likely.
+    """Maximizes the expected CIDEr-D of sampled texts: samples above the baseline become likelier, others less likely.
 
     In training the value is minus the mean reward of the samples, and the gradient is an unbiased estimate of the
     gradient of its expectation (Rennie et al., equation 7): mean over samples of ``-(reward - baseline) * grad log p``.

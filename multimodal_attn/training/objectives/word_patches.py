@@ -1,4 +1,4 @@
-"""Maps taught by a scorer of words and patches that is learnt from captions alone: no boxes.
+"""Maps taught by a scorer of words and patches that is learned from captions alone: no boxes.
 
 The scorer is multiple-instance learning with hard assignments: a photo whose caption holds a word has the word in some
 of its patches, and those that score best are taken for it. Zhou et al. 2020 ("More Grounded Image Captioning through

@@ -40,7 +40,7 @@ class CTranslate2Whisper(PretrainedSpeech):
         folder: its path, or PACKAGE:PATH for one inside of an installed package; None for a checkpoint to fill.
         sample_rate: of the waveforms, in Hz: 16000.
         compute_type: of the network's products.
-        silence_seconds: that follows each recording; the network has learnt from recordings that silence fills up to
+        silence_seconds: that follows each recording; the network has learned from recordings that silence fills up to
             30 s.
         dim, dropout, num_time_masks, time_mask_steps, distortion: of ``PretrainedSpeech``.
         network: what building it has found out: ``num_bytes`` of the files; ``width``.
