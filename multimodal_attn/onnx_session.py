@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from multimodal_attn.first_line import first_line
+
 _GRAPH, _NODE, _TENSOR, _ATTRIBUTE, _SPARSE, _TRAINING, _FUNCTION = range(7)
 # What messages of onnx.proto lead to tensors, by the number of the field.
 _INSIDE: dict[int, dict[int, int]] = {
@@ -51,11 +53,6 @@ def start_session(content: bytes, threads: int | None = None) -> Any:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has a class for each of its failures
         raise ValueError(f"not a graph that onnxruntime can run ({first_line(error)})") from None
-
-
-def first_line(error: Exception) -> str:
-    """What an error says, in short."""
-    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
 
 
 def check_whole(content: bytes) -> None:

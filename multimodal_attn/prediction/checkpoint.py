@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
+from multimodal_attn.first_line import first_line
 from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.parts import checked, find, parameters
 from multimodal_attn.prediction.build import build_model, build_predictor
@@ -132,8 +133,9 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         _refuse_odd(config, _DEEPEST)
         longest = checked("max_seconds", content.get("max_seconds"), Positive | None)
     except Exception as error:  # a torn file raises whatever the unpickler stumbles over
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ValueError(f"{path} is not a readable checkpoint of this package, or is truncated: {reason}") from None
+        raise ValueError(
+            f"{path} is not a readable checkpoint of this package, or is truncated: {first_line(error)}"
+        ) from None
     return Checkpoint(path, config, tokenizers, {k: v for k, v in weights.items() if isinstance(v, Tensor)}, longest)
 
 

@@ -16,6 +16,8 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 
+from multimodal_attn.first_line import first_line
+
 _INSTALLED = Path(__file__).parents[1] / "conf"
 CONF = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "conf"
 """Inside of the package where it was installed from a wheel, beside it in a checkout."""
@@ -161,7 +163,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
         key = str(getattr(error, "full_key", "") or "")
         raise ValueError(f"{key}: missing; expected a value, such as {key}=...") from None
     except InterpolationKeyError as error:
-        reason = next(iter(str(error).splitlines()))
+        reason = first_line(error)
         if "'data." in reason:
             raise ValueError(
                 f"encoder: {reason}: these data are of another kind than the encoder reads; expected another encoder=,"

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from multimodal_attn.onnx_session import first_line, start_session
+from multimodal_attn.first_line import first_line
+from multimodal_attn.onnx_session import start_session
 
 _LARGEST = 1 << 31  # bytes: what a file in ONNX's format can hold
 

@@ -11,6 +11,7 @@ from annotated_types import Gt
 
 from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer, Vocabulary
 from multimodal_attn.data.tokenizers.character import UNKNOWN_CHARACTER, VISIBLE_SPACE
+from multimodal_attn.first_line import first_line
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # how sentencepiece writes the space that a word begins with
 _LARGEST_MODEL = 1 << 26  # characters; one of 32,000 pieces has a million
@@ -42,8 +43,7 @@ class SentencePieceTokenizer(Tokenizer):
                 learned = [self._processor.id_to_piece(i) for i in range(len(SPECIAL_PIECES), size)]
                 found = [getattr(self._processor, f"{name}_id")() for name in ("pad", "bos", "eos", "unk")]
             except (RuntimeError, UnicodeDecodeError, IndexError) as error:
-                reason = str(error).strip().splitlines()[0]
-                raise ValueError(f"tokenizer: the sentencepiece model is damaged ({reason})") from None
+                raise ValueError(f"tokenizer: the sentencepiece model is damaged ({first_line(error)})") from None
             if found != [self.pad_id, self.bos_id, self.eos_id, self.unk_id]:
                 raise ValueError(f"tokenizer: the sentencepiece model has its special ids at {found}; expected 0 to 3")
         parts = ("", "", "", UNKNOWN_CHARACTER, *(piece.replace(SPACE, " ") for piece in learned))

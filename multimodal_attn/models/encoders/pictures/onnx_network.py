@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from multimodal_attn.first_line import first_line
 from multimodal_attn.models.encoders.carried_file import CarriedFile
-from multimodal_attn.onnx_session import first_line, start_session
+from multimodal_attn.onnx_session import start_session
 
 _MOST_AT_ONCE = 1024
 

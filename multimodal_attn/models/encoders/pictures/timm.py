@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from multimodal_attn.first_line import first_line
 from multimodal_attn.models.encoders.fine_tuning import add_lora, chosen_layers, first_trained
 from multimodal_attn.models.encoders.pictures.base import PictureEncoder
 from multimodal_attn.models.encoders.pictures.color_distortion import ColorDistortion
@@ -141,10 +142,9 @@ def _network(name: str, weights: str | None, image_size: int) -> Any:
         except TypeError:
             network = timm.create_model(name, pretrained=fetched, num_classes=0)
     except Exception as error:  # of the network or of the hub's library
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(
-            f"encoder.name: the weights of {name} are not here and cannot be fetched ({reason}); expected a connection"
-            " to huggingface.co, encoder.weights=FILE with their state dict, or encoder.weights=null"
+            f"encoder.name: the weights of {name} are not here and cannot be fetched ({first_line(error)}); expected a"
+            " connection to huggingface.co, encoder.weights=FILE with their state dict, or encoder.weights=null"
         ) from None
     if not hasattr(network, "forward_intermediates"):
         raise ValueError(f"encoder.name: {name} of timm gives no intermediate maps; expected another network")
