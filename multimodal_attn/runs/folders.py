@@ -100,11 +100,6 @@ def numbers(content: Any) -> dict[str, float]:
     }
 
 
-def printable(text: str) -> str:
-    """A text without what would move a terminal's cursor or end a line."""
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
-
-
 def _read(file: Path, parse: Callable[[str], Parsed]) -> Parsed:
     try:
         if not file.is_file():

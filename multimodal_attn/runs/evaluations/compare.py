@@ -26,7 +26,7 @@ from multimodal_attn.runs.evaluations.evaluated import (
     task_score,
 )
 from multimodal_attn.runs.evaluations.significance import Significance
-from multimodal_attn.runs.folders import printable
+from multimodal_attn.runs.printable import printable
 from multimodal_attn.types import UnreadableError
 from multimodal_attn.writing import write_file
 

@@ -11,7 +11,8 @@ from statistics import mean, median, stdev
 from typing import Any
 
 from multimodal_attn.measures import Measure, headline
-from multimodal_attn.runs.folders import printable, read_config, read_intervals, read_log, read_metrics
+from multimodal_attn.runs.folders import read_config, read_intervals, read_log, read_metrics
+from multimodal_attn.runs.printable import printable
 from multimodal_attn.types import UnreadableError
 
 # What says nothing of a run but where it lies and how it was watched.
