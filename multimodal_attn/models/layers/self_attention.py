@@ -61,9 +61,11 @@ class SelfAttention(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
-        """Shapes:
-        x: (B, S, dim). seen: (B, 1, 1, S) bool, which positions are read; without a window it may be (B, 1, S, S), who
-        reads whom. Returns (B, S, dim).
+        """Reads x (B, S, dim) into (B, S, dim).
+
+        Args:
+            x: the input.
+            seen: (B, 1, 1, S) bool, which positions are read; without a window it may be (B, 1, S, S), who reads whom.
         """
         query, key, value = self._inputs(x)
         # A source within one window has no block to spare.

@@ -82,9 +82,7 @@ class ImageViT(PictureEncoder):
         )
 
     def layer_weights(self, pictures: Tensor, lengths: Tensor) -> list[Tensor]:
-        """Shapes:
-        As in ``Encoder``; before the cells comes the class token.
-        """
+        """As in ``Encoder``; before the cells comes the class token."""
         assert isinstance(self.body, _Patches)
         return self.body.layer_weights(self.normalize(pictures))
 

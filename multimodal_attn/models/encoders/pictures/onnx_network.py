@@ -44,9 +44,7 @@ class OnnxNetwork(nn.Module):
         return {**self.__dict__, "_session": None}  # a session can be neither copied nor sent to another process
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Shapes:
-        (B, 3, height, width) normalized pictures to (B, channels, rows, columns).
-        """
+        """Maps normalized pictures (B, 3, height, width) to (B, channels, rows, columns)."""
         if pictures.is_meta:
             return pictures.new_empty(len(pictures), *self.shape)
         given = pictures.detach().float().cpu().contiguous().numpy()

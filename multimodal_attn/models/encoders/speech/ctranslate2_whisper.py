@@ -135,9 +135,7 @@ class _Network(nn.Module):
         return self.encode(torch.nn.functional.pad(waveform, (0, silence))[None])[0]
 
     def encode(self, waveforms: Tensor) -> Tensor:
-        """Shapes:
-        waveforms: (B, L) of 30 s at most. Returns (B, L / 320, width).
-        """
+        """Encodes waveforms (B, L) of 30 s at most; returns (B, L / 320, width)."""
         runtime, model = _runtime(), self._started()
         mels = np.ascontiguousarray(log_mel(waveforms, model.n_mels).numpy())
         return torch.from_numpy(np.array(model.encode(runtime.StorageView.from_array(mels), to_cpu=True))).float()

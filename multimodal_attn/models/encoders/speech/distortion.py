@@ -52,9 +52,7 @@ class Noise(nn.Module):
         self.probability, self.snr_db, self.recordings = probability, snr_db, recordings
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
-        """Shapes:
-        waveforms: (B, L), zero beyond each length. lengths: (B,). Returns the same shape.
-        """
+        """Adds noise to waveforms (B, L), which are zero beyond their ``lengths`` (B,) and stay so."""
         rows = _chosen(len(waveforms), self.probability)
         if not len(rows):
             return waveforms
@@ -66,7 +64,7 @@ class Noise(nn.Module):
         return waveforms.index_copy(0, rows.to(waveforms.device), clean + noise * scale.sqrt()[:, None])
 
     def _noise(self, number: int, samples: int) -> Tensor:
-        """Shapes: returns (number, samples)."""
+        """Stretches of noise, (number, samples)."""
         if self.recordings is None or not len(self.recordings):
             exponents = _uniform(number, (0.0, 2.0))
             return colored_noise(torch.randn(number, samples), exponents)
@@ -107,9 +105,7 @@ class Reverberation(nn.Module):
         self.recordings = recordings
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
-        """Shapes:
-        waveforms: (B, L), zero beyond each length. lengths: (B,). Returns the same shape.
-        """
+        """Puts waveforms (B, L), which are zero beyond their ``lengths`` (B,) and stay so, into rooms."""
         rows = _chosen(len(waveforms), self.probability)
         if not len(rows):
             return waveforms
