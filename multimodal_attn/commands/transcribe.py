@@ -74,14 +74,13 @@ def transcribe(
         overlap_seconds,
         batch_size,
     )
-    done = heard = 0
+    heard = 0
     for path, name in zip(paths, names, strict=True):
         try:
             transcript = transcriber(path)
         except UnreadableError as error:
             print(f"skipped {printable(str(error))}", file=sys.stderr)
             continue
-        done += 1
         heard += bool(transcript.words)
         if not transcript.words:
             print(f"{printable(str(path))}: no word is heard in its {transcript.seconds:.1f} s", file=sys.stderr)
