@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from multimodal_attn.first_line import first_line
+from multimodal_attn.optional_packages import require_packages
 
 _GRAPH, _NODE, _TENSOR, _ATTRIBUTE, _SPARSE, _TRAINING, _FUNCTION = range(7)
 # What messages of onnx.proto lead to tensors, by the number of the field.
@@ -36,12 +37,9 @@ def start_session(content: bytes, threads: int | None = None) -> Any:
     Raises:
         ValueError: if it is no such graph, keeps numbers in another file, or onnxruntime is missing or refuses it.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ValueError(
-            "the package onnxruntime is missing; install it with pip install 'multimodal_attn[runtime]'"
-        ) from error
+    require_packages("ONNX", "runtime", "onnxruntime")
+    import onnxruntime
+
     check_whole(content)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4

@@ -16,6 +16,7 @@ from multimodal_attn.data.reading.pixels import read_pixels
 from multimodal_attn.data.reading.samples import check_samples, read_samples
 from multimodal_attn.data.reading.text import prepared, single_spaces
 from multimodal_attn.data.tokenizers.vocabulary import Vocabulary
+from multimodal_attn.optional_packages import require_packages
 from multimodal_attn.runtime.beam import Text, beam
 from multimodal_attn.runtime.description import Description
 from multimodal_attn.runtime.graphs import Graphs, Step
@@ -205,10 +206,9 @@ def _padded(arrays: list[np.ndarray]) -> np.ndarray:
 def _text_encoder(vocabulary: Vocabulary, pieces_model: bytes) -> Any:
     """From a text to token ids."""
     if vocabulary.unit == "piece":
-        try:
-            import sentencepiece
-        except ImportError:
-            raise ValueError("this model reads pieces of words: expected the package sentencepiece") from None
+        require_packages("source_vocabulary", "subword", "sentencepiece")
+        import sentencepiece
+
         try:
             return sentencepiece.SentencePieceProcessor(model_proto=pieces_model).encode
         except RuntimeError as error:

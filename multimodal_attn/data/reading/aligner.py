@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from importlib.util import find_spec
 
 import numpy as np
 
+from multimodal_attn.optional_packages import require_packages
 from multimodal_attn.types import Span, UnreadableError
 
 FRAME_SECONDS = 0.01
@@ -31,8 +31,7 @@ class Aligner:
     sample_rate = 16_000
 
     def __init__(self) -> None:
-        if find_spec("pocketsphinx") is None:
-            raise ValueError('align: the aligner is not installed; expected pip install "multimodal_attn[align]"')
+        require_packages("align", "align", "pocketsphinx")
         from pocketsphinx import Decoder
 
         self.name = f"pocketsphinx {version('pocketsphinx')}"

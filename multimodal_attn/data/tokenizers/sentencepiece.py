@@ -12,6 +12,7 @@ from annotated_types import Gt
 from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer, Vocabulary
 from multimodal_attn.data.tokenizers.character import UNKNOWN_CHARACTER, VISIBLE_SPACE
 from multimodal_attn.first_line import first_line
+from multimodal_attn.optional_packages import require_packages
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # how sentencepiece writes the space that a word begins with
 _LARGEST_MODEL = 1 << 26  # characters; one of 32,000 pieces has a million
@@ -120,10 +121,7 @@ class SentencePieceTokenizer(Tokenizer):
 
 
 def _library() -> Any:
-    try:
-        import sentencepiece
-    except ImportError as error:
-        raise ValueError(
-            'tokenizer: the package sentencepiece is missing; install it with pip install "sentencepiece"'
-        ) from error
+    require_packages("tokenizer", "subword", "sentencepiece")
+    import sentencepiece
+
     return sentencepiece

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from multimodal_attn.first_line import first_line
+from multimodal_attn.optional_packages import require_packages
 
 PICTURES = (
     *("beit", "clip_vision_model", "deit", "dinov2", "dinov2_with_registers", "dinov3_vit", "ijepa"),
@@ -33,12 +34,9 @@ def library() -> Any:
     Raises:
         ValueError: if it is missing.
     """
-    try:
-        import transformers
-    except ImportError as error:
-        raise ValueError(
-            "encoder: the package transformers is missing; install it with pip install 'multimodal_attn[encoders]'"
-        ) from error
+    require_packages("encoder", "encoders", "transformers")
+    import transformers
+
     # Its reports list the half of a joint network that is left out on purpose.
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

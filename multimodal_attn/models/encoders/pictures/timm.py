@@ -13,6 +13,7 @@ from multimodal_attn.first_line import first_line
 from multimodal_attn.models.encoders.fine_tuning import add_lora, chosen_layers, first_trained
 from multimodal_attn.models.encoders.pictures.base import PictureEncoder
 from multimodal_attn.models.encoders.pictures.color_distortion import ColorDistortion
+from multimodal_attn.optional_packages import require_packages
 from multimodal_attn.ranges import Count, DropoutRate, ImageSize, NotNegative, WholeNumber
 
 log = logging.getLogger(__name__)
@@ -122,12 +123,9 @@ def _within(part: str | None) -> str | None:
 
 def _network(name: str, weights: str | None, image_size: int) -> Any:
     """The backbone without its classifier."""
-    try:
-        import timm
-    except ImportError as error:
-        raise ValueError(
-            "encoder: the package timm is missing; install it with pip install 'multimodal_attn[encoders]'"
-        ) from error
+    require_packages("encoder", "encoders", "timm")
+    import timm
+
     # Names with a colon would lead to a folder or to another's repository.
     if ":" in name or not timm.is_model(name):
         near = ", ".join(timm.list_models(f"{name[:6]}*", pretrained=True)[:3])

@@ -22,6 +22,7 @@ from multimodal_attn.models.encoders.speech.pretrained import (
 )
 from multimodal_attn.models.encoders.speech.waveform_distortion import WaveformDistortion
 from multimodal_attn.models.encoders.speech.whisper_mel import log_mel
+from multimodal_attn.optional_packages import require_packages
 from multimodal_attn.ranges import Count, DropoutRate, SampleRate, WholeNumber
 
 _FILES = ("model.bin", "config.json", "vocabulary.json", "vocabulary.txt")
@@ -194,10 +195,7 @@ def _unpacked(content: bytes) -> dict[str, bytes]:
 
 
 def _runtime() -> Any:
-    try:
-        import ctranslate2
-    except ImportError as error:
-        raise ValueError(
-            "encoder: the package ctranslate2 is missing; install it with pip install 'multimodal_attn[whisper]'"
-        ) from error
+    require_packages("encoder", "whisper", "ctranslate2")
+    import ctranslate2
+
     return ctranslate2
