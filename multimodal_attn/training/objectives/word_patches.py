@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import AboveZero, Count, NotNegative, Positive, WholeNumber
+from multimodal_attn.ranges import Count, NotNegative, Positive, PositiveShare, WholeNumber
 from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import Batch, DecoderOutput, Grid, Memory
 
@@ -54,7 +54,7 @@ class WordPatches(Objective):
         stream: WholeNumber = 0,
         photos: Count = 6000,
         min_count: Count = 8,
-        share: AboveZero = 0.04,
+        share: PositiveShare = 0.04,
         rounds: Count = 12,
         separation: NotNegative = 0.3,
         sharpness: Positive = 3.0,
