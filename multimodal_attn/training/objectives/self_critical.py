@@ -11,7 +11,7 @@ from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.ranges import BeamWidth, Count, NotNegative, Positive
-from multimodal_attn.search.sample import sample
+from multimodal_attn.search.training_samples import sample
 from multimodal_attn.training.objectives.whole_texts import WholeTextObjective, ended, text_log_probs
 from multimodal_attn.training.rewards import CiderDReward
 from multimodal_attn.types import Batch, DecoderOutput, Memory
