@@ -78,5 +78,5 @@ def _key(file: Path | None) -> str | None:
     if key is None:
         return None
     if len(key) < _SHORTEST_KEY or not key.isascii() or not key.isprintable() or " " in key:
-        raise ValueError(f"{place}: no key; expected one word of at least {_SHORTEST_KEY} ASCII signs")
+        raise ValueError(f"{place}: no key; expected one word of at least {_SHORTEST_KEY} ASCII characters")
     return key

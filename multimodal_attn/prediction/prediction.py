@@ -239,7 +239,7 @@ class Prediction:
     @property
     def _view(self) -> View:
         if self.view is None:
-            raise ValueError("this prediction has nothing to be shown with; multimodal_attn.load gives such that have")
+            raise ValueError("this prediction cannot be shown; expected one that multimodal_attn.load has made")
         return self.view
 
     @property

@@ -199,7 +199,7 @@ def test_words_have_maps_of_the_grid_and_the_search_gives_others(captioner: Pred
         assert 0 < word.probability <= 1
         assert word.gate is not None
     assert all(found.score >= other.score for other in found.others)
-    with pytest.raises(ValueError, match=r"multimodal_attn\.load gives such that have"):
+    with pytest.raises(ValueError, match=r"expected one that multimodal_attn.load has made"):
         found.plot()
 
 

@@ -77,8 +77,8 @@ class PrefixTransformer(Decoder):
         """
         if memory.keys is not None:
             raise ValueError(
-                "decoder: prefix_transformer compares with what it takes; expected an encoder.streams of which all are"
-                " both, or another decoder="
+                "decoder: prefix_transformer reads one memory as keys and as values; expected encoder.keys and"
+                " encoder.values with the same streams, or another decoder="
             )
         hidden = self._placed(self.read(memory.states), 0)
         *others, last = self.blocks

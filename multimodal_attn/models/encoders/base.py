@@ -52,7 +52,7 @@ class Encoder(nn.Module, ABC):
         distortion: of sources in training, and of the versions that a cache keeps; None for none.
         unfetched: settings of the constructor with which it fetches no weights.
         no_graph: why it cannot be exported, as what it does; empty for those that can.
-        pretrained: the body has learned elsewhere, so that fine-tuning it wants a smaller learning rate.
+        pretrained: the body has learned elsewhere, so that fine-tuning it needs a smaller learning rate.
         lr_scale: what the body's parameters get of the learning rate; None for the optimizer's choice.
         stream_names: of those that ``Memory.shares`` speaks of.
         frozen: the body never trains.

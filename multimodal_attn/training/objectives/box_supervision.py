@@ -35,7 +35,7 @@ class BoxSupervision(Objective):
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
         if not isinstance(memory.layout, Grid):
-            raise ValueError("objective: box_supervision wants pictures; other sources have no boxes")
+            raise ValueError("objective: box_supervision needs pictures; other sources have no boxes")
         maps = output.weights.float().mean(3)  # (B, K, T, S)
         found: list[Tensor] = []
         named: list[tuple[Box, ...]] = []

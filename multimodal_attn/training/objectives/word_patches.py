@@ -106,7 +106,7 @@ class WordPatches(Objective):
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
         if not isinstance(memory.layout, Grid) or not batch.features:
-            raise ValueError("objective: word_patches wants pictures and a frozen encoder with data.cache_dir")
+            raise ValueError("objective: word_patches needs pictures and a frozen encoder with data.cache_dir")
         maps = output.weights.float().mean(3)  # (B, K, T, S)
         columns = self.column.to(maps.device)[batch.tokens[..., 1:]] * output.mask
         places = columns.nonzero(as_tuple=True)
