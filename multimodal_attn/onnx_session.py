@@ -87,7 +87,7 @@ def check_whole(content: bytes) -> None:
 
 
 def _varint(view: memoryview, place: int, stop: int) -> tuple[int, int]:
-    """A number of protobuf, seven bits a byte, and the place behind it."""
+    """A number of protobuf, seven bits a byte, and the place after it."""
     value = 0
     for shift in range(0, 70, 7):
         if place >= stop:

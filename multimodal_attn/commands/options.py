@@ -1,4 +1,4 @@
-"""What may stand on the command line behind ``multimodal-attn``, and the command and arguments that it stands for."""
+"""What may stand on the command line after ``multimodal-attn``, and the command and arguments that it stands for."""
 
 from __future__ import annotations
 

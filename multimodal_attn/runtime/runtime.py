@@ -195,7 +195,7 @@ class Runtime:
 
 
 def _padded(arrays: list[np.ndarray]) -> np.ndarray:
-    """Arrays (L, ...) as one, (B, longest, ...), with zeros behind."""
+    """Arrays (L, ...) as one, (B, longest, ...), with zeros at the end."""
     longest = max(len(array) for array in arrays)
     batch = np.zeros((len(arrays), longest, *arrays[0].shape[1:]), dtype=arrays[0].dtype)
     for row, array in zip(batch, arrays, strict=True):

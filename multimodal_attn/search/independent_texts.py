@@ -15,7 +15,7 @@ from multimodal_attn.types import EOS, Hypothesis, Memory
 
 
 class IndependentTexts(NamedTuple):
-    """What was written, step by step; what stands behind a text's end is nobody's.
+    """What was written, step by step; what comes after a text's end means nothing.
 
     Attributes:
         tokens: (B, K, T).

@@ -80,5 +80,5 @@ class NucleusSampling(Search):
         inside = (before < self.top_p) & (probabilities > 0)
         nucleus = (probabilities * inside).cumsum(-1)
         index = (nucleus <= uniforms[..., None] * nucleus[..., -1:]).sum(-1, keepdim=True)
-        # Rounding may put a number behind the last token of the nucleus.
+        # Rounding may put a number past the last token of the nucleus.
         return tokens.gather(-1, index.minimum(inside.sum(-1, keepdim=True) - 1))[..., 0]

@@ -108,7 +108,7 @@ def is_frame(head: bytes) -> bool:
 
 
 def behind_tags(file: BinaryIO) -> int:
-    """Where a file begins behind its ID3 tags."""
+    """Where a file begins after its ID3 tags."""
     position = 0
     while True:
         file.seek(position)

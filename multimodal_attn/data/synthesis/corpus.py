@@ -38,7 +38,7 @@ SAMPLE_RATE = 16000
 SPLITS = ("train", "val", "test")
 CHECKSUMS = "SHA256SUMS"
 
-# Accent and timbre. No voice is in two splits, and no timbre (behind the plus sign) of val or test is heard in train.
+# Accent and timbre. No voice is in two splits, and no timbre (after the plus sign) of val or test is heard in train.
 # Variants with echo are left out, theirs reaches into the next utterance, and those that never sound the same twice.
 VOICES: dict[str, tuple[str, ...]] = {
     "train": (

@@ -157,6 +157,6 @@ def _label(axes: Axes, which: Literal["x", "y"], found: Measure, values: Sequenc
 
 
 def _tick(found: Measure, value: float) -> str:
-    """A round number as ``shown`` writes it, without the zeros behind the point."""
+    """A round number as ``shown`` writes it, without trailing zeros after the point."""
     number, space, unit = shown(found.name, value).partition(" ")
     return (number.rstrip("0").rstrip(".") if "." in number else number) + space + unit

@@ -75,7 +75,7 @@ def additive_scores(
 
     Args:
         keys: of ``additive_keys``.
-        mask: (B, S) False where scores do not matter: on a CPU, none is made behind the last True of a block.
+        mask: (B, S) False where scores do not matter: on a CPU, none is made after the last True of a block.
     """
     doubled_keys, *exponentials = keys
     if torch.is_grad_enabled() or not in_use():

@@ -163,7 +163,7 @@ class _Listener(nn.Module):
 
 
 class _Whisper(_Listener):
-    """Hears log-mel frames of 30 s, silence behind the recording."""
+    """Hears log-mel frames of 30 s, silence after the recording."""
 
     samples = 320
 
