@@ -1,4 +1,4 @@
-"""Graphs of ONNX as bytes from somewhere: checked to be whole in themselves, then given to onnxruntime.
+"""ONNX graphs of unknown origin: checked to be self-contained, then given to onnxruntime.
 
 A tensor of a graph may say that its numbers lie in another file. onnxruntime would open it, also in graphs that are
 given as bytes; there the path begins in the working directory.

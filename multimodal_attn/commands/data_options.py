@@ -45,7 +45,7 @@ def add_measure(commands: Commands) -> None:
     """The options of ``multimodal-attn measure``."""
     command = commands.add_parser("measure", help="score maps or word times that another model made")
     command.add_argument("maps", type=Path, help="npz of an array for each key, or a ctm of word times")
-    command.add_argument("truth", type=Path, help="jsonl of a source a line with its text and boxes or times")
+    command.add_argument("truth", type=Path, help="jsonl with one source per line: its text and boxes or times")
     command.add_argument("--output", type=Path, default=Path("measured"), help="folder to write (default: measured)")
 
 

@@ -54,7 +54,7 @@ def example_of(reader: Reader, source: Any, sample_rate: int | None = None) -> E
 
 
 def examples_of(reader: Reader, path: str | Path) -> list[Example]:
-    """What a file holds: one picture or recording, or a text a line.
+    """What a file holds: one picture or recording, or one text per line.
 
     Raises:
         UnreadableError: if it cannot be read, or holds nothing.

@@ -1,4 +1,4 @@
-"""Texts from somewhere on a terminal: words of a stranger's model, names of files."""
+"""Texts of unknown origin, made safe to print: words of a stranger's model, names of files."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from multimodal_attn.types import UnreadableError
 
 
 class Coco(CaptionedPhotos):
-    """Photos in COCO's own layout, one example a photo.
+    """Photos in COCO's own layout, one example per photo.
 
     COCO keeps the captions of its test photos to itself: for a split with a test set see ``Karpathy``.
 

@@ -21,7 +21,7 @@ TOKENS = "Flickr8k_text/Flickr8k.token.txt"
 
 
 class Flickr8k(CaptionedPhotos):
-    """Photos in the layout in which the corpus is downloaded, one example a photo.
+    """Photos in the layout in which the corpus is downloaded, one example per photo.
 
     Where ``flickr30k_entities/`` with ``Sentences`` and ``Annotations`` lies beside, captions that are found there (all
     but a few of the annotated photos) carry boxes.

@@ -1,4 +1,4 @@
-"""One's own pictures, recordings or texts, listed with the texts to be written in a csv or jsonl file."""
+"""Your own pictures, recordings or texts, listed with the texts to write in a csv or jsonl file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Examples in tar files, each found by its place: as few large files as one likes in place of many small ones."""
+"""Examples in tar files, each found by its place: a few large files in place of many small ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain text, one sentence a line, and the texts of any other data set: what a language model learns from."""
+"""Plain text, one sentence per line, and the texts of any other data set: what a language model learns from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of examples of like length: seeded, and resumable in the middle of an epoch."""
+"""Batches of examples of similar length: seeded, and resumable in the middle of an epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of which a reader is shown other bytes in some places: headers mended, without a copy of the file."""
+"""Files that show a reader other bytes in some places: headers mended without a copy of the file."""
 
 from __future__ import annotations
 

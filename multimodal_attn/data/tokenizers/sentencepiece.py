@@ -1,4 +1,4 @@
-"""One token a piece of a word, learned from the training texts (Kudo & Richardson 2018)."""
+"""One token per piece of a word, learned from the training texts (Kudo & Richardson 2018)."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class RecurrentDecoder(Decoder):
         self.attention = attention(query_dim=hidden_dim, memory_dim=memory_dim)
         self.objective = self.attention.objective
         self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=PAD)
-        # One product a step and layer: [context or lower layer, own hidden state] -> gates i, f, o, g.
+        # One product per step and layer: [context or lower layer, own hidden state] -> gates i, f, o, g.
         self.embedding_gates = nn.Linear(embedding_dim, 4 * hidden_dim)
         inputs = [memory_dim] + [hidden_dim] * (num_layers - 1)
         self.recurrent_gates = nn.ModuleList(

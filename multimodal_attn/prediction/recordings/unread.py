@@ -29,7 +29,7 @@ def loudness(word: TimedWord, level: np.ndarray) -> float:
 def lead(level: np.ndarray) -> float:
     """Seconds of a pause at the beginning that need not be read.
 
-    Recordings of a training begin with a word or nearly so. Attention that moves by a position a token, such as
+    Recordings of a training begin with a word or nearly so. Attention that moves by one position per token, such as
     ``forward_attention``, falls behind in a longer pause and never catches up.
 
     Shapes:

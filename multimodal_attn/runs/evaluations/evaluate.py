@@ -1,4 +1,4 @@
-"""Evaluating a run: metrics.json, predictions.jsonl, attention.npz, index.html, and what else there is to tell."""
+"""Evaluating a run: metrics.json, predictions.jsonl, attention.npz, index.html, and the rest."""
 
 from __future__ import annotations
 
