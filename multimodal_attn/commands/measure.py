@@ -15,7 +15,7 @@ from multimodal_attn.evaluation.attention.cells.base import Text
 from multimodal_attn.evaluation.attention.cells.pictures import PictureCells
 from multimodal_attn.evaluation.attention.cells.recordings import RecordingCells
 from multimodal_attn.inspection.page.page import write_page
-from multimodal_attn.prediction.given import Truth, from_maps, from_times, read_ctm, read_truth
+from multimodal_attn.prediction.foreign_maps import Truth, from_maps, from_times, read_ctm, read_truth
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.runs.evaluations.report import print_report
 from multimodal_attn.types import Grid, Span, Target, Timeline, UnreadableError
@@ -30,7 +30,7 @@ def measure(maps: Path, truth: Path, output: Path, page_examples: int = 50) -> i
 
     Args:
         maps: an npz of a (words, rows, columns) or (words, steps) array for each key, or a CTM file of word times.
-        truth: a jsonl file; see ``given.py``.
+        truth: a jsonl file; see ``foreign_maps.py``.
         output: folder to write.
         page_examples: how many the page shows, spread evenly over the truth.
 
