@@ -1,4 +1,4 @@
-"""What an error of somebody else's library says, short enough for a sentence of ours."""
+"""What the error of a library says, short enough to be quoted in a sentence."""
 
 from __future__ import annotations
 

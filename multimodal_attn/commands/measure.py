@@ -1,4 +1,4 @@
-"""Scores of maps and word times that somebody else's model made, with the measures and the page of this package."""
+"""Scores of maps and word times that another model made, with the measures and the page of this package."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _PATIENCE_SECONDS = 5
 
 
 def fit(trainer: pl.Trainer, module: TrainingModule, data: DataModule, resumed: Path | None, run_dir: Path) -> None:
-    """Trains to the end, or ends as whoever has stopped the training expects it.
+    """Trains to the end, or ends as the one who stopped it expects.
 
     Args:
         trainer: with its callbacks.

@@ -107,7 +107,7 @@ class SelfAttention(nn.Module):
         return functional.scaled_dot_product_attention(query, key, value, seen, share)
 
     def _attend_near(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, window: int) -> Tensor:
-        """The same block by block, blocks in the place of sources."""
+        """The same block by block, blocks in place of sources."""
         batch, _, size, _ = query.shape
         missing = -size % window
         blocks = functional.pad(query, (0, 0, 0, missing)).unflatten(2, (-1, window)).transpose(1, 2)
