@@ -35,7 +35,7 @@ def initialize(module: TrainingModule, config: Mapping[str, Any], content: Check
     """
     alone = encoder_alone(config, content)
     prefix, what, parts = ("model.encoder.", "encoder", ("encoder",)) if alone else ("model.", "model", _PARTS)
-    # What an objective has learned of a whole model comes along.
+    # What an objective has learnt of a whole model comes along.
     given = {name: tensor for name, tensor in content.weights.items() if not alone or name.startswith(prefix)}
     own = module.state_dict()
     unlike = {
@@ -54,7 +54,7 @@ def initialize(module: TrainingModule, config: Mapping[str, Any], content: Check
         ]
         raise ValueError(
             f"init_from: the run holds another {what} ({len(unlike)} weights do not fit, such as"
-            f" {min(unlike).removeprefix('model.')}). What differs: {'; '.join(differences) or 'nothing else'}"
+            f" {min(unlike).removeprefix('model.')}). Here and there differ: {'; '.join(differences) or 'nothing else'}"
         )
     fitting = {name: tensor for name, tensor in given.items() if name in own and tensor.shape == own[name].shape}
     module.load_state_dict(fitting, strict=False)
