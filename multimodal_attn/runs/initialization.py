@@ -35,7 +35,7 @@ def initialize(module: TrainingModule, config: Mapping[str, Any], content: Check
     """
     alone = encoder_alone(config, content)
     prefix, what, parts = ("model.encoder.", "encoder", ("encoder",)) if alone else ("model.", "model", _PARTS)
-    # What an objective has learnt of a whole model comes along.
+    # What an objective has learned of a whole model comes along.
     given = {name: tensor for name, tensor in content.weights.items() if not alone or name.startswith(prefix)}
     own = module.state_dict()
     unlike = {
