@@ -15,7 +15,7 @@ from multimodal_attn.runs.folders import printable, read_config, read_intervals,
 from multimodal_attn.types import UnreadableError
 
 # What says nothing of a run but where it lies and how it was watched.
-_INCIDENTAL = ("run_dir", "cache_dir", "data.cache_dir", "resume", "callbacks.", "logger.", "choices.")
+_INCIDENTAL = ("run_dir", "started_in", "cache_dir", "data.cache_dir", "resume", "callbacks.", "logger.", "choices.")
 _OF_EVALUATION = ("search.", "ensemble", "checkpoint", "data.", "word_times")
 
 
