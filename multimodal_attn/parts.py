@@ -164,7 +164,7 @@ def within(key: str) -> Iterator[None]:
 
 @contextmanager
 def on_trial() -> Iterator[None]:
-    """Without warnings, such as of settings that are left out: what is built on trial is built again, and tells then."""
+    """Without warnings, such as of settings left out: what is built on trial is built again, and tells then."""
     package = logging.getLogger(OWN_PACKAGE)
     level = package.level
     package.setLevel(logging.ERROR)

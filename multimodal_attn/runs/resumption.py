@@ -9,8 +9,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from multimodal_attn.prediction.checkpoint import read_run
 from multimodal_attn.parts import EVERYTHING
+from multimodal_attn.prediction.checkpoint import read_run
 from multimodal_attn.runs.configuration import CONF, compose, in_full, leaves, plain, select, update
 from multimodal_attn.runs.data import from_here
 

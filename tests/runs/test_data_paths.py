@@ -28,9 +28,7 @@ def began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (began / f"{name}.txt").write_text("\n".join(LINES[name]) + "\n")
     (here / "other.txt").write_text("\n".join(LINES["other"]) + "\n")
     monkeypatch.chdir(began)
-    run(
-        began / "run", *SMALL, "tokenizer=word", "data.train=train.txt", "data.val=val.txt", "trainer.max_epochs=1"
-    )
+    run(began / "run", *SMALL, "tokenizer=word", "data.train=train.txt", "data.val=val.txt", "trainer.max_epochs=1")
     monkeypatch.chdir(here)
     return began
 
@@ -54,9 +52,7 @@ def test_the_files_are_those_of_the_folder_in_which_it_began(
     assert not [message for message in caplog.messages if "is gone" in message]
 
 
-def test_what_is_gone_is_looked_for_here_and_told(
-    began: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_is_gone_is_looked_for_here_and_told(began: Path, caplog: pytest.LogCaptureFixture) -> None:
     there, here = began / "val.txt", Path.cwd() / "val.txt"
     there.unlink()
     with pytest.raises(ValueError, match="where the run began") as caught:

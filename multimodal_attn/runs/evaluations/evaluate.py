@@ -44,7 +44,7 @@ from multimodal_attn.runs.evaluations.cloze import evaluate_cloze
 from multimodal_attn.runs.evaluations.decoding import Decoded, decode_share, together
 from multimodal_attn.runs.evaluations.example_statistics import write_statistics
 from multimodal_attn.runs.evaluations.faithfulness import measure_faithfulness
-from multimodal_attn.runs.evaluations.folder import TAG, folder_name
+from multimodal_attn.runs.evaluations.folder import LIMITS, RULES, TAG, folder_name, inherited
 from multimodal_attn.runs.evaluations.language_model import evaluate_language_model
 from multimodal_attn.runs.evaluations.loggers import evaluation_loggers, log_evaluation
 from multimodal_attn.runs.evaluations.report import print_report
@@ -92,9 +92,6 @@ WRITTEN = (
     *(environment.FILE, example_statistics.FILE),
 )
 """What an evaluation writes: of an earlier one nothing stays, so that no two are mixed."""
-LIMITS = ("max_length", "max_length_ratio")
-RULES = ("min_length", "forbidden", "no_repeat_ngram", "eos_threshold", "prefix", "forced_words", "max_attention_jump")
-"""Settings of the search that are the run's where the command line says nothing."""
 _SAME_DATA = ("root", "cache_dir", "num_workers")  # keys of ``data`` that change nothing but where they lie
 _ELSEWHERE = ("logger", "run_dir", "name")  # what says nothing of the figures
 _TOLD = ("search", "ensemble", "data", "word_times", "split", "checkpoint")
@@ -147,7 +144,7 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     predictor = run.predictor.with_search(_search(run, node, device)).to(device)
     cache_features(run.data, predictor.model, (settings["split"],), run.config["data"].get("cache_dir"))
     source = run.data.source(settings["split"])  # a missing split or folder is an error before anything is written
-    folder = run.folder / "evaluation" / folder_name(settings)
+    folder = run.folder / "evaluation" / folder_name(settings, run.config["search"])
     loggers = evaluation_loggers(settings.get("logger"), run.folder)
     origin.add_data(run.config["data"].get("root"), settings["split"], source)
     shown = {example.key: example for example in source.spread(settings["page_examples"])}
@@ -311,8 +308,8 @@ def _search_node(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The search with what the command line leaves open (null): limits of the run, and its rules unless told not to."""
     own, node = run.config["search"], settings["search"]
     found = {key: value for key, value in node.items() if value is not None or key not in (*LIMITS, *RULES)}
-    inherited = (*LIMITS, *RULES) if settings["search_rules"] == "run" else LIMITS
-    return found | {key: own[key] for key in inherited if key not in found and own.get(key) is not None}
+    left_open = [key for key in inherited(settings["search_rules"]) if key not in found]
+    return found | {key: own[key] for key in left_open if own.get(key) is not None}
 
 
 def _check_search(node: Mapping[str, Any]) -> None:
