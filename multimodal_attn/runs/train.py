@@ -255,7 +255,7 @@ def _tokenizer_from(
         return None
     node = content.config.get(theirs or key)
     if not node:
-        raise ValueError("init_from: that run reads pictures or recordings; expected one that reads texts, as this one")
+        raise ValueError("init_from: that run reads no texts; expected one that does, as this one")
     kind, own = node["_target_"], config[key]["_target_"]
     if kind != own:
         raise ValueError(
