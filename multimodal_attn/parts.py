@@ -162,6 +162,18 @@ def within(key: str) -> Iterator[None]:
         raise ValueError(f"{key}{message.removeprefix(slot)}") from error
 
 
+@contextmanager
+def on_trial() -> Iterator[None]:
+    """Without warnings, such as of settings left out: what is built on trial is built again, and tells then."""
+    package = logging.getLogger(OWN_PACKAGE)
+    level = package.level
+    package.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        package.setLevel(level)
+
+
 def checked(key: str, value: Any, annotation: Any, trust: Collection[str] = ()) -> Any:
     """A value as an argument's annotation wants it: numbers in their range, nodes with a ``_target_`` as parts.
 

@@ -51,7 +51,10 @@ def graphs(model: Seq2Seq, sources: Sources, others: Sources) -> dict[str, bytes
     """
     for part in (*model.encoder.parts(), model.decoder):
         if part.no_graph:
-            raise ValueError(f"export: {type(part).__name__} {part.no_graph}; expected another part in its place")
+            raise ValueError(
+                f"export: {type(part).__name__} {part.no_graph}; expected a run with another part in its place, or"
+                " --weights, which predict and demo take as they take the run itself"
+            )
     with exporting(model):
         memories = [model.encoder(*batch) for batch in (sources, others)]
         return {"encode": encoder_graph(model.encoder, sources, others), **decoder_graphs(model.decoder, *memories)}

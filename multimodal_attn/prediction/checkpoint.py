@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
 from multimodal_attn.first_line import first_line
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.parts import checked, find, parameters
+from multimodal_attn.parts import checked, find, on_trial, parameters
 from multimodal_attn.prediction.build import build_model, build_predictor
 from multimodal_attn.prediction.location import checkpoints, folder_of
 from multimodal_attn.prediction.predictor import Predictor
@@ -247,7 +247,7 @@ def check_shapes(checkpoint: Checkpoint, build: Callable[[], nn.Module]) -> None
     Raises:
         ValueError: names the weight.
     """
-    with torch.device("meta"):
+    with on_trial(), torch.device("meta"):
         model = build()
     for name, own in model.state_dict().items():
         given = checkpoint.weights.get(_PREFIX + name)

@@ -20,7 +20,7 @@ from multimodal_attn.prediction.times.word_moments import WordMoments
 from multimodal_attn.prediction.times.word_times import NO_TIMES, WordTimes
 from multimodal_attn.prediction.true_boxes import Thing, things, true_boxes
 from multimodal_attn.prediction.word import Word
-from multimodal_attn.types import COPYING, EOS, Box, Example, Grid, Hypothesis, Layout, Span, Target
+from multimodal_attn.types import COPYING, EOS, UNK, Box, Example, Grid, Hypothesis, Layout, Span, Target
 
 
 class View(Protocol):
@@ -264,7 +264,14 @@ class Prediction:
 def _as_shown(source: Tensor | str, tokenizer: Tokenizer | None) -> np.ndarray:
     if isinstance(source, str):
         assert tokenizer is not None, "a source text is shown token by token"
-        return np.array(tokenizer.pieces([*tokenizer.encode(source), EOS]))
+        ids = [*tokenizer.encode(source), EOS]
+        pieces = tokenizer.pieces(ids)
+        if tokenizer.whole_words:  # what is read as <unk> would be no word to anybody
+            pieces = [
+                f"<unk: {word}>" if id_ == UNK else piece
+                for id_, piece, word in zip(ids, pieces, [*source.split(), ""], strict=True)
+            ]
+        return np.array(pieces)
     array = source.cpu().numpy()
     return np.ascontiguousarray(array.transpose(1, 2, 0)) if array.ndim == 3 else array
 

@@ -39,7 +39,8 @@ def in_full(arguments: Sequence[str], name: str = "train") -> list[str]:
 
     Args:
         arguments: of the command line.
-        name: of the command; ``data`` and ``live`` of an ``evaluate`` take new keys without a plus.
+        name: of the command; ``data`` and ``live`` of an ``evaluate``, and of a run that is resumed, take new keys
+            without a plus: they are those of that run.
     """
     full: list[str] = []
     given = {argument.partition("=")[0] for argument in arguments}
@@ -56,7 +57,7 @@ def in_full(arguments: Sequence[str], name: str = "train") -> list[str]:
             classes = [name for name in names if _CLASS.fullmatch(name)]
             full.append(f"objective=[{','.join(name for name in names if name not in classes)}]")
             full += [f"++objective.{_snake(name.rpartition('.')[2])}._target_={name}" for name in classes]
-        elif equals and name == "evaluate" and key.startswith(("data.", "live.")):
+        elif equals and (name == "evaluate" or "resume" in given) and key.startswith(("data.", "live.")):
             full.append(f"++{argument}")
         else:
             full.append(argument)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pytorch_lightning.utilities import rank_zero_info
@@ -54,8 +54,19 @@ def initialize(module: TrainingModule, config: Mapping[str, Any], content: Check
         ]
         raise ValueError(
             f"init_from: the run holds another {what} ({len(unlike)} weights do not fit, such as"
-            f" {min(unlike).removeprefix('model.')}). Here and there differ: {'; '.join(differences) or 'nothing else'}"
+            f" {min(unlike).removeprefix('model.')}); expected the same {what} as there. Here and there differ:"
+            f" {'; '.join(differences) or 'nothing else'}"
         )
     fitting = {name: tensor for name, tensor in given.items() if name in own and tensor.shape == own[name].shape}
     module.load_state_dict(fitting, strict=False)
-    rank_zero_info(f"init_from: starts with the {what} of {content.path}")
+    told = (
+        ("begins afresh here", own.keys() - fitting.keys()),
+        ("left out of that run", given.keys() - fitting.keys()),
+    )
+    more = "".join(f"; {what}: {', '.join(_named(names))}" for what, names in told if names)
+    rank_zero_info(f"init_from: starts with the {what} of {content.path}{more}")
+
+
+def _named(weights: Iterable[str]) -> list[str]:
+    """The parts of a model that weights belong to."""
+    return sorted({name.removeprefix("model.").removeprefix("encoder.").partition(".")[0] for name in weights})

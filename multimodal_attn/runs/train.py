@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.first_line import first_line
 from multimodal_attn.machine import set_up_machine, suitable_precision
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.parts import EVERYTHING, Part, part
+from multimodal_attn.parts import EVERYTHING, Part, on_trial, part
 from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights, with_encoder_of_checkpoint
 from multimodal_attn.runs import environment
 from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features, check_copying
@@ -45,7 +46,7 @@ SECTIONS = (
     *("data", "encoder", "attention", "decoder", "language_model", "masking"),
     *("tokenizer", "source_tokenizer", "objective"),
     *("search", "metrics", "monitor", "optimizer", "scheduler", "scheduled_sampling", "trainer", "callbacks", "logger"),
-    *("name", "seed", "resume", "init_from", "run_dir", "cache_dir", "vocabulary_of", "choices"),
+    *("name", "seed", "resume", "init_from", "run_dir", "cache_dir", "vocabulary_of", "started_in", "choices"),
 )
 """Of a run's configuration."""
 
@@ -61,7 +62,8 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     Returns:
         The best value of the monitored metric: what a sweep optimizes.
     """
-    settings, origin = {**settings, "run_dir": str(run_dir)}, environment.Environment()
+    here = {"run_dir": str(run_dir), "started_in": settings.get("started_in") or os.getcwd()}
+    settings, origin = {**settings, **here}, environment.Environment()
     refuse_unknown(settings, SECTIONS)
     check(settings, fresh=not (settings["resume"] or settings["init_from"]))
     key = "resume" if settings["resume"] else "init_from"
@@ -203,7 +205,7 @@ def _tokenizer_from(
         return None
     node = content.config.get(theirs or key)
     if not node:
-        raise ValueError("init_from: that run reads pictures or recordings; expected one that reads texts, as this one")
+        raise ValueError("init_from: that run reads no texts; expected one that does, as this one")
     kind, own = node["_target_"], config[key]["_target_"]
     if kind != own:
         raise ValueError(
@@ -234,7 +236,8 @@ def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataMo
         own, of_sources = (_tokenizer_from(config, content, key) for key in ("tokenizer", "source_tokenizer"))
     going_on = content if config["resume"] else None
     node = (with_encoder_of_checkpoint(config, EVERYTHING) if going_on else config)["encoder"]
-    encoder: Part[Encoder] = part("encoder", node, Encoder, EVERYTHING, given=("vocab_size",))
+    with on_trial():
+        encoder: Part[Encoder] = part("encoder", node, Encoder, EVERYTHING, given=("vocab_size",))
     reads: Modality = encoder.make.modality(encoder.settings)  # type: ignore[attr-defined]
     data = build_data(config, own, of_sources, EVERYTHING, reads=reads)
     module = build_module(config, data.tokenizer, data.source_tokenizer, checkpoint=going_on)

@@ -72,7 +72,7 @@ class DataModule(pl.LightningDataModule):
         short_first_epochs: WholeNumber = 0,
         batch_tokens: Count | None = None,
         mirror: bool = False,
-        word_times: str | None = None,
+        word_times: str | Path | None = None,
         cached_versions: Count = 1,
         cache_gigabytes: Positive = CACHE_GIGABYTES,
         seed: int = 0,

@@ -136,7 +136,8 @@ views.text = class {
 
   compare(index) {
     const map = this.example.maps.word(index);
-    return ["most on ", make("b", {}, this.example.data.source[map.indexOf(largest(map))] ?? "nothing")];
+    const copied = this.example.hypothesis.copied.includes(index);
+    return [copied ? "copied from " : "most on ", make("b", {}, this.example.data.source[map.indexOf(largest(map))] ?? "nothing")];
   }
 
   press(index) {

@@ -102,7 +102,7 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     predictor = run.predictor.with_search(search_of(run, node, device)).to(device)
     cache_features(run.data, predictor.model, (settings["split"],), run.config["data"].get("cache_dir"))
     source = run.data.source(settings["split"])  # a missing split or folder is an error before anything is written
-    folder = run.folder / "evaluation" / folder_name(settings)
+    folder = run.folder / "evaluation" / folder_name(settings, run.config["search"])
     loggers = evaluation_loggers(settings.get("logger"), run.folder)
     origin.add_data(run.config["data"].get("root"), settings["split"], source)
     shown = {example.key: example for example in source.spread(settings["page_examples"])}

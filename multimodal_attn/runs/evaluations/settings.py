@@ -14,7 +14,7 @@ from multimodal_attn.prediction.recordings.transcript import ENDINGS
 from multimodal_attn.prediction.times.word_times import check_time_source
 from multimodal_attn.ranges import Count, WholeNumber
 from multimodal_attn.runs.configuration import refuse_unknown, require
-from multimodal_attn.runs.evaluations.folder import TAG
+from multimodal_attn.runs.evaluations.folder import LIMITS, RULES, TAG, inherited
 from multimodal_attn.runs.language_model import load_language_model
 from multimodal_attn.runs.loading import Run
 from multimodal_attn.search import Search
@@ -48,9 +48,6 @@ SETTINGS: dict[str, Any] = {
     "name": str,
 }
 """Of ``conf/evaluate.yaml``, and what each may be."""
-LIMITS = ("max_length", "max_length_ratio")
-RULES = ("min_length", "forbidden", "no_repeat_ngram", "eos_threshold", "prefix", "forced_words", "max_attention_jump")
-"""Settings of the search that are the run's where the command line says nothing."""
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
@@ -99,8 +96,8 @@ def search_node(run: Run, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The search with what the command line leaves open (null): limits of the run, and its rules unless told not to."""
     own, node = run.config["search"], settings["search"]
     found = {key: value for key, value in node.items() if value is not None or key not in (*LIMITS, *RULES)}
-    inherited = (*LIMITS, *RULES) if settings["search_rules"] == "run" else LIMITS
-    return found | {key: own[key] for key in inherited if key not in found and own.get(key) is not None}
+    left_open = [key for key in inherited(settings["search_rules"]) if key not in found]
+    return found | {key: own[key] for key in left_open if own.get(key) is not None}
 
 
 def search_of(run: Run, node: Mapping[str, Any], device: str) -> Search:

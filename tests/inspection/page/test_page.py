@@ -225,15 +225,21 @@ def test_hypotheses_too_large_for_the_page_stay_out(tmp_path: Path):
     assert (len(example["hypotheses"]), example["found"]) == (2, 4)
 
 
-def test_a_gate_is_there_where_the_record_has_one(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("beta", "Gate β"), ("share of the source", "Share of the source")],
+)
+def test_a_gate_is_there_where_the_record_has_one(tmp_path: Path, name: str, title: str):
     record = photo_record()
-    record.gate, record.gate_name = [0.25, 0.5, 0.75], "beta"
+    record.gate, record.gate_name = [0.25, 0.5, 0.75], name
     elements = read(write_page([record], tmp_path / "index.html", "x"))
     best = elements.json("example-0")["hypotheses"][0]
     (chart,) = best["charts"]
-    assert (chart["script"], chart["title"], chart["data"]) == ("bars", "Gate β", [0.25, 0.5, 0.75])
+    assert (chart["script"], chart["title"], chart["data"]) == ("bars", title, [0.25, 0.5, 0.75])
     assert "how much of what attention read" in chart["about"]
-    assert elements.json("overview")["examples"][0]["measures"]["gate"] == 0.5
+    overview = elements.json("overview")
+    assert overview["examples"][0]["measures"]["gate"] == 0.5
+    assert dict(overview["measures"])["gate"] == f"{title}, mean"
 
 
 def test_streams_are_drawn_where_the_record_has_some(tmp_path: Path):
