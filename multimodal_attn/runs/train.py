@@ -25,8 +25,8 @@ from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.machine import set_up_machine, suitable_precision
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.parts import EVERYTHING, Part, part
-from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights, with_encoder_of_checkpoint
+from multimodal_attn.parts import EVERYTHING, find, part
+from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights
 from multimodal_attn.runs import environment
 from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features, check_copying
 from multimodal_attn.runs.check import check
@@ -44,7 +44,6 @@ from multimodal_attn.training.checkpoint_files import CheckpointFiles
 from multimodal_attn.training.language_model import LanguageModelModule
 from multimodal_attn.training.masked_language_model import MaskedLanguageModelModule
 from multimodal_attn.training.module import Seq2SeqModule
-from multimodal_attn.types import Modality
 from multimodal_attn.writing import remove_unfinished, write_file
 
 _PATIENCE = 5  # seconds
@@ -283,10 +282,9 @@ def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataMo
     else:
         own, of_sources = (_tokenizer_from(config, content, key) for key in ("tokenizer", "source_tokenizer"))
     going_on = content if config["resume"] else None
-    node = (with_encoder_of_checkpoint(config, EVERYTHING) if going_on else config)["encoder"]
-    encoder: Part[Encoder] = part("encoder", node, Encoder, EVERYTHING, given=("vocab_size",))
-    reads: Modality = encoder.make.modality(encoder.settings)  # type: ignore[attr-defined]
-    data = build_data(config, own, of_sources, EVERYTHING, reads=reads)
+    node = config["encoder"]
+    encoder: type[Encoder] = find("encoder", node["_target_"], Encoder, EVERYTHING)  # type: ignore[assignment]
+    data = build_data(config, own, of_sources, EVERYTHING, reads=encoder.modality(node, EVERYTHING))
     module = build_module(config, data.tokenizer, data.source_tokenizer, checkpoint=going_on)
     check_copying(module.model, data.tokenizer, data.source_tokenizer)
     data.source("train").check_readable()

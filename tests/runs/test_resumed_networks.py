@@ -15,7 +15,9 @@ SHAPES = ["data.num_examples={train:16,val:4,test:4}", "data.image_size=64", "da
 
 
 @pytest.mark.parametrize("trains", [False, True])
-def test_goes_on_without_the_file_of_the_network(tmp_path: Path, trains: bool) -> None:
+def test_goes_on_without_the_file_of_the_network(
+    tmp_path: Path, trains: bool, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
     file, weights = tmp_path / "network.onnx", tmp_path / "weights.pt"
     shutil.copy(onnx_file(), file)
     choice = ["encoder=onnx", f"encoder.file={file}", "encoder.output=map", "encoder.dim=24"]
@@ -30,7 +32,10 @@ def test_goes_on_without_the_file_of_the_network(tmp_path: Path, trains: bool) -
         given = [f"encoder.streams.{name}.{key}={v}" for name, of in settings.items() for key, v in of.items()]
         choice = ["encoder=streams", *streams, *given, "encoder.dim=24"]
     folder, cached = tmp_path / "run", tmp_path / "cache"
-    run(folder, *SHAPES, *SMALL, *choice, "trainer.max_epochs=1")
+    with caplog.at_level("INFO"):
+        run(folder, *SHAPES, *SMALL, *choice, "trainer.max_epochs=1")
+    assert caplog.text.count("the weights of test_vit are under the license") == int(trains)  # as often as it is loaded
+    assert not [warning for warning in recwarn if "eval mode" in str(warning.message)]  # a frozen one is so on purpose
     networks = sorted(path.name for path in cached.rglob("*") if path.is_dir())
     file.unlink()
     weights.unlink(missing_ok=True)

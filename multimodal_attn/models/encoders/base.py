@@ -118,8 +118,13 @@ class Encoder(nn.Module, ABC):
         return replace(memory, states=memory.states[:, first:], mask=memory.mask[:, first:]), None
 
     @classmethod
-    def modality(cls, settings: Mapping[str, Any]) -> Modality:
-        """What an encoder with these checked settings encodes, before it is built."""
+    def modality(cls, settings: Mapping[str, Any], trust: Collection[str] = ()) -> Modality:
+        """What an encoder with these settings of a configuration encodes; nothing is built or loaded for it.
+
+        Args:
+            settings: as plain containers.
+            trust: packages whose classes are allowed beside this one's.
+        """
         return cls.reads
 
     @classmethod
