@@ -25,7 +25,7 @@ from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.machine import set_up_machine, suitable_precision
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.parts import EVERYTHING, find, part
+from multimodal_attn.parts import EVERYTHING, find
 from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights
 from multimodal_attn.runs import environment
 from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features, check_copying
@@ -33,7 +33,7 @@ from multimodal_attn.runs.check import check
 from multimodal_attn.runs.configuration import refuse_unknown
 from multimodal_attn.runs.data import build_data
 from multimodal_attn.runs.exit import TERMINATED, Terminated
-from multimodal_attn.runs.initialization import encoder_alone, initialize
+from multimodal_attn.runs.initialization import encoder_alone, initialize, tell_unknown
 from multimodal_attn.runs.language_model import build_language_model, build_text_data
 from multimodal_attn.runs.lightning import lightning_part, quieten
 from multimodal_attn.runs.masked_language_model import build_masked_language_model
@@ -84,8 +84,7 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     pl.seed_everything(settings["seed"], verbose=False)
     set_up_machine()
     data, module = _build(settings, content)
-    if content is not None and resumed is None:
-        initialize(module, settings, content)
+    data.check_cached()
     module.train()
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -270,7 +269,12 @@ def _build(
         return _seq2seq(config, content)
     data = build_text_data(config, _tokenizer_from(config, content))
     build = build_language_model if "language_model" in config else build_masked_language_model
-    return data, build(config, data.tokenizer)
+    module = build(config, data.tokenizer)
+    if content is not None and not config["resume"]:
+        initialize(module, config, content)
+    if (content is not None or config.get("vocabulary_of")) and not config["resume"]:
+        tell_unknown("tokenizer", data.tokenizer, data.source("train").texts())
+    return data, module
 
 
 def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataModule, Seq2SeqModule]:
@@ -287,10 +291,16 @@ def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataMo
     data = build_data(config, own, of_sources, EVERYTHING, reads=encoder.modality(node, EVERYTHING))
     module = build_module(config, data.tokenizer, data.source_tokenizer, checkpoint=going_on)
     check_copying(module.model, data.tokenizer, data.source_tokenizer)
+    if content is not None and going_on is None:
+        initialize(module, config, content)  # before the cache: the encoder's weights may come from there
+        written, read = data.source("train").vocabulary_texts()
+        for key, tokenizer, texts in (("tokenizer", own, written), ("source_tokenizer", of_sources, read)):
+            if tokenizer is not None:
+                tell_unknown(key, tokenizer, texts)
     data.source("train").check_readable()
     for objective in module.objectives.values():
         data.leave_out("train", objective.unusable(data, module.model.encoder.layout))
-    cache_features(data, module.model, ("train", "val"), config["data"].get("cache_dir"))
+    cache_features(data, module.model, ("train", "val"), config["data"])
     return data, module
 
 

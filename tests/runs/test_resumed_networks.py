@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from multimodal_attn.data.loading.feature_cache import FeatureCache
+from multimodal_attn.runs.loading import load
 from tests.contracts.tiny import onnx_file
 from tests.runs.tiny import SMALL, run
 
@@ -49,3 +51,15 @@ def test_goes_on_without_the_file_of_the_network(
     encoders = [content["hyper_parameters"]["config"]["encoder"] for content in (before, after)]
     assert encoders[0] == encoders[1]
     assert sorted(path.name for path in cached.rglob("*") if path.is_dir()) == networks
+
+
+def test_a_cache_holds_what_the_encoder_of_another_run_has_learnt(tmp_path: Path) -> None:
+    timm = pytest.importorskip("timm")
+    torch.save(timm.create_model("test_vit", num_classes=0, img_size=64).state_dict(), tmp_path / "weights.pt")
+    network = ["encoder=timm", "encoder.name=test_vit", f"encoder.weights={tmp_path / 'weights.pt'}", "encoder.dim=24"]
+    given = [*SHAPES, *SMALL, *network, "trainer.max_epochs=1"]
+    run(tmp_path / "first", *given, "encoder.trainable_from=-1", "optimizer.lr=0.1")
+    run(tmp_path / "second", *given, f"init_from={tmp_path / 'first'}")
+    learnt = load(tmp_path / "second").model.encoder.cache_fingerprint()
+    assert learnt is not None
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [FeatureCache("", learnt).folder.name]

@@ -32,7 +32,7 @@ class Aligner:
 
     def __init__(self) -> None:
         if find_spec("pocketsphinx") is None:
-            raise ValueError('align: the aligner is not installed; expected pip install "multimodal-attn[align]"')
+            raise ValueError('align: the aligner is not installed; expected pip install "multimodal_attn[align]"')
         from pocketsphinx import Decoder
 
         self.name = f"pocketsphinx {version('pocketsphinx')}"
