@@ -6,6 +6,7 @@ given as bytes; there the path begins in the working directory.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from multimodal_attn.first_line import first_line
@@ -62,28 +63,53 @@ def check_whole(content: bytes) -> None:
     view = memoryview(content)
     waiting: list[tuple[dict[int, int], int, int, bool]] = [(_OF_MODEL, 0, len(view), False)]
     while waiting:
-        inside, place, stop, is_tensor = waiting.pop()
-        while place < stop:
-            tag, place = _varint(view, place, stop)
-            field, kind = tag >> 3, tag & 7
-            begin = place
-            if kind == _VARINT:
-                value, place = _varint(view, place, stop)
-                if is_tensor and field == _DATA_LOCATION and value:
-                    raise ValueError("keeps its weights in another file; expected a graph with its weights inside")
-            elif kind == _BYTES:
-                size, begin = _varint(view, place, stop)
-                place = begin + size
-            elif kind in (_FIXED64, _FIXED32):
-                place += 8 if kind == _FIXED64 else 4
-            else:
-                raise ValueError("is not ONNX, or is cut off")
-            if place > stop:
-                raise ValueError("is not ONNX, or is cut off")
-            if is_tensor and field == _EXTERNAL_DATA:
+        inside, first, last, is_tensor = waiting.pop()
+        for field, kind, value, begin, end in _fields(view, first, last):
+            if is_tensor and (field == _EXTERNAL_DATA or (field == _DATA_LOCATION and kind == _VARINT and value)):
                 raise ValueError("keeps its weights in another file; expected a graph with its weights inside")
             if kind == _BYTES and field in inside:
-                waiting.append((_INSIDE[inside[field]], begin, place, inside[field] == _TENSOR))
+                waiting.append((_INSIDE[inside[field]], begin, end, inside[field] == _TENSOR))
+
+
+def node_outputs(content: bytes) -> list[str]:
+    """Names of what the nodes of a graph give, first to last, without those of graphs in it.
+
+    Raises:
+        ValueError: for what is no ONNX.
+    """
+    view = memoryview(content)
+    places = [(0, len(view))]
+    for wanted in (7, 1, 2):  # of onnx.proto: ModelProto.graph, GraphProto.node, NodeProto.output
+        places = [
+            (begin, end)
+            for first, last in places
+            for field, kind, _, begin, end in _fields(view, first, last)
+            if field == wanted and kind == _BYTES
+        ]
+    return [bytes(view[begin:end]).decode("utf-8", "replace") for begin, end in places if end > begin]
+
+
+def _fields(view: memoryview, place: int, stop: int) -> Iterator[tuple[int, int, int, int, int]]:
+    """The fields of a message of protobuf: number, kind, value if it is a varint, and where its bytes begin and end.
+
+    Raises:
+        ValueError: for what is none.
+    """
+    while place < stop:
+        tag, place = _varint(view, place, stop)
+        kind, value, begin = tag & 7, 0, place
+        if kind == _VARINT:
+            value, place = _varint(view, place, stop)
+        elif kind == _BYTES:
+            size, begin = _varint(view, place, stop)
+            place = begin + size
+        elif kind in (_FIXED64, _FIXED32):
+            place += 8 if kind == _FIXED64 else 4
+        else:
+            raise ValueError("is not ONNX, or is cut off")
+        if place > stop:
+            raise ValueError("is not ONNX, or is cut off")
+        yield tag >> 3, kind, value, begin, place
 
 
 def _varint(view: memoryview, place: int, stop: int) -> tuple[int, int]:

@@ -95,6 +95,7 @@ class Example:
         targets: at least one in training; may be empty in prediction.
         sample_rate: of a waveform, in Hz; 0 for other sources.
         features: cached output of frozen encoders, (S, width) of each, in place of a source, mostly empty then.
+        pause_seconds: at the beginning of a waveform, that are not read, as nothing is said there.
     """
 
     key: str
@@ -102,6 +103,12 @@ class Example:
     targets: tuple[Target, ...] = ()
     sample_rate: int = 0
     features: tuple[Tensor, ...] = ()
+    pause_seconds: float = 0.0
+
+    @property
+    def read_source(self) -> Tensor | str:
+        """What of the source is read."""
+        return self.source[round(self.pause_seconds * self.sample_rate) :] if self.pause_seconds else self.source
 
     @property
     def modality(self) -> Modality:
@@ -201,6 +208,10 @@ class Timeline:
         """The time of a memory position."""
         start = self.offset_seconds + position * self.step_seconds
         return Span(start, start + self.step_seconds)
+
+    def behind(self, seconds: float) -> Timeline:
+        """Of the whole recording, where what lies in its first seconds was not read."""
+        return Timeline(self.step_seconds, self.offset_seconds + seconds)
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,8 @@ def measure(maps: Path, truth: Path, output: Path, page_examples: int = 50) -> i
         except UnreadableError as error:
             skipped.append(error)
     are_maps = maps.suffix.lower() != ".ctm"
-    metrics = _scores(found, are_maps) | {"num_examples": float(len(found)), "num_skipped": float(len(skipped))}
+    scores = _scores(found, are_maps)
+    metrics = scores | {"num_examples": float(len(found)), "num_skipped": float(len(skipped))}
     if not found:
         raise ValueError(f"maps: nothing in '{maps}' can be scored; {'; '.join(map(str, skipped[:3]))}")
     shown = found
@@ -66,6 +67,8 @@ def measure(maps: Path, truth: Path, output: Path, page_examples: int = 50) -> i
         write_page(predictions, folder / "index.html", f"{maps.stem}: measured", metrics, total=len(found))
     if skipped:
         print(f"{len(skipped)} are left out; {output / 'skipped.txt'} lists them with the reasons", file=sys.stderr)
+    if not scores:
+        print(f"{truth} has no boxes and no times of these sources: there is nothing to score", file=sys.stderr)
     print_report(metrics, str(output))
     print(f"attention page: {output / 'index.html'}")
     return 0

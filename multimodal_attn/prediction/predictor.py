@@ -20,7 +20,7 @@ from multimodal_attn.prediction.prediction import Prediction, View
 from multimodal_attn.prediction.sources import example_of
 from multimodal_attn.prediction.times.word_times import WordTimes, word_times
 from multimodal_attn.search import Search
-from multimodal_attn.types import Batch, Example, Hypothesis, Memory
+from multimodal_attn.types import Batch, Example, Hypothesis, Memory, Timeline
 
 if TYPE_CHECKING:
     from multimodal_attn.prediction.recordings.live import Heard, LiveSettings
@@ -172,6 +172,8 @@ class Predictor:
         positions = int(memory.mask[index].sum())
         waveform = example.source if isinstance(example.source, Tensor) and example.source.ndim == 1 else None
         tokenizer = self.tokenizer.of_source(example.source if isinstance(example.source, str) else "")
+        if isinstance(memory.layout, Timeline):
+            memory = replace(memory, layout=memory.layout.behind(example.pause_seconds))
         best, *others = [
             Prediction.from_hypothesis(
                 example,

@@ -124,7 +124,9 @@ def refusal(error: Exception, name: str, overrides: Sequence[str]) -> ValueError
         if len(others) < len(overrides):
             with suppress(ValueError):
                 known = OmegaConf.to_container(compose(name, others))
-        return ValueError(f"{key}: there is no such setting{_owners(key) or likely(key, known)}")
+        return ValueError(
+            f"{key}: there is no such setting{_owners(key) or likely(key, known) or _adding(key, known, overrides)}"
+        )
     if found := re.match(r"Error parsing override '(.*?)' (.*)", text):
         return ValueError(f"{found[1]}: is no override ({found[2].strip()}); expected KEY=VALUE")
     return ValueError(f"command line: {text}; expected KEY=VALUE, as --help shows")
@@ -145,6 +147,14 @@ def _owners(key: str) -> str:
     ]
     chosen = f", as in experiment={_some(experiments)}" if experiments else ""
     return f"; expected with {group}={_some(owners)}{chosen}"
+
+
+def _adding(key: str, known: Mapping[str, Any], overrides: Sequence[str]) -> str:
+    """How to give a class an argument that its yaml does not list, as the end of a sentence."""
+    section, mine = key.rpartition(".")[0], [one for one in overrides if one.partition("=")[0] == key]
+    if not mine or not section or section not in {path.rpartition(".")[0] for path, _ in leaves(known)}:
+        return ""
+    return f"; an argument of its class that the yaml does not list takes a plus: +{mine[0]}"
 
 
 def _some(names: Sequence[str]) -> str:

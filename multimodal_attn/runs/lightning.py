@@ -79,7 +79,7 @@ _NOISE = {
     "litlogger": "advertises a service",
     "LeafSpec": "is of Lightning's own use of torch",
     "sync_dist=True": "what validation logs is that of all processes already",
-    "modules in eval mode": "frozen parts are in evaluation mode on purpose",
+    "in eval mode at the start": "frozen parts are in evaluation mode on purpose",
     "`weights_only` was not set": "files are read with weights_only=True, always",
     "exists and is not empty": "a resumed run writes where it has written before",
     "dataloader is not resumable": "the data module goes on in mid-epoch itself",

@@ -21,14 +21,14 @@ from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.first_line import first_line
 from multimodal_attn.machine import set_up_machine, suitable_precision
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.parts import EVERYTHING, Part, on_trial, part
-from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights, with_encoder_of_checkpoint
+from multimodal_attn.parts import EVERYTHING, find
+from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights
 from multimodal_attn.runs import environment
 from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features, check_copying
 from multimodal_attn.runs.check import check
 from multimodal_attn.runs.configuration import refuse_unknown
 from multimodal_attn.runs.data import build_data
-from multimodal_attn.runs.initialization import encoder_alone, initialize
+from multimodal_attn.runs.initialization import encoder_alone, initialize, tell_unknown
 from multimodal_attn.runs.language_model import build_language_model, build_text_data
 from multimodal_attn.runs.lightning import lightning_part, quieten
 from multimodal_attn.runs.masked_language_model import build_masked_language_model
@@ -39,7 +39,6 @@ from multimodal_attn.training.checkpoint_files import CheckpointFiles
 from multimodal_attn.training.language_model import LanguageModelModule
 from multimodal_attn.training.masked_language_model import MaskedLanguageModelModule
 from multimodal_attn.training.module import Seq2SeqModule
-from multimodal_attn.types import Modality
 from multimodal_attn.writing import remove_unfinished, write_file
 
 SECTIONS = (
@@ -79,8 +78,7 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     pl.seed_everything(settings["seed"], verbose=False)
     set_up_machine()
     data, module = _build(settings, content)
-    if content is not None and resumed is None:
-        initialize(module, settings, content)
+    data.check_cached()
     module.train()
     earlier = environment.stretches(run_dir) if resumed else None
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
@@ -223,7 +221,12 @@ def _build(
         return _seq2seq(config, content)
     data = build_text_data(config, _tokenizer_from(config, content))
     build = build_language_model if "language_model" in config else build_masked_language_model
-    return data, build(config, data.tokenizer)
+    module = build(config, data.tokenizer)
+    if content is not None and not config["resume"]:
+        initialize(module, config, content)
+    if (content is not None or config.get("vocabulary_of")) and not config["resume"]:
+        tell_unknown("tokenizer", data.tokenizer, data.source("train").texts())
+    return data, module
 
 
 def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataModule, Seq2SeqModule]:
@@ -235,17 +238,21 @@ def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataMo
     else:
         own, of_sources = (_tokenizer_from(config, content, key) for key in ("tokenizer", "source_tokenizer"))
     going_on = content if config["resume"] else None
-    node = (with_encoder_of_checkpoint(config, EVERYTHING) if going_on else config)["encoder"]
-    with on_trial():
-        encoder: Part[Encoder] = part("encoder", node, Encoder, EVERYTHING, given=("vocab_size",))
-    reads: Modality = encoder.make.modality(encoder.settings)  # type: ignore[attr-defined]
-    data = build_data(config, own, of_sources, EVERYTHING, reads=reads)
+    node = config["encoder"]
+    encoder: type[Encoder] = find("encoder", node["_target_"], Encoder, EVERYTHING)  # type: ignore[assignment]
+    data = build_data(config, own, of_sources, EVERYTHING, reads=encoder.modality(node, EVERYTHING))
     module = build_module(config, data.tokenizer, data.source_tokenizer, checkpoint=going_on)
     check_copying(module.model, data.tokenizer, data.source_tokenizer)
+    if content is not None and going_on is None:
+        initialize(module, config, content)  # before the cache: the encoder's weights may come from there
+        written, read = data.source("train").vocabulary_texts()
+        for key, tokenizer, texts in (("tokenizer", own, written), ("source_tokenizer", of_sources, read)):
+            if tokenizer is not None:
+                tell_unknown(key, tokenizer, texts)
     data.source("train").check_readable()
     for objective in module.objectives.values():
         data.leave_out("train", objective.unusable(data, module.model.encoder.layout))
-    cache_features(data, module.model, ("train", "val"), config["data"].get("cache_dir"))
+    cache_features(data, module.model, ("train", "val"), config["data"])
     return data, module
 
 

@@ -12,7 +12,7 @@ from multimodal_attn.prediction.times.boundaries import attention_times
 from multimodal_attn.prediction.word import Word
 from multimodal_attn.runtime.beam import Text
 from multimodal_attn.runtime.description import Description
-from multimodal_attn.types import Grid, Span, Timeline, text_flags
+from multimodal_attn.types import Grid, Layout, Span, Timeline, text_flags
 
 
 @dataclass(repr=False)
@@ -23,6 +23,7 @@ class Output:
         key: the path of a file, or the kind of what was given.
         source: picture (H, W, 3) uint8, waveform (L,) float32, or the tokens of a source text as they are shown.
         description: of the model.
+        layout: of the positions of its maps in the source.
         found: what the search returned.
         others: what else it found for the same source, best first.
     """
@@ -30,6 +31,7 @@ class Output:
     key: str
     source: np.ndarray
     description: Description
+    layout: Layout
     found: Text
     others: list[Output] = field(default_factory=list)
 
@@ -64,7 +66,7 @@ class Output:
     @cached_property
     def words(self) -> list[Word]:
         """The words with their maps and, for recordings, their times."""
-        layout, spans = self.description.layout, self.description.vocabulary.word_spans(self.found.tokens)
+        layout, spans = self.layout, self.description.vocabulary.word_spans(self.found.tokens)
         weights = self.weights.mean(axis=1)
         times: list[Span] = []
         if isinstance(layout, Timeline):

@@ -229,6 +229,26 @@ def test_words_of_a_recording_have_times(tmp_path: Path) -> None:
         assert reason in str(error.value)
 
 
+def test_a_pause_before_the_first_sound_of_a_recording_is_not_read(tmp_path: Path) -> None:
+    listener = predictor(
+        "experiment=conformer_transformer_grid", "data.root=x", "encoder.num_layers=1", "encoder.dim=8"
+    )
+    noise = 0.1 * np.random.default_rng(0).standard_normal(16000).astype(np.float32)
+    soon, late = (np.concatenate([np.zeros(samples, np.float32), noise]) for samples in (1600, 33600))
+    soundfile.write(tmp_path / "late.wav", late, 16000, subtype="FLOAT")
+    expected = listener(soon)
+    assert expected.text
+    read = list(predict_files(listener, read_all(listener.reader, [tmp_path / "late.wav"]), layers=True))
+    for found in (listener(late), *read):
+        assert isinstance(found, Prediction)
+        assert found.text == expected.text
+        np.testing.assert_allclose(found.weights, expected.weights, atol=1e-5)
+        assert len(found.source) == len(late)
+        assert found.layout.offset_seconds == pytest.approx(expected.layout.offset_seconds + 2)
+        assert all(2 <= word.start <= word.end <= 3.15 for word in found.words)
+    assert read[0].self_attention.reads[0].shape == (1, expected.weights.shape[-1])
+
+
 def test_the_model_is_in_its_mode_again_after_a_prediction(captioner: Predictor, photos: Path) -> None:
     captioner.model.train()
     try:

@@ -100,7 +100,7 @@ def evaluate(settings: dict[str, Any]) -> dict[str, float]:
     device = settings["device"] if settings["device"] != "auto" else own_device()
     node = search_node(run, settings)
     predictor = run.predictor.with_search(search_of(run, node, device)).to(device)
-    cache_features(run.data, predictor.model, (settings["split"],), run.config["data"].get("cache_dir"))
+    cache_features(run.data, predictor.model, (settings["split"],), run.config["data"])
     source = run.data.source(settings["split"])  # a missing split or folder is an error before anything is written
     folder = run.folder / "evaluation" / folder_name(settings, run.config["search"])
     loggers = evaluation_loggers(settings.get("logger"), run.folder)

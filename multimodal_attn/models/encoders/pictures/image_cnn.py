@@ -71,6 +71,7 @@ class ImageCNN(PictureEncoder):
             pretrained=weights is not None,
             distortion=distortion,
         )
+        self.network_name = body.name
 
 
 class _GridOf(nn.Module):

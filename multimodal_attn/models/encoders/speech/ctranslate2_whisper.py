@@ -88,6 +88,7 @@ class CTranslate2Whisper(PretrainedSpeech):
             time_mask_steps,
             distortion,
         )
+        self.network_name = f"{folder or 'Whisper'}, {compute_type}"
 
     @classmethod
     def from_checkpoint(cls, settings: Mapping[str, Any], trust: Collection[str] = ()) -> dict[str, Any]:
