@@ -45,8 +45,8 @@ def initialize(module: TrainingModule, config: Mapping[str, Any], content: Check
         and not name.startswith(("model.ctc_head.", "model.encoder.front_end."))
         and (name not in given or name not in own or given[name].shape != own[name].shape)
     }
+    there, here = (dict(leaves({part: side.get(part) for part in parts})) for side in (content.config, config))
     if unlike:
-        there, here = (dict(leaves({part: side.get(part) for part in parts})) for side in (content.config, config))
         differences = [
             f"{key}: {here.get(key)!r}, there {there.get(key)!r}"
             for key in sorted(here.keys() | there.keys())
@@ -63,8 +63,11 @@ def initialize(module: TrainingModule, config: Mapping[str, Any], content: Check
         ("begins afresh here", own.keys() - fitting.keys()),
         ("left out of that run", given.keys() - fitting.keys()),
     )
-    more = "".join(f"; {what}: {', '.join(_named(names))}" for what, names in told if names)
-    rank_zero_info(f"init_from: starts with the {what} of {content.path}{more}")
+    more = [f"{how}: {', '.join(_named(names))}" for how, names in told if names]
+    # Weights that fit may have meant another thing there, as those of another decoder.
+    changed = [key for key in sorted(here.keys() & there.keys()) if here[key] != there[key] and "dropout" not in key]
+    more += [f"here {key} is {here[key]!r}, there {there[key]!r}" for key in changed]
+    rank_zero_info("; ".join([f"init_from: starts with the {what} of {content.path}", *more]))
 
 
 def _named(weights: Iterable[str]) -> list[str]:
