@@ -157,7 +157,8 @@ class Example {
 
   /** Whether there is no attention to show, as of a recurrent language model. */
   get blank() {
-    return this.hypothesis.peak[0].every((peak) => peak === 0);
+    const [peaks] = this.hypothesis.peak;
+    return peaks.length > 0 && peaks.every((peak) => peak === 0);
   }
 
   choose(index) {
