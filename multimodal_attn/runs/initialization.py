@@ -11,6 +11,7 @@ from multimodal_attn.prediction.checkpoint import Checkpoint
 from multimodal_attn.runs.configuration import leaves
 from multimodal_attn.training.base import TrainingModule
 
+_FRONT_END = "model.encoder.front_end."
 _PARTS = ("encoder", "attention", "decoder", "language_model")
 
 
@@ -42,7 +43,7 @@ def initialize(module: TrainingModule, config: Mapping[str, Any], content: Check
         name
         for name in given.keys() | own.keys()
         if name.startswith(prefix)
-        and not name.startswith(("model.ctc_head.", "model.encoder.front_end."))
+        and not name.startswith(("model.ctc_head.", _FRONT_END))
         and (name not in given or name not in own or given[name].shape != own[name].shape)
     }
     there, here = (dict(leaves({part: side.get(part) for part in parts})) for side in (content.config, config))
@@ -63,7 +64,7 @@ def initialize(module: TrainingModule, config: Mapping[str, Any], content: Check
         ("begins afresh here", own.keys() - fitting.keys()),
         ("left out of that run", given.keys() - fitting.keys()),
     )
-    more = [f"{how}: {', '.join(_named(names))}" for how, names in told if names]
+    more = [f"{how}: {', '.join(found)}" for how, names in told if (found := _named(names))]
     # Weights that fit may have meant another thing there, as those of another decoder.
     changed = [key for key in sorted(here.keys() & there.keys()) if here[key] != there[key] and "dropout" not in key]
     more += [f"here {key} is {here[key]!r}, there {there[key]!r}" for key in changed]
@@ -71,5 +72,5 @@ def initialize(module: TrainingModule, config: Mapping[str, Any], content: Check
 
 
 def _named(weights: Iterable[str]) -> list[str]:
-    """The parts of a model that weights belong to."""
-    return sorted({name.removeprefix("model.").removeprefix("encoder.").partition(".")[0] for name in weights})
+    """The parts of a model that weights belong to, but for the front end, which has nothing to learn."""
+    return sorted({name.removeprefix("model.").partition(".")[0] for name in weights if _FRONT_END not in name})
