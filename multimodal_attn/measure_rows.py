@@ -129,7 +129,7 @@ ROWS: dict[tuple[str, str], str] = {
         (alignment_uniform)      | share | -      | Alignment by a uniform map | what it reaches on the same words
         alignment_mass_gain      | score | higher | Source word weight above uniform | less what a uniform map has
         (alignment_num_words)    | count | -      | Words with source words | how many words these figures are over""",
-    ("attention", "source texts"): """
+    ("texts", "source texts"): """
         unknown_words            | share | higher | Unknown words written | that references and source have
         (unknown_num_words)      | count | -      | Unknown words | how many words this figure is over
         names_written            | share | higher | Names written | that references and source have

@@ -163,8 +163,8 @@ def within(key: str) -> Iterator[None]:
 
 
 @contextmanager
-def on_trial() -> Iterator[None]:
-    """Without warnings, such as of settings left out: what is built on trial is built again, and tells then."""
+def quietly() -> Iterator[None]:
+    """Without warnings, such as of settings left out: they are told where a run is trained, and once."""
     package = logging.getLogger(OWN_PACKAGE)
     level = package.level
     package.setLevel(logging.ERROR)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
 from multimodal_attn.first_line import first_line
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.parts import checked, find, on_trial, parameters
+from multimodal_attn.parts import checked, find, parameters, quietly
 from multimodal_attn.prediction.build import build_model, build_predictor
 from multimodal_attn.prediction.location import checkpoints, folder_of
 from multimodal_attn.prediction.predictor import Predictor
@@ -191,7 +191,8 @@ def _predictor(checkpoint: Checkpoint, trust: Collection[str]) -> Predictor:
             f" {len(tokenizer)}"
         )
     check_shapes(checkpoint, lambda: build_model(config, tokenizer, source_tokenizer, head, trust))
-    predictor = build_predictor(config, tokenizer, source_tokenizer, head, trust)
+    with quietly():
+        predictor = build_predictor(config, tokenizer, source_tokenizer, head, trust)
     fill(predictor.model, checkpoint)
     predictor.model.eval()
     predictor.max_seconds = checkpoint.max_seconds or predictor.max_seconds
@@ -216,7 +217,8 @@ def rebuilt(make: Callable[[], Model], checkpoint: Checkpoint) -> Model:
         ValueError: if the checkpoint holds others than the model has.
     """
     check_shapes(checkpoint, make)
-    model = make()
+    with quietly():
+        model = make()
     fill(model, checkpoint)
     return model.eval()
 
@@ -247,7 +249,7 @@ def check_shapes(checkpoint: Checkpoint, build: Callable[[], nn.Module]) -> None
     Raises:
         ValueError: names the weight.
     """
-    with on_trial(), torch.device("meta"):
+    with quietly(), torch.device("meta"):
         model = build()
     for name, own in model.state_dict().items():
         given = checkpoint.weights.get(_PREFIX + name)

@@ -13,7 +13,7 @@ from multimodal_attn.data.loading.build import dataset_part, loading_settings
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.evaluation.texts.base import TextScores
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.parts import EVERYTHING, checked, find, on_trial, part
+from multimodal_attn.parts import EVERYTHING, checked, find, part, quietly
 from multimodal_attn.prediction.build import build_model
 from multimodal_attn.ranges import Seed
 from multimodal_attn.runs.build import build_objectives, build_optimization, build_sampling, check_objectives
@@ -54,7 +54,7 @@ def check(settings: Mapping[str, Any], fresh: bool = True) -> None:
         checked(key, settings["monitor"][key.rpartition(".")[2]], annotation)
     tokenizer: Tokenizer = part("tokenizer", settings["tokenizer"], Tokenizer, EVERYTHING)()
     build_optimization(settings)
-    with on_trial(), torch.device("meta"):
+    with quietly(), torch.device("meta"):
         if "language_model" in settings:
             _check_size({"language_model": make_language_model(settings["language_model"], tokenizer, EVERYTHING)})
         elif "masking" in settings:

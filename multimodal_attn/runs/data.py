@@ -85,7 +85,9 @@ def _located(
         return found, gone
     for name, value in build.files_of(node, trust).items():
         path = Path(value).expanduser()
-        there, here = folder / path, path.absolute()
+        if path.is_absolute():
+            continue
+        there, here = Path(folder) / path, path.absolute()
         if os.path.exists(there) or not os.path.exists(here):
             found[name] = str(there)
             if not os.path.exists(there):

@@ -13,6 +13,7 @@ from multimodal_attn.runs.configuration import leaves
 from multimodal_attn.training.base import TrainingModule
 from multimodal_attn.types import UNK
 
+_FRONT_END = "model.encoder.front_end."
 _PARTS = ("encoder", "attention", "decoder", "language_model")
 _MOST_UNKNOWN = 0.5  # of the tokens
 _HEARD = ("sample_rate", "num_mels", "window_seconds", "hop_seconds", "cmvn")
@@ -53,9 +54,10 @@ def initialize(module: TrainingModule, config: Mapping[str, Any], content: Check
         name
         for name in given.keys() | own.keys()
         if name.startswith(prefix)
-        and not name.startswith(("model.ctc_head.", "model.encoder.front_end."))
+        and not name.startswith(("model.ctc_head.", _FRONT_END))
         and (name not in given or name not in own or given[name].shape != own[name].shape)
     }
+    there, here = (dict(leaves({part: side.get(part) for part in parts})) for side in (content.config, config))
     if unlike:
         differences = [
             f"{key}: {here.get(key)!r}, there {there.get(key)!r}"
@@ -73,13 +75,16 @@ def initialize(module: TrainingModule, config: Mapping[str, Any], content: Check
         ("begins afresh here", own.keys() - fitting.keys()),
         ("left out of that run", given.keys() - fitting.keys()),
     )
-    more = "".join(f"; {what}: {', '.join(_named(names))}" for what, names in told if names)
-    rank_zero_info(f"init_from: starts with the {what} of {content.path}{more}")
+    more = [f"{how}: {', '.join(found)}" for how, names in told if (found := _named(names))]
+    # Weights that fit may have meant another thing there, as those of another decoder.
+    changed = [key for key in sorted(here.keys() & there.keys()) if here[key] != there[key] and "dropout" not in key]
+    more += [f"here {key} is {here[key]!r}, there {there[key]!r}" for key in changed]
+    rank_zero_info("; ".join([f"init_from: starts with the {what} of {content.path}", *more]))
 
 
 def _named(weights: Iterable[str]) -> list[str]:
-    """The parts of a model that weights belong to."""
-    return sorted({name.removeprefix("model.").removeprefix("encoder.").partition(".")[0] for name in weights})
+    """The parts of a model that weights belong to, but for the front end, which has nothing to learn."""
+    return sorted({name.removeprefix("model.").partition(".")[0] for name in weights if _FRONT_END not in name})
 
 
 def tell_unknown(key: str, tokenizer: Tokenizer, texts: Sequence[str]) -> None:

@@ -766,6 +766,9 @@ def test_minimum_word_error_fine_tunes_a_run_of_speech(
         "trainer.limit_train_batches=2",
         *SMALL,
     )
-    assert [each for each in caplog.messages if each.endswith("best.ckpt; left out of that run: ctc_head")]
+    (told,) = [each for each in caplog.messages if each.startswith("init_from: ")]
+    left_out, *differing = told.split("; ")[1:]
+    assert left_out == "left out of that run: ctc_head"
+    assert differing[0] == "here encoder.front_end.num_mel_masks is 2, there 0"
     assert 0 <= values(folder, "val/minimum_word_error")[-1] < 0.5
     assert values(folder, "val/wer")[-1] < 0.5

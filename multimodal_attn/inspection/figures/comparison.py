@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from textwrap import shorten
+from textwrap import fill
 from typing import Literal, NamedTuple
 
 from matplotlib.axes import Axes
@@ -79,7 +79,7 @@ def _draw_scores(axes: Axes, rows: Sequence[Row], score: Measure | None) -> None
         text = ("≈ " if row.same else "") + shown(score.name, mean)
         at = min(ends) if score.better == "lower" else max(ends)
         axes.annotate(text, (at, place), (7, 0), textcoords="offset points", va="center", fontsize=8)
-    names = [f"{shorten(row.label, 44, placeholder='…')}  {place}" for place, row in enumerate(rows, start=1)]
+    names = [f"{fill(row.label, 44, max_lines=2, placeholder='…')}  {place}" for place, row in enumerate(rows, start=1)]
     axes.set_yticks(range(len(rows)), names, fontsize=8.5)
     for label in axes.get_yticklabels():
         label.set_parse_math(False)

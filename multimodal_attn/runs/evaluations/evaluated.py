@@ -162,16 +162,17 @@ def labels(runs: Sequence[EvaluatedRun]) -> list[str]:
         details = _names(alike, differing_keys(alike))
         folders = [run.folder.name for run in alike]
         for place, run, detail in zip(places, alike, details, strict=True):
-            if not detail or details.count(detail) > 1:
+            if details.count(detail) > 1 or not (name or detail):
                 once = folders.count(run.folder.name) == 1
                 detail = f"({run.folder.name})" if once else f"({run.folder.name}, {run.evaluation.name})"
-            names[place] = f"{name}, {detail}" if name else detail
+            names[place] = ", ".join(each for each in (name, detail) if each)
     return [printable(name) for name in names]
 
 
 def short(key: str, value: Any) -> str:
-    """A class by its own name; anything else as it is."""
-    text = "" if value is None else printable(str(value)[:200])
+    """A class by its own name; anything else as it is, the items of a list without quotation marks."""
+    text = f"[{', '.join(map(str, value))}]" if isinstance(value, list) else "" if value is None else str(value)
+    text = printable(text[:200])
     return text.rsplit(".", 1)[-1] if key.endswith("_target_") else text
 
 
