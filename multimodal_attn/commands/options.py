@@ -9,6 +9,10 @@ from typing import Any
 
 from multimodal_attn.commands import data_options, model_options
 
+_LIVE_ONLY = ("sound", "as_json", "page", "margin_seconds", "speed", "sample_rate")
+_RECORDED_ONLY = ("formats", "output", "max_seconds", "overlap_seconds", "batch_size")
+"""Arguments of ``transcribe`` that only one of its two functions takes."""
+
 
 def parse(arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """The name of a command's function, which is that of its module in this room too, and its arguments by name.
@@ -36,13 +40,12 @@ def parse(arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
 
 def _transcribe_or_live(options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """One command for people, two functions: what only the other one takes is left out."""
-    if options["sound"] is None:
-        if options["page"] is not None:
-            raise ValueError("--page: given without --live; expected both, or predict RUN FILES --page")
-        unused = ("sound", "as_json", "page", "margin_seconds", "speed", "sample_rate")
-        return "transcribe", {name: value for name, value in options.items() if name not in unused}
-    unused = ("formats", "output", "max_seconds", "overlap_seconds", "batch_size")
-    return "transcribe_live", {name: value for name, value in options.items() if name not in unused}
+    live = options["sound"] is not None
+    if options["page"] is not None and not live:
+        raise ValueError("--page: given without --live; expected both, or predict RUN FILES --page")
+    unused = _RECORDED_ONLY if live else _LIVE_ONLY
+    command = "transcribe_live" if live else "transcribe"
+    return command, {name: value for name, value in options.items() if name not in unused}
 
 
 def _parser(live: bool) -> argparse.ArgumentParser:

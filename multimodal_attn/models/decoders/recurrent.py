@@ -228,7 +228,7 @@ class RecurrentDecoder(Decoder):
             )
         restore = order.argsort()
         real_embedded = real_steps(embedded, mask, restore) if self._reads_input else embedded
-        # Rows of one source end at different steps: what they attended to after their end is nobody's attention.
+        # Rows of one source end at different steps: what they attended to after their end does not count.
         joined_weights = weights[restore].masked_fill(~mask[..., None, None], 0.0)
         logits = self._teach(
             real_steps(hidden, mask, restore),

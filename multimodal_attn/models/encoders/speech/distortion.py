@@ -59,7 +59,7 @@ class Noise(nn.Module):
         clean, real = waveforms[rows], length_mask(lengths[rows], waveforms.shape[1])
         noise = self._noise(len(rows), waveforms.shape[1]).to(waveforms) * real
         ratio = 10 ** (_uniform(len(rows), self.snr_db) / 10)
-        # Both powers are sums over the same samples, so that their number falls out.
+        # Both powers are sums over the same samples, so that their number cancels.
         scale = clean.square().sum(1) / (noise.square().sum(1).clamp(min=1e-10) * ratio.to(waveforms))
         return waveforms.index_copy(0, rows.to(waveforms.device), clean + noise * scale.sqrt()[:, None])
 
