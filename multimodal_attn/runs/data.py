@@ -80,7 +80,7 @@ def _located(
     Returns:
         The node, and for each setting whose file is in neither folder both places.
     """
-    found, gone = dict(node), {}
+    found, gone = dict(node), dict[str, tuple[Path, Path]]()
     if folder is None or Path(folder) == Path.cwd():
         return found, gone
     for name, value in build.files_of(node, trust).items():
