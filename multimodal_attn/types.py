@@ -59,6 +59,10 @@ class Span(NamedTuple):
     start: float
     end: float
 
+    def behind(self, seconds: float) -> Span:
+        """The same, counted from so many seconds earlier."""
+        return Span(self.start + seconds, self.end + seconds)
+
 
 @dataclass(frozen=True)
 class Target:

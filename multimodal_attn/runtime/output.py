@@ -23,20 +23,26 @@ class Output:
         key: the path of a file, or the kind of what was given.
         source: picture (H, W, 3) uint8, waveform (L,) float32, or the tokens of a source text as they are shown.
         description: of the model.
-        layout: of the positions of its maps in the source.
         found: what the search returned.
+        pause_seconds: at the beginning of a recording, that were not read.
         others: what else it found for the same source, best first.
     """
 
     key: str
     source: np.ndarray
     description: Description
-    layout: Layout
     found: Text
+    pause_seconds: float = 0.0
     others: list[Output] = field(default_factory=list)
 
     def __repr__(self) -> str:
         return f"Output({self.text!r}, key={self.key!r}, score={self.score:.4g}, others={len(self.others)})"
+
+    @property
+    def layout(self) -> Layout:
+        """Where the positions of its maps lie in the source."""
+        layout = self.description.layout
+        return layout.behind(self.pause_seconds) if isinstance(layout, Timeline) else layout
 
     @property
     def text(self) -> str:
@@ -66,11 +72,13 @@ class Output:
     @cached_property
     def words(self) -> list[Word]:
         """The words with their maps and, for recordings, their times."""
-        layout, spans = self.layout, self.description.vocabulary.word_spans(self.found.tokens)
+        layout, spans = self.description.layout, self.description.vocabulary.word_spans(self.found.tokens)
         weights = self.weights.mean(axis=1)
         times: list[Span] = []
         if isinstance(layout, Timeline):
-            times = attention_times(weights, layout, spans, self.source, self.description.sample_rate)
+            rate, pause = self.description.sample_rate, self.pause_seconds
+            read = self.source[round(pause * rate) :]
+            times = [span.behind(pause) for span in attention_times(weights, layout, spans, read, rate)]
         log_probs = np.array(word_log_probs(self.found.log_probs.tolist(), spans))
         sure: list[float | None] = [None] * len(spans)
         if self.description.temperature is not None:

@@ -24,7 +24,7 @@ from multimodal_attn.runtime.description import Description
 from multimodal_attn.runtime.graphs import Graphs, Step
 from multimodal_attn.runtime.output import Output
 from multimodal_attn.runtime.resampling import resample
-from multimodal_attn.types import BOS, EOS, UNK, Modality, Timeline, UnreadableError
+from multimodal_attn.types import BOS, EOS, UNK, Modality, UnreadableError
 
 _AT_ONCE = 16  # of a list
 _Arrays = tuple[np.ndarray, np.ndarray, float]
@@ -164,10 +164,9 @@ class Runtime:
         ]
 
     def _output(self, source: Read, texts: list[Text]) -> Output:
-        layout = self.description.layout
-        if isinstance(layout, Timeline):
-            layout = layout.behind(source.pause_seconds)
-        best, *others = [Output(source.key, source.shown, self.description, layout, text) for text in texts]
+        best, *others = [
+            Output(source.key, source.shown, self.description, text, source.pause_seconds) for text in texts
+        ]
         best.others = others
         return best
 
