@@ -1,4 +1,4 @@
-"""Rooms and noise, made of white noise that the caller draws. The direct sound stays where it is."""
+"""Rooms and noise, made of white noise that the caller draws; the direct sound stays where it is."""
 
 from __future__ import annotations
 

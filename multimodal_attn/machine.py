@@ -9,6 +9,8 @@ import time
 
 import torch
 
+from multimodal_attn.first_line import first_line
+
 log = logging.getLogger(__name__)
 
 _FAST_ENOUGH = 2 / 3  # of fp32's time that bf16 may take
@@ -111,5 +113,4 @@ def check_device(name: str) -> None:
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = next(iter(str(error).splitlines()), "")
-        raise ValueError(f"device: {name!r} cannot be used here; expected cpu or auto ({reason})") from None
+        raise ValueError(f"device: {name!r} cannot be used here; expected cpu or auto ({first_line(error)})") from None

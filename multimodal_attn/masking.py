@@ -1,4 +1,4 @@
-"""Masks over positions: made of lengths, and what stays finite where nothing is real. And rows of the K axis."""
+"""Masks over positions, made from lengths; softmax and means that stay finite over padding; rows of the K axis."""
 
 from __future__ import annotations
 

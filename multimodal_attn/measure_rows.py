@@ -101,14 +101,14 @@ ROWS: dict[tuple[str, str], str] = {
         pointing_accuracy        | share | higher | Pointing accuracy | words whose peak cell points into a true box
         (pointing_uniform)       | share | -      | Pointing by a uniform map | what it reaches on the same words
         (pointing_center)        | share | -      | Always the center | what pointing at the center reaches
-        box_mass_gain            | score | higher | Weight in the box | less what a uniform map has there
-        (box_mass_uniform)       | score | -      | Weight in the box, uniform map | the share of right cells
-        (box_mass_gain_center)   | score | -      | Weight in the box, always the center | the same of a central map
+        box_mass_gain            | score | higher | Box weight above uniform | less what a uniform map has
+        (box_mass_uniform)       | score | -      | Box weight of a uniform map | the share of right cells
+        (box_mass_gain_center)   | score | -      | Box weight above uniform, the center | the same of a central map
         box_iou                  | score | higher | Overlap with the box | right and bright cells over either
         (box_iou_uniform)        | score | -      | Overlap of a uniform map | what it reaches on the same words
         (box_iou_center)         | score | -      | Overlap of a central map | what it reaches on the same words
         (pointing_accuracy_next) | share | higher | Pointing accuracy, next token | by the map of the token after
-        (box_mass_gain_next)     | score | higher | Weight in the box, next token | by the map of the token after
+        (box_mass_gain_next)     | score | higher | Box weight above uniform, next token | by the map of the token after
         (box_iou_next)           | score | higher | Overlap with the box, next token | by the map of the token after
         (pointing_num_words)     | count | -      | Words with boxes | how many words these figures are over""",
     ("attention", "times of words"): """
@@ -127,9 +127,9 @@ ROWS: dict[tuple[str, str], str] = {
     ("attention", "source words of words"): """
         alignment_accuracy       | share | higher | Alignment accuracy | words whose peak is in the right source word
         (alignment_uniform)      | share | -      | Alignment by a uniform map | what it reaches on the same words
-        alignment_mass_gain      | score | higher | Weight on the source word | less what a uniform map has there
+        alignment_mass_gain      | score | higher | Source word weight above uniform | less what a uniform map has
         (alignment_num_words)    | count | -      | Words with source words | how many words these figures are over""",
-    ("attention", "source texts"): """
+    ("texts", "source texts"): """
         unknown_words            | share | higher | Unknown words written | that references and source have
         (unknown_num_words)      | count | -      | Unknown words | how many words this figure is over
         names_written            | share | higher | Names written | that references and source have

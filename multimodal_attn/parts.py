@@ -35,7 +35,7 @@ EVERYTHING: tuple[str, ...] = ("",)
 """Trusts every package: of what the user's own command line or configuration folder names."""
 OWN_PACKAGE = "multimodal_attn"
 
-_NEAR = 0.8  # likeness from which an unknown setting is taken for a misspelt one
+_NEAR = 0.8  # likeness from which an unknown setting is taken for a misspelled one
 
 
 @dataclass(frozen=True)
@@ -160,6 +160,18 @@ def within(key: str) -> Iterator[None]:
         if not message.startswith(f"{slot}.") or message.startswith(f"{key}."):
             raise
         raise ValueError(f"{key}{message.removeprefix(slot)}") from error
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without warnings, such as of settings left out: they are told where a run is trained, and once."""
+    package = logging.getLogger(OWN_PACKAGE)
+    level = package.level
+    package.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        package.setLevel(level)
 
 
 def checked(key: str, value: Any, annotation: Any, trust: Collection[str] = ()) -> Any:

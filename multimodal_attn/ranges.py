@@ -75,6 +75,9 @@ Speed = Annotated[float, Ge(0.1), Le(10)]
 Share = Annotated[float, Ge(0), Le(1)]
 """A share or a probability."""
 
+PositiveShare = Annotated[float, Gt(0), Le(1)]
+"""A share that is not 0."""
+
 DropoutRate = Annotated[float, Ge(0), Lt(1)]
 """The share that dropout takes away; never all."""
 
@@ -86,6 +89,3 @@ NotNegative = Annotated[float, Ge(0), Lt(math.inf)]
 
 Finite = Annotated[float, Gt(-math.inf), Lt(math.inf)]
 """Any number but infinity and "not a number"."""
-
-AboveZero = Annotated[float, Gt(0), Le(1)]
-"""A share that is not 0."""

@@ -59,13 +59,17 @@ class Span(NamedTuple):
     start: float
     end: float
 
+    def behind(self, seconds: float) -> Span:
+        """The same, counted from so many seconds earlier."""
+        return Span(self.start + seconds, self.end + seconds)
+
 
 @dataclass(frozen=True)
 class Target:
     """One text that belongs to a source, with what is known of where its words come from.
 
     Attributes:
-        text: normalised words, separated by single spaces; ``text.split()`` gives the words that indices count.
+        text: normalized words, separated by single spaces; ``text.split()`` gives the words that indices count.
         boxes: word index -> the boxes that this word speaks of (any of them is right). Empty when unknown.
         times: one span for each word, or empty when unknown.
         timed_by: the aligner that found ``times``; empty where they came with the data.
@@ -95,6 +99,7 @@ class Example:
         targets: at least one in training; may be empty in prediction.
         sample_rate: of a waveform, in Hz; 0 for other sources.
         features: cached output of frozen encoders, (S, width) of each, in place of a source, mostly empty then.
+        pause_seconds: at the beginning of a waveform, that are not read, as nothing is said there.
     """
 
     key: str
@@ -102,6 +107,12 @@ class Example:
     targets: tuple[Target, ...] = ()
     sample_rate: int = 0
     features: tuple[Tensor, ...] = ()
+    pause_seconds: float = 0.0
+
+    @property
+    def read_source(self) -> Tensor | str:
+        """What of the source is read."""
+        return self.source[round(self.pause_seconds * self.sample_rate) :] if self.pause_seconds else self.source
 
     @property
     def modality(self) -> Modality:
@@ -202,6 +213,10 @@ class Timeline:
         start = self.offset_seconds + position * self.step_seconds
         return Span(start, start + self.step_seconds)
 
+    def behind(self, seconds: float) -> Timeline:
+        """Of the whole recording, where what lies in its first seconds was not read."""
+        return Timeline(self.step_seconds, self.offset_seconds + seconds)
+
 
 @dataclass(frozen=True)
 class TokenAxis:
@@ -281,7 +296,7 @@ class Hypothesis:
 
     Attributes:
         tokens: without <bos>, and without the <eos> that ended it.
-        score: what the search maximised (for a beam, the length-normalised log probability).
+        score: what the search maximized (for a beam, the length-normalized log probability).
         log_probs: (T,) log probability of each token in ``tokens``.
         weights: (T, N, S) attention when each of ``tokens`` was written; S still counts padding.
         hit_max_length: the search was cut off before <eos>.
@@ -299,15 +314,6 @@ class Hypothesis:
     scores: dict[str, float] = field(default_factory=dict)
     gate: list[float] | None = None
     gate_name: str = ""
-
-    @property
-    def empty(self) -> bool:
-        return not self.tokens
-
-    @property
-    def looped(self) -> bool:
-        """Whether the text ends in the same 1 to 8 tokens at least four times in a row."""
-        return any(len(self.tokens) >= 4 * n and self.tokens[-4 * n :] == 4 * self.tokens[-n:] for n in range(1, 9))
 
     @property
     def flags(self) -> list[str]:

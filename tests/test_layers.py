@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 PACKAGE = "multimodal_attn"
-FOUNDATION = {"types", "masking", "acoustics", "onnx_session"}
+FOUNDATION = {"first_line", "optional_packages", "types", "masking", "acoustics", "onnx_session"}
 # From the bottom up: a room may import itself and every room above it in this list, but data and models do not know
 # each other. Lazy imports and those for type checking count as well.
 ORDER = (
+    "first_line",
+    "optional_packages",
     "writing",
     "ranges",
     "parts",

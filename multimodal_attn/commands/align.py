@@ -1,4 +1,4 @@
-"""Word times for one's own recordings, by a forced aligner."""
+"""Word times for your own recordings, by a forced aligner."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from multimodal_attn.data.reading.cache import cache_entries, empty_cache
 from multimodal_attn.parts import checked
@@ -39,16 +40,27 @@ def cache(folder: Path | None, empty: bool = False, older_than_days: float | Non
     folder = folder or default_folder()
     if empty:
         gone = empty_cache(folder, older_than_days)
-        print(f"{folder}: {sum(entry.size for entry in gone) / 1e9:.2f} GB deleted, entries: {len(gone)}")
+        print(f"{folder}: {_size(sum(entry.size for entry in gone))} deleted, entries: {len(gone)}")
         return 0
-    table = Table("size", "last used", "what", "folder", box=box.SIMPLE)
+    names = [Column(name, overflow="fold") for name in ("encoder", "data", "folder")]
+    table = Table("size", "last used", "sources", *names, box=box.SIMPLE)
     entries = cache_entries(folder)
     for entry in entries:
-        days = (time.time() - entry.used) / 86_400
-        table.add_row(f"{entry.size / 1e9:.2f} GB", f"{days:.0f} days ago", entry.description, entry.path.name)
+        days = round((time.time() - entry.used) / 86_400)
+        used = "today" if days <= 0 else "yesterday" if days == 1 else f"{days} days ago"
+        what = (f"{entry.sources:,}", entry.encoder or "-", entry.data or "-", entry.path.name)
+        table.add_row(*map(Text, (_size(entry.size), used, *what)))
     console = Console()
     if entries:
         console.print(table)
-    total = sum(entry.size for entry in entries) / 1e9
-    console.print(f"{folder}: {total:.2f} GB, entries: {len(entries)}", soft_wrap=True, highlight=False, markup=False)
+    total = _size(sum(entry.size for entry in entries))
+    console.print(f"{folder}: {total}, entries: {len(entries)}", soft_wrap=True, highlight=False, markup=False)
     return 0
+
+
+def _size(size: int) -> str:
+    """Bytes in the unit that makes the number short."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size} bytes"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
+from multimodal_attn.optional_packages import require_packages
 from multimodal_attn.parts import checked
 from multimodal_attn.ranges import Positive
 from multimodal_attn.runs.loading import load
@@ -44,8 +44,7 @@ def demo(
     Raises:
         ValueError: if a run cannot be loaded, or no model reads an example.
     """
-    if find_spec("gradio") is None:
-        raise ValueError('demo: gradio missing; install with pip install "multimodal_attn[demo]"')
+    require_packages("demo", "demo", "gradio")
     limits = Limits(
         max_megabytes=checked("--max-megabytes", max_megabytes, Positive),
         max_megapixels=checked("--max-megapixels", max_megapixels, Positive),

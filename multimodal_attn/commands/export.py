@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from multimodal_attn.export.folder import write_folder
+from multimodal_attn.optional_packages import require_packages
 from multimodal_attn.parts import checked
 from multimodal_attn.prediction.checkpoint import load_predictor, read_run, save_weights
 from multimodal_attn.prediction.confidence import read_temperature
@@ -54,7 +55,7 @@ def export(
         load_predictor(content, trust)  # what cannot be loaded is not worth a file
         save_weights(content, output / WEIGHTS)
     else:
-        _need("onnx", "onnxscript", "onnxruntime")
+        require_packages("export", "export", "onnx", "onnxscript", "onnxruntime")
         predictor = load_predictor(content, trust)
         predictor.temperature = read_temperature(content.folder)
         if predictor.model.ctc_head is not None:
@@ -63,10 +64,3 @@ def export(
     for file in sorted(output.iterdir()):
         print(f"{file}\t{file.stat().st_size / 2**20:.1f} MB")
     return 0
-
-
-def _need(*packages: str) -> None:
-    from importlib.util import find_spec
-
-    if missing := [name for name in packages if find_spec(name) is None]:
-        raise ValueError(f'export: {", ".join(missing)} missing; install with pip install "multimodal_attn[export]"')

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from multimodal_attn.evaluation.reading import read_text
 from multimodal_attn.inspection.page.page import page_title, write_page
@@ -15,17 +14,15 @@ from multimodal_attn.runs.language_model import load_writer
 from multimodal_attn.runs.printable import printable
 from multimodal_attn.search.sampling import NucleusSampling
 
-OPTIONS = {
-    "samples": "num_samples",
-    **{name: name for name in ("temperature", "top_p", "seed", "max_length")},
-}
-"""Of the command line, and what sampling calls them."""
-
 
 def generate(
     run: Path,
-    prompt: str,
-    options: Mapping[str, Any],
+    prompt: str = "",
+    samples: int = 5,
+    temperature: float = 1.0,
+    top_p: float = 0.9,
+    seed: int = 0,
+    max_length: int = 200,
     trust: Sequence[str] = (),
     as_json: bool = False,
     page: Path | None = None,
@@ -35,18 +32,23 @@ def generate(
     Args:
         run: folder or checkpoint file of a language model.
         prompt: what they begin with; empty for nothing.
-        options: by their names in ``OPTIONS``.
+        samples: how many texts.
+        temperature, top_p, seed, max_length: of ``NucleusSampling``.
         trust: packages whose classes a checkpoint may name.
         as_json: print objects.
         page: where to write the inspection page, which shows each text as the model reads it, or None.
     """
     known = parameters(NucleusSampling)
-    settings = {
-        name: checked(f"--{option.replace('_', '-')}", options[option], known[name].annotation)
-        for option, name in OPTIONS.items()
-    }
+    for option, name, value in (
+        ("--samples", "num_samples", samples),
+        ("--temperature", "temperature", temperature),
+        ("--top-p", "top_p", top_p),
+        ("--seed", "seed", seed),
+        ("--max-length", "max_length", max_length),
+    ):
+        checked(option, value, known[name].annotation)
     writer = load_writer(run, trust)
-    found = writer(prompt, **settings)
+    found = writer(prompt, samples, temperature, top_p, seed, max_length)
     for written in found:
         line = {"text": written.text, "score": written.score, "complete": not written.hypothesis.hit_max_length}
         print(json.dumps(line, ensure_ascii=False) if as_json else printable(written.text), flush=True)

@@ -1,4 +1,4 @@
-"""Scores of maps and word times that somebody else's model made, with the measures and the page of this package."""
+"""Scores of maps and word times that another model made, with the measures and the page of this package."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from multimodal_attn.evaluation.attention.cells.base import Text
 from multimodal_attn.evaluation.attention.cells.pictures import PictureCells
 from multimodal_attn.evaluation.attention.cells.recordings import RecordingCells
 from multimodal_attn.inspection.page.page import write_page
-from multimodal_attn.prediction.given import Truth, from_maps, from_times, read_ctm, read_truth
+from multimodal_attn.prediction.foreign_maps import Truth, from_maps, from_times, read_ctm, read_truth
 from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.runs.evaluations.report import print_report
 from multimodal_attn.types import Grid, Span, Target, Timeline, UnreadableError
@@ -30,7 +30,7 @@ def measure(maps: Path, truth: Path, output: Path, page_examples: int = 50) -> i
 
     Args:
         maps: an npz of a (words, rows, columns) or (words, steps) array for each key, or a CTM file of word times.
-        truth: a jsonl file; see ``given.py``.
+        truth: a jsonl file; see ``foreign_maps.py``.
         output: folder to write.
         page_examples: how many the page shows, spread evenly over the truth.
 
@@ -53,7 +53,8 @@ def measure(maps: Path, truth: Path, output: Path, page_examples: int = 50) -> i
         except UnreadableError as error:
             skipped.append(error)
     are_maps = maps.suffix.lower() != ".ctm"
-    metrics = _scores(found, are_maps) | {"num_examples": float(len(found)), "num_skipped": float(len(skipped))}
+    scores = _scores(found, are_maps)
+    metrics = scores | {"num_examples": float(len(found)), "num_skipped": float(len(skipped))}
     if not found:
         raise ValueError(f"maps: nothing in '{maps}' can be scored; {'; '.join(map(str, skipped[:3]))}")
     shown = found
@@ -66,6 +67,8 @@ def measure(maps: Path, truth: Path, output: Path, page_examples: int = 50) -> i
         write_page(predictions, folder / "index.html", f"{maps.stem}: measured", metrics, total=len(found))
     if skipped:
         print(f"{len(skipped)} are left out; {output / 'skipped.txt'} lists them with the reasons", file=sys.stderr)
+    if not scores:
+        print(f"{truth} has no boxes and no times of these sources: there is nothing to score", file=sys.stderr)
     print_report(metrics, str(output))
     print(f"attention page: {output / 'index.html'}")
     return 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
+
+from multimodal_attn.optional_packages import require_packages
 
 KEY_VARIABLE = "MULTIMODAL_ATTN_KEY"
 """Holds the key where no file is named."""
@@ -42,9 +43,7 @@ def serve(
     Raises:
         ValueError: if the folder is no exported model, or the key is none.
     """
-    needed = ("onnxruntime", "fastapi", "python_multipart", "uvicorn")
-    if missing := [name for name in needed if find_spec(name) is None]:
-        raise ValueError(f'serve: {", ".join(missing)} missing; install with pip install "multimodal_attn[serve]"')
+    require_packages("serve", "serve", "onnxruntime", "fastapi", "python_multipart", "uvicorn")
     from multimodal_attn.parts import checked
     from multimodal_attn.ranges import Count, Positive
     from multimodal_attn.runtime import Runtime
@@ -79,5 +78,5 @@ def _key(file: Path | None) -> str | None:
     if key is None:
         return None
     if len(key) < _SHORTEST_KEY or not key.isascii() or not key.isprintable() or " " in key:
-        raise ValueError(f"{place}: no key; expected one word of at least {_SHORTEST_KEY} ASCII signs")
+        raise ValueError(f"{place}: no key; expected one word of at least {_SHORTEST_KEY} ASCII characters")
     return key

@@ -11,8 +11,9 @@ from typing import Any, cast
 from multimodal_attn.data.datasets.base import SPLITS, Dataset, Split
 from multimodal_attn.data.datasets.shards import INDEX, VERSION, Shards, check_file, read_index
 from multimodal_attn.data.loading.build import dataset_part
-from multimodal_attn.data.loading.sharding import check_source, check_writer, write_split
+from multimodal_attn.data.loading.sharding import check_source, write_split
 from multimodal_attn.data.reading.files import write_skipped
+from multimodal_attn.optional_packages import require_packages
 from multimodal_attn.parts import EVERYTHING, checked
 from multimodal_attn.ranges import Positive
 from multimodal_attn.runs.configuration import compose, plain
@@ -69,7 +70,7 @@ def write_shards(
     Raises:
         ValueError: if the configuration is wrong, the data cannot be read, or the folder has something in it.
     """
-    check_writer()
+    require_packages("shards", "shards", "webdataset")
     checked("--shard-megabytes", shard_megabytes, Positive)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"--output: '{out}' has something in it; expected a new or an empty folder")

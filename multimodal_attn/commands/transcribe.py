@@ -58,10 +58,7 @@ def transcribe(
     checked("--batch-size", batch_size, Count)
     checked("--max-seconds", max_seconds, Annotated[float, Ge(1), Lt(math.inf)] | None)
     checked("--overlap", overlap_seconds, NotNegative)
-    if output is not None and output.exists() and not output.is_dir():
-        raise ValueError(f"--output: '{output}' is a file; expected a folder")
-    if unknown := [kind for kind in formats if kind not in FORMATS]:
-        raise ValueError(f"--format: {unknown[0]!r}; expected one or more of {','.join(FORMATS)}")
+    _check_output(formats, output)
     paths, others = find_files(files, SUFFIXES)
     for error in others:
         print(f"skipped {printable(str(error))}", file=sys.stderr)
@@ -77,14 +74,13 @@ def transcribe(
         overlap_seconds,
         batch_size,
     )
-    done = heard = 0
+    heard = 0
     for path, name in zip(paths, names, strict=True):
         try:
             transcript = transcriber(path)
         except UnreadableError as error:
             print(f"skipped {printable(str(error))}", file=sys.stderr)
             continue
-        done += 1
         heard += bool(transcript.words)
         if not transcript.words:
             print(f"{printable(str(path))}: no word is heard in its {transcript.seconds:.1f} s", file=sys.stderr)
@@ -95,7 +91,18 @@ def transcribe(
                 write_file(file, text)
                 print(file if name == path.stem else f"{file}\t{path}")
             else:
-                # The name stands above the lines where there is more than one recording; json and ctm have it already.
-                title = f"# {printable(str(path))}\n" if kind == "txt" and len(paths) > 1 else ""
-                print(title + printable(text, kept="\t\n"), end="", flush=True)
+                _print(text, path if kind == "txt" and len(paths) > 1 else None)
     return 0 if heard else 1
+
+
+def _check_output(formats: Sequence[str], output: Path | None) -> None:
+    if unknown := [kind for kind in formats if kind not in FORMATS]:
+        raise ValueError(f"--format: {unknown[0]!r}; expected one or more of {','.join(FORMATS)}")
+    if output is not None and output.exists() and not output.is_dir():
+        raise ValueError(f"--output: '{output}' is a file; expected a folder")
+
+
+def _print(text: str, path: Path | None) -> None:
+    """Prints a transcript, below the name of its recording where the format has no place for it."""
+    title = "" if path is None else f"# {printable(str(path))}\n"
+    print(title + printable(text, kept="\t\n"), end="", flush=True)

@@ -40,7 +40,7 @@ def transcribe_live(
     as_json: bool = False,
     page: Path | None = None,
 ) -> int:
-    """Prints words as soon as they are sure; on a terminal the others behind them, dimmed.
+    """Prints words as soon as they are sure; on a terminal the others after them, dimmed.
 
     Args:
         run: folder or checkpoint file.
@@ -141,7 +141,7 @@ class _Plain:
         self._show(" ".join(word.text for word in heard.tentative))
 
     def end(self) -> None:
-        """Prints what belongs behind the last word."""
+        """Prints what belongs after the last word."""
         if self.number:
             print(flush=True)
 

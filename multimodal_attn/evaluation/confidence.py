@@ -99,7 +99,7 @@ class Reliability:
 
 
 def _error(sums: np.ndarray) -> np.ndarray:
-    """Shapes: sums (R, 3 NUM_BINS). Returns (R,)."""
+    """Calibration errors (R,) of sums (R, 3 NUM_BINS), one for each resample."""
     number, confidence, right = sums.reshape(-1, 3, NUM_BINS).transpose(1, 0, 2)
     error: np.ndarray = np.abs(confidence - right).sum(axis=1) / number.sum(axis=1)
     return error

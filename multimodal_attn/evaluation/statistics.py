@@ -1,4 +1,4 @@
-"""What figures of a set are computed from, an example at a time, so that they are known of any part of the set too.
+"""What the figures of a set are computed from, example by example, so that any part of the set has its figures too.
 
 One form serves a figure and its interval: the figure counts every example once, and a resample counts each as often as
 it was drawn (``bootstrap.py``).
@@ -48,7 +48,7 @@ class Sums(Statistic):
 
 @dataclass(frozen=True)
 class Values(Statistic):
-    """A figure of values, of which an example may have none or many, such as one a word.
+    """A figure of values, of which an example may have none or many, such as one per word.
 
     Attributes:
         name: of the figure.

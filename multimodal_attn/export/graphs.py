@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from multimodal_attn.first_line import first_line
 from multimodal_attn.models import kernels
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory
 from multimodal_attn.models.encoders.base import Encoder
@@ -50,7 +51,10 @@ def graphs(model: Seq2Seq, sources: Sources, others: Sources) -> dict[str, bytes
     """
     for part in (*model.encoder.parts(), model.decoder):
         if part.no_graph:
-            raise ValueError(f"export: {type(part).__name__} {part.no_graph}; expected another part in its place")
+            raise ValueError(
+                f"export: {type(part).__name__} {part.no_graph}; expected a run with another part in its place, or"
+                " --weights, which predict and demo take as they take the run itself"
+            )
     with exporting(model):
         memories = [model.encoder(*batch) for batch in (sources, others)]
         return {"encode": encoder_graph(model.encoder, sources, others), **decoder_graphs(model.decoder, *memories)}
@@ -202,8 +206,7 @@ def _graph(
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
-        reason = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
-        raise ValueError(f"export: {name} cannot be written as a graph ({reason[:300]})") from error
+        raise ValueError(f"export: {name} cannot be written as a graph ({first_line(cause)})") from error
     assert program is not None
     content: bytes = program.model_proto.SerializeToString()
     return content

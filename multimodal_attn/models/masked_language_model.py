@@ -10,8 +10,8 @@ from multimodal_attn.models.encoders.text.base import TextEncoder
 class MaskedLanguageModel(nn.Module):
     """The encoder of a translator or a summarizer, and a head over the vocabulary in place of a decoder.
 
-    The head is BERT's: a layer, a norm, and the encoder's own embedding as the last matrix. What the encoder has learnt
-    starts another run (``init_from``); the head stays behind.
+    The head is BERT's: a layer, a norm, and the encoder's own embedding as the last matrix. Another run may start with
+    what the encoder has learned (``init_from``); the head stays behind.
 
     Args:
         encoder: of texts, with an embedding for each token.

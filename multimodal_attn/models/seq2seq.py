@@ -65,8 +65,10 @@ class Seq2Seq(nn.Module):
         return memory
 
     def pretrained_parameters(self) -> list[tuple[list[nn.Parameter], float | None]]:
-        """Those that have learnt elsewhere, for which fine-tuning takes smaller steps: of each body its parameters, and
-        what they get of the learning rate, None for the optimizer's choice."""
+        """Those that have learned elsewhere, and for which fine-tuning takes smaller steps.
+
+        Of each body its parameters, and what share of the learning rate they get; None for the optimizer's choice.
+        """
         parts = [part for part in self.encoder.parts() if part.pretrained and part.body is not None]
         return [(list(part.body.parameters()), part.lr_scale) for part in parts]  # type: ignore[union-attr]
 

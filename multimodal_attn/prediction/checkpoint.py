@@ -20,8 +20,9 @@ import torch
 from torch import Tensor, nn
 
 from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
+from multimodal_attn.first_line import first_line
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.parts import checked, find, parameters
+from multimodal_attn.parts import checked, find, parameters, quietly
 from multimodal_attn.prediction.build import build_model, build_predictor
 from multimodal_attn.prediction.location import checkpoints, folder_of
 from multimodal_attn.prediction.predictor import Predictor
@@ -132,8 +133,9 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         _refuse_odd(config, _DEEPEST)
         longest = checked("max_seconds", content.get("max_seconds"), Positive | None)
     except Exception as error:  # a torn file raises whatever the unpickler stumbles over
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ValueError(f"{path} is not a readable checkpoint of this package, or is truncated: {reason}") from None
+        raise ValueError(
+            f"{path} is not a readable checkpoint of this package, or is truncated: {first_line(error)}"
+        ) from None
     return Checkpoint(path, config, tokenizers, {k: v for k, v in weights.items() if isinstance(v, Tensor)}, longest)
 
 
@@ -189,7 +191,8 @@ def _predictor(checkpoint: Checkpoint, trust: Collection[str]) -> Predictor:
             f" {len(tokenizer)}"
         )
     check_shapes(checkpoint, lambda: build_model(config, tokenizer, source_tokenizer, head, trust))
-    predictor = build_predictor(config, tokenizer, source_tokenizer, head, trust)
+    with quietly():
+        predictor = build_predictor(config, tokenizer, source_tokenizer, head, trust)
     fill(predictor.model, checkpoint)
     predictor.model.eval()
     predictor.max_seconds = checkpoint.max_seconds or predictor.max_seconds
@@ -197,7 +200,7 @@ def _predictor(checkpoint: Checkpoint, trust: Collection[str]) -> Predictor:
 
 
 def with_encoder_of_checkpoint(config: Mapping[str, Any], trust: Collection[str]) -> dict[str, Any]:
-    """A configuration with an encoder that the checkpoint fills: nothing is downloaded for what has learnt already."""
+    """A configuration with an encoder that the checkpoint fills: nothing is downloaded for what has learned already."""
     node = config["encoder"]
     encoder: type[Encoder] = find("encoder", node.get("_target_"), Encoder, trust)  # type: ignore[assignment]
     return {**config, "encoder": encoder.from_checkpoint(node, trust)}
@@ -214,7 +217,8 @@ def rebuilt(make: Callable[[], Model], checkpoint: Checkpoint) -> Model:
         ValueError: if the checkpoint holds others than the model has.
     """
     check_shapes(checkpoint, make)
-    model = make()
+    with quietly():
+        model = make()
     fill(model, checkpoint)
     return model.eval()
 
@@ -245,7 +249,7 @@ def check_shapes(checkpoint: Checkpoint, build: Callable[[], nn.Module]) -> None
     Raises:
         ValueError: names the weight.
     """
-    with torch.device("meta"):
+    with quietly(), torch.device("meta"):
         model = build()
     for name, own in model.state_dict().items():
         given = checkpoint.weights.get(_PREFIX + name)

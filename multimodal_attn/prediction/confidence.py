@@ -2,7 +2,7 @@
 
 Networks are often surer than they are right (Guo et al. 2017, "On calibration of modern neural networks"), and after
 label smoothing less sure. Dividing the log odds of a word by a temperature keeps the order of the words and moves all
-of them towards or away from one half.
+of them toward or away from one half.
 """
 
 from __future__ import annotations

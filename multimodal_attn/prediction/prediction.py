@@ -20,7 +20,7 @@ from multimodal_attn.prediction.times.word_moments import WordMoments
 from multimodal_attn.prediction.times.word_times import NO_TIMES, WordTimes
 from multimodal_attn.prediction.true_boxes import Thing, things, true_boxes
 from multimodal_attn.prediction.word import Word
-from multimodal_attn.types import COPYING, EOS, Box, Example, Grid, Hypothesis, Layout, Span, Target
+from multimodal_attn.types import COPYING, EOS, UNK, Box, Example, Grid, Hypothesis, Layout, Span, Target
 
 
 class View(Protocol):
@@ -47,7 +47,7 @@ class Prediction:
         weights: (T, N, S) float32, S without padding.
         text: the hypothesis.
         references: the true texts.
-        score: what the search maximised.
+        score: what the search maximized.
         flags: what looks wrong with the hypothesis (see ``Hypothesis.flags``).
         boxes: index of a hypothesis word -> its true boxes, where known.
         things: what each reference describes that has boxes.
@@ -239,7 +239,7 @@ class Prediction:
     @property
     def _view(self) -> View:
         if self.view is None:
-            raise ValueError("this prediction has nothing to be shown with; multimodal_attn.load gives such that have")
+            raise ValueError("this prediction cannot be shown; expected one that multimodal_attn.load has made")
         return self.view
 
     @property
@@ -264,13 +264,20 @@ class Prediction:
 def _as_shown(source: Tensor | str, tokenizer: Tokenizer | None) -> np.ndarray:
     if isinstance(source, str):
         assert tokenizer is not None, "a source text is shown token by token"
-        return np.array(tokenizer.pieces([*tokenizer.encode(source), EOS]))
+        ids = [*tokenizer.encode(source), EOS]
+        pieces = tokenizer.pieces(ids)
+        if tokenizer.whole_words:  # what is read as <unk> would be no word to anybody
+            pieces = [
+                f"<unk: {word}>" if id_ == UNK else piece
+                for id_, piece, word in zip(ids, pieces, [*source.split(), ""], strict=True)
+            ]
+        return np.array(pieces)
     array = source.cpu().numpy()
     return np.ascontiguousarray(array.transpose(1, 2, 0)) if array.ndim == 3 else array
 
 
 def true_times(words: list[str], targets: tuple[Target, ...]) -> dict[int, Span]:
-    """Times of the correctly recognised words, from the first reference."""
+    """Times of the correctly recognized words, from the first reference."""
     if not targets or not targets[0].times:
         return {}
     return {index: targets[0].times[true] for index, true in right_words(words, targets[0])}

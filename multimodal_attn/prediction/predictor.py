@@ -20,7 +20,7 @@ from multimodal_attn.prediction.prediction import Prediction, View
 from multimodal_attn.prediction.sources import example_of
 from multimodal_attn.prediction.times.word_times import WordTimes, word_times
 from multimodal_attn.search import Search
-from multimodal_attn.types import Batch, Example, Hypothesis, Memory
+from multimodal_attn.types import Batch, Example, Hypothesis, Memory, Timeline
 
 if TYPE_CHECKING:
     from multimodal_attn.prediction.recordings.live import Heard, LiveSettings
@@ -170,18 +170,22 @@ class Predictor:
             time_source: where the times of words come from, "attention" or "ctc".
         """
         positions = int(memory.mask[index].sum())
-        waveform = example.source if isinstance(example.source, Tensor) and example.source.ndim == 1 else None
+        read, pause = example.read_source, example.pause_seconds
+        waveform = read if isinstance(read, Tensor) and read.ndim == 1 else None
         tokenizer = self.tokenizer.of_source(example.source if isinstance(example.source, str) else "")
+        layout = memory.layout.behind(pause) if isinstance(memory.layout, Timeline) else memory.layout
         best, *others = [
             Prediction.from_hypothesis(
                 example,
                 found,
                 tokenizer,
-                memory.layout,
+                layout,
                 positions,
                 self.reader.sample_rate,
                 self.source_tokenizer,
-                self.word_times(memory, index, found, time_source if number == 0 else "attention", waveform),
+                self.word_times(memory, index, found, time_source if number == 0 else "attention", waveform).behind(
+                    pause
+                ),
                 self.view,
                 self.temperature,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from multimodal_attn.data.modalities.base import Reader
 from multimodal_attn.data.reading.arrays import encoded, mono_of, picture_of
 from multimodal_attn.data.reading.audio import resample
 from multimodal_attn.data.reading.samples import check_samples
+from multimodal_attn.data.reading.segmentation import waveform_levels
 from multimodal_attn.data.reading.text import single_spaces
+from multimodal_attn.prediction.recordings.unread import lead
 from multimodal_attn.types import Example, UnreadableError
 
 _TABLES = (".csv", ".tsv", ".json", ".jsonl")
@@ -45,8 +48,8 @@ def example_of(reader: Reader, source: Any, sample_rate: int | None = None) -> E
             samples = mono_of(_array(source), rate)
             check_samples(samples, rate, "waveform")
             waveform = resample(torch.from_numpy(samples), rate, reader.sample_rate)
-            return Example(name, waveform, sample_rate=reader.sample_rate)
-        return Example(name, reader.read(source), sample_rate=reader.sample_rate)
+            return _behind_pause(Example(name, waveform, sample_rate=reader.sample_rate))
+        return _behind_pause(Example(name, reader.read(source), sample_rate=reader.sample_rate))
     except UnreadableError as error:
         raise _unreadable(reader, name, error.reason) from None
     except (TypeError, ValueError) as error:
@@ -54,7 +57,7 @@ def example_of(reader: Reader, source: Any, sample_rate: int | None = None) -> E
 
 
 def examples_of(reader: Reader, path: str | Path) -> list[Example]:
-    """What a file holds: one picture or recording, or a text a line.
+    """What a file holds: one picture or recording, or one text per line.
 
     Raises:
         UnreadableError: if it cannot be read, or holds nothing.
@@ -62,11 +65,20 @@ def examples_of(reader: Reader, path: str | Path) -> list[Example]:
     if reader.in_files and Path(path).is_fifo():
         raise _unreadable(reader, str(path), "is a pipe, and no file")  # to open it would wait for ever
     try:
-        return reader.examples(str(path))
+        return [_behind_pause(example) for example in reader.examples(str(path))]
     except UnreadableError as error:
         table = reader.in_files and Path(path).suffix.lower() in _TABLES
         reason = "is a table; expected files, or a folder of them" if table else error.reason
         raise _unreadable(reader, error.path, reason) from None
+
+
+def _behind_pause(example: Example) -> Example:
+    """The same, of a recording without a pause before its first sound."""
+    if example.modality != "recording":
+        return example
+    assert isinstance(example.source, Tensor)
+    level = waveform_levels(example.source.numpy(), example.sample_rate)
+    return replace(example, pause_seconds=lead(level))
 
 
 def read_all(reader: Reader, paths: Iterable[str | Path]) -> Iterator[Example | UnreadableError]:

@@ -41,8 +41,8 @@ def true_boxes(words: list[str], targets: Sequence[Target]) -> dict[int, tuple[B
 
     A "star" gets the boxes of a star in one of the references. Of several stars it is the one whose phrase shares the
     most words with its own ("a small red" star), then the one that is named as the first. Two stars of a hypothesis
-    are two of *one* reference: that in the next one is likely the same again. The reference with the likest phrases
-    is taken, of equals the first.
+    are two of *one* reference: that in the next one is likely the same again. The reference whose phrases are most
+    similar is taken, of equals the first.
 
     Args:
         words: of the hypothesis.
@@ -68,7 +68,7 @@ def true_boxes(words: list[str], targets: Sequence[Target]) -> dict[int, tuple[B
 
 
 def _matched(phrases: list[frozenset[str]], candidates: list[Thing]) -> dict[int, tuple[Thing, int]]:
-    """Number of a phrase -> its thing and how many words they share: the likest pairs first, each in one pair only."""
+    """Number of a phrase -> its thing and how many words they share: the most similar pairs first, each in one only."""
     pairs = product(range(len(phrases)), range(len(candidates)))
     ranked = sorted((-len(phrases[one] & candidates[other].phrase), one, other) for one, other in pairs)
     found: dict[int, tuple[Thing, int]] = {}

@@ -70,11 +70,13 @@ class Writer:
             num_samples, temperature, top_p, seed, max_length: of ``NucleusSampling``; the prompt counts to the length.
 
         Raises:
-            ValueError: if the prompt holds words that the model does not know.
+            ValueError: if the prompt holds words that the model does not know, or leaves no room for another.
         """
         prompt = self.normalize(prompt)
         if unknown := [word for word in prompt.split() if UNK in self.tokenizer.encode(word)]:
             raise ValueError(f"prompt: {', '.join(map(repr, unknown))}; expected words of the model's vocabulary")
+        if (length := len(self.tokenizer.encode(prompt))) >= max_length:
+            raise ValueError(f"max_length: {max_length}; expected more than the {length} tokens of the prompt")
         search = NucleusSampling(num_samples, temperature, top_p, seed, max_length, rules=[Prefix(prompt)])
         model = unconditional(self.model, len(self.tokenizer))
         search.prepare(model, self.tokenizer)

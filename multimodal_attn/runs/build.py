@@ -154,24 +154,36 @@ def build_loggers(config: Mapping[str, Any], run_dir: Path) -> list[Logger]:
     return [lightning_part(f"logger.{name}", node, Logger)() for name, node in identified.items()]  # type: ignore[type-abstract]
 
 
-def cache_features(data: DataModule, model: Seq2Seq, splits: tuple[Split, ...], cache_dir: str | None) -> None:
+def cache_features(data: DataModule, model: Seq2Seq, splits: tuple[Split, ...], node: Mapping[str, Any]) -> None:
     """Passes every source once through a frozen encoder, if there is a folder to keep the result in.
 
     Of an encoder with several parts all must be frozen: one that trains needs the sources themselves.
+
+    Args:
+        data: of the run.
+        model: whose encoder it is.
+        splits: whose sources.
+        node: of the data in the run's configuration.
     """
+    cache_dir = node.get("cache_dir")
     encoders = [(encoder, encoder.cache_fingerprint()) for encoder in model.encoder.parts()] if cache_dir else []
     if cache_dir is None or any(fingerprint is None for _, fingerprint in encoders):
         return
     reader = data.source(splits[0]).reader
     device = model.decoder.vocabulary.weight.device
     frozen = [
-        FrozenEncoder(str(fingerprint), partial(_extract, encoder, reader, device)) for encoder, fingerprint in encoders
+        FrozenEncoder(
+            str(fingerprint), partial(_extract, encoder, reader, device), encoder.network_name or type(encoder).__name__
+        )
+        for encoder, fingerprint in encoders
     ]
+    places = [str(node[key]) for key in ("root", "train") if node.get(key)]
+    name = " ".join([node["_target_"].rpartition(".")[2], *places])
     fingerprint = model.encoder.distortion_fingerprint()
     distortion = None if fingerprint is None else Distortion(fingerprint, model.encoder.distort)
     with evaluating(model):
         for split in splits:
-            data.cache_features(split, frozen, cache_dir, distortion)
+            data.cache_features(split, frozen, cache_dir, distortion, name)
 
 
 @torch.no_grad()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -15,7 +13,7 @@ from multimodal_attn.data.loading.build import dataset_part, loading_settings
 from multimodal_attn.data.tokenizers import Tokenizer
 from multimodal_attn.evaluation.texts.base import TextScores
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.parts import EVERYTHING, checked, find, part
+from multimodal_attn.parts import EVERYTHING, checked, find, part, quietly
 from multimodal_attn.prediction.build import build_model
 from multimodal_attn.ranges import Seed
 from multimodal_attn.runs.build import build_objectives, build_optimization, build_sampling, check_objectives
@@ -27,7 +25,7 @@ from multimodal_attn.search.build import make_search
 
 _TEXTS: dict[str, Any] = {
     **dict.fromkeys(("name", "run_dir", "cache_dir"), str),
-    **dict.fromkeys(("resume", "init_from", "vocabulary_of"), str | None),
+    **dict.fromkeys(("resume", "init_from", "vocabulary_of", "started_in"), str | None),
     "seed": Seed,
 }
 
@@ -56,7 +54,7 @@ def check(settings: Mapping[str, Any], fresh: bool = True) -> None:
         checked(key, settings["monitor"][key.rpartition(".")[2]], annotation)
     tokenizer: Tokenizer = part("tokenizer", settings["tokenizer"], Tokenizer, EVERYTHING)()
     build_optimization(settings)
-    with _told_later(), torch.device("meta"):
+    with quietly(), torch.device("meta"):
         if "language_model" in settings:
             _check_size({"language_model": make_language_model(settings["language_model"], tokenizer, EVERYTHING)})
         elif "masking" in settings:
@@ -89,7 +87,7 @@ def _check_model(settings: Mapping[str, Any], tokenizer: Tokenizer, fresh: bool)
     objectives = build_objectives(settings)
     if fresh and not any(objective.needs_output for objective in objectives.values()):
         raise ValueError(
-            f"objective: {', '.join(objectives)} alone cannot teach a model that has not learnt to write yet;"
+            f"objective: {', '.join(objectives)} alone cannot teach a model that has not learned to write yet;"
             " start from a run with init_from=outputs/RUN, or add cross_entropy"
         )
     # Found and not built: encoders within another would fetch their weights.
@@ -116,15 +114,3 @@ def _check_size(models: Mapping[str, nn.Module]) -> None:
                 f"{key}: its weights take {needed / 2**30:,.0f} GiB; expected at most the {memory / 2**30:,.0f} GiB of"
                 " this machine's memory"
             )
-
-
-@contextmanager
-def _told_later() -> Iterator[None]:
-    """Without warnings: what is left out is told when the run itself is built."""
-    package = logging.getLogger("multimodal_attn")
-    level = package.level
-    package.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        package.setLevel(level)

@@ -16,6 +16,8 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 
+from multimodal_attn.first_line import first_line
+
 _INSTALLED = Path(__file__).parents[1] / "conf"
 CONF = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[2] / "conf"
 """Inside of the package where it was installed from a wheel, beside it in a checkout."""
@@ -37,7 +39,8 @@ def in_full(arguments: Sequence[str], name: str = "train") -> list[str]:
 
     Args:
         arguments: of the command line.
-        name: of the command; ``data`` and ``live`` of an ``evaluate`` take new keys without a plus.
+        name: of the command; ``data`` and ``live`` of an ``evaluate``, and of a run that is resumed, take new keys
+            without a plus: they are those of that run.
     """
     full: list[str] = []
     given = {argument.partition("=")[0] for argument in arguments}
@@ -54,7 +57,7 @@ def in_full(arguments: Sequence[str], name: str = "train") -> list[str]:
             classes = [name for name in names if _CLASS.fullmatch(name)]
             full.append(f"objective=[{','.join(name for name in names if name not in classes)}]")
             full += [f"++objective.{_snake(name.rpartition('.')[2])}._target_={name}" for name in classes]
-        elif equals and name == "evaluate" and key.startswith(("data.", "live.")):
+        elif equals and (name == "evaluate" or "resume" in given) and key.startswith(("data.", "live.")):
             full.append(f"++{argument}")
         else:
             full.append(argument)
@@ -121,7 +124,9 @@ def refusal(error: Exception, name: str, overrides: Sequence[str]) -> ValueError
         if len(others) < len(overrides):
             with suppress(ValueError):
                 known = OmegaConf.to_container(compose(name, others))
-        return ValueError(f"{key}: there is no such setting{_owners(key) or likely(key, known)}")
+        return ValueError(
+            f"{key}: there is no such setting{_owners(key) or likely(key, known) or _adding(key, known, overrides)}"
+        )
     if found := re.match(r"Error parsing override '(.*?)' (.*)", text):
         return ValueError(f"{found[1]}: is no override ({found[2].strip()}); expected KEY=VALUE")
     return ValueError(f"command line: {text}; expected KEY=VALUE, as --help shows")
@@ -144,6 +149,14 @@ def _owners(key: str) -> str:
     return f"; expected with {group}={_some(owners)}{chosen}"
 
 
+def _adding(key: str, known: Mapping[str, Any], overrides: Sequence[str]) -> str:
+    """How to give a class an argument that its yaml does not list, as the end of a sentence."""
+    section, mine = key.rpartition(".")[0], [one for one in overrides if one.partition("=")[0] == key]
+    if not mine or not section or section not in {path.rpartition(".")[0] for path, _ in leaves(known)}:
+        return ""
+    return f"; an argument of its class that the yaml does not list takes a plus: +{mine[0]}"
+
+
 def _some(names: Sequence[str]) -> str:
     shown = [*names[:_MOST_NAMED], *(["..."] if len(names) > _MOST_NAMED else [])]
     return ", ".join(shown)
@@ -161,7 +174,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
         key = str(getattr(error, "full_key", "") or "")
         raise ValueError(f"{key}: missing; expected a value, such as {key}=...") from None
     except InterpolationKeyError as error:
-        reason = next(iter(str(error).splitlines()))
+        reason = first_line(error)
         if "'data." in reason:
             raise ValueError(
                 f"encoder: {reason}: these data are of another kind than the encoder reads; expected another encoder=,"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from multimodal_attn.data.datasets.base import Dataset, Split
@@ -11,9 +14,11 @@ from multimodal_attn.data.loading import build
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.reading.text import NORMALIZERS, single_spaces
 from multimodal_attn.data.tokenizers import Tokenizer
-from multimodal_attn.parts import part
+from multimodal_attn.parts import checked, part
 from multimodal_attn.runs.configuration import wrong_kind
 from multimodal_attn.types import Modality
+
+log = logging.getLogger(__name__)
 
 
 def build_data(
@@ -26,7 +31,7 @@ def build_data(
     """The data module of a run, with fitted tokenizers.
 
     Args:
-        config: of the run.
+        config: of the run. Relative paths in ``data`` start from ``started_in``, the folder in which the run began.
         tokenizer: of a checkpoint; None to fit a new one on the training texts.
         source_tokenizer: likewise, of sources that are texts; may be given alone.
         trust: packages whose classes are allowed beside this one's.
@@ -40,12 +45,70 @@ def build_data(
         tokenizer = part("tokenizer", config["tokenizer"], Tokenizer, trust)()
         if config.get("source_tokenizer") and source_tokenizer is None:
             source_tokenizer = part("source_tokenizer", config["source_tokenizer"], Tokenizer, trust)()
-    data = build.build_data(config["data"], tokenizer, source_tokenizer, config["seed"], trust)
+    node, gone = _located(config["data"], checked("started_in", config.get("started_in"), str | None), trust)
+    data = build.build_data(node, tokenizer, source_tokenizer, config["seed"], trust)
+    if gone:
+        data.make_dataset = partial(_or_both_places, gone, data.make_dataset)
     if reads is not None:
         data.make_dataset = partial(_of_modality, reads, data.make_dataset)
     if not fitted:
         data.fit_tokenizers(of_sources=not source_fitted)
     return data
+
+
+def from_here(config: Mapping[str, Any], key: str, value: Any, trust: Collection[str] = ()) -> Any:
+    """A value of the command line for a run that began in another folder: a relative path starts from this one.
+
+    Args:
+        config: of the run.
+        key: dotted, such as ``data.val``.
+        value: for it.
+        trust: packages whose data sets are allowed beside this one's.
+    """
+    section, _, name = key.partition(".")
+    if section != "data" or not isinstance(value, str):
+        return value
+    named = build.files_of({**config["data"], name: value}, trust)
+    return str(Path(value).expanduser().absolute()) if name in named else value
+
+
+def _located(
+    node: Mapping[str, Any], folder: str | None, trust: Collection[str]
+) -> tuple[dict[str, Any], dict[str, tuple[Path, Path]]]:
+    """A data node with the relative paths of another folder; from this one where nothing lies there, which is said.
+
+    Returns:
+        The node, and for each setting whose file is in neither folder both places.
+    """
+    found, gone = dict(node), dict[str, tuple[Path, Path]]()
+    if folder is None or Path(folder) == Path.cwd():
+        return found, gone
+    for name, value in build.files_of(node, trust).items():
+        path = Path(value).expanduser()
+        if path.is_absolute():
+            continue
+        there, here = Path(folder) / path, path.absolute()
+        if os.path.exists(there) or not os.path.exists(here):
+            found[name] = str(there)
+            if not os.path.exists(there):
+                gone[name] = (there, here)
+        else:
+            log.warning("data.%s: '%s' of the run is gone; '%s' is taken in its place", name, there, here)
+    return found, gone
+
+
+def _or_both_places(gone: Mapping[str, tuple[Path, Path]], make: Callable[..., Dataset], split: Split) -> Dataset:
+    """A data set; where it cannot be made, what of it lies neither where the run began nor here."""
+    try:
+        return make(split=split)
+    except ValueError as error:
+        for name, (there, here) in gone.items():
+            if str(there) in str(error):
+                raise ValueError(
+                    f"data.{name}: neither '{there}', where the run began, nor '{here}' is there; expected"
+                    f" data.{name}=PATH"
+                ) from error
+        raise
 
 
 def normalizer_of(config: Mapping[str, Any]) -> Callable[[str], str]:

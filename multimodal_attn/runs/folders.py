@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from multimodal_attn.first_line import first_line
 from multimodal_attn.types import UnreadableError
 
 Parsed = TypeVar("Parsed")
@@ -99,11 +100,6 @@ def numbers(content: Any) -> dict[str, float]:
     }
 
 
-def printable(text: str) -> str:
-    """A text without what would move a terminal's cursor or end a line."""
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
-
-
 def _read(file: Path, parse: Callable[[str], Parsed]) -> Parsed:
     try:
         if not file.is_file():
@@ -121,7 +117,7 @@ def _read(file: Path, parse: Callable[[str], Parsed]) -> Parsed:
     except yaml.MarkedYAMLError as error:
         reason = f"is no yaml: {error.problem}"
     except (yaml.YAMLError, ValueError) as error:
-        reason = f"is not as a run writes it: {next(iter(str(error).splitlines()), '')}"
+        reason = f"is not as a run writes it: {first_line(error)}"
     raise UnreadableError(str(file), reason)
 
 

@@ -15,7 +15,7 @@ from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, Model
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 
 from multimodal_attn.parts import EVERYTHING, Part, part
-from multimodal_attn.ranges import AboveZero, Count, Devices, NotNegative, Share, WholeNumber
+from multimodal_attn.ranges import Count, Devices, NotNegative, PositiveShare, Share, WholeNumber
 
 Kind = TypeVar("Kind")
 
@@ -47,7 +47,7 @@ _RANGES: dict[type, dict[str, Any]] = {
         "check_val_every_n_epoch": Count | None,
         "num_sanity_val_steps": Literal[-1] | WholeNumber | None,
         "enable_model_summary": bool | None,
-        "limit_train_batches": Count | AboveZero | None,
+        "limit_train_batches": Count | PositiveShare | None,
         "limit_val_batches": WholeNumber | Share | None,
     },
     EarlyStopping: {"monitor": Metric, "mode": Literal["min", "max"], "patience": WholeNumber, "strict": bool},
@@ -79,7 +79,7 @@ _NOISE = {
     "litlogger": "advertises a service",
     "LeafSpec": "is of Lightning's own use of torch",
     "sync_dist=True": "what validation logs is that of all processes already",
-    "modules in eval mode": "frozen parts are in evaluation mode on purpose",
+    "in eval mode at the start": "frozen parts are in evaluation mode on purpose",
     "`weights_only` was not set": "files are read with weights_only=True, always",
     "exists and is not empty": "a resumed run writes where it has written before",
     "dataloader is not resumable": "the data module goes on in mid-epoch itself",

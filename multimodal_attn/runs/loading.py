@@ -17,7 +17,7 @@ from multimodal_attn.prediction.ensemble import together
 from multimodal_attn.prediction.predictor import Predictor
 from multimodal_attn.processes import own_device
 from multimodal_attn.runs.configuration import likely, select, update
-from multimodal_attn.runs.data import build_data
+from multimodal_attn.runs.data import build_data, from_here
 from multimodal_attn.search.beam import BeamSearch
 
 
@@ -106,7 +106,7 @@ def run_of(
     contents: Sequence[Checkpoint], overrides: Mapping[str, Any] | None = None, trust: Collection[str] = ()
 ) -> Run:
     """The same of checkpoints that have been read, the run's own first."""
-    config = overridden(contents[0].config, overrides)
+    config = overridden(contents[0].config, overrides, trust)
     predictors = [load_predictor(content, trust) for content in contents]
     predictor = together(predictors)
     if len(contents) == 1:
@@ -115,8 +115,10 @@ def run_of(
     return Run(contents[0].folder, config, predictor, data)
 
 
-def overridden(config: Mapping[str, Any], overrides: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A run's configuration with other values.
+def overridden(
+    config: Mapping[str, Any], overrides: Mapping[str, Any] | None, trust: Collection[str] = ()
+) -> dict[str, Any]:
+    """A run's configuration with other values; relative paths among these start from the current folder.
 
     Raises:
         ValueError: for a key that the run does not have.
@@ -130,5 +132,5 @@ def overridden(config: Mapping[str, Any], overrides: Mapping[str, Any] | None) -
             raise ValueError(
                 f"{key}: the run has no such key{likely(key, changed)}; it has {', '.join(map(str, section))}"
             ) from None
-        update(changed, key, value)
+        update(changed, key, from_here(config, key, value, trust))
     return changed

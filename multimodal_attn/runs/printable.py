@@ -1,10 +1,10 @@
-"""Texts from somewhere on a terminal: words of a stranger's model, names of files."""
+"""Texts of unknown origin, made safe to print: words of a stranger's model, names of files."""
 
 from __future__ import annotations
 
 import re
 
-_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")  # the last turn a line around
 
 
 def printable(text: str, kept: str = "") -> str:

@@ -9,8 +9,10 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from multimodal_attn.parts import EVERYTHING
 from multimodal_attn.prediction.checkpoint import read_run
 from multimodal_attn.runs.configuration import CONF, compose, in_full, leaves, plain, select, update
+from multimodal_attn.runs.data import from_here
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +66,7 @@ def resumed_settings(given: Mapping[str, Any], overrides: Sequence[str]) -> dict
     for override in changes:
         key = override.partition("=")[0].lstrip("+")
         if not key.startswith("hydra."):
-            update(resumed, key, select(given, key))
+            update(resumed, key, from_here(resumed, key, select(given, key), EVERYTHING))
     return resumed
 
 

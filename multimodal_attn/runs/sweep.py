@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from multimodal_attn.measures import measure, shown
-from multimodal_attn.runs.folders import printable, read_config, read_log, read_overrides
+from multimodal_attn.runs.folders import read_config, read_log, read_overrides
+from multimodal_attn.runs.printable import printable
 from multimodal_attn.types import UnreadableError
 
 

@@ -3,57 +3,49 @@
 from __future__ import annotations
 
 import logging
-import signal
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from subprocess import TimeoutExpired
 from typing import Any
 
 import pytorch_lightning as pl
 import yaml
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers import Logger, WandbLogger
-from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_only
-from pytorch_lightning.utilities.exceptions import SIGTERMException
-from torch import distributed
 
 from multimodal_attn.command_lines import command_line
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
+from multimodal_attn.first_line import first_line
 from multimodal_attn.machine import set_up_machine, suitable_precision
 from multimodal_attn.models.encoders.base import Encoder
-from multimodal_attn.parts import EVERYTHING, Part, part
-from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights, with_encoder_of_checkpoint
+from multimodal_attn.parts import EVERYTHING, find
+from multimodal_attn.prediction.checkpoint import Checkpoint, read_run, save_weights
 from multimodal_attn.runs import environment
 from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module, cache_features, check_copying
 from multimodal_attn.runs.check import check
 from multimodal_attn.runs.configuration import refuse_unknown
 from multimodal_attn.runs.data import build_data
-from multimodal_attn.runs.exit import TERMINATED, Terminated
-from multimodal_attn.runs.initialization import encoder_alone, initialize
+from multimodal_attn.runs.initialization import encoder_alone, initialize, tell_unknown
 from multimodal_attn.runs.language_model import build_language_model, build_text_data
 from multimodal_attn.runs.lightning import lightning_part, quieten
 from multimodal_attn.runs.masked_language_model import build_masked_language_model
+from multimodal_attn.runs.stopping import fit, stop
 from multimodal_attn.tracking.wandb import check_login
-from multimodal_attn.training.callbacks.save_on_exception import SaveOnException
 from multimodal_attn.training.callbacks.whole_steps import WholeSteps
 from multimodal_attn.training.checkpoint_files import CheckpointFiles
 from multimodal_attn.training.language_model import LanguageModelModule
 from multimodal_attn.training.masked_language_model import MaskedLanguageModelModule
 from multimodal_attn.training.module import Seq2SeqModule
-from multimodal_attn.types import Modality
 from multimodal_attn.writing import remove_unfinished, write_file
-
-_PATIENCE = 5  # seconds
 
 SECTIONS = (
     *("data", "encoder", "attention", "decoder", "language_model", "masking"),
     *("tokenizer", "source_tokenizer", "objective"),
     *("search", "metrics", "monitor", "optimizer", "scheduler", "scheduled_sampling", "trainer", "callbacks", "logger"),
-    *("name", "seed", "resume", "init_from", "run_dir", "cache_dir", "vocabulary_of", "choices"),
+    *("name", "seed", "resume", "init_from", "run_dir", "cache_dir", "vocabulary_of", "started_in", "choices"),
 )
 """Of a run's configuration."""
 
@@ -69,7 +61,8 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     Returns:
         The best value of the monitored metric: what a sweep optimizes.
     """
-    settings, origin = {**settings, "run_dir": str(run_dir)}, environment.Environment()
+    here = {"run_dir": str(run_dir), "started_in": settings.get("started_in") or os.getcwd()}
+    settings, origin = {**settings, **here}, environment.Environment()
     refuse_unknown(settings, SECTIONS)
     check(settings, fresh=not (settings["resume"] or settings["init_from"]))
     key = "resume" if settings["resume"] else "init_from"
@@ -85,18 +78,14 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
     pl.seed_everything(settings["seed"], verbose=False)
     set_up_machine()
     data, module = _build(settings, content)
-    if content is not None and resumed is None:
-        initialize(module, settings, content)
+    data.check_cached()
     module.train()
+    earlier = environment.stretches(run_dir) if resumed else None
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-        run_dir.mkdir(parents=True, exist_ok=True)
-        for folder in (run_dir, run_dir / "checkpoints"):
-            remove_unfinished(folder)
-        write_file(run_dir / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
-        earlier = environment.stretches(run_dir) if resumed else []
+        _open_folder(run_dir, settings)
         for split in ("train", "val"):
             origin.add_data(settings["data"].get("root"), split, data.source(split))
-        origin.write(run_dir, wall=False, earlier=earlier)
+        origin.write(run_dir, wall=False, earlier=earlier or ())
     else:
         _write_no_log()
     for logger in loggers:
@@ -107,43 +96,40 @@ def train(settings: dict[str, Any], run_dir: Path) -> float | None:
         f" parameters; {run_dir}"
     )
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
-    except MisconfigurationException as error:
-        raise ValueError(_first_line(error)) from None
-    except SIGTERMException:
-        _stop(trainer, callbacks, signal.SIGTERM)
-    except Terminated:  # before the training has begun
-        _end_others(trainer)
-        raise
-    except Exception as error:
-        _stop(trainer, callbacks)  # the signal may have ended a worker of the loader, too
-        if trainer.world_size > 1 and (isinstance(error, distributed.DistError) or "/gloo/" in str(error)):
-            raise ValueError(
-                "trainer: another process of this training has ended, so that this one cannot go on"
-                f" ({_first_line(error)}); go on with: {command_line('train', f'resume={run_dir}')}"
-            ) from None
-        raise
-    except SystemExit:  # how Lightning ends a training on a second Ctrl-C, after the callbacks have saved it
-        raise KeyboardInterrupt from None
+        fit(trainer, module, data, resumed, run_dir)
     finally:
         if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-            if resumed is not None or _was_used(run_dir):
-                with suppress(OSError):  # a full disk has been told of already
-                    origin.write(run_dir, wall=True, earlier=earlier)
-            else:
-                for name in ("config.yaml", environment.FILE):
-                    (run_dir / name).unlink(missing_ok=True)
+            _close_folder(run_dir, origin, earlier)
         for logger in loggers:  # or the next run of a sweep would go on in this one's W&B run
             if isinstance(logger, WandbLogger):
                 logger.experiment.finish()
     best = _finish(trainer, settings, run_dir)
-    _stop(trainer, callbacks)  # a signal in the last batch
+    stop(trainer)  # a signal in the last batch
     return best
 
 
-def _was_used(run_dir: Path) -> bool:
-    """Whether anything of a run was logged or saved before it ended."""
-    return (run_dir / "metrics.jsonl").exists() or (run_dir / "checkpoints").exists()
+def _open_folder(run_dir: Path, settings: dict[str, Any]) -> None:
+    """Writes down what the run is, before it begins."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    for folder in (run_dir, run_dir / "checkpoints"):
+        remove_unfinished(folder)
+    write_file(run_dir / "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+
+
+def _close_folder(run_dir: Path, origin: environment.Environment, earlier: list[Any] | None) -> None:
+    """Writes down how long the run took; takes a new one back that ended before anything was logged or saved.
+
+    Args:
+        run_dir: folder of the run.
+        origin: where it came from.
+        earlier: what its stretches before it was resumed came from; None for a new run.
+    """
+    if earlier is not None or (run_dir / "metrics.jsonl").exists() or (run_dir / "checkpoints").exists():
+        with suppress(OSError):  # a full disk has been told of already
+            origin.write(run_dir, wall=True, earlier=earlier or ())
+    else:
+        for name in ("config.yaml", environment.FILE):
+            (run_dir / name).unlink(missing_ok=True)
 
 
 def _resumable(content: Checkpoint | None) -> Path:
@@ -153,38 +139,6 @@ def _resumable(content: Checkpoint | None) -> Path:
             " or checkpoints/best.ckpt"
         )
     return content.path
-
-
-def _stop(trainer: pl.Trainer, callbacks: Sequence[pl.Callback], otherwise: signal.Signals | None = None) -> None:
-    """Ends a training as the signal that it has received asks, or whatever follows it would go on.
-
-    Lightning's launcher is killed by Lightning if a process that it has started fails, so that these just end.
-    """
-    received = [callback.received for callback in callbacks if isinstance(callback, SaveOnException)]
-    number = next((one for one in received if one is not None), otherwise)
-    if number is None:
-        return
-    if trainer.global_rank > 0 and isinstance(trainer.strategy.cluster_environment, LightningEnvironment):  # type: ignore[attr-defined]
-        raise SystemExit(0)
-    if number is signal.SIGINT:
-        raise KeyboardInterrupt
-    raise SystemExit(TERMINATED)
-
-
-def _end_others(trainer: pl.Trainer) -> None:
-    """Ends the processes that Lightning's launcher has started in this one: they would wait for it."""
-    launcher = trainer.strategy.launcher
-    if not isinstance(launcher, _SubprocessScriptLauncher):
-        return
-    others = [*launcher.procs]
-    launcher.procs.clear()  # whoever watches over them would take their end for a failure, and kill this process
-    for other in others:
-        other.terminate()
-    for other in others:
-        try:
-            other.wait(_PATIENCE)
-        except TimeoutExpired:  # it waits in a library that hears no signal
-            other.kill()
 
 
 def _finish(trainer: pl.Trainer, settings: Mapping[str, Any], run_dir: Path) -> float | None:
@@ -227,13 +181,9 @@ def _trainer(
     try:
         return made(**given)
     except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
-        reason = _first_line(error)
+        reason = first_line(error)
         named = next((f".{name}" for name, value in node.items() if f"{name}={value!r}" in reason), "")
         raise ValueError(f"trainer{named}: refused by Lightning's Trainer: {reason}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _tokenizer_from(
@@ -253,7 +203,7 @@ def _tokenizer_from(
         return None
     node = content.config.get(theirs or key)
     if not node:
-        raise ValueError("init_from: that run reads pictures or recordings; expected one that reads texts, as this one")
+        raise ValueError("init_from: that run reads no texts; expected one that does, as this one")
     kind, own = node["_target_"], config[key]["_target_"]
     if kind != own:
         raise ValueError(
@@ -271,7 +221,12 @@ def _build(
         return _seq2seq(config, content)
     data = build_text_data(config, _tokenizer_from(config, content))
     build = build_language_model if "language_model" in config else build_masked_language_model
-    return data, build(config, data.tokenizer)
+    module = build(config, data.tokenizer)
+    if content is not None and not config["resume"]:
+        initialize(module, config, content)
+    if (content is not None or config.get("vocabulary_of")) and not config["resume"]:
+        tell_unknown("tokenizer", data.tokenizer, data.source("train").texts())
+    return data, module
 
 
 def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataModule, Seq2SeqModule]:
@@ -283,16 +238,21 @@ def _seq2seq(config: dict[str, Any], content: Checkpoint | None) -> tuple[DataMo
     else:
         own, of_sources = (_tokenizer_from(config, content, key) for key in ("tokenizer", "source_tokenizer"))
     going_on = content if config["resume"] else None
-    node = (with_encoder_of_checkpoint(config, EVERYTHING) if going_on else config)["encoder"]
-    encoder: Part[Encoder] = part("encoder", node, Encoder, EVERYTHING, given=("vocab_size",))
-    reads: Modality = encoder.make.modality(encoder.settings)  # type: ignore[attr-defined]
-    data = build_data(config, own, of_sources, EVERYTHING, reads=reads)
+    node = config["encoder"]
+    encoder: type[Encoder] = find("encoder", node["_target_"], Encoder, EVERYTHING)  # type: ignore[assignment]
+    data = build_data(config, own, of_sources, EVERYTHING, reads=encoder.modality(node, EVERYTHING))
     module = build_module(config, data.tokenizer, data.source_tokenizer, checkpoint=going_on)
     check_copying(module.model, data.tokenizer, data.source_tokenizer)
+    if content is not None and going_on is None:
+        initialize(module, config, content)  # before the cache: the encoder's weights may come from there
+        written, read = data.source("train").vocabulary_texts()
+        for key, tokenizer, texts in (("tokenizer", own, written), ("source_tokenizer", of_sources, read)):
+            if tokenizer is not None:
+                tell_unknown(key, tokenizer, texts)
     data.source("train").check_readable()
     for objective in module.objectives.values():
         data.leave_out("train", objective.unusable(data, module.model.encoder.layout))
-    cache_features(data, module.model, ("train", "val"), config["data"].get("cache_dir"))
+    cache_features(data, module.model, ("train", "val"), config["data"])
     return data, module
 
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from multimodal_attn.onnx_session import first_line, start_session
+from multimodal_attn.first_line import first_line
+from multimodal_attn.onnx_session import start_session
 
 _LARGEST = 1 << 31  # bytes: what a file in ONNX's format can hold
 
@@ -113,7 +114,7 @@ class _Graph:
         if missing := sorted(set(needed) - set(self.gives)):
             raise ValueError(f"{path}: gives no {', '.join(missing)}; expected an exported model")
         if strange := sorted(set(self._takes) - set(known)):
-            raise ValueError(f"{path}: wants {', '.join(strange)}; expected an exported model")
+            raise ValueError(f"{path}: needs {', '.join(strange)}; expected an exported model")
 
     def __call__(self, outputs: list[str], given: dict[str, np.ndarray], shapes: Sequence[_Shape]) -> list[np.ndarray]:
         """What it gives under these names, each of its shape."""

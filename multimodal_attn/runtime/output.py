@@ -12,7 +12,7 @@ from multimodal_attn.prediction.times.boundaries import attention_times
 from multimodal_attn.prediction.word import Word
 from multimodal_attn.runtime.beam import Text
 from multimodal_attn.runtime.description import Description
-from multimodal_attn.types import Grid, Span, Timeline, text_flags
+from multimodal_attn.types import Grid, Layout, Span, Timeline, text_flags
 
 
 @dataclass(repr=False)
@@ -24,6 +24,7 @@ class Output:
         source: picture (H, W, 3) uint8, waveform (L,) float32, or the tokens of a source text as they are shown.
         description: of the model.
         found: what the search returned.
+        pause_seconds: at the beginning of a recording, that were not read.
         others: what else it found for the same source, best first.
     """
 
@@ -31,10 +32,17 @@ class Output:
     source: np.ndarray
     description: Description
     found: Text
+    pause_seconds: float = 0.0
     others: list[Output] = field(default_factory=list)
 
     def __repr__(self) -> str:
         return f"Output({self.text!r}, key={self.key!r}, score={self.score:.4g}, others={len(self.others)})"
+
+    @property
+    def layout(self) -> Layout:
+        """Where the positions of its maps lie in the source."""
+        layout = self.description.layout
+        return layout.behind(self.pause_seconds) if isinstance(layout, Timeline) else layout
 
     @property
     def text(self) -> str:
@@ -68,7 +76,9 @@ class Output:
         weights = self.weights.mean(axis=1)
         times: list[Span] = []
         if isinstance(layout, Timeline):
-            times = attention_times(weights, layout, spans, self.source, self.description.sample_rate)
+            rate, pause = self.description.sample_rate, self.pause_seconds
+            read = self.source[round(pause * rate) :]
+            times = [span.behind(pause) for span in attention_times(weights, layout, spans, read, rate)]
         log_probs = np.array(word_log_probs(self.found.log_probs.tolist(), spans))
         sure: list[float | None] = [None] * len(spans)
         if self.description.temperature is not None:

@@ -14,8 +14,11 @@ from PIL import Image
 from multimodal_attn.data.reading.arrays import encoded, mono_of, picture_of
 from multimodal_attn.data.reading.pixels import read_pixels
 from multimodal_attn.data.reading.samples import check_samples, read_samples
+from multimodal_attn.data.reading.segmentation import waveform_levels
 from multimodal_attn.data.reading.text import prepared, single_spaces
 from multimodal_attn.data.tokenizers.vocabulary import Vocabulary
+from multimodal_attn.optional_packages import require_packages
+from multimodal_attn.prediction.recordings.unread import lead
 from multimodal_attn.runtime.beam import Text, beam
 from multimodal_attn.runtime.description import Description
 from multimodal_attn.runtime.graphs import Graphs, Step
@@ -24,6 +27,8 @@ from multimodal_attn.runtime.resampling import resample
 from multimodal_attn.types import BOS, EOS, UNK, Modality, UnreadableError
 
 _AT_ONCE = 16  # of a list
+_Arrays = tuple[np.ndarray, np.ndarray, float]
+"""Of ``Read`` all but the key."""
 
 
 class Read(NamedTuple):
@@ -33,11 +38,13 @@ class Read(NamedTuple):
         key: the path of a file, or the kind of what was given.
         shown: as people see it, see ``Output.source``.
         array: as the first graph takes it, without the axis of a batch.
+        pause_seconds: at the beginning of a recording, that ``array`` lacks, as nothing is said there.
     """
 
     key: str
     shown: np.ndarray
     array: np.ndarray
+    pause_seconds: float = 0.0
 
 
 class Runtime:
@@ -102,7 +109,7 @@ class Runtime:
             longest_seconds: of a recording in a file; None for what the model's description says.
         """
         key = str(source) if isinstance(source, str | Path) else type(source).__name__
-        readers: dict[Modality, Callable[[Any, int | None, float | None], tuple[np.ndarray, np.ndarray]]] = {
+        readers: dict[Modality, Callable[[Any, int | None, float | None], _Arrays]] = {
             "picture": self._picture,
             "recording": self._recording,
             "text": self._text,
@@ -157,20 +164,20 @@ class Runtime:
         ]
 
     def _output(self, source: Read, texts: list[Text]) -> Output:
-        best, *others = [Output(source.key, source.shown, self.description, text) for text in texts]
+        best, *others = [
+            Output(source.key, source.shown, self.description, text, source.pause_seconds) for text in texts
+        ]
         best.others = others
         return best
 
-    def _picture(self, source: Any, *unused: float | None) -> tuple[np.ndarray, np.ndarray]:
+    def _picture(self, source: Any, *unused: float | None) -> _Arrays:
         if not isinstance(source, str | Path):
             picture = source if isinstance(source, bytes | Image.Image) else picture_of(source)
             source = io.BytesIO(picture) if isinstance(picture, bytes) else encoded(picture)
         pixels = read_pixels(source, self.description.image_size, self.description.fit)
-        return pixels, np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        return pixels, np.ascontiguousarray(pixels.transpose(2, 0, 1)), 0.0
 
-    def _recording(
-        self, source: Any, sample_rate: int | None, longest_seconds: float | None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _recording(self, source: Any, sample_rate: int | None, longest_seconds: float | None) -> _Arrays:
         wanted, longest = self.description.sample_rate, self.description.longest_seconds
         if isinstance(source, str | Path | bytes):
             place = io.BytesIO(source) if isinstance(source, bytes) else source
@@ -180,9 +187,10 @@ class Runtime:
             samples = mono_of(source, rate)
             check_samples(samples, rate, "waveform")
         waveform = resample(samples, rate, wanted)
-        return waveform, waveform
+        pause = lead(waveform_levels(waveform, wanted))
+        return waveform, waveform[round(pause * wanted) :], pause
 
-    def _text(self, source: Any, *unused: float | None) -> tuple[np.ndarray, np.ndarray]:
+    def _text(self, source: Any, *unused: float | None) -> _Arrays:
         if not isinstance(source, str) or not source.strip():
             raise ValueError("is no text")
         assert self._encode_text is not None
@@ -190,11 +198,11 @@ class Runtime:
         settings = self.description.source_normalize, self.description.max_source_tokens
         tokens = [*self._encode_text(prepared(single_spaces(source), *settings)), EOS]
         pieces = self.description.source_vocabulary.pieces
-        return np.array([pieces[token] for token in tokens]), np.array(tokens, dtype=np.int64)
+        return np.array([pieces[token] for token in tokens]), np.array(tokens, dtype=np.int64), 0.0
 
 
 def _padded(arrays: list[np.ndarray]) -> np.ndarray:
-    """Arrays (L, ...) as one, (B, longest, ...), with zeros behind."""
+    """Arrays (L, ...) as one, (B, longest, ...), with zeros at the end."""
     longest = max(len(array) for array in arrays)
     batch = np.zeros((len(arrays), longest, *arrays[0].shape[1:]), dtype=arrays[0].dtype)
     for row, array in zip(batch, arrays, strict=True):
@@ -205,10 +213,9 @@ def _padded(arrays: list[np.ndarray]) -> np.ndarray:
 def _text_encoder(vocabulary: Vocabulary, pieces_model: bytes) -> Any:
     """From a text to token ids."""
     if vocabulary.unit == "piece":
-        try:
-            import sentencepiece
-        except ImportError:
-            raise ValueError("this model reads pieces of words: expected the package sentencepiece") from None
+        require_packages("source_vocabulary", "subword", "sentencepiece")
+        import sentencepiece
+
         try:
             return sentencepiece.SentencePieceProcessor(model_proto=pieces_model).encode
         except RuntimeError as error:

@@ -161,7 +161,7 @@ class _Beam:
         return Continuations(totals, tokens, self.origins.expand_as(tokens), log_probs, shares, bonuses), ranks
 
     def _best_tokens(self, scores: Tensor) -> tuple[Tensor, Tensor]:
-        """The best tokens of each row, and those that take it further towards what must come, with their scores.
+        """The best tokens of each row, and those that take it further toward what must come, with their scores.
 
         Shapes:
             scores: (B, K, V). Returns (B, K, C) twice.

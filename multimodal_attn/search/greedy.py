@@ -8,7 +8,7 @@ import torch
 
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search.base import Search
-from multimodal_attn.search.writing import hypotheses, write
+from multimodal_attn.search.independent_texts import hypotheses, write
 from multimodal_attn.types import Hypothesis, Memory
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated
 
 import torch
-from annotated_types import Gt, Le
 from torch import Tensor
 
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import BeamWidth, Positive, Seed, TextLength
+from multimodal_attn.ranges import BeamWidth, Positive, PositiveShare, Seed, TextLength
 from multimodal_attn.search.base import Search
+from multimodal_attn.search.independent_texts import hypotheses, write
 from multimodal_attn.search.rules.base import Rule
-from multimodal_attn.search.writing import hypotheses, write
 from multimodal_attn.types import Hypothesis, Memory
 
 
@@ -36,7 +34,7 @@ class NucleusSampling(Search):
         self,
         num_samples: BeamWidth = 5,
         temperature: Positive = 1.0,
-        top_p: Annotated[float, Gt(0), Le(1)] = 0.9,
+        top_p: PositiveShare = 0.9,
         seed: Seed = 0,
         max_length: TextLength = 200,
         max_length_ratio: Positive | None = None,
@@ -82,5 +80,5 @@ class NucleusSampling(Search):
         inside = (before < self.top_p) & (probabilities > 0)
         nucleus = (probabilities * inside).cumsum(-1)
         index = (nucleus <= uniforms[..., None] * nucleus[..., -1:]).sum(-1, keepdim=True)
-        # Rounding may put a number behind the last token of the nucleus.
+        # Rounding may put a number past the last token of the nucleus.
         return tokens.gather(-1, index.minimum(inside.sum(-1, keepdim=True) - 1))[..., 0]

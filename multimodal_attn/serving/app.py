@@ -156,7 +156,7 @@ def _other_task(task: Task, other: Task) -> Callable[[], Awaitable[JSONResponse]
 def _object(found: Output, attention: bool) -> dict[str, Any]:
     content = as_object(found, attention)
     if attention:
-        layout = found.description.layout
+        layout = found.layout
         tokens = {"tokens": found.source.tolist()} if isinstance(layout, TokenAxis) else {}
         content["layout"] = asdict(layout) | tokens
     return content

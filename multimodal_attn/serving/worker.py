@@ -94,7 +94,7 @@ class Worker:
         return self._reader.submit(reading)
 
     def write(self, source: Read, width: int | None = None) -> Future[Output]:
-        """What the model writes for it; one that is cancelled before its turn costs nothing."""
+        """What the model writes for it; one that is canceled before its turn costs nothing."""
         job = _Job(source, width, Future())
         with self._change:
             self._jobs.append(job)
@@ -121,20 +121,24 @@ class Worker:
         with self._change:
             while True:
                 self._change.wait_for(lambda: self._jobs or self._closing)
-                taken: list[_Job] = []
-                longest, remaining = 0, deque[_Job]()
-                for job in self._jobs:
-                    size = max(longest, len(job.source.array))
-                    room = not taken or size * (len(taken) + 1) <= self._longest
-                    if len(taken) < self._together and room and (not taken or job.width == taken[0].width):
-                        if job.answer.set_running_or_notify_cancel():
-                            taken.append(job)
-                            longest = size
-                    else:
-                        remaining.append(job)
-                self._jobs = remaining
+                taken = self._take()
                 if taken or self._closing:
                     return taken
+
+    def _take(self) -> list[_Job]:
+        """Takes those that are answered together: of one width, in order, as long as padding leaves room."""
+        taken: list[_Job] = []
+        longest, remaining = 0, deque[_Job]()
+        for job in self._jobs:
+            size = max(longest, len(job.source.array))
+            room = len(taken) < self._together and size * (len(taken) + 1) <= self._longest
+            if taken and not (room and job.width == taken[0].width):
+                remaining.append(job)
+            elif job.answer.set_running_or_notify_cancel():
+                taken.append(job)
+                longest = size
+        self._jobs = remaining
+        return taken
 
     def _answer(self, batch: list[_Job]) -> None:
         try:

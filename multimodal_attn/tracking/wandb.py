@@ -29,7 +29,7 @@ def check_login(logger: WandbLogger) -> None:
 
     online = os.environ.get("WANDB_MODE", "online") == "online" and not logger._offline
     if online and not wandb.login(prompt=False):
-        raise ValueError("logger: W&B is not logged in here; expected wandb login before, or WANDB_MODE=offline")
+        raise ValueError("logger: W&B is not logged in here; run wandb login first, or set WANDB_MODE=offline")
 
 
 class WandbBackend(Backend[WandbLogger]):

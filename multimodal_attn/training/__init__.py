@@ -1,1 +1,1 @@
-"""Training: the one LightningModule, its objectives, optimisers and callbacks."""
+"""Training: the one LightningModule, its objectives, optimizers and callbacks."""

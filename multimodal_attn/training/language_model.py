@@ -17,7 +17,7 @@ from multimodal_attn.types import PAD, Batch
 
 
 class LanguageModelModule(TrainingModule):
-    """Minimises the cross-entropy of each next token; reports the perplexity per token, <eos> counted.
+    """Minimizes the cross-entropy of each next token; reports the perplexity per token, <eos> counted.
 
     Args:
         model: to train.

@@ -20,7 +20,7 @@ from multimodal_attn.types import Batch
 
 
 class MaskedLanguageModelModule(TrainingModule):
-    """Minimises the cross-entropy of hidden tokens; reports their perplexity, and the share of hidden words found.
+    """Minimizes the cross-entropy of hidden tokens; reports their perplexity, and the share of hidden words found.
 
     Each epoch hides other words of a text (Liu et al. 2019, RoBERTa, section 4.1), drawn from the seed, the epoch and
     the text's key alone. Validation always hides the same, and all of them: none is replaced or left as it is.

@@ -47,6 +47,12 @@ def test_word_times_of_a_ctm_file(tmp_path: Path) -> None:
     assert [line[0] for line in skipped] == ["x", "w", "z", "y"]  # as the file has them
 
 
+def test_a_truth_of_texts_alone_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "words.ctm").write_text("u 1 0.10 0.20 go\n")
+    measured(tmp_path / "words.ctm", write(tmp_path, {"key": "u", "text": "go"}))
+    assert "has no boxes and no times of these sources: there is nothing to score" in capsys.readouterr().err
+
+
 def test_maps_over_a_picture_by_the_words_of_a_phrase(tmp_path: Path) -> None:
     Image.new("RGB", (40, 20), "red").save(tmp_path / "1.jpg")
     maps = np.full((3, 2, 4), 0.01)

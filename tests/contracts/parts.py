@@ -57,14 +57,18 @@ def takes(group: str, name: str, key: str) -> bool:
 
 def part(group: str, name: str, /, **settings: object) -> Any:
     """What ``conf/<group>/<name>.yaml`` describes, which waits for its widths."""
+    return parts.part(group, node(group, name, **settings), KINDS[group], parts.EVERYTHING)
+
+
+def node(group: str, name: str, /, **settings: object) -> dict[Any, Any]:
+    """What stands in ``conf/<group>/<name>.yaml``, as plain containers."""
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         others = ",".join(f"file://{folder}" for folder in OTHERS)
         composed = hydra.compose(overrides=[f"hydra.searchpath=[{others}]", f"+{group}={name}"])
     data = {"sample_rate": SAMPLE_RATE, "image_size": IMAGE_SIZE}
-    node = OmegaConf.create({"data": data, group: composed[group]})[group]
-    plain = OmegaConf.to_container(node, resolve=True)
+    plain = OmegaConf.to_container(OmegaConf.create({"data": data, group: composed[group]})[group], resolve=True)
     assert isinstance(plain, dict)
-    return parts.part(group, _merged(with_files(_small(plain)), settings), KINDS[group], parts.EVERYTHING)
+    return _merged(with_files(_small(plain)), settings)
 
 
 def _small(node: dict[Any, Any]) -> dict[Any, Any]:

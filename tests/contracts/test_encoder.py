@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from multimodal_attn.models.encoders.base import Encoder
+from multimodal_attn.parts import EVERYTHING, find
 from multimodal_attn.types import Grid, Timeline, TokenAxis
-from tests.contracts.parts import SAMPLE_RATE, choices, encoder_of, part, sources
+from tests.contracts.parts import SAMPLE_RATE, choices, encoder_of, node, part, sources
 
 SELF_ATTENTION = ("conformer", "conformer_medium", "image_vit", "text_transformer", "transformer")
 
@@ -39,8 +42,9 @@ def test_memory_fits_its_layout(name: str) -> None:
 
 @pytest.mark.parametrize("name", choices("encoder"))
 def test_says_what_it_reads_before_it_is_built(name: str) -> None:
-    made = part("encoder", name)
-    assert made.make.modality(made.settings) == make(name).reads  # type: ignore[attr-defined]
+    settings = node("encoder", name)
+    kind: Any = find("encoder", settings["_target_"], Encoder)
+    assert kind.modality(settings, EVERYTHING) == make(name).reads
 
 
 @pytest.mark.parametrize("name", choices("encoder"))

@@ -83,7 +83,7 @@ def test_what_is_no_graph_is_refused_with_its_reason(kind: str, name: str) -> No
     model = Seq2Seq(refused, lambda **widths: make(name if kind == "decoder" else "transformer", "additive"), VOCAB)
     source = sources(model.encoder, 2)
     reason = {"encoder": model.encoder, "decoder": model.decoder}[kind].no_graph
-    with pytest.raises(ValueError, match=f"export: [A-Za-z0-9]+ {reason}; expected another part in its place"):
+    with pytest.raises(ValueError, match=f"export: [A-Za-z0-9]+ {reason}; expected a run with another part"):
         graphs(model, source, source)
     page = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
     assert f"`{kind}={name}`" in page

@@ -121,3 +121,11 @@ def test_a_text_knows_where_its_right_words_come_from() -> None:
     )
     assert record.source.tolist() == [*"der\N{OPEN BOX}rote\N{OPEN BOX}Hund", "<eos>"]
     assert record.links == {1: ((0, 3), (9, 13))}
+
+
+def test_a_word_that_is_read_as_unknown_is_shown() -> None:
+    tokenizer, words = WordTokenizer().fit(["red dog"]), WordTokenizer().fit(["der Hund"])
+    found = hypothesis(tokenizer.encode("red dog"), 4)
+    example = Example("1", "der rote Hund", (Target("red dog"),))
+    record = Prediction.from_hypothesis(example, found, tokenizer, TokenAxis(), 4, source_tokenizer=words)
+    assert record.source.tolist() == ["der", "<unk: rote>", "Hund", "<eos>"]

@@ -199,7 +199,7 @@ def test_words_have_maps_of_the_grid_and_the_search_gives_others(captioner: Pred
         assert 0 < word.probability <= 1
         assert word.gate is not None
     assert all(found.score >= other.score for other in found.others)
-    with pytest.raises(ValueError, match=r"multimodal_attn\.load gives such that have"):
+    with pytest.raises(ValueError, match=r"expected one that multimodal_attn.load has made"):
         found.plot()
 
 
@@ -227,6 +227,27 @@ def test_words_of_a_recording_have_times(tmp_path: Path) -> None:
         with pytest.raises(UnreadableError, match="this run expects a recording") as error:
             listener(source)
         assert reason in str(error.value)
+
+
+def test_a_pause_before_the_first_sound_of_a_recording_is_not_read(tmp_path: Path) -> None:
+    listener = predictor(
+        "experiment=conformer_transformer_grid", "data.root=x", "encoder.num_layers=1", "encoder.hidden_dim=16"
+    )
+    noise = 0.1 * np.random.default_rng(0).standard_normal(16000).astype(np.float32)
+    soon, late = (np.concatenate([np.zeros(samples, np.float32), noise]) for samples in (1600, 33600))
+    soundfile.write(tmp_path / "late.wav", late, 16000, subtype="FLOAT")
+    expected = listener(soon)
+    assert expected.text
+    read = list(predict_files(listener, read_all(listener.reader, [tmp_path / "late.wav"]), layers=True))
+    for found in (listener(late), *read):
+        assert isinstance(found, Prediction)
+        assert found.text == expected.text
+        np.testing.assert_allclose(found.weights, expected.weights, atol=1e-5)
+        assert len(found.source) == len(late)
+        assert found.layout.offset_seconds == pytest.approx(expected.layout.offset_seconds + 2)
+        times, soon_times = ([(word.start, word.end) for word in each.words] for each in (found, expected))
+        np.testing.assert_allclose(times, np.array(soon_times) + 2, atol=1e-6)
+    assert read[0].self_attention.reads[0].shape == (1, expected.weights.shape[-1])
 
 
 def test_the_model_is_in_its_mode_again_after_a_prediction(captioner: Predictor, photos: Path) -> None:

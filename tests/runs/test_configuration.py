@@ -132,6 +132,12 @@ def test_keys_with_dots_reach_into_a_configuration() -> None:
         ("data.train=x.csv", r"expected with data=manifest.*, as in experiment=captions.* transcripts, \.\.\.$"),
         ("optimizer.lrr=3", r"^optimizer.lrr: there is no such setting; did you mean optimizer.lr\?$"),
         ("trainer.max_epoch=3", r"^trainer.max_epoch: there is no such setting; did you mean trainer.max_epochs\?$"),
+        (
+            "trainer.barebones=true",
+            r"^trainer.barebones: there is no such setting; .* a plus: \+trainer.barebones=true$",
+        ),
+        ("data.mine=3", r"^data.mine: there is no such setting; .* a plus: \+data.mine=3$"),
+        ("mine=3", r"^mine: there is no such setting$"),
         ("lr=3", r"^lr: there is no such setting; did you mean optimizer.lr\?$"),
         ("decoder", r"^decoder: is no override \(missing EQUAL at '<EOF>'\); expected KEY=VALUE$"),
         ("decoder.hidden_dim=[1,2", r"^command line: .*; expected KEY=VALUE, as --help shows$|is no override"),

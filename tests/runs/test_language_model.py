@@ -163,6 +163,7 @@ def test_a_prompt_that_cannot_be_is_refused(
 ) -> None:
     cases = {
         (language_run, "--prompt", "the zebra"): "prompt: 'zebra'; expected words of the model's vocabulary",
+        (language_run, "--prompt", "the red", "--max-length", "2"): "max_length: 2; expected more than",
         (language_run, "--top-p", "0"): "--top-p: 0.0; expected",
         (language_run, "--samples", "0"): "--samples: 0; expected",
         (picture_run,): "is no language model; expected a run of one",

@@ -169,7 +169,8 @@ def test_its_encoder_starts_a_translator(
 ) -> None:
     with caplog.at_level("INFO"):
         run(tmp_path / "run", *translator(corpus, f"init_from={masked_run}", "optimizer.lr=1e-9"))
-    assert f"init_from: starts with the encoder of {masked_run / 'checkpoints' / 'best.ckpt'}" in caplog.messages
+    told = f"init_from: starts with the encoder of {masked_run / 'checkpoints' / 'best.ckpt'}"
+    assert f"{told}; begins afresh here: decoder" in caplog.messages
     before = read_checkpoint(masked_run / "checkpoints" / "best.ckpt")
     after = read_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt")
     encoder = {name: tensor for name, tensor in before.weights.items() if name.startswith("model.encoder.")}

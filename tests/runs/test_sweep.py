@@ -66,7 +66,7 @@ def test_odd_folders_take_a_line_each(tmp_path: Path) -> None:
     write_job(tmp_path / "3", ["a=3"])
     (tmp_path / "3" / ".hydra" / "overrides.yaml").write_text("a: {b: c}")
     rows = printed(tmp_path)[3:]
-    assert [row[0] for row in rows[:2]] == ["[red]\ufffd[2J", "1"]
+    assert [row[0] for row in rows[:2]] == ["[red]\\x1b[2J", "1"]
     assert len(rows) == 4
 
 

@@ -740,7 +740,10 @@ def test_init_from_names_what_does_not_fit(picture_run: Path, tmp_path: Path) ->
         run(tmp_path / "c", *SHAPES, "objective=self_critical")
 
 
-def test_minimum_word_error_fine_tunes_a_run_of_speech(speech_run: Path, notes: Path, tmp_path: Path) -> None:
+def test_minimum_word_error_fine_tunes_a_run_of_speech(
+    speech_run: Path, notes: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     config = torch.load(find_checkpoint(speech_run), weights_only=True)["hyper_parameters"]["config"]
     assert config["init_from"] is None
     folder = tmp_path / "fine"
@@ -763,5 +766,9 @@ def test_minimum_word_error_fine_tunes_a_run_of_speech(speech_run: Path, notes: 
         "trainer.limit_train_batches=2",
         *SMALL,
     )
+    (told,) = [each for each in caplog.messages if each.startswith("init_from: ")]
+    left_out, *differing = told.split("; ")[1:]
+    assert left_out == "left out of that run: ctc_head"
+    assert differing[0] == "here encoder.front_end.num_mel_masks is 2, there 0"
     assert 0 <= values(folder, "val/minimum_word_error")[-1] < 0.5
     assert values(folder, "val/wer")[-1] < 0.5

@@ -162,7 +162,7 @@ def test_new_run_starts_with_both_vocabularies_of_another(translation_run: Path,
 
 def test_texts_start_from_no_run_of_pictures(corpus: Path, tmp_path: Path) -> None:
     run(tmp_path / "scenes", *SHAPES, "trainer.max_steps=1", "trainer.limit_val_batches=0")
-    with pytest.raises(ValueError, match=r"init_from: that run reads pictures or recordings"):
+    with pytest.raises(ValueError, match=r"init_from: that run reads no texts"):
         run(tmp_path / "texts", *arguments(corpus, f"init_from={tmp_path / 'scenes'}"))
 
 

@@ -46,7 +46,8 @@ def sources(folder: Path, number: int) -> list[np.ndarray]:
         small = generator.integers(0, 256, (number, 4, 4, 3), dtype=np.uint8)
         return [np.asarray(Image.fromarray(one).resize((70, 50))) for one in small]
     lengths = generator.integers(6000, 18_000, number)
-    return [(0.3 * generator.standard_normal(length)).astype(np.float32) for length in lengths]
+    found = [(0.3 * generator.standard_normal(length)).astype(np.float32) for length in lengths]
+    return [*found[:-1], np.concatenate([np.zeros(RATE, np.float32), found[-1]])]  # a pause that is not read
 
 
 def save(path: Path, source: np.ndarray) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.data.datasets.photos import CaptionedPhotos
@@ -14,7 +14,7 @@ from multimodal_attn.types import UnreadableError
 
 
 class Coco(CaptionedPhotos):
-    """Photos in COCO's own layout, one example a photo.
+    """Photos in COCO's own layout, one example per photo.
 
     COCO keeps the captions of its test photos to itself: for a split with a test set see ``Karpathy``.
 
@@ -43,20 +43,8 @@ class Coco(CaptionedPhotos):
         layout = f"annotations/captions_{split}{year}.json, {split}{year}/*.jpg"
         path = root / "annotations" / f"captions_{split}{year}.json"
         content = read_json(path, "data.root", f"the layout {layout}")
-        skipped = []
         try:
-            names = {image["id"]: str(image["file_name"]) for image in content["images"]}
-            by_photo: dict[str, list[str]] = {name: [] for name in names.values()}
-            for number, annotation in enumerate(content["annotations"]):
-                photo, caption = annotation["image_id"], annotation["caption"]
-                if photo not in names:
-                    reason = f"caption of an image {photo} that is not listed"
-                    skipped.append(UnreadableError(f"{path}: annotation {number}", reason))
-                elif not isinstance(caption, str):
-                    reason = f"caption: {str(caption)[:50]}; expected a text"
-                    skipped.append(UnreadableError(f"{path}: annotation {number}", reason))
-                else:
-                    by_photo[names[photo]].append(caption)
+            by_photo, skipped = _captions(path, content)
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"data.root: '{path}' does not hold COCO's captions ({type(error).__name__}: {error}); expected images"
@@ -70,3 +58,21 @@ class Coco(CaptionedPhotos):
             fit,
             skipped=skipped,
         )
+
+
+def _captions(path: Path, content: Any) -> tuple[dict[str, list[str]], list[UnreadableError]]:
+    """The captions of each photo, and what is left out of them."""
+    names = {image["id"]: str(image["file_name"]) for image in content["images"]}
+    by_photo: dict[str, list[str]] = {name: [] for name in names.values()}
+    skipped = []
+    for number, annotation in enumerate(content["annotations"]):
+        photo, caption = annotation["image_id"], annotation["caption"]
+        if photo not in names:
+            reason = f"caption of an image {photo} that is not listed"
+            skipped.append(UnreadableError(f"{path}: annotation {number}", reason))
+        elif not isinstance(caption, str):
+            reason = f"caption: {str(caption)[:50]}; expected a text"
+            skipped.append(UnreadableError(f"{path}: annotation {number}", reason))
+        else:
+            by_photo[names[photo]].append(caption)
+    return by_photo, skipped

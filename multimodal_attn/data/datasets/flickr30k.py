@@ -22,7 +22,7 @@ LAYOUT = (
 
 
 class Flickr30k(CaptionedPhotos):
-    """Photos in the two layouts in which the corpus is passed on, one example a photo.
+    """Photos in the two layouts in which the corpus is passed on, one example per photo.
 
     The captions are those of ``results_20130124.token`` (``name.jpg#0<tab>caption``) or, without it, of ``results.csv``
     (``name.jpg| 0| caption``). Neither has a split: Flickr30k Entities brings one in train.txt, val.txt and test.txt.

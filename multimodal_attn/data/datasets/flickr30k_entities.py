@@ -86,7 +86,7 @@ def _ground(line: str, boxes: dict[str, tuple[Box, ...]]) -> tuple[str, dict[int
         words += normalize_caption(line[end : phrase.start()]).split()
         start, end = len(words), phrase.end()
         chain, text = phrase.groups()
-        # Normalising takes each piece between spaces alone, so the words of the pieces are those of the whole.
+        # Normalizing takes each piece between spaces alone, so the words of the pieces are those of the whole.
         words += normalize_caption(text).split()
         head = len(words) - 1 - text.endswith(" 's")
         if chain in boxes and head >= start:

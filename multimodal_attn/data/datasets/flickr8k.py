@@ -21,14 +21,14 @@ TOKENS = "Flickr8k_text/Flickr8k.token.txt"
 
 
 class Flickr8k(CaptionedPhotos):
-    """Photos in the layout in which the corpus is downloaded, one example a photo.
+    """Photos in the layout in which the corpus is downloaded, one example per photo.
 
     Where ``flickr30k_entities/`` with ``Sentences`` and ``Annotations`` lies beside, captions that are found there (all
     but a few of the annotated photos) carry boxes.
 
     Args:
         split: "train", "val" (the corpus calls it dev) or "test".
-        root: folder that holds ``Flicker8k_Dataset`` (spelt so) and ``Flickr8k_text``.
+        root: folder that holds ``Flicker8k_Dataset`` (spelled so) and ``Flickr8k_text``.
         image_size: side in pixels of the pictures.
         fit: how a photo becomes square, "squash", "crop" or "pad"; see ``read_image``.
 

@@ -13,7 +13,7 @@ from multimodal_attn.types import Span, Target, UnreadableError
 UNITS_PER_SECOND = 25_000  # of the times in .align files
 SILENCE = ("sil", "sp")
 LAYOUT = (
-    "{split}.txt (utterance ids, one a line), align/ID.align and ID.flac or ID.wav in a speaker's folder such as s1/"
+    "{split}.txt (utterance ids, one per line), align/ID.align and ID.flac or ID.wav in a speaker's folder such as s1/"
 )
 
 
@@ -36,7 +36,7 @@ class GridCorpus(TranscribedRecordings):
             raise ValueError(f"data.root: '{folder}' has no {split}.txt; expected {LAYOUT.format(split=split)}")
         recordings = {path.stem: path for suffix in ("flac", "wav") for path in folder.glob(f"*/*.{suffix}")}
         utterances, skipped = [], []
-        for key in " ".join(listed_lines(listing, "data.root", "utterance ids, one a line")).split():
+        for key in " ".join(listed_lines(listing, "data.root", "utterance ids, one per line")).split():
             try:
                 if key not in recordings:
                     raise UnreadableError(str(folder / f"*/{key}.flac"), "is missing")

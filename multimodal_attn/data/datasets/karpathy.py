@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,29 +55,7 @@ class Karpathy(CaptionedPhotos):
         content = read_json(path, "data.captions", EXPECTED)
         if not isinstance(content, dict) or not isinstance(content.get("images"), list):
             raise ValueError(f"data.captions: '{path}' has no list of images; expected {EXPECTED}")
-        wanted = {split, "restval"} if split == "train" and restval else {split}
-        files, skipped = Listing(folder), []
-        judged = _splits(content["images"], {"val", "test"}) if split == "train" else {}
-        by_photo: dict[str, list[str]] = {}
-        for number, record in enumerate(content["images"]):
-            try:
-                if record["split"] in wanted:
-                    if (other := judged.get(str(record["filename"]))) is not None:
-                        reason = f"{record['filename']} is in the {other} split too, and kept out of train"
-                        skipped.append(UnreadableError(f"{path}: image {number}", reason))
-                        continue
-                    name = next((name for name in _names(record) if name in files), _names(record)[0])
-                    sentences = record["sentences"]
-                    captions_of = by_photo.setdefault(name, [])  # a photo may be listed twice
-                    for sentence in sentences:
-                        if isinstance(caption := sentence["raw"], str):
-                            captions_of.append(caption)
-                        else:
-                            reason = f"raw: {str(caption)[:50]}; expected a text"
-                            skipped.append(UnreadableError(f"{path}: image {number}", reason))
-            except (KeyError, TypeError, ValueError) as error:
-                reason = f"{type(error).__name__}: {error}; expected split, filename and sentences with raw"
-                skipped.append(UnreadableError(f"{path}: image {number}", reason))
+        by_photo, skipped = _captions(path, content["images"], split, restval, Listing(folder))
         super().__init__(
             folder,
             by_photo,
@@ -86,6 +65,42 @@ class Karpathy(CaptionedPhotos):
             Flickr30kEntities(Path(entities).expanduser(), "data.entities") if entities is not None else None,
             skipped,
         )
+
+
+def _captions(
+    path: Path, records: list[Any], split: Split, restval: bool, files: Listing
+) -> tuple[dict[str, list[str]], list[UnreadableError]]:
+    """The captions of each photo of a split, and what is left out of them."""
+    wanted = {split, "restval"} if split == "train" and restval else {split}
+    judged = _splits(records, {"val", "test"}) if split == "train" else {}
+    by_photo: dict[str, list[str]] = {}
+    skipped = []
+    for number, record in enumerate(records):
+        place = f"{path}: image {number}"
+        try:
+            if record["split"] in wanted:
+                for reason in _add(record, by_photo, judged, files):
+                    skipped.append(UnreadableError(place, reason))
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"{type(error).__name__}: {error}; expected split, filename and sentences with raw"
+            skipped.append(UnreadableError(place, reason))
+    return by_photo, skipped
+
+
+def _add(
+    record: dict[str, Any], by_photo: dict[str, list[str]], judged: dict[str, str], files: Listing
+) -> Iterator[str]:
+    """Adds a photo's captions to those of its name, one by one; gives the reasons for those that it leaves out."""
+    if (other := judged.get(str(record["filename"]))) is not None:
+        yield f"{record['filename']} is in the {other} split too, and kept out of train"
+        return
+    names, sentences = _names(record), record["sentences"]
+    captions = by_photo.setdefault(next((name for name in names if name in files), names[0]), [])  # may be listed twice
+    for sentence in sentences:
+        if isinstance(caption := sentence["raw"], str):
+            captions.append(caption)
+        else:
+            yield f"raw: {str(caption)[:50]}; expected a text"
 
 
 def _splits(records: list[Any], wanted: set[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""One's own pictures, recordings or texts, listed with the texts to be written in a csv or jsonl file."""
+"""Your own pictures, recordings or texts, listed with the texts to write in a csv or jsonl file."""
 
 from __future__ import annotations
 
@@ -178,10 +178,13 @@ class Manifest(Dataset):
             return None
         targets, limited = [], self.reader.in_files or self._cuts
         for row in source.rows:
+            if not limited and (words := len(source.place.split())) > self._max_words:
+                reason = f"a source of {words} words, more than data.max_words={self._max_words}"
+                self.skipped.append(UnreadableError(f"{path}:{row.line}", reason))
+                continue
             for given in row.texts:
                 target = self.reader.target(given, self._normalize, source.place)
-                text = target.text
-                words = max(len(side.split()) for side in ([text] if limited else [text, source.place]))
+                text, words = target.text, len(target.text.split())
                 if not text:
                     self.skipped.append(UnreadableError(f"{path}:{row.line}", "empty text"))
                 elif words > self._max_words:
@@ -227,6 +230,8 @@ def _has(table: Table, path: Path, text_column: str) -> bool:
 
 def _texts(record: dict[str, Any], column: str) -> list[Any]:
     one, several = record.get(column), record.get(f"{column}s")
+    if one is None and isinstance(several, str):
+        one = several
     return [*([] if one is None else [one]), *(several if isinstance(several, list) else [])]
 
 

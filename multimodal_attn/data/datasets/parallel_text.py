@@ -45,13 +45,13 @@ class ParallelText(Dataset):
             raise ValueError(f"data.target_language: {target_language!r}; expected another than data.source_language")
         path, target_path = _find(Path(root).expanduser(), split, source_language, target_language)
         sources, targets = (
-            [single_spaces(line) for line in listed_lines(file, "data.root", "UTF-8 text with a sentence a line")]
+            [single_spaces(line) for line in listed_lines(file, "data.root", "UTF-8 text with one sentence per line")]
             for file in (path, target_path)
         )
         if len(sources) != len(targets):
             raise ValueError(
-                f"data.root: '{path}' has {len(sources)} lines and '{target_path.name}' {len(targets)}; expected a"
-                " line of the one for each of the other"
+                f"data.root: '{path}' has {len(sources)} lines and '{target_path.name}' {len(targets)}; expected"
+                " as many lines in both"
             )
         limit = max_words if split == "train" else None
         reader = TextReader(max_source_tokens)
@@ -91,7 +91,7 @@ def _find(folder: Path, split: Split, source_language: str, target_language: str
         if all(path.is_file() for path in paths):
             return paths
     names = " or ".join(f"{stem}.{source_language} and {stem}.{target_language}" for stem in STEMS[split])
-    raise ValueError(f"data.root: '{folder}' has no {names}; expected a sentence a line in each")
+    raise ValueError(f"data.root: '{folder}' has no {names}; expected one sentence per line in each")
 
 
 def _unusable(source: str, target: str, max_words: int | None) -> str:

@@ -17,7 +17,7 @@ from multimodal_attn.types import Box, Target, UnreadableError
 
 
 class CaptionedPhotos(Dataset):
-    """One example a photo, which is read once for all of its captions.
+    """One example per photo, which is read once for all of its captions.
 
     Captions are normalized; one of which nothing remains is listed.
 

@@ -1,7 +1,7 @@
 """Rendered scenes of colored shapes with captions and the true box of every noun: a demonstration without a download.
 
 A viewer can verify every caption. It speaks of the two big objects and leaves the colored tiny ones and everything
-grey out. The first of the two is the one nearer to the top left corner; it is left of or above the other, whichever
+gray out. The first of the two is the one nearer to the top left corner; it is left of or above the other, whichever
 of the two distances is clearly the larger. A surface without stripes, dots or checks has no word.
 """
 
@@ -308,7 +308,7 @@ def _render(scene: _Scene, image_size: int, random: Random) -> np.ndarray:
 
 
 def _background(image_size: int, dark: bool, random: Random) -> np.ndarray:
-    """A tinted gradient (image_size, image_size, 3) float32 strewn with grey lines, specks and fragments."""
+    """A tinted gradient (image_size, image_size, 3) float32 strewn with gray lines, specks and fragments."""
     level = random.uniform(25, 60) if dark else random.uniform(185, 225)
     ramp = np.linspace(-1, 1, image_size, dtype=np.float32)
     tilt = random.uniform(-22, 22) * ramp[:, None] + random.uniform(-22, 22) * ramp
@@ -319,15 +319,15 @@ def _background(image_size: int, dark: bool, random: Random) -> np.ndarray:
     def point() -> tuple[float, float]:
         return random.random() * image_size, random.random() * image_size
 
-    def grey() -> tuple[int, int, int]:
+    def gray() -> tuple[int, int, int]:
         return (random.randrange(80, 130) if dark else random.randrange(95, 165),) * 3
 
     for _ in range(random.randint(2, 4)):
-        draw.line([point(), point()], fill=grey(), width=1)
+        draw.line([point(), point()], fill=gray(), width=1)
     for _ in range(random.randint(3, 6)):  # fragments
         x, y = point()
         reach = 0.04 * image_size
         corners = [(x + random.uniform(-reach, reach), y + random.uniform(-reach, reach)) for _ in range(4)]
-        draw.polygon(corners, fill=grey())
-    draw.point([point() for _ in range(random.randint(15, 40))], fill=grey())
+        draw.polygon(corners, fill=gray())
+    draw.point([point() for _ in range(random.randint(15, 40))], fill=gray())
     return np.asarray(image).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Examples in tar files, each found by its place: as few large files as one likes in place of many small ones."""
+"""Examples in tar files, each found by its place: a few large files in place of many small ones."""
 
 from __future__ import annotations
 
@@ -111,9 +111,6 @@ class Shards(Dataset):
     def _name(self, index: int) -> str:
         """What errors call an example: its tar and its key."""
         return f"{self._shards[self._places[index]['shard']][0]}:{self.entries[index].key}"
-
-    def texts(self) -> list[str]:
-        return [target.text for entry in self.entries for target in entry.targets]
 
 
 class _Entries(Sequence[Entry]):

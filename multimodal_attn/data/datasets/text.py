@@ -1,4 +1,4 @@
-"""Plain text, one sentence a line, and the texts of any other data set: what a language model learns from."""
+"""Plain text, one sentence per line, and the texts of any other data set: what a language model learns from."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ class TextFile(Texts):
     ) -> None:
         name = {"train": train, "val": val, "test": test}[split]
         if name is None:
-            raise ValueError(f"data.{split}: missing; expected a text file with a sentence a line")
+            raise ValueError(f"data.{split}: missing; expected a text file with one sentence per line")
         path = Path(name).expanduser()
-        lines = listed_lines(path, f"data.{split}", "a UTF-8 text file with a sentence a line")
+        lines = listed_lines(path, f"data.{split}", "a UTF-8 text file with one sentence per line")
         texts = [text for line in lines if (text := NORMALIZERS[normalize](line))]
         if not texts:
             raise ValueError(f"data.{split}: '{path}' has no line with a text")

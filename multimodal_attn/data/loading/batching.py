@@ -1,4 +1,4 @@
-"""Batches of examples of like length: seeded, and resumable in the middle of an epoch."""
+"""Batches of examples of similar length: seeded, and resumable in the middle of an epoch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from torch.utils.data import Sampler
 
-_JITTER = 0.1  # share of its length by which an example may move among its neighbours
+_JITTER = 0.1  # share of its length by which an example may move among its neighbors
 
 
 class BucketBatchSampler(Sampler[list[tuple[int, int]]]):

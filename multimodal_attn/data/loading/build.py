@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from multimodal_attn.data.datasets.base import Dataset
@@ -12,7 +14,7 @@ from multimodal_attn.data.datasets.text import Side, Texts
 from multimodal_attn.data.loading.corrupted_spans import MEAN_SPAN_WORDS, CorruptedSpans
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers import Tokenizer
-from multimodal_attn.parts import Part, checked, parameters, part
+from multimodal_attn.parts import Part, checked, find, parameters, part
 from multimodal_attn.ranges import Positive, Share
 
 _GIVEN = ("dataset", "tokenizer", "source_tokenizer", "seed")
@@ -86,3 +88,14 @@ def dataset_part(node: Mapping[str, Any], trust: Collection[str] = ()) -> Part[D
     found = part("data", own, Dataset, trust, given=("split",))
     shared = {key: node[key] for key in LOADING if key in node and found.takes(key)}  # such as cache_dir
     return replace(found, settings={**found.settings, **shared})
+
+
+def files_of(node: Mapping[str, Any], trust: Collection[str] = ()) -> dict[str, str]:
+    """The settings of a node that name a file or a folder, by their annotations; not where caches lie.
+
+    Raises:
+        ValueError: if its class is not allowed.
+    """
+    known = {**parameters(DataModule), **parameters(find("data", node.get("_target_"), Dataset, trust))}
+    named = [name for name, one in known.items() if Path in typing.get_args(one.annotation) and name != "cache_dir"]
+    return {name: node[name] for name in named if isinstance(node.get(name), str)}

@@ -72,7 +72,7 @@ class DataModule(pl.LightningDataModule):
         short_first_epochs: WholeNumber = 0,
         batch_tokens: Count | None = None,
         mirror: bool = False,
-        word_times: str | None = None,
+        word_times: str | Path | None = None,
         cached_versions: Count = 1,
         cache_gigabytes: Positive = CACHE_GIGABYTES,
         seed: int = 0,
@@ -164,8 +164,16 @@ class DataModule(pl.LightningDataModule):
         encoders: Sequence[FrozenEncoder],
         cache_dir: str | Path,
         distortion: Distortion | None = None,
+        name: str = "",
     ) -> None:
         """Lets the loaders of a split give the output of frozen encoders in place of pictures and recordings.
+
+        Args:
+            split: whose.
+            encoders: each with a cache of its own.
+            cache_dir: folder of all caches.
+            distortion: makes versions of a source that differ from it.
+            name: what people call the data.
 
         Raises:
             ValueError: if several versions are asked for, and nothing makes them differ.
@@ -178,8 +186,16 @@ class DataModule(pl.LightningDataModule):
         source = self.source(split)
         # What is quiet in a recording, and how long it is, only the recording itself can tell.
         heard = split != "train" and source.reader.modality == "recording"
-        self._cached[split] = CachedFeatures(source, encoders, cache_dir, versions, distortion, heard)
+        self._cached[split] = CachedFeatures(source, encoders, cache_dir, versions, distortion, heard, name)
         limit_cache(cache_dir, self.cache_gigabytes, keep=self._cached[split].folders)
+
+    def check_cached(self) -> None:
+        """Raises a ValueError if several versions are asked for where nothing is cached."""
+        if self.cached_versions > 1 and "train" not in self._cached:
+            raise ValueError(
+                f"data.cached_versions: {self.cached_versions}; expected 1, as nothing is cached here: that takes a"
+                " frozen encoder and a data.cache_dir. An encoder that trains distorts what it reads in every step"
+            )
 
     def skipped(self, split: Split) -> list[UnreadableError]:
         """What a split's data set, and its feature cache if there is one, had to leave out."""

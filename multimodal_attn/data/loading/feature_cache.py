@@ -6,25 +6,29 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch import Tensor
 
+from multimodal_attn.data.reading.cache import RECORD_BYTES
 from multimodal_attn.data.reading.files import digest
 from multimodal_attn.data.reading.json_files import read_json
 from multimodal_attn.parts import checked
 from multimodal_attn.ranges import Count
 from multimodal_attn.types import UnreadableError
+from multimodal_attn.writing import write_file
 
 _LAYOUT = "rows of any length"
 """Begins what the name of a folder is made of: another layout of the files has folders of other names."""
-_DIGEST_BYTES = 16
+_DIGEST_BYTES = RECORD_BYTES - 4
 _RECORD = np.dtype([("key", f"V{_DIGEST_BYTES}"), ("positions", "<u4")])
 _WIDEST = 1 << 20  # numbers
+_PATIENCE = 5  # seconds
 _EXPECTED = "a cache of features as it was written; the folder may be deleted"
 
 MISSING = (-1, 0)
@@ -113,6 +117,22 @@ class FeatureCache:
         except OSError as error:
             raise ValueError(f"data.cache_dir: cannot write the feature cache '{self.folder}' ({error})") from error
 
+    def describe(self, encoder: str, data: str) -> None:
+        """Writes down for people what has been kept here; a folder that cannot be written stays as it is.
+
+        Args:
+            encoder: what it is called.
+            data: what those are called whose features have been asked for.
+        """
+        if self.width is None:
+            return
+        path = self.folder / "info.json"
+        with suppress(OSError, Timeout), FileLock(self.folder / "lock", timeout=_PATIENCE):
+            info = read_json(path, "data.cache_dir", _EXPECTED)
+            told = {"encoder": info.get("encoder") or encoder, "data": sorted({*info.get("data", []), data})}
+            if info != info | told:
+                write_file(path, json.dumps(info | told, indent=2))
+
     def read(self, first: int, positions: int) -> Tensor:
         """The positions of one source, (positions, width) float16.
 
@@ -164,9 +184,7 @@ class FeatureCache:
     def _fix_width(self, shape: tuple[int, ...]) -> None:
         if self.width is None:
             info = {"fingerprint": self.fingerprint, "width": shape[-1], "dtype": "float16"}
-            temporary = self.folder / f"info.{os.getpid()}"
-            temporary.write_text(json.dumps(info, indent=2), encoding="utf-8")
-            temporary.replace(self.folder / "info.json")
+            write_file(self.folder / "info.json", json.dumps(info, indent=2))
         if (len(shape), shape[-1]) != (2, self.width):
             raise ValueError(
                 f"features of shape {tuple(shape)} for the cache '{self.folder}', whose positions have {self.width}"

@@ -31,10 +31,12 @@ class FrozenEncoder:
     Attributes:
         fingerprint: everything that its output depends on but the source: architecture, weights, normalization.
         extract: sources, several at once, to their features, (S, width) each.
+        name: what people call it.
     """
 
     fingerprint: str
     extract: Callable[[list[Tensor]], list[Tensor]]
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class CachedFeatures(Dataset):
         versions: of each source; the first is the source as it is. An epoch of training draws one of them.
         distortion: makes the others; may be None where there is one version.
         keep_sources: give the sources beside their features, for measures that look at them.
+        data_name: what people call the data.
         batch_size: sources that are encoded together.
         num_workers: processes that decode sources while the cache is filled.
 
@@ -88,6 +91,7 @@ class CachedFeatures(Dataset):
         versions: int = 1,
         distortion: Distortion | None = None,
         keep_sources: bool = False,
+        data_name: str = "",
         batch_size: int = 64,
         num_workers: int = 0,
     ) -> None:
@@ -108,8 +112,9 @@ class CachedFeatures(Dataset):
         self._dataset = dataset if keep_sources else None
         self._kept = kept
         self.folders = [cache.folder for cache in self._caches]
-        for folder in self.folders:
-            mark_used(folder)
+        for encoder, cache in zip(encoders, self._caches, strict=True):
+            cache.describe(encoder.name, data_name)
+            mark_used(cache.folder)
         entries = [dataset.entries[index] for index in kept]
         super().__init__(dataset.reader, entries, dataset.skipped + [unreadable[index] for index in sorted(unreadable)])
         if not kept:
@@ -181,7 +186,7 @@ def _fill(
     missing = lacking(list(keys))
     if not missing:
         return {}
-    # Each process begins at another place (golden ratio, so that neighbouring ids lie far apart) and passes over what
+    # Each process begins at another place (golden ratio, so that neighboring ids lie far apart) and passes over what
     # has been done by the others when it gets there.
     start = int(os.getpid() * 0.6180339887498949 % 1 * len(missing))
     order = missing[start:] + missing[:start]

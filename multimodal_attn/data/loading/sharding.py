@@ -30,16 +30,6 @@ class _Sample(NamedTuple):
     length: float
 
 
-def check_writer() -> None:
-    """Raises a ValueError where the package that writes the tars is missing."""
-    try:
-        import webdataset  # noqa: F401
-    except ImportError:
-        raise ValueError(
-            'shards are written by the package webdataset, which is not installed: pip install "webdataset"'
-        ) from None
-
-
 def check_source(source: Dataset) -> None:
     """Raises a ValueError if nothing can be read, or texts are; those that a language model writes are welcome."""
     source.check_readable()

@@ -7,7 +7,7 @@ from random import Random
 from typing import NamedTuple
 
 from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer
-from multimodal_attn.ranges import AboveZero, Share
+from multimodal_attn.ranges import PositiveShare, Share
 from multimodal_attn.types import MASK, UNK
 
 VALIDATION = "val"
@@ -39,7 +39,7 @@ class WordMasking:
         ValueError: if the two are more than all.
     """
 
-    share: AboveZero = 0.15
+    share: PositiveShare = 0.15
     masked: Share = 0.8
     random: Share = 0.1
 

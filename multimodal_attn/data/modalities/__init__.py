@@ -1,4 +1,4 @@
-"""Pictures, recordings and texts. One modality a file; this is the only place in this room that lists them."""
+"""Pictures, recordings and texts. One modality per file; this is the only place in this room that lists them."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class Reader(ABC):
 
 
 def pad_in_time(sources: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Sources of unequal length as a batch, with zeros behind, and their lengths.
+    """Sources of unequal length as a batch, with zeros at the end, and their lengths.
 
     Shapes:
         sources: B of (L, ...). Returns (B, L, ...) and (B,) int64.

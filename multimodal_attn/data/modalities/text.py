@@ -16,7 +16,7 @@ class TextReader(Reader):
     """Takes texts, single spaces between their words; each line of a text file is one.
 
     Args:
-        max_source_tokens: words of a text, as spaces part them; what stands behind is cut off. None for no limit.
+        max_source_tokens: words of a text, as spaces part them; the rest is cut off. None for no limit.
         source_normalize: how texts are normalized first, "none", "spaced", "caption" or "transcript".
     """
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from importlib.util import find_spec
+from string import punctuation
 
 import numpy as np
 
+from multimodal_attn.optional_packages import require_packages
 from multimodal_attn.types import Span, UnreadableError
 
 FRAME_SECONDS = 0.01
@@ -31,8 +32,7 @@ class Aligner:
     sample_rate = 16_000
 
     def __init__(self) -> None:
-        if find_spec("pocketsphinx") is None:
-            raise ValueError('align: the aligner is not installed; expected pip install "multimodal-attn[align]"')
+        require_packages("align", "align", "pocketsphinx")
         from pocketsphinx import Decoder
 
         self.name = f"pocketsphinx {version('pocketsphinx')}"
@@ -43,7 +43,7 @@ class Aligner:
 
         Args:
             waveform: at the aligner's rate, in [-1, 1].
-            text: words in lower case, between single spaces.
+            text: words between spaces; their case and marks around them are not looked at.
             name: of the recording, for errors.
 
         Shapes:
@@ -52,12 +52,12 @@ class Aligner:
         Raises:
             UnreadableError: if the dictionary lacks a word, or no path through the recording has all words.
         """
-        words = text.split()
+        words = [self._known(word.lower()) for word in text.split()]
         if missing := [word for word in dict.fromkeys(words) if self._decoder.lookup_word(word) is None]:
             raise UnreadableError(name, f"does not align: the dictionary lacks {', '.join(missing)}")
         try:
             self._decoder.reinit_feat()  # forgets the recordings before
-            self._decoder.set_align_text(text)
+            self._decoder.set_align_text(" ".join(words))
             self._decoder.start_utt()
             self._decoder.process_raw(_samples(waveform), full_utt=True)
             self._decoder.end_utt()
@@ -73,6 +73,11 @@ class Aligner:
         edges = np.array([edges for _, *edges in found]) - _MARGIN_SECONDS
         edges = edges.clip(0, len(waveform) / self.sample_rate).round(3)
         return tuple(Span(*span) for span in edges.tolist())
+
+    def _known(self, word: str) -> str:
+        """A word as the dictionary has it: without marks around it, unless they are its own, as in 'cause."""
+        bare = word.strip(punctuation)
+        return word if not bare or self._decoder.lookup_word(word) is not None else bare
 
 
 def _samples(waveform: np.ndarray) -> bytes:

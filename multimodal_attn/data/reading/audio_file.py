@@ -11,7 +11,9 @@ from typing import BinaryIO, Self
 import numpy as np
 import soundfile
 
-from multimodal_attn.data.reading.containers import SLACK, Patched, Truncated, count_frames, look_at, patched
+from multimodal_attn.data.reading.containers import SLACK, Truncated, look_at
+from multimodal_attn.data.reading.mpeg_frames import count_frames
+from multimodal_attn.data.reading.patched_file import Patched, patched
 from multimodal_attn.types import UnreadableError
 
 SAMPLE_RATES = (2_000, 384_000)

@@ -8,6 +8,7 @@ import shutil
 import time
 import warnings
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +18,10 @@ from multimodal_attn.data.reading.json_files import read_json
 
 CACHE_GIGABYTES = 50.0
 """The most that the folder holds before something of it is deleted, that which has not been used for longest."""
+RECORD_BYTES = 20
+"""Of a source, or of a version of it, in the ``index`` of a cache of features."""
 _FEATURES = re.compile(r"[0-9a-f]{24}")
-_CORPUS = re.compile(r"spoken-v\d+-\d+-\d+-\d+-seed\d+")
+_CORPUS = re.compile(r"spoken-v\d+-(\d+)-(\d+)-(\d+)-seed(\d+)")
 _RECENT_DAYS = 7
 _LISTS = ("SHA256SUMS", "info.json")
 """A file that every entry has one of; its time says when the entry was last used, which reading does not tell."""
@@ -30,14 +33,18 @@ class CacheEntry(NamedTuple):
     Attributes:
         path: of the folder.
         kind: "features" or "corpus".
-        description: what it holds.
+        encoder: whose features they are; empty for a corpus.
+        data: what they were made of, or which corpus it is.
+        sources: their number, each version of one counted.
         size: in bytes.
         used: seconds since the epoch when it was last used.
     """
 
     path: Path
     kind: str
-    description: str
+    encoder: str
+    data: str
+    sources: int
     size: int
     used: float
 
@@ -83,7 +90,8 @@ def empty_cache(folder: str | Path, older_than_days: float | None = None) -> lis
 def limit_cache(folder: str | Path, gigabytes: float, keep: Collection[Path]) -> list[CacheEntry]:
     """Deletes what has not been used for longest, until a cache folder holds no more than a limit.
 
-    What has been used in the last week stays, as a run may still need it; a warning says if that is too much.
+    What has been used in the last week stays, as a run may still need it, and so does what may not be deleted, as in a
+    folder that others share out; a warning says if that is too much.
 
     Args:
         folder: such as ``~/.cache/multimodal_attn``.
@@ -98,13 +106,14 @@ def limit_cache(folder: str | Path, gigabytes: float, keep: Collection[Path]) ->
     excess, deleted = sum(entry.size for entry in entries) - gigabytes * 1e9, []
     for entry in entries:
         old = entry.used < time.time() - 86_400 * _RECENT_DAYS and entry.path.resolve() not in in_use
-        if excess > 0 and old and _delete(entry):
-            excess -= entry.size
-            deleted.append(entry)
+        with suppress(OSError):
+            if excess > 0 and old and _delete(entry):
+                excess -= entry.size
+                deleted.append(entry)
     if excess > 0:
         warnings.warn(
-            f"{folder} holds {gigabytes + excess / 1e9:.1f} GB used in the last {_RECENT_DAYS} days, more than data"
-            f".cache_gigabytes={gigabytes:g}",
+            f"{folder} holds {gigabytes + excess / 1e9:.1f} GB, more than data.cache_gigabytes={gigabytes:g}; what was"
+            f" used in the last {_RECENT_DAYS} days stays, and what may not be deleted",
             stacklevel=2,
         )
     return deleted
@@ -123,14 +132,18 @@ def _entry(path: Path) -> CacheEntry:
     files = [file.stat() for file in path.rglob("*") if file.is_file() and not file.is_symlink()]
     used = max((file.st_mtime for file in files), default=path.stat().st_mtime)
     size = sum(file.st_size for file in files)
-    if _CORPUS.fullmatch(path.name):
-        return CacheEntry(path, "corpus", path.name, size, used)
+    if corpus := _CORPUS.fullmatch(path.name):
+        *numbers, seed = map(int, corpus.groups())
+        data = "built-in speech: {} train, {} val, {} test, seed {}".format(*numbers, seed)
+        return CacheEntry(path, "corpus", "", data, sum(numbers), size, used)
     try:
         info = read_json(path / "info.json", "cache", "a cache of features")
-        description = str(info["fingerprint"])[:200] if isinstance(info, dict) else "damaged"
-    except (ValueError, KeyError):
-        description = "damaged"
-    return CacheEntry(path, "features", description, size, used)
+        encoder, data = str(info.get("encoder") or info["fingerprint"])[:200], "; ".join(info.get("data", []))[:500]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        encoder, data = "damaged", ""
+    index = path / "index"
+    sources = index.stat().st_size // RECORD_BYTES if index.is_file() else 0
+    return CacheEntry(path, "features", encoder, data, sources, size, used)
 
 
 def _delete(entry: CacheEntry) -> bool:

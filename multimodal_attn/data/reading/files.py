@@ -12,7 +12,7 @@ from pathlib import Path
 from multimodal_attn.types import UnreadableError
 from multimodal_attn.writing import write_file
 
-_LONGEST_NAME = 200  # bytes, of the 255 that a name may have; an ending comes behind it
+_LONGEST_NAME = 200  # bytes, of the 255 that a name may have; an ending comes after it
 
 
 def find_files(named: Iterable[Path], suffixes: Sequence[str]) -> tuple[list[Path], list[UnreadableError]]:

@@ -12,6 +12,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from multimodal_attn.data.reading.audio_file import SAMPLE_RATES, AudioFile, mixed
+from multimodal_attn.optional_packages import require_packages
 from multimodal_attn.types import UnreadableError
 
 _AT_ONCE = 1 << 16  # bytes of a pipe
@@ -140,10 +141,9 @@ def microphone(sample_rate: int) -> LiveSound:
     Raises:
         ValueError: if there is none, or what is needed to hear it is missing.
     """
+    require_packages("--live", "live", "sounddevice")
     try:
         import sounddevice
-    except ImportError:
-        raise ValueError('--live: the package sounddevice is missing; pip install "multimodal_attn[live]"') from None
     except OSError:
         raise ValueError(
             "--live: the PortAudio library is missing, without which there is no microphone; install it (Debian:"

@@ -12,7 +12,7 @@ _TITLE = re.compile(rf"\b(?:{'|'.join(_TITLES)})\.\Z")
 
 
 def names(*texts: str) -> set[str]:
-    """Words with an upper-case letter and a lower-case one behind it that do not begin a sentence in all places, and
+    """Words with an upper-case letter and a lower-case one after it that do not begin a sentence in all places, and
     that no text has in lower case.
 
     Days, months and languages are among them; "I", "OK" and other abbreviations are not, nor are "Mr" and other titles,

@@ -1,4 +1,4 @@
-"""Archives of arrays that numpy wrote, from somewhere: what they say of their sizes is looked at first."""
+"""Numpy's archives of arrays, of unknown origin: the sizes that they claim are checked before anything is read."""
 
 from __future__ import annotations
 

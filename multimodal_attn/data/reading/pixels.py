@@ -13,7 +13,7 @@ from multimodal_attn.types import UnreadableError
 
 Fit = Literal["squash", "crop", "pad"]
 """How a picture becomes square."""
-_GREY = (127, 127, 127)  # of what is added around a photo
+_GRAY = (127, 127, 127)  # of what is added around a photo
 
 
 def read_pixels(path: str | Path | BinaryIO, size: int | None, fit: Fit = "squash") -> np.ndarray:
@@ -23,7 +23,7 @@ def read_pixels(path: str | Path | BinaryIO, size: int | None, fit: Fit = "squas
         path: anything that Pillow decodes, or its content; of an animation, the first frame.
         size: side in pixels of the square that the picture is scaled to, antialiased; None keeps it as it is.
         fit: "squash" scales width and height apart, so that all of the picture is there; "crop" takes its central
-            square, so that nothing is distorted; "pad" does both, with grey bars on two sides.
+            square, so that nothing is distorted; "pad" does both, with gray bars on two sides.
 
     Returns:
         uint8 picture.
@@ -51,7 +51,7 @@ def read_pixels(path: str | Path | BinaryIO, size: int | None, fit: Fit = "squas
     if size is not None:
         if fit != "squash":
             left, top, side = central_square(*picture.size, fit)
-            square = Image.new("RGB", (side, side), _GREY)
+            square = Image.new("RGB", (side, side), _GRAY)
             square.paste(picture, (-left, -top))
             picture = square
         if picture.size != (size, size):
@@ -75,7 +75,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _from_deep(image: Image.Image) -> Image.Image:
-    """Grey pictures of 16 or 32 bits or floats, which Pillow would clip at 255 instead of scaling."""
+    """Gray pictures of 16 or 32 bits or floats, which Pillow would clip at 255 instead of scaling."""
     values = np.asarray(image).astype(np.float64)
     if image.mode == "F":
         scale = 255.0 if values.max() <= 1 else 1.0

@@ -77,7 +77,7 @@ def read_text(path: str | Path) -> str:
     """
     try:
         with open(path, "rb") as file:
-            # No more than there is: memory is set aside for all that is asked for. Of a pipe nobody knows.
+            # No more than there is, as memory is set aside for all that is asked for; the size of a pipe is not known.
             content = file.read(min(_LARGEST, os.fstat(file.fileno()).st_size + 1) if file.seekable() else _LARGEST)
     except OSError as error:
         raise UnreadableError(str(path), f"cannot be read ({error.strerror})") from None

@@ -66,6 +66,6 @@ def _timed_text(record: dict[str, Any], place: str) -> TimedText:
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"{place} lacks a part or has another ({error}); expected {EXPECTED}") from None
     if bad := [word for word, span in words if not 0 <= span.start <= span.end < math.inf or len(word.split()) != 1]:
-        raise ValueError(f"{place}: the word {bad[0]!r} is none, or ends before it starts; expected {EXPECTED}")
+        raise ValueError(f"{place}: {bad[0]!r} is not a word, or ends before it starts; expected {EXPECTED}")
     text = " ".join(word for word, _ in words)
     return TimedText(split, key, Target(text, times=tuple(span for _, span in words), timed_by=by))

@@ -38,7 +38,7 @@ SAMPLE_RATE = 16000
 SPLITS = ("train", "val", "test")
 CHECKSUMS = "SHA256SUMS"
 
-# Accent and timbre. No voice is in two splits, and no timbre (behind the plus sign) of val or test is heard in train.
+# Accent and timbre. No voice is in two splits, and no timbre (after the plus sign) of val or test is heard in train.
 # Variants with echo are left out, theirs reaches into the next utterance, and those that never sound the same twice.
 VOICES: dict[str, tuple[str, ...]] = {
     "train": (
@@ -81,7 +81,7 @@ def prepare(cache_dir: str | Path, recipe: Recipe, split: str) -> Path:
     Several processes may ask at once: one builds, the others wait. An interrupted build leaves no corpus behind.
 
     Raises:
-        ValueError: if it has to be built and cannot be: the synthesiser is not installed or ``cache_dir`` not writable.
+        ValueError: if it has to be built and cannot be: the synthesizer is not installed or ``cache_dir`` not writable.
     """
     parent = Path(cache_dir).expanduser()
     folder = parent / recipe.name
@@ -100,7 +100,7 @@ def prepare(cache_dir: str | Path, recipe: Recipe, split: str) -> Path:
             problem = find_damage(folder, split)
             if problem is not None:
                 _replace(folder, recipe, problem)
-    except (OSError, RuntimeError) as error:  # the latter from the synthesiser, which needs room as well
+    except (OSError, RuntimeError) as error:  # the latter from the synthesizer, which needs room as well
         raise ValueError(f"data.cache_dir: the corpus cannot be built in '{parent}' ({error})") from error
     return folder
 

@@ -61,7 +61,7 @@ def speak(voice: str, lines: list[Line]) -> list[Speech | None]:
         One for each line; None where not every word of it could be found again in the speech.
 
     Raises:
-        RuntimeError: if the synthesiser fails or is not installed.
+        RuntimeError: if the synthesizer fails or is not installed.
     """
     with tempfile.TemporaryDirectory() as folder:
         pcm = Path(folder) / "speech.pcm"
@@ -88,7 +88,7 @@ def speak(voice: str, lines: list[Line]) -> list[Speech | None]:
 def audible_spans(samples: np.ndarray, starts: list[int]) -> list[tuple[float, float]] | None:
     """Narrows each word, which reaches from its start to the next one's, to what can be heard of it.
 
-    The synthesiser counts silence before a word (a pause, the closure of its first plosive) as part of it.
+    The synthesizer counts silence before a word (a pause, the closure of its first plosive) as part of it.
 
     Args:
         samples: (L,) the clean utterance at 22050 Hz.

@@ -1,4 +1,4 @@
-"""Texts to token ids and back. One tokenizer a file; its state lives in the checkpoint."""
+"""Texts to token ids and back. One tokenizer per file; its state lives in the checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One token a character."""
+"""One token per character."""
 
 from __future__ import annotations
 

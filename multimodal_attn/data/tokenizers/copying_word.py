@@ -1,4 +1,4 @@
-"""One token a word, and an id for each word of a source that the vocabulary lacks."""
+"""One token per word, and an id for each word of a source that the vocabulary lacks."""
 
 from __future__ import annotations
 

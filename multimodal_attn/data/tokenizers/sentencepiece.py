@@ -1,4 +1,4 @@
-"""One token a piece of a word, learnt from the training texts (Kudo & Richardson 2018)."""
+"""One token per piece of a word, learned from the training texts (Kudo & Richardson 2018)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from annotated_types import Gt
 
 from multimodal_attn.data.tokenizers import SPECIAL_PIECES, Tokenizer, Vocabulary
 from multimodal_attn.data.tokenizers.character import UNKNOWN_CHARACTER, VISIBLE_SPACE
+from multimodal_attn.first_line import first_line
+from multimodal_attn.optional_packages import require_packages
 
 SPACE = "\N{LOWER ONE EIGHTH BLOCK}"  # how sentencepiece writes the space that a word begins with
 _LARGEST_MODEL = 1 << 26  # characters; one of 32,000 pieces has a million
@@ -34,20 +36,19 @@ class SentencePieceTokenizer(Tokenizer):
 
     def _set_model(self, model: bytes) -> None:
         self._model = model
-        learnt: list[str] = []
+        learned: list[str] = []
         if model:
             try:
                 self._processor = _library().SentencePieceProcessor(model_proto=model)
                 size = len(self._processor)
-                learnt = [self._processor.id_to_piece(i) for i in range(len(SPECIAL_PIECES), size)]
+                learned = [self._processor.id_to_piece(i) for i in range(len(SPECIAL_PIECES), size)]
                 found = [getattr(self._processor, f"{name}_id")() for name in ("pad", "bos", "eos", "unk")]
             except (RuntimeError, UnicodeDecodeError, IndexError) as error:
-                reason = str(error).strip().splitlines()[0]
-                raise ValueError(f"tokenizer: the sentencepiece model is damaged ({reason})") from None
+                raise ValueError(f"tokenizer: the sentencepiece model is damaged ({first_line(error)})") from None
             if found != [self.pad_id, self.bos_id, self.eos_id, self.unk_id]:
                 raise ValueError(f"tokenizer: the sentencepiece model has its special ids at {found}; expected 0 to 3")
-        parts = ("", "", "", UNKNOWN_CHARACTER, *(piece.replace(SPACE, " ") for piece in learnt))
-        pieces = (*SPECIAL_PIECES, *(piece.replace(SPACE, VISIBLE_SPACE) for piece in learnt))
+        parts = ("", "", "", UNKNOWN_CHARACTER, *(piece.replace(SPACE, " ") for piece in learned))
+        pieces = (*SPECIAL_PIECES, *(piece.replace(SPACE, VISIBLE_SPACE) for piece in learned))
         self._vocabulary = Vocabulary("piece", parts, pieces)
 
     @property
@@ -120,10 +121,7 @@ class SentencePieceTokenizer(Tokenizer):
 
 
 def _library() -> Any:
-    try:
-        import sentencepiece
-    except ImportError as error:
-        raise ValueError(
-            'tokenizer: the package sentencepiece is missing; install it with pip install "sentencepiece"'
-        ) from error
+    require_packages("tokenizer", "subword", "sentencepiece")
+    import sentencepiece
+
     return sentencepiece

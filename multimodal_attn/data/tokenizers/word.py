@@ -1,4 +1,4 @@
-"""One token a word."""
+"""One token per word."""
 
 from __future__ import annotations
 

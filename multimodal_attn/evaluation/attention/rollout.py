@@ -1,7 +1,7 @@
 """Attention rollout: what a token reads through all layers of self-attention (Abnar & Zuidema 2020, section 3).
 
 A layer adds what it attends to to what comes in, so half of a state is taken to be its own and half what its weights
-say; the layers' matrices are multiplied. Nothing but attention is followed: convolutions mix neighbouring steps too,
+say; the layers' matrices are multiplied. Nothing but attention is followed: convolutions mix neighboring steps too,
 perceptrons and values weigh what was read.
 """
 

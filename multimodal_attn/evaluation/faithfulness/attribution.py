@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from multimodal_attn.masking import masked_mean
 from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.types import BOS, PAD, Memory
 
@@ -117,9 +118,8 @@ def integrated_gradients(decoder: Decoder, memory: Memory, words: Words, num_ste
         As in ``word_log_probs``. Returns (R, S).
     """
     states = memory.states.detach()
-    real = memory.mask[..., None].to(states.dtype)
-    start = (states * real).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp(min=1)
-    way = (states - start) * real
+    start = masked_mean(states, memory.mask)
+    way = (states - start) * memory.mask[..., None]
     gradient = torch.zeros_like(states)
     for step in range(num_steps):
         with torch.enable_grad():

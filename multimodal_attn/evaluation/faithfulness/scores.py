@@ -4,7 +4,7 @@ Cells are taken away, or put in, in the order of their weight (Petsiuk et al. 20
 comprehensiveness and sufficiency), and the log probability of the model's own word is followed.
 
 In the memory, a cell is deleted through ``Memory.mask``: neither attention nor the mean that a decoder starts from can
-read it, nothing is invented in its place, and every mechanism must honour the mask anyway.
+read it, nothing is invented in its place, and every mechanism must honor the mask anyway.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import Any
 
 from multimodal_attn.evaluation.texts.base import check_pairs
 from multimodal_attn.evaluation.texts.ptb import ptb_tokenize
+from multimodal_attn.first_line import first_line
 
 JAVA_SCORES = ("meteor", "spice")
 _PARSER = "stanford-corenlp-3.6.0.jar"
@@ -43,8 +44,7 @@ def java_scores(
         try:
             scores[name] = float(_scorer(name).compute_score(truth, written)[0])
         except Exception as error:  # what an evaluation has computed so far must not be lost to somebody else's program
-            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-            missing.append(f"extra_scores: {name} is left out: {reason}")
+            missing.append(f"extra_scores: {name} is left out: {first_line(error)}")
     return scores, missing
 
 

@@ -70,7 +70,7 @@ def _nothing(token: str) -> str:
     return ""
 
 
-# A group marks the token where the rest of the match is only looked at: it counts towards the length that decides.
+# A group marks the token where the rest of the match is only looked at: it counts toward the length that decides.
 _RULES: list[tuple[str, Callable[[str], str]]] = [
     (r"(?i:(can)not|(gon|wan)na|(got)ta|(gim|lem)me)", _plain),
     (r"(?i:('t)(?:is|was))", _plain),

@@ -14,6 +14,7 @@ from multimodal_attn.evaluation.texts.any_script import AnyScript
 from multimodal_attn.evaluation.texts.base import check_pairs
 from multimodal_attn.evaluation.texts.counted import CountedScores
 from multimodal_attn.evaluation.texts.extraction import BASELINES, SENTENCE
+from multimodal_attn.optional_packages import require_packages
 
 KINDS = {"rouge1": "rouge1", "rouge2": "rouge2", "rougel": "rougeL", "rougelsum": "rougeLsum"}
 """Names of figures -> rouge-score's."""
@@ -32,13 +33,10 @@ class SummaryScores(CountedScores):
 
     @cached_property
     def _scorer(self) -> Any:
-        try:
-            from rouge_score.rouge_scorer import RougeScorer
-            from rouge_score.tokenizers import DefaultTokenizer
-        except ImportError:
-            raise ValueError(
-                "metrics: rouge-score is not installed; pip install 'multimodal_attn[summaries]'"
-            ) from None
+        require_packages("metrics", "summaries", "rouge_score")
+        from rouge_score.rouge_scorer import RougeScorer
+        from rouge_score.tokenizers import DefaultTokenizer
+
         logging.getLogger("absl").setLevel(logging.WARNING)  # it tells of its tokenizer every time
         return RougeScorer(list(KINDS.values()), tokenizer=AnyScript(DefaultTokenizer(use_stemmer=True).tokenize))
 

@@ -19,10 +19,15 @@ def gate(prediction: Prediction) -> Chart | None:
             "the probability that each token was copied from the source, from 0 (written from the vocabulary) to 1"
             " (copied). Words that came from there are underlined; point at one to see its place in the source."
         )
-        return Chart("bars", _NAMES[COPYING], about, rounded_numbers(prediction.gate, 3))
+        return Chart("bars", gate_title(prediction), about, rounded_numbers(prediction.gate, 3))
     about = (
         "how much of what attention read the decoder used for each token, from 0 (none: the word came from the words"
         " before it) to 1 (all). Where the bar is low, the map says little about the word."
     )
-    name = _NAMES.get(prediction.gate_name, prediction.gate_name or "Gate")
-    return Chart("bars", name, about, rounded_numbers(prediction.gate, 3))
+    return Chart("bars", gate_title(prediction), about, rounded_numbers(prediction.gate, 3))
+
+
+def gate_title(prediction: Prediction) -> str:
+    """What the gate of a decoder is called on the page."""
+    name = prediction.gate_name or "gate"
+    return _NAMES.get(name, name[:1].upper() + name[1:])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from textwrap import shorten
+from textwrap import fill
 from typing import Literal, NamedTuple
 
 from matplotlib.axes import Axes
@@ -44,7 +44,7 @@ def draw_comparison(
 ) -> Figure:
     """The task's score of every row with its interval, the best on top; beside it score against attention.
 
-    Both axes run towards what is better: to the right and up. A small dot is a run, a large one the mean of its row. In
+    Both axes run toward what is better: to the right and up. A small dot is a run, a large one the mean of its row. In
     the panel on the right its area is the time of a training step, and its number that of the row.
 
     Args:
@@ -79,7 +79,7 @@ def _draw_scores(axes: Axes, rows: Sequence[Row], score: Measure | None) -> None
         text = ("≈ " if row.same else "") + shown(score.name, mean)
         at = min(ends) if score.better == "lower" else max(ends)
         axes.annotate(text, (at, place), (7, 0), textcoords="offset points", va="center", fontsize=8)
-    names = [f"{shorten(row.label, 44, placeholder='…')}  {place}" for place, row in enumerate(rows, start=1)]
+    names = [f"{fill(row.label, 44, max_lines=2, placeholder='…')}  {place}" for place, row in enumerate(rows, start=1)]
     axes.set_yticks(range(len(rows)), names, fontsize=8.5)
     for label in axes.get_yticklabels():
         label.set_parse_math(False)
@@ -157,6 +157,6 @@ def _label(axes: Axes, which: Literal["x", "y"], found: Measure, values: Sequenc
 
 
 def _tick(found: Measure, value: float) -> str:
-    """A round number as ``shown`` writes it, without the zeros behind the point."""
+    """A round number as ``shown`` writes it, without trailing zeros after the point."""
     number, space, unit = shown(found.name, value).partition(" ")
     return (number.rstrip("0").rstrip(".") if "." in number else number) + space + unit

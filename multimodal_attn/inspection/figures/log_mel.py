@@ -14,7 +14,7 @@ _RANGE_DB = 70.0  # what lies further below the loudest bin is drawn as silence
 
 
 def log_mel(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Log-mel power in dB, frame i centerd on ``i * HOP_SECONDS``, clipped at 70 dB under the loudest bin.
+    """Log-mel power in dB, frame i centered on ``i * HOP_SECONDS``, clipped at 70 dB under the loudest bin.
 
     Shapes:
         waveform: (L,). Returns (MEL_BINS, frames).

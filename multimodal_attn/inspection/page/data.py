@@ -69,14 +69,17 @@ def summarize(prediction: Prediction) -> dict[str, Any]:
 def measures_of(prediction: Prediction) -> dict[str, float | None]:
     """Every one of ``MEASURES``, of the best text; None for what it does not have."""
     maps = np.nan_to_num(prediction.word_weights)
+    of_maps = {  # not of a model without attention, whose maps are empty
+        "entropy": mean_number(relative_entropy(maps)),
+        "peak": mean_number(maps.max(axis=-1, initial=0.0)),
+        "sink": rounded_number(sink_share(maps), 3),
+    }
     return (
         dict.fromkeys(MEASURES)
+        | (of_maps if maps.any() else {})
         | {
             "score": rounded_number(prediction.score, 4),
-            "entropy": mean_number(relative_entropy(maps)),
-            "peak": mean_number(maps.max(axis=-1, initial=0.0)),
             "gate": mean_number(prediction.gate),
-            "sink": rounded_number(sink_share(maps), 3),
             "confidence": mean_number(prediction.confidence),
             "words": len(prediction.word_tokens),
         }

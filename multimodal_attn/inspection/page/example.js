@@ -155,6 +155,12 @@ class Example {
     );
   }
 
+  /** Whether there is no attention to show, as of a recurrent language model. */
+  get blank() {
+    const [peaks] = this.hypothesis.peak;
+    return peaks.length > 0 && peaks.every((peak) => peak === 0);
+  }
+
   choose(index) {
     if (index === this.chosen && index !== null) return;
     this.chosen = index;
@@ -167,7 +173,7 @@ class Example {
     this.view.buttons.forEach((button, i) => {
       const [entropy, peak] = [this.measure("entropy", i), this.measure("peak", i)];
       const sure = this.hypothesis.confidence[i];
-      const numbers = [`entropy ${entropy.toFixed(2)}`, `peak ${short(peak)}`];
+      const numbers = this.blank ? [] : [`entropy ${entropy.toFixed(2)}`, `peak ${short(peak)}`];
       if (sure !== undefined) numbers.push(`confidence ${Math.round(100 * sure)} %`);
       numbers.push(...this.flat(i));
       button.querySelectorAll(".numbers").forEach((line, n) => (line.textContent = numbers[n] ?? ""));
@@ -198,6 +204,7 @@ class Example {
   }
 
   describe(index) {
+    if (this.blank) return [make("b", {}, this.hypothesis.words[index][0])];
     const peak = this.measure("peak", index);
     const times = short(peak * this.maps.size);
     return [

@@ -6,7 +6,7 @@ import base64
 import io
 import math
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -32,17 +32,6 @@ def pack_weights(weights: np.ndarray) -> dict[str, Any]:
     codes = np.rint(np.clip(weights / np.where(scale > 0, scale, 1)[..., None], 0, 1) * 255).astype(np.uint8)
     data = base64.b64encode(zlib.compress(codes.tobytes(), 9)).decode()
     return {"shape": list(weights.shape), "scale": scale.tolist(), "data": data}
-
-
-def unpack_weights(packed: Mapping[str, Any]) -> np.ndarray:
-    """What the page's script reads back from ``pack_weights``.
-
-    Shapes:
-        Returns (T, N, S).
-    """
-    codes = np.frombuffer(zlib.decompress(base64.b64decode(packed["data"])), dtype=np.uint8)
-    scale = np.asarray(packed["scale"], dtype=np.float64).reshape(packed["shape"][:2])
-    return (codes.reshape(packed["shape"]) * (scale[..., None] / 255)).astype(np.float32)
 
 
 def rounded_number(value: float | None, digits: int) -> float | int | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from multimodal_attn.inspection.charts.gate import gate_title
 from multimodal_attn.inspection.figures.colors import ALPHA_FLOOR, ALPHA_RANGE, HEAT, PHOTO_COLOR
 from multimodal_attn.inspection.page.data import MEASURES, describe_example, summarize
 from multimodal_attn.inspection.page.packing import rounded_number
@@ -77,10 +78,11 @@ def render_page(
         for prediction, example in zip(predictions, examples, strict=True)
         for hypothesis in [prediction, *prediction.others][: len(example["hypotheses"])]
     ]
+    gated = next((prediction for prediction in predictions if prediction.gate), None)
     overview = {
         "examples": [summarize(prediction) for prediction in predictions],
         "total": total,
-        "measures": list(MEASURES.items()),
+        "measures": list((MEASURES | ({"gate": f"{gate_title(gated)}, mean"} if gated else {})).items()),
         **_run_figures(metrics or {}, intervals or {}),
         "alarms": list(alarms),
         "truth": any(each.boxes or each.times or each.true_words or each.links for each in predictions),

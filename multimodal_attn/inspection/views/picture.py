@@ -70,22 +70,8 @@ class PictureView(SourceView[Grid]):
             _mark_peak(canvas, area, prediction.word_weights[index], layout)
             _label(canvas, area, shorten(word, 22, placeholder="…"), _measures(prediction, index))
 
-        grid = f"{layout.rows} × {layout.columns} cells, {'interpolated' if smooth else 'as they are'}"
-        left_out = len(prediction.word_tokens) - len(words)
         _scale(canvas, (margin, height - 0.43, margin + 2.6, height - 0.3), limit)
-        canvas.text(
-            margin + 2.95,
-            height - 0.365,
-            f"weight of a cell above a uniform map's ({1 / (layout.rows * layout.columns):.2g}),"
-            f" one square-root scale for all words · {grid}\n"
-            f"entropy: 1 = uniform, 0 = a single cell · peak: largest weight (circle)"
-            f"{' · frames: true boxes' if prediction.boxes else ''}"
-            f"{f' · {prediction.gate_name}: share of the context that was let through' if prediction.gate else ''}"
-            f"{f' · {left_out} more words not shown' if left_out else ''}",
-            7.5,
-            _GRAY,
-            anchor="lm",
-        )
+        canvas.text(margin + 2.95, height - 0.365, _legend(prediction, layout, smooth), 7.5, _GRAY, anchor="lm")
         return canvas.image
 
     def shown_weights(self, each_head: bool = False) -> np.ndarray:
@@ -127,6 +113,19 @@ class PictureView(SourceView[Grid]):
     def _looked_at(self) -> dict[int, str]:
         prediction = self.prediction
         return looked_at(prediction.word_weights, self.layout, self._boxes(), prediction.things)
+
+
+def _legend(prediction: Prediction, layout: Grid, smooth: bool) -> str:
+    """What the colors, the figures and the frames of the sheet are."""
+    left_out = len(prediction.word_tokens) - MAX_WORDS
+    return (
+        f"weight of a cell above a uniform map's ({1 / (layout.rows * layout.columns):.2g}), one square-root scale for"
+        f" all words · {layout.rows} × {layout.columns} cells, {'interpolated' if smooth else 'as they are'}\n"
+        "entropy: 1 = uniform, 0 = a single cell · peak: largest weight (circle)"
+        + (" · frames: true boxes" if prediction.boxes else "")
+        + (f" · {prediction.gate_name}: share of the context that was let through" if prediction.gate else "")
+        + (f" · {left_out} more words not shown" if left_out > 0 else "")
+    )
 
 
 def _panel_photo(source: np.ndarray, panel_height: float) -> np.ndarray:

@@ -60,7 +60,7 @@ views.text = class {
       { class: "text" },
       make("div", { class: "player", role: "group", "aria-label": "Words of the text" }, ...this.buttons),
       make("div", { class: "source", role: "group", "aria-label": "Tokens of the source" }, ...this.sources),
-      make("div", { class: "scroller" }, table),
+      example.blank ? make("p", { class: "how" }, "No map: this model has no attention.") : make("div", { class: "scroller" }, table),
     );
     this.ready = Promise.resolve();
   }
@@ -96,7 +96,7 @@ views.text = class {
       source.removeAttribute("style");
       source.classList.remove("copied");
     });
-    if (index === null) return;
+    if (index === null || this.example.blank) return;
     const { maps } = this.example;
     const [, first, stop] = maps.words[index];
     Object.assign(this.row.style, {
@@ -110,6 +110,7 @@ views.text = class {
 
   /** Which words read a source token. */
   link(s) {
+    if (this.example.blank) return;
     const { data, maps, hypothesis } = this.example;
     this.example.choose(null);
     const weights = maps.words.map((_, i) => maps.word(i));
@@ -136,7 +137,8 @@ views.text = class {
 
   compare(index) {
     const map = this.example.maps.word(index);
-    return ["most on ", make("b", {}, this.example.data.source[map.indexOf(largest(map))] ?? "nothing")];
+    const copied = this.example.hypothesis.copied.includes(index);
+    return [copied ? "copied from " : "most on ", make("b", {}, this.example.data.source[map.indexOf(largest(map))] ?? "nothing")];
   }
 
   press(index) {

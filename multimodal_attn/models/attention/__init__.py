@@ -1,4 +1,4 @@
-"""Attention mechanisms, one a file. ``base`` has the contract that all of them keep."""
+"""Attention mechanisms, one per file. ``base`` has the contract that all of them keep."""
 
 from multimodal_attn.models.attention.additive import AdditiveAttention
 from multimodal_attn.models.attention.base import Attention, AttentionStep

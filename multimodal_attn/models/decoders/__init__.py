@@ -1,4 +1,4 @@
-"""Decoders, one a file: they read a memory through attention and write tokens. ``base`` has their contract."""
+"""Decoders, one per file: they read a memory through attention and write tokens. ``base`` has their contract."""
 
 from multimodal_attn.models.decoders.adaptive import AdaptiveDecoder
 from multimodal_attn.models.decoders.base import Decoder, PreparedMemory

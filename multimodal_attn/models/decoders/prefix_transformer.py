@@ -21,7 +21,7 @@ from multimodal_attn.types import PAD, DecoderOutput, Memory
 
 
 class PrefixTransformer(Decoder):
-    """One stack of causal self-attention over the memory and the text behind it, without attention to a memory.
+    """One stack of causal self-attention over the memory and the text after it, without attention to a memory.
 
     Memory positions see each other in both directions (the prefix LM of Raffel et al. 2020, section 3.2.1) and no
     token, so that their keys and values of every layer are made once for each source. A token sees them and the tokens
@@ -77,8 +77,8 @@ class PrefixTransformer(Decoder):
         """
         if memory.keys is not None:
             raise ValueError(
-                "decoder: prefix_transformer compares with what it takes; expected an encoder.streams of which all are"
-                " both, or another decoder="
+                "decoder: prefix_transformer reads one memory as keys and as values; expected encoder.keys and"
+                " encoder.values with the same streams, or another decoder="
             )
         hidden = self._placed(self.read(memory.states), 0)
         *others, last = self.blocks

@@ -73,7 +73,7 @@ class RecurrentDecoder(Decoder):
         self.attention = attention(query_dim=hidden_dim, memory_dim=memory_dim)
         self.objective = self.attention.objective
         self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=PAD)
-        # One product a step and layer: [context or lower layer, own hidden state] -> gates i, f, o, g.
+        # One product per step and layer: [context or lower layer, own hidden state] -> gates i, f, o, g.
         self.embedding_gates = nn.Linear(embedding_dim, 4 * hidden_dim)
         inputs = [memory_dim] + [hidden_dim] * (num_layers - 1)
         self.recurrent_gates = nn.ModuleList(
@@ -228,7 +228,7 @@ class RecurrentDecoder(Decoder):
             )
         restore = order.argsort()
         real_embedded = real_steps(embedded, mask, restore) if self._reads_input else embedded
-        # Rows of one source end at different steps: what they attended to after their end is nobody's attention.
+        # Rows of one source end at different steps: what they attended to after their end does not count.
         joined_weights = weights[restore].masked_fill(~mask[..., None, None], 0.0)
         logits = self._teach(
             real_steps(hidden, mask, restore),

@@ -177,7 +177,7 @@ class _Layer(nn.Module):
     def __init__(self, dim: int, memory_dim: int, num_heads: int, feed_forward_dim: int, dropout: float) -> None:
         super().__init__()
         self.num_heads, self.dropout_share = num_heads, dropout
-        # Keys need no bias, it falls out of the softmax; that of values would be one with that of the output.
+        # Keys need no bias: it cancels in the softmax. That of values would be one with that of the output.
         self.self_norm = nn.LayerNorm(dim)
         self.self_query, self.self_key_value = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim, bias=False)
         self.self_output = nn.Linear(dim, dim)

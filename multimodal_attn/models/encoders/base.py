@@ -1,6 +1,6 @@
 """The contract of encoders.
 
-What an encoder has learnt already, its body, may be frozen. Whatever loads, optimizes or caches an encoder asks by the
+What an encoder has learned already, its body, may be frozen. Whatever loads, optimizes or caches an encoder asks by the
 names below; most encoders have no such body, and the defaults say so.
 """
 
@@ -49,10 +49,11 @@ class Encoder(nn.Module, ABC):
         dim: width D of the memory.
         layout: where each memory position lies in the source.
         body: the part that may have been trained before, and that freezing is about; None for encoders without.
+        network_name: of the body, for people who look through a cache; empty for encoders without.
         distortion: of sources in training, and of the versions that a cache keeps; None for none.
         unfetched: settings of the constructor with which it fetches no weights.
         no_graph: why it cannot be exported, as what it does; empty for those that can.
-        pretrained: the body has learnt elsewhere, so that fine-tuning it wants a smaller learning rate.
+        pretrained: the body has learned elsewhere, so that fine-tuning it needs a smaller learning rate.
         lr_scale: what the body's parameters get of the learning rate; None for the optimizer's choice.
         stream_names: of those that ``Memory.shares`` speaks of.
         frozen: the body never trains.
@@ -64,6 +65,7 @@ class Encoder(nn.Module, ABC):
     layout: Layout
     unfetched: ClassVar[Mapping[str, Any]] = {}
     no_graph: ClassVar[str] = ""
+    network_name: str = ""
     pretrained: bool = False
     lr_scale: float | None = None
     stream_names: tuple[str, ...] = ()
@@ -118,8 +120,13 @@ class Encoder(nn.Module, ABC):
         return replace(memory, states=memory.states[:, first:], mask=memory.mask[:, first:]), None
 
     @classmethod
-    def modality(cls, settings: Mapping[str, Any]) -> Modality:
-        """What an encoder with these checked settings encodes, before it is built."""
+    def modality(cls, settings: Mapping[str, Any], trust: Collection[str] = ()) -> Modality:
+        """What an encoder with these settings of a configuration encodes; nothing is built or loaded for it.
+
+        Args:
+            settings: as plain containers.
+            trust: packages whose classes are allowed beside this one's.
+        """
         return cls.reads
 
     @classmethod
@@ -148,7 +155,7 @@ class Encoder(nn.Module, ABC):
         return cls.without_download(settings, trust)
 
     def restored(self, settings: Mapping[str, Any]) -> None:
-        """Says that a checkpoint has given it its weights: it has learnt elsewhere if it was built so.
+        """Says that a checkpoint has given it its weights: it has learned elsewhere if it was built so.
 
         Args:
             settings: that it was first built with, before ``from_checkpoint``.

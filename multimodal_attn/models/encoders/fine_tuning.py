@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import nn
 
+from multimodal_attn.optional_packages import require_packages
+
 
 def first_trained(trainable_from: str | int | None, blocks: Sequence[str]) -> str | None:
     """The name of the part from which a network trains; a negative number counts its blocks from the end.
@@ -34,19 +36,16 @@ def add_lora(network: nn.Module, rank: int, blocks: Sequence[str]) -> None:
     Hu et al. 2022, "LoRA", section 4.1, with alpha twice the rank.
 
     Args:
-        network: which computes the same as before until the matrices have learnt.
+        network: which computes the same as before until the matrices have learned.
         rank: of the matrices.
         blocks: names of the network's blocks.
 
     Raises:
         ValueError: if the package peft is missing, or no block has a linear layer.
     """
-    try:
-        import peft
-    except ImportError as error:
-        raise ValueError(
-            "encoder.lora_rank: the package peft is missing; install it with pip install 'multimodal_attn[encoders]'"
-        ) from error
+    require_packages("encoder.lora_rank", "encoders", "peft")
+    import peft
+
     inside = tuple(f"{block}." for block in blocks)
     targets = [n for n, m in network.named_modules() if isinstance(m, nn.Linear) and n.startswith(inside)]
     if not targets:

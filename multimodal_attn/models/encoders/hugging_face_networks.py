@@ -7,6 +7,9 @@ from typing import Any
 
 from torch import nn
 
+from multimodal_attn.first_line import first_line
+from multimodal_attn.optional_packages import require_packages
+
 PICTURES = (
     *("beit", "clip_vision_model", "deit", "dinov2", "dinov2_with_registers", "dinov3_vit", "ijepa"),
     *("siglip_vision_model", "siglip2_vision_model", "vit", "vit_mae", "vit_msn"),
@@ -31,12 +34,9 @@ def library() -> Any:
     Raises:
         ValueError: if it is missing.
     """
-    try:
-        import transformers
-    except ImportError as error:
-        raise ValueError(
-            "encoder: the package transformers is missing; install it with pip install 'multimodal_attn[encoders]'"
-        ) from error
+    require_packages("encoder", "encoders", "transformers")
+    import transformers
+
     # Its reports list the half of a joint network that is left out on purpose.
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
@@ -92,8 +92,9 @@ def network_of(architecture: Mapping[str, Any], types: tuple[str, ...], name: st
         if name is None:
             found = transformers.AutoModel.from_config(config, trust_remote_code=False, attn_implementation="eager")
     except Exception as error:  # of the library, or of torch where numbers do not fit
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ValueError(f"encoder.architecture: {reason}; expected what a checkpoint of this encoder holds") from None
+        raise ValueError(
+            f"encoder.architecture: {first_line(error)}; expected what a checkpoint of this encoder holds"
+        ) from None
     if name is not None:
         try:
             found = transformers.AutoModel.from_pretrained(
@@ -117,11 +118,10 @@ def _check_size(key: str, value: Any) -> None:
 
 def missing(name: str, error: Exception) -> ValueError:
     """Says in one line that a network or its preprocessing could not be had."""
-    reason = next(iter(str(error).splitlines()), type(error).__name__)
     return ValueError(
-        f"encoder.name: {name!r} is no folder of a network and cannot be fetched ({reason}); expected a folder with"
-        " config.json, preprocessor_config.json and model.safetensors, or a connection to huggingface.co without"
-        " HF_HUB_OFFLINE"
+        f"encoder.name: {name!r} is no folder of a network and cannot be fetched ({first_line(error)}); expected a"
+        " folder with config.json, preprocessor_config.json and model.safetensors, or a connection to huggingface.co"
+        " without HF_HUB_OFFLINE"
     )
 
 

@@ -23,7 +23,5 @@ class LayerMix(nn.Module):
         return self.scores.softmax(0)
 
     def forward(self, layers: Tensor) -> Tensor:
-        """Shapes:
-        layers: (..., L * width), one after another. Returns (..., width).
-        """
+        """Mixes layers (..., L * width), which stand one after another, into (..., width)."""
         return (layers.unflatten(-1, (len(self.scores), -1)) * self.weights[:, None]).sum(-2)

@@ -77,9 +77,10 @@ class Streams(Encoder):
         self.dropout = Dropout(dropout)
 
     @classmethod
-    def modality(cls, settings: Mapping[str, Any]) -> Modality:
+    def modality(cls, settings: Mapping[str, Any], trust: Collection[str] = ()) -> Modality:
         """See ``Encoder``: what its streams encode."""
-        return next((stream.reads for stream in settings["streams"].values()), cls.reads)
+        kinds = [(_kind(name, node, trust), node) for name, node in settings["streams"].items() if node]
+        return next((kind.modality(node, trust) for kind, node in kinds), cls.reads)
 
     @classmethod
     def without_download(cls, settings: Mapping[str, Any], trust: Collection[str] = ()) -> dict[str, Any]:
@@ -165,11 +166,15 @@ def _of_streams(
     changed = {}
     for name, node in streams.items():
         if isinstance(node, Mapping) and "_target_" in node:
-            kind: type[Encoder] = find(f"encoder.streams.{name}", node["_target_"], Encoder, trust)  # type: ignore
             with within(f"encoder.streams.{name}"):
-                node = change(kind, node)
+                node = change(_kind(name, node, trust), node)
         changed[name] = node
     return {**settings, "streams": changed}
+
+
+def _kind(name: str, node: Mapping[str, Any], trust: Collection[str]) -> type[Encoder]:
+    """The class of a stream."""
+    return find(f"encoder.streams.{name}", node.get("_target_"), Encoder, trust)  # type: ignore[return-value]
 
 
 def _finest(layouts: Sequence[Layout]) -> int:

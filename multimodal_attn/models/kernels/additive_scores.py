@@ -42,7 +42,7 @@ def plain_additive_scores(
     hidden = doubled_keys[:, None] + (2 * queries)[:, :, None]
     if features is not None and projection is not None:
         hidden = hidden + features @ (2 * projection.T)
-    # The sum of v matters to what is no softmax: sigmoids see where the scores lie, not only their differences.
+    # The sum of v matters where no softmax follows: sigmoids see where the scores lie, not only their differences.
     return hidden.sigmoid_() @ (2 * score) - score.sum()
 
 
@@ -75,7 +75,7 @@ def additive_scores(
 
     Args:
         keys: of ``additive_keys``.
-        mask: (B, S) False where scores do not matter: on a CPU, none is made behind the last True of a block.
+        mask: (B, S) False where scores do not matter: on a CPU, none is made after the last True of a block.
     """
     doubled_keys, *exponentials = keys
     if torch.is_grad_enabled() or not in_use():

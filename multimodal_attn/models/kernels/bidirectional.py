@@ -32,9 +32,7 @@ class BidirectionalLSTM(nn.Module):
         self.backwards = nn.LSTM(input_dim, hidden_dim, batch_first=True)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Shapes:
-        x: (B, S, input). lengths: (B,). Returns (B, S, 2 * hidden); positions beyond a length are arbitrary.
-        """
+        """Reads x (B, S, input) both ways; returns (B, S, 2 * hidden), arbitrary beyond each of ``lengths`` (B,)."""
         if torch.compiler.is_exporting():
             return lstm_in_graph([self.forwards, self.backwards], x, lengths, "bidirectional")
         reverse = reversed_positions(lengths, x.shape[1])

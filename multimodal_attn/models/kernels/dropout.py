@@ -24,9 +24,7 @@ class Dropout(nn.Dropout):
         return self.training and self.p > 0
 
     def forward(self, x: Tensor) -> Tensor:
-        """Shapes:
-        x: any. Returns the same shape.
-        """
+        """Drops values of x, of any shape."""
         limit = round(self.p * 256)
         small = x.numel() < SMALL or not 0 < limit < 256
         if small or not self.training or x.device.type != "cpu" or not in_use():

@@ -30,7 +30,7 @@ class LatencyControlledLSTM(BidirectionalLSTM):
         self.chunk = chunk
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Shapes: as of ``BidirectionalLSTM``."""
+        """As ``BidirectionalLSTM``."""
         if torch.compiler.is_exporting():
             ahead = lstm_in_graph([self.forwards], x, lengths, "forward")
             return torch.cat([ahead, self._behind(x, lengths)], dim=-1)

@@ -6,13 +6,13 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def windows(x: Tensor, before: int, behind: int) -> Tensor:
+def windows(x: Tensor, before: int, after: int) -> Tensor:
     """Of every position what lies around it, 0 beyond the ends.
 
     Shapes:
-        x: (..., S). Returns (..., S, before + 1 + behind), a view of a padded copy.
+        x: (..., S). Returns (..., S, before + 1 + after), a view of a padded copy.
     """
-    return functional.pad(x, (before, behind)).unfold(-1, before + 1 + behind, 1)
+    return functional.pad(x, (before, after)).unfold(-1, before + 1 + after, 1)
 
 
 def add_windows(x: Tensor, before: int) -> Tensor:

@@ -27,9 +27,7 @@ class DistanceBias(nn.Module):
         nn.init.zeros_(self.biases.weight)
 
     def forward(self, distances: Tensor) -> Tensor:
-        """Shapes:
-        distances: (T, S) int64, position of the key minus that of the query. Returns (N, T, S).
-        """
+        """Biases (N, T, S) of distances (T, S) int64, the position of the key minus that of the query."""
         return self.biases(_buckets(distances)).movedim(-1, 0)
 
 

@@ -8,16 +8,12 @@ from multimodal_attn.masking import masked_softmax
 
 
 def split_heads(x: Tensor, num_heads: int) -> Tensor:
-    """Shapes:
-    x: (..., S, N * head). Returns (..., N, S, head).
-    """
+    """Takes x (..., S, N * head) to (..., N, S, head)."""
     return x.unflatten(-1, (num_heads, -1)).transpose(-3, -2)
 
 
 def join_heads(x: Tensor) -> Tensor:
-    """Shapes:
-    x: (..., N, S, head). Returns (..., S, N * head).
-    """
+    """Takes x (..., N, S, head) to (..., S, N * head)."""
     return x.transpose(-3, -2).flatten(-2)
 
 

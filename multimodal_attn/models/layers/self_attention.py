@@ -61,9 +61,11 @@ class SelfAttention(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
-        """Shapes:
-        x: (B, S, dim). seen: (B, 1, 1, S) bool, which positions are read; without a window it may be (B, 1, S, S), who
-        reads whom. Returns (B, S, dim).
+        """Reads x (B, S, dim) into (B, S, dim).
+
+        Args:
+            x: the input.
+            seen: (B, 1, 1, S) bool, which positions are read; without a window it may be (B, 1, S, S), who reads whom.
         """
         query, key, value = self._inputs(x)
         # A source within one window has no block to spare.
@@ -105,7 +107,7 @@ class SelfAttention(nn.Module):
         return functional.scaled_dot_product_attention(query, key, value, seen, share)
 
     def _attend_near(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, window: int) -> Tensor:
-        """The same block by block, blocks in the place of sources."""
+        """The same block by block, blocks in place of sources."""
         batch, _, size, _ = query.shape
         missing = -size % window
         blocks = functional.pad(query, (0, 0, 0, missing)).unflatten(2, (-1, window)).transpose(1, 2)

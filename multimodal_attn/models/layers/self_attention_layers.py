@@ -60,9 +60,7 @@ class SelfAttentionLayers(nn.Module):
                 nn.init.xavier_uniform_(module.weight)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Shapes:
-        x: (B, S, hidden), without positions. mask: (B, S). Returns (B, S, hidden).
-        """
+        """Reads x (B, S, hidden), without positions, where ``mask`` (B, S) is true; returns (B, S, hidden)."""
         x = self._placed(x)
         for layer in self.layers:
             x = layer(x, mask)

@@ -104,7 +104,7 @@ class Live:
     """A session of recognition, in memory that does not grow with its length.
 
     Every ``period_seconds`` what was heard since the last pause is read as if it ended here. Of what the search writes
-    the words behind those that are sure count: were the sure ones forced on the search, one that is wrong would bring
+    the words after those that are sure count: were the sure ones forced on the search, one that is wrong would bring
     others. They become sure from left to right: a word is sure when its end
     lies ``margin_seconds`` back (``doubt_seconds``, if the model gives it little) and ``agreement`` looks in a row have
     written it. The end is where attention and the sound have it, not where the search has come to: of a sentence
@@ -196,7 +196,7 @@ class Live:
 
     @torch.no_grad()
     def _read(self) -> tuple[list[TimedWord], list[WordAttention]]:
-        """The words behind the sure ones as if the part ended here, and where the model looked for them."""
+        """The words after the sure ones as if the part ended here, and where the model looked for them."""
         predictor = self.predictor
         with evaluating(predictor.model):
             memory = self._part.memory()
@@ -213,7 +213,7 @@ class Live:
         return words[first:], attention[first:]
 
     def _first_behind(self, words: list[TimedWord]) -> int:
-        """The place of the first word behind the sure ones: by number where they stand there again, else by time."""
+        """The place of the first word after the sure ones: by number where they stand there again, else by time."""
         known = len(self._sure)
         if [word.text for word in words[:known]] == [word.text for word in self._sure]:
             return known
@@ -221,7 +221,7 @@ class Live:
         return next((place for place, word in enumerate(words) if (word.start + word.end) / 2 > until), len(words))
 
     def _number_sure(self, words: list[TimedWord], probabilities: list[float]) -> int:
-        """How many of the words behind the sure ones are sure now."""
+        """How many of the words after the sure ones are sure now."""
         known, texts = len(self._sure), [word.text for word in (*self._sure, *words)]
         seconds = len(self._part.samples) / self._rate
         if not known and seconds > self._max_seconds:  # something has to be, or nothing could be forgotten
@@ -246,7 +246,7 @@ class Live:
         seconds, pause = len(self._part.samples) / self._rate, self.settings.pause_seconds
         silent_since = self._sure[-1].end if self._sure else pause
         if not tentative and seconds - silent_since >= pause:
-            # Loud sound behind the last word that was written is no pause: it is read anew, by itself.
+            # Loud sound after the last word that was written is no pause: it is read anew, by itself.
             unread = bool(self._sure) and self._is_unread(silent_since)
             self._begin(round((silent_since if unread else seconds - pause / 2) * self._rate))
         elif seconds > self._max_seconds:

@@ -42,7 +42,7 @@ class LiveRecord:
         self._sound: deque[np.ndarray] = deque()
         self._samples = self._forgotten = 0  # that are kept, and that came before them
         self._words: deque[_Kept] = deque()
-        self._shown: list[list[tuple[float, str | None]]] = []  # in each place behind the sure words
+        self._shown: list[list[tuple[float, str | None]]] = []  # in each place after the sure words
 
     def __call__(self, chunks: Iterable[Any], sample_rate: int | None = None) -> Iterator[Heard]:
         """What is heard in chunks of sound; see ``Live``."""
@@ -56,7 +56,7 @@ class LiveRecord:
         Positions of the session's parts are moved by up to half a step, so that they lie on one timeline.
 
         Args:
-            key: a name of the session. Where its start is not kept, what is shown is said behind it.
+            key: a name of the session. Where its start is not kept, what is shown is said after it.
         """
         layout = self.live.predictor.model.encoder.layout
         assert isinstance(layout, Timeline), "a live session is a recording"

@@ -75,7 +75,7 @@ class Transcriber:
         return Transcript(joined, parts[-1].end)
 
     def _read(self, path: str | Path, level: np.ndarray, parts: list[Span]) -> list[list[TimedWord]]:
-        """The words of each part; what is loud behind the last word that was written of it is read anew, by itself."""
+        """The words of each part; what is loud after the last word that was written of it is read anew, by itself."""
         found: list[list[TimedWord]] = [[] for _ in parts]
         left = [(place, _without_lead(level, span)) for place, span in enumerate(parts) if not is_silent(level, span)]
         while left:

@@ -29,7 +29,7 @@ def loudness(word: TimedWord, level: np.ndarray) -> float:
 def lead(level: np.ndarray) -> float:
     """Seconds of a pause at the beginning that need not be read.
 
-    Recordings of a training begin with a word or nearly so. Attention that moves by a position a token, such as
+    Recordings of a training begin with a word or nearly so. Attention that moves by one position per token, such as
     ``forward_attention``, falls behind in a longer pause and never catches up.
 
     Shapes:
@@ -44,7 +44,7 @@ def lead(level: np.ndarray) -> float:
 
 
 def unread_since(words: list[TimedWord], level: np.ndarray) -> float | None:
-    """The pause behind the last word, in seconds, if something is said after it; None if not, or without any word.
+    """The pause after the last word, in seconds, if something is said after it; None if not, or without any word.
 
     Shapes:
         level: (frames,), of the part of a recording from which the times of words are counted.
@@ -92,7 +92,7 @@ def is_spoken(level: np.ndarray, since: float, loudness: Sequence[float]) -> boo
 
 
 def is_unread(level: np.ndarray, end: float, loudness: Sequence[float]) -> bool:
-    """Whether something is said behind the last word; arguments as of ``is_spoken``.
+    """Whether something is said after the last word; arguments as of ``is_spoken``.
 
     A word that ends before the first sound moves nothing on: read from there, the same would come again for ever.
     """

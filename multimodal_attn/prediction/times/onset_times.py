@@ -87,7 +87,7 @@ def monotonic_path(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if token and step and best[token - 1, step - 1] >= best[token - 1, step]:
             step -= 1
 
-    # Steps of a pause lie on the path too, with whichever token looks away from them the least: they are nobody's.
+    # Steps of a pause lie on the path too, with whichever token looks away from them the least: they belong to none.
     for token in range(num_tokens):
         attended = np.flatnonzero(gains[token, first[token] : last[token] + 1] > 0)
         if attended.size:

@@ -26,6 +26,10 @@ class WordTimes(NamedTuple):
     spans: tuple[Span, ...]
     source: str
 
+    def behind(self, seconds: float) -> WordTimes:
+        """The same, counted from so many seconds earlier."""
+        return WordTimes(tuple(span.behind(seconds) for span in self.spans), self.source)
+
 
 NO_TIMES = WordTimes((), "attention")
 """Of sources that are no recordings."""

@@ -49,7 +49,7 @@ def evaluate_cloze(
     refuse_idle(settings, "a masked language model writes nothing")
     if process_share()[0] > 0:  # the first process does it alone
         return {}
-    config = overridden(content.config, overrides)
+    config = overridden(content.config, overrides, settings["trust"])
     cloze = replace(cloze_of(content, settings["trust"]), batch_size=settings["batch_size"])
     cloze.model.to(settings["device"] if settings["device"] != "auto" else own_device())
     require(config, ("data", "seed", "name"))

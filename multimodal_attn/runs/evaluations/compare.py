@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import shorten
+from textwrap import fill
 
 from rich import box
 from rich.console import Console
@@ -26,12 +26,13 @@ from multimodal_attn.runs.evaluations.evaluated import (
     task_score,
 )
 from multimodal_attn.runs.evaluations.significance import Significance
-from multimodal_attn.runs.folders import printable
+from multimodal_attn.runs.printable import printable
 from multimodal_attn.types import UnreadableError
 from multimodal_attn.writing import write_file
 
 _COST = ("num_parameters", "step_ms", "peak_memory_mb")
-_LABEL = 40  # longest name of a group in the terminal
+_LABEL, _LINES = 40, 3  # of the name of a group in the terminal: its longest line, and how many
+_NAMES = ("run", "runs")  # columns of the terminal that hold no figures
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a text that begins with one of these
 SAME = "≈"
 """Stands before a figure that does not differ from that of the first row."""
@@ -138,7 +139,11 @@ def compare(
         )
     comparison = Comparison(found, metrics)
     console = console or Console()
-    console.print(terminal_table(comparison, console.width))
+    printed = terminal_table(comparison, console.width)
+    console.print(printed)
+    names = sum(column.header in _NAMES for column in printed.columns)
+    if hidden := [found.title for found in comparison.columns[len(printed.columns) - names :]]:
+        console.print(f"In the files alone, for want of width: {', '.join(hidden)}.", style="dim", highlight=False)
     for note in comparison.notes():
         console.print(note, style="dim", highlight=False)
     table = io.StringIO(newline="")
@@ -163,13 +168,13 @@ def print_skipped(error: UnreadableError, console: Console | None = None) -> Non
 def terminal_table(comparison: Comparison, width: int) -> Table:
     """What the runs are judged by and what they cost, as far as it fits into ``width``; the best of each in bold."""
     table = Table(box=box.SIMPLE)
-    names = [shorten(group.label, _LABEL, placeholder="…") for group in comparison.groups]
+    names = [fill(group.label, _LABEL, max_lines=_LINES, placeholder="…") for group in comparison.groups]
     several = any(len(group.runs) > 1 for group in comparison.groups)
-    table.add_column("run", no_wrap=True)
+    table.add_column(_NAMES[0], no_wrap=True)
     rows: list[list[Text]] = [[Text(name)] for name in names]
-    room = width - max(map(len, names)) - 4
+    room = width - max(len(line) for name in names for line in name.split("\n")) - 4
     if several:
-        table.add_column("runs", justify="right", no_wrap=True)
+        table.add_column(_NAMES[1], justify="right", no_wrap=True)
         room -= 7
         for row, group in zip(rows, comparison.groups, strict=True):
             row.append(Text(str(len(group.runs))))

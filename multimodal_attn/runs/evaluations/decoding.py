@@ -51,40 +51,8 @@ def decode_share(
     for step, batch in enumerate(track(loader, f"decoding {settings['split']}", disable=rank > 0)):
         found = Decoded(step * number + rank, [], [], {}, [], [], {}, batch.skipped, AttentionScores())
         decoded.append(found)
-        if len(batch) == 0:
-            continue
-        batch = batch.to(predictor.device)
-        output, memory = predictor.model(batch)
-        all_hypotheses = predictor.decode(memory, batch.keys)
-        best = [hypotheses[0] for hypotheses in all_hypotheses]
-        tokenizer = predictor.tokenizer
-        heard = [ctc_spans(predictor.model, tokenizer, memory, index, text) for index, text in enumerate(best)]
-        found.attention_scores.update(batch, memory, output, best, tokenizer, predictor.source_tokenizer, heard)
-        for index, hypotheses in enumerate(all_hypotheses):
-            real = int(memory.mask[index].sum())
-            name = str(found.number * settings["batch_size"] + index)
-            found.weights[name] = hypotheses[0].weights[..., :real].to(torch.float16).numpy()
-            line = _line(predictor, batch, index, hypotheses)
-            found.sources.append(batch.source_texts[index])
-            spans = tokenizer.of_source(batch.source_texts[index]).word_spans(best[index].tokens)
-            found.log_probs.append(word_log_probs(best[index].log_probs.tolist(), spans))
-            if isinstance(memory.layout, Grid):
-                line |= _mistaken(predictor, batch, index, memory, best[index])
-            timed = None
-            if isinstance(memory.layout, Timeline):
-                waveform = batch.waveform(index)
-                times = predictor.word_times(memory, index, best[index], settings["word_times"], waveform)
-                words = [TimedWord(text, *span) for text, span in zip(line["text"].split(), times.spans, strict=True)]
-                timed = Transcript(words, float(batch.source_lengths[index]) / predictor.reader.sample_rate)
-                line["word_times"] = times.source
-            found.timed.append(timed)
-            found.predictions.append({**line, "attention": name})
-            if (example := shown.get(batch.keys[index])) is not None:
-                # The batch may hold cached features where the page wants the picture.
-                record = predictor.prediction(example, hypotheses, memory, index)
-                if not settings["ensemble"]:  # whose members have layers of their own
-                    record.self_attention = self_attention(predictor, example, record)
-                found.records[example.key] = record
+        if len(batch) > 0:
+            _decode_batch(found, batch.to(predictor.device), predictor, settings, shown)
     return decoded
 
 
@@ -103,6 +71,41 @@ def together(shares: list[list[Decoded]]) -> Decoded:
             joined.weights[name] = batch.weights[prediction["attention"]]
             joined.predictions.append({**prediction, "attention": name})
     return joined
+
+
+def _decode_batch(
+    found: Decoded, batch: Batch, predictor: Predictor, settings: Mapping[str, Any], shown: Mapping[str, Example]
+) -> None:
+    output, memory = predictor.model(batch)
+    tokenizer, all_hypotheses = predictor.tokenizer, predictor.decode(memory, batch.keys)
+    best = [hypotheses[0] for hypotheses in all_hypotheses]
+    heard = [ctc_spans(predictor.model, tokenizer, memory, index, text) for index, text in enumerate(best)]
+    found.attention_scores.update(batch, memory, output, best, tokenizer, predictor.source_tokenizer, heard)
+    for index, hypotheses in enumerate(all_hypotheses):
+        source, text = batch.source_texts[index], best[index]
+        found.sources.append(source)
+        spans = tokenizer.of_source(source).word_spans(text.tokens)
+        found.log_probs.append(word_log_probs(text.log_probs.tolist(), spans))
+        name = str(found.number * settings["batch_size"] + index)
+        real = int(memory.mask[index].sum())
+        found.weights[name] = text.weights[..., :real].to(torch.float16).numpy()
+        line = {**_line(predictor, batch, index, hypotheses), "attention": name}
+        if isinstance(memory.layout, Grid):
+            line |= _mistaken(predictor, batch, index, memory, text)
+        timed = None
+        if isinstance(memory.layout, Timeline):
+            times = predictor.word_times(memory, index, text, settings["word_times"], batch.waveform(index))
+            line["word_times"] = times.source
+            words = [TimedWord(word, *span) for word, span in zip(line["text"].split(), times.spans, strict=True)]
+            timed = Transcript(words, float(batch.source_lengths[index]) / predictor.reader.sample_rate)
+        found.timed.append(timed)
+        found.predictions.append(line)
+        if (example := shown.get(batch.keys[index])) is not None:
+            # The batch may hold cached features where the page wants the picture.
+            record = predictor.prediction(example, hypotheses, memory, index)
+            if not settings["ensemble"]:  # whose members have layers of their own
+                record.self_attention = self_attention(predictor, example, record)
+            found.records[example.key] = record
 
 
 def _line(predictor: Predictor, batch: Batch, index: int, hypotheses: list[Hypothesis]) -> dict[str, Any]:
@@ -128,7 +131,7 @@ def _line(predictor: Predictor, batch: Batch, index: int, hypotheses: list[Hypot
             }
             for other in others
         ],
-        "attention": "",  # name of the (tokens, heads, positions) array in attention.npz, when all are together
+        "attention": "",  # name of its (tokens, heads, positions) array in attention.npz
     }
 
 

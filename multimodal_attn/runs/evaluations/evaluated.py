@@ -11,12 +11,15 @@ from statistics import mean, median, stdev
 from typing import Any
 
 from multimodal_attn.measures import Measure, headline
-from multimodal_attn.runs.folders import printable, read_config, read_intervals, read_log, read_metrics
+from multimodal_attn.runs.evaluations.folder import RULES
+from multimodal_attn.runs.folders import read_config, read_intervals, read_log, read_metrics
+from multimodal_attn.runs.printable import printable
 from multimodal_attn.types import UnreadableError
 
 # What says nothing of a run but where it lies and how it was watched.
-_INCIDENTAL = ("run_dir", "cache_dir", "data.cache_dir", "resume", "callbacks.", "logger.", "choices.")
-_OF_EVALUATION = ("search.", "ensemble", "checkpoint", "data.", "word_times")
+_INCIDENTAL = ("run_dir", "started_in", "cache_dir", "data.cache_dir", "resume", "callbacks.", "logger.", "choices.")
+_OF_EVALUATION = ("search.", "ensemble", "checkpoint", "data.", "word_times", "tag")
+_OFF_IF_EMPTY = ("tag", *(f"search.{key}" for key in RULES))
 
 
 @dataclass
@@ -89,6 +92,7 @@ def _read(folder: Path, evaluation: Path) -> EvaluatedRun:
     config, chosen = read_config(folder / "config.yaml"), read_config(evaluation / "config.yaml")
     config = {key: value for key, value in config.items() if not key.startswith("search.")}
     config |= {key: value for key, value in chosen.items() if key.startswith(_OF_EVALUATION) and key != "data"}
+    config = {key: value for key, value in config.items() if value or key not in _OFF_IF_EMPTY}
     logged = read_log(folder / "metrics.jsonl")
     if steps := [line["train/step_seconds"] for line in logged if "train/step_seconds" in line]:
         metrics["step_ms"] = 1000 * median(steps)
@@ -107,7 +111,10 @@ def groups_of(runs: Sequence[EvaluatedRun]) -> list[Group]:
     found: dict[str, Group] = {}
     for run in runs:
         kept = {key: value for key, value in run.config.items() if key not in seeds and not key.startswith(_INCIDENTAL)}
-        found.setdefault(json.dumps(kept, default=str, sort_keys=True), Group([])).runs.append(run)
+        key = json.dumps(kept, default=str, sort_keys=True)
+        if key in found and any(run.folder == other.folder for other in found[key].runs):
+            key += run.evaluation.name  # the same search under another name, which is no other seed
+        found.setdefault(key, Group([])).runs.append(run)
     groups = list(found.values())
     for group, label in zip(groups, labels([group.runs[0] for group in groups]), strict=True):
         group.label = label or group.runs[0].folder.name
@@ -153,15 +160,19 @@ def labels(runs: Sequence[EvaluatedRun]) -> list[str]:
         places = [place for place, other in enumerate(names) if other == name]
         alike = [runs[place] for place in places]
         details = _names(alike, differing_keys(alike))
+        folders = [run.folder.name for run in alike]
         for place, run, detail in zip(places, alike, details, strict=True):
-            detail = detail if detail and details.count(detail) == 1 else f"({run.folder.name})"
-            names[place] = f"{name}, {detail}" if name else detail
+            if details.count(detail) > 1 or not (name or detail):
+                once = folders.count(run.folder.name) == 1
+                detail = f"({run.folder.name})" if once else f"({run.folder.name}, {run.evaluation.name})"
+            names[place] = ", ".join(each for each in (name, detail) if each)
     return [printable(name) for name in names]
 
 
 def short(key: str, value: Any) -> str:
-    """A class by its own name; anything else as it is."""
-    text = "" if value is None else printable(str(value)[:200])
+    """A class by its own name; anything else as it is, the items of a list without quotation marks."""
+    text = f"[{', '.join(map(str, value))}]" if isinstance(value, list) else "" if value is None else str(value)
+    text = printable(text[:200])
     return text.rsplit(".", 1)[-1] if key.endswith("_target_") else text
 
 

@@ -14,28 +14,45 @@ from multimodal_attn.runs.configuration import CONF
 TAG = r"[\w+=.-]*"
 """What ``tag`` may be made of."""
 
+LIMITS = ("max_length", "max_length_ratio")
+RULES = ("min_length", "forbidden", "no_repeat_ngram", "eos_threshold", "prefix", "forced_words", "max_attention_jump")
+"""Settings of the search that are the run's where the command line says nothing; a rule that says nothing is off."""
+
 _LONGEST = 100  # characters that tell searches apart; of longer ones a checksum does
 _PARTS = ("scorers", "rules", "defaults")
 
 
-def folder_name(settings: Mapping[str, Any]) -> str:
+def inherited(rules: str) -> tuple[str, ...]:
+    """Settings of the search that are the run's where an evaluation leaves them open (null).
+
+    Args:
+        rules: ``search_rules`` of the evaluation.
+    """
+    return (*LIMITS, *RULES) if rules == "run" else LIMITS
+
+
+def folder_name(settings: Mapping[str, Any], own: Mapping[str, Any] | None = None) -> str:
     """The name below ``<run>/evaluation/``: the split, and behind it what is not as ``evaluate.py`` does by itself.
 
     ``val``, ``val_greedy``, ``val_beam_width=10``, ``val_ensemble_last``; with ``tag=mine`` it is ``val_mine``.
 
     Args:
         settings: of ``conf/evaluate.yaml``.
+        own: search of the run; what says the same as that is as usual.
     """
     if settings["tag"]:
         return f"{settings['split']}_{settings['tag']}"
     named = ["ensemble"] if settings["ensemble"] else []
     named += ["last"] if settings["checkpoint"] == "last" else []
-    return "_".join([settings["split"], *named, *_of_search(settings["search"], settings["search_rules"])])
+    return "_".join([settings["split"], *named, *_of_search(settings["search"], settings["search_rules"], own or {})])
 
 
-def _of_search(node: Mapping[str, Any], rules: str) -> list[str]:
-    """The yaml that a search is nearest to, and the values that differ from it; nothing for the usual beam."""
-    searches = {path.stem: _defaults(path.stem) for path in sorted((CONF / "search").glob("*.yaml"))}
+def _of_search(node: Mapping[str, Any], rules: str, own: Mapping[str, Any]) -> list[str]:
+    """The yaml that a search is nearest to, and the values that differ from it or from the run's; nothing for the usual
+    beam."""
+    usual = {key: own.get(key) for key in inherited(rules)}
+    node = {key: value for key, value in node.items() if key not in usual or (value or None) != (usual[key] or None)}
+    searches = {path.stem: _defaults(path.stem) | usual for path in sorted((CONF / "search").glob("*.yaml"))}
     alike = {name: values for name, values in searches.items() if values["_target_"] == node.get("_target_")}
     name = str(node.get("_target_")).rpartition(".")[2]
     differing = {key: value for key, value in node.items() if key not in ("_target_", *_PARTS) and value is not None}
@@ -68,5 +85,5 @@ def _defaults(name: str) -> dict[str, Any]:
 
 
 def _short(value: Any) -> str:
-    text = "+".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = "+".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
     return re.sub(r"[^\w+.-]", "-", text.rstrip("/").rpartition("/")[2])

@@ -38,7 +38,7 @@ def evaluate_language_model(
     refuse_idle(settings, "a language model has no source to write from")
     if process_share()[0] > 0:  # the first process does it alone
         return {}
-    config = overridden(content.config, overrides)
+    config = overridden(content.config, overrides, settings["trust"])
     writer = writer_of(content, settings["trust"])
     writer.model.to(settings["device"] if settings["device"] != "auto" else own_device())
     require(config, ("data", "seed", "name"))

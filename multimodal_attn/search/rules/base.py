@@ -41,7 +41,7 @@ class Rule(Follower):
         return 0
 
     def wanted(self) -> Tensor | None:
-        """Tokens that take each row further towards what must come, (B, K, any number) int64."""
+        """Tokens that take each row further toward what must come, (B, K, any number) int64."""
         return None
 
     def lacking(self, tokens: Tensor) -> Tensor:

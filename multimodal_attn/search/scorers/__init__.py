@@ -1,1 +1,1 @@
-"""Scorers: who judges texts beside the decoder. One a file, with a yaml in ``conf/search/scorers``."""
+"""Scorers: what judges texts beside the decoder. One per file, with a yaml in ``conf/search/scorers``."""

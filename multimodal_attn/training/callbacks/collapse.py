@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 
 from multimodal_attn.distributed import gather
 from multimodal_attn.evaluation.attention.collapse import CollapseSigns, Sign
-from multimodal_attn.ranges import AboveZero, Count
+from multimodal_attn.ranges import Count, PositiveShare
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Batch
 
@@ -34,10 +34,10 @@ class CollapseDetector(pl.Callback):
 
     def __init__(
         self,
-        cell: AboveZero = 0.5,
-        quiet: AboveZero = 0.5,
-        sink: AboveZero = 0.5,
-        repeats: AboveZero = 0.1,
+        cell: PositiveShare = 0.5,
+        quiet: PositiveShare = 0.5,
+        sink: PositiveShare = 0.5,
+        repeats: PositiveShare = 0.1,
         patience: Count = 2,
     ) -> None:
         self.limits = {"cell": cell, "quiet": quiet, "sink": sink, "repeats": repeats}

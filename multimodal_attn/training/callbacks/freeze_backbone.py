@@ -32,7 +32,7 @@ class FreezeBackbone(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         bodies = self._bodies(pl_module)
         if not bodies:
-            raise ValueError("callbacks.freeze_backbone: this encoder has no backbone; expected one that has")
+            raise ValueError("callbacks.freeze_backbone: this encoder has no backbone; expected another encoder=")
         if all(encoder.frozen for encoder in bodies):
             raise ValueError(
                 "encoder.trainable_from: null; callbacks.freeze_backbone expected the part from which the backbone"

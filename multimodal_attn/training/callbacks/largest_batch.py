@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 
 from multimodal_attn.data.loading.batching import BucketBatchSampler
 from multimodal_attn.data.loading.datamodule import DataModule
+from multimodal_attn.first_line import first_line
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Batch, Modality
 
@@ -62,5 +63,5 @@ def _advice(batch: Batch, data: DataModule, reads: Modality, error: RuntimeError
     return (
         f"data.{key}: {getattr(data, key):g}; the largest batch ({len(batch)} {reads}s, the longest with"
         f" {batch.tokens.shape[-1] - 2} tokens) does not fit into memory; lower it, or data.{limit}"
-        f" ({next(iter(str(error).splitlines()), 'out of memory')})"
+        f" ({first_line(error)})"
     )

@@ -39,7 +39,7 @@ class SkipNonFinite(pl.Callback):
         if bool(torch.stack(torch._foreach_norm(gradients)).sum().isfinite()):
             self.in_a_row = 0
             return
-        # Without gradients the optimiser changes neither a parameter nor its own averages.
+        # Without gradients the optimizer changes neither a parameter nor its own averages.
         optimizer.zero_grad(set_to_none=True)
         self.skipped += 1
         self.in_a_row += 1

@@ -27,7 +27,7 @@ class SaveOnException(pl.Callback):
     step leaves the weights half changed, and the checkpoint of before stays.
 
     Between two epochs Lightning's progress counts the new epoch as done; the checkpoint of the validation before it,
-    since which nothing has been learnt, is then the better one and stays.
+    since which nothing has been learned, is then the better one and stays.
 
     With several processes, an error of one alone leaves the checkpoint of the last validation.
 
@@ -104,18 +104,18 @@ class SaveOnException(pl.Callback):
         self.saved_at = checkpoint["global_step"]
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Saves what was learnt since the last validation, where validations are counted in steps."""
+        """Saves what was learned since the last validation, where validations are counted in steps."""
         if trainer.global_step > max(0, self.saved_at):
             trainer.save_checkpoint(self.path)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         # All processes of a distributed training must save together, and an error may be that of one alone.
         together = trainer.world_size == 1 or isinstance(exception, SIGTERMException | TrainingDivergedError)
-        learnt_since = trainer.global_step > self.saved_at
+        learned_since = trainer.global_step > self.saved_at
         progress = trainer.fit_loop.epoch_loop.batch_progress.current
         torn = self._stepping and progress.processed < progress.ready  # type: ignore[attr-defined]
         torn &= not isinstance(exception, TrainingDivergedError)  # which is raised before the step
-        wanted = (trainer.training or trainer.validating) and (learnt_since or not Path(self.path).is_file())
+        wanted = (trainer.training or trainer.validating) and (learned_since or not Path(self.path).is_file())
         if together and wanted and not torn:
             finish_hooks(trainer, pl_module)
             _validate_again(trainer)

@@ -16,7 +16,7 @@ from multimodal_attn.types import Batch
 class StepCost(pl.Callback):
     """Logs ``train/step_seconds`` and ``train/peak_memory_mb`` once an epoch.
 
-    The first is the median time from a batch at hand to the optimiser's step. The median, because a step that shares
+    The first is the median time from a batch at hand to the optimizer's step. The median, because a step that shares
     the machine with something else, or the first one, says little of the rest. On a GPU a step may end later than we
     know; over many steps the two keep pace. The second is the most memory of all that has run so far.
     """

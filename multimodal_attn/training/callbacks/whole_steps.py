@@ -153,7 +153,7 @@ def _count(fit: dict[str, Any], done: int, last: bool, logged: int) -> None:
     for kind, number in (("total", earlier + done), ("current", done)):
         progress[kind] = dict.fromkeys(progress[kind], number)
     if done == 0:
-        # As one that got ready and did not start: Lightning would take none at all for the end of a validation.
+        # As if one had got ready and not started: Lightning would take no batch at all for the end of a validation.
         progress["total"]["ready"] += 1
         logged -= 1
     progress["is_last_batch"] = last

@@ -1,1 +1,1 @@
-"""Objectives: what is minimized, one a file."""
+"""Objectives: what is minimized, one per file."""

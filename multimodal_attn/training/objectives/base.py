@@ -44,7 +44,7 @@ class Objective(nn.Module, ABC):
         return {}
 
     def weight_in(self, epoch: int) -> float:
-        """Its weight in an epoch; all parameters keep a gradient, as data-parallel training wants it."""
+        """Its weight in an epoch; all parameters keep a gradient, as data-parallel training needs it."""
         return self.weight if self.epochs is None or epoch < self.epochs else 0.0
 
     @abstractmethod

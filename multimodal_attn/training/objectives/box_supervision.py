@@ -35,7 +35,7 @@ class BoxSupervision(Objective):
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
         if not isinstance(memory.layout, Grid):
-            raise ValueError("objective: box_supervision wants pictures; other sources have no boxes")
+            raise ValueError("objective: box_supervision needs pictures; other sources have no boxes")
         maps = output.weights.float().mean(3)  # (B, K, T, S)
         found: list[Tensor] = []
         named: list[tuple[Box, ...]] = []
@@ -53,7 +53,7 @@ class BoxSupervision(Objective):
         if not found:
             return maps.sum() * 0.0
         truth = box_maps(memory.layout, named).to(maps.device)
-        # Clamped: sparse normalisers give exact zeros, whose logarithm would be all that is left of the loss.
+        # Clamped: sparse normalizers give exact zeros, whose logarithm would be all that is left of the loss.
         divergence = torch.xlogy(truth, truth) - truth * torch.stack(found).clamp(min=1e-6).log()
         return divergence.sum() / truth.sum(-1).count_nonzero().clamp(min=1)
 

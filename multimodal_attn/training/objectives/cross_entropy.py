@@ -24,6 +24,6 @@ class CrossEntropy(Objective):
         self.label_smoothing = label_smoothing
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
-        # Smoothing is a regulariser of training: validation reports the plain likelihood.
+        # Smoothing is a regularizer of training: validation reports the plain likelihood.
         smoothing = self.label_smoothing if self.training else 0.0
         return functional.cross_entropy(output.logits.float(), output.labels, label_smoothing=smoothing)

@@ -64,7 +64,7 @@ class CTC(Objective):
             if targets:
                 tokens = tokenizer.encode(targets[0].text)
                 needed = len(tokens) + sum(one == other for one, other in pairwise(tokens))
-                # Lengths are seconds of whole samples: what is left of a position is no rounding error.
+                # Lengths are seconds of whole samples: 1e-6 of a position is more than rounding and less than a sample.
                 positions = math.ceil((seconds - layout.offset_seconds) / layout.step_seconds - 1e-6)
                 if needed > positions:
                     reasons[index] = f"its text is too long for CTC (needs {needed} memory positions of {positions})"

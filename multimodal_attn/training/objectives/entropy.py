@@ -25,7 +25,7 @@ class Entropy(Objective):
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
         weights = output.weights.float()  # (B, K, T, N, S)
-        # Clamped: the slope of x log x is infinite at the exact zeros that sparse normalisers and padding have.
+        # Clamped: the slope of x log x is infinite at the exact zeros that sparse normalizers and padding have.
         entropy = -(weights * weights.clamp(min=1e-8).log()).sum(-1).mean(-1)  # (B, K, T)
         # One position has no entropy at all, and log 1 = 0 is nothing to divide by.
         uniform = memory.mask.sum(-1).clamp(min=2).log()[:, None, None]

@@ -33,7 +33,7 @@ class GuidedAttention(Objective):
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
         if isinstance(memory.layout, Grid):
-            raise ValueError("objective: guided_attention wants a source in the order of its text; pictures have none")
+            raise ValueError("objective: guided_attention needs a source in the order of its text; pictures have none")
         weights = output.weights.float().mean(3)  # (B, K, T, S)
         steps, positions = output.mask.sum(-1), memory.mask.sum(-1)  # (B, K), (B,)
         step = torch.arange(weights.shape[2], device=weights.device) / steps.clamp(min=1)[..., None]

@@ -57,7 +57,7 @@ class HardAttention(Objective):
         if not self.training:
             return value
         if output.choices is None:
-            raise ValueError("objective: hard_attention wants attention=hard with attention.estimator=reinforce")
+            raise ValueError("objective: hard_attention needs attention=hard with attention.estimator=reinforce")
         drawn = output.mask[..., None] & (output.choices >= 0)  # (B, K, T, N)
         chosen = weights.gather(-1, output.choices.clamp(min=0)[..., None])[..., 0]
         # Clamped: rounding may leave 0 for what was drawn all the same.

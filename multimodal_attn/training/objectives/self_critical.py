@@ -11,14 +11,14 @@ from multimodal_attn.models.decoders.base import Decoder
 from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.ranges import BeamWidth, Count, NotNegative, Positive
-from multimodal_attn.search.sample import sample
+from multimodal_attn.search.training_samples import sample
 from multimodal_attn.training.objectives.whole_texts import WholeTextObjective, ended, text_log_probs
 from multimodal_attn.training.rewards import CiderDReward
 from multimodal_attn.types import Batch, DecoderOutput, Memory
 
 
 class SelfCritical(WholeTextObjective):
-    """Maximises the expected CIDEr-D of sampled texts: samples above the baseline become likelier, others less likely.
+    """Maximizes the expected CIDEr-D of sampled texts: samples above the baseline become likelier, others less likely.
 
     In training the value is minus the mean reward of the samples, and the gradient is an unbiased estimate of the
     gradient of its expectation (Rennie et al., equation 7): mean over samples of ``-(reward - baseline) * grad log p``.

@@ -1,4 +1,4 @@
-"""Maps taught by a scorer of words and patches that is learnt from captions alone: no boxes.
+"""Maps taught by a scorer of words and patches that is learned from captions alone: no boxes.
 
 The scorer is multiple-instance learning with hard assignments: a photo whose caption holds a word has the word in some
 of its patches, and those that score best are taken for it. Zhou et al. 2020 ("More Grounded Image Captioning through
@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.ranges import AboveZero, Count, NotNegative, Positive, WholeNumber
+from multimodal_attn.ranges import Count, NotNegative, Positive, PositiveShare, WholeNumber
 from multimodal_attn.training.objectives.base import Objective
 from multimodal_attn.types import Batch, DecoderOutput, Grid, Memory
 
@@ -54,7 +54,7 @@ class WordPatches(Objective):
         stream: WholeNumber = 0,
         photos: Count = 6000,
         min_count: Count = 8,
-        share: AboveZero = 0.04,
+        share: PositiveShare = 0.04,
         rounds: Count = 12,
         separation: NotNegative = 0.3,
         sharpness: Positive = 3.0,
@@ -106,7 +106,7 @@ class WordPatches(Objective):
 
     def forward(self, model: Seq2Seq, batch: Batch, memory: Memory, output: DecoderOutput) -> Tensor:
         if not isinstance(memory.layout, Grid) or not batch.features:
-            raise ValueError("objective: word_patches wants pictures and a frozen encoder with data.cache_dir")
+            raise ValueError("objective: word_patches needs pictures and a frozen encoder with data.cache_dir")
         maps = output.weights.float().mean(3)  # (B, K, T, S)
         columns = self.column.to(maps.device)[batch.tokens[..., 1:]] * output.mask
         places = columns.nonzero(as_tuple=True)

@@ -84,6 +84,23 @@ def test_jsonl_with_lists_of_captions(folder: Path) -> None:
     }
 
 
+def test_a_source_that_is_too_long_is_listed_once_and_a_single_text_needs_no_list(folder: Path) -> None:
+    path = folder / "train.jsonl"
+    rows = [
+        {"source": "one two three four", "targets": ["a", "b", "c"]},
+        {"source": "one", "targets": "single"},
+        {"source": "two", "targets": ["a", "", "b c d e"]},
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    dataset = Manifest("train", train=path, val=path, max_words=3)
+    assert dataset.texts() == ["single", "a"]
+    assert [(Path(error.path).name, error.reason) for error in dataset.skipped] == [
+        ("train.jsonl:1", "a source of 4 words, more than data.max_words=3"),
+        ("train.jsonl:3", "empty text"),
+        ("train.jsonl:3", "4 words, more than data.max_words=3"),
+    ]
+
+
 def test_recordings(folder: Path) -> None:
     path = folder / "train.csv"
     path.write_text("audio,text\na.wav,Don't stop!\nb.wav,go\nnone.wav,silence\nmissing.wav,gone\n")

@@ -1,4 +1,4 @@
-"""Translations in two files, a sentence a line."""
+"""Translations in two files, one sentence per line."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_lone_carriage_return_ends_no_line(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_is_named(corpus: Path) -> None:
-    with pytest.raises(ValueError, match=r"data\.root: .* has no test\.de and test\.en; expected a sentence a line"):
+    with pytest.raises(ValueError, match=r"data\.root: .* has no test\.de and test\.en; expected one sentence per"):
         ParallelText("test", corpus, "de", "en")
     with pytest.raises(ValueError, match=r"has no val\.de and val\.fr or valid\.de and"):
         ParallelText("val", corpus, "de", "fr")

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from multimodal_attn.data.datasets.base import Dataset, Entry
 from multimodal_attn.data.datasets.manifest import Manifest
 from multimodal_attn.data.loading.collate import Collate
+from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.loading.feature_cache import FeatureCache
 from multimodal_attn.data.loading.features import CachedFeatures, Distortion, FrozenEncoder
 from multimodal_attn.data.modalities.picture import PictureReader
@@ -364,3 +365,9 @@ def test_versions_are_drawn_in_training_and_made_once(tmp_path: Path) -> None:
     other = Extract()
     CachedFeatures(Pictures(4), [FrozenEncoder("e", other)], tmp_path, 2, Distortion("another", distort))
     assert len(other.seen) == 4  # sources as they are were there
+
+
+def test_versions_that_nothing_would_keep_are_refused() -> None:
+    data = DataModule(lambda split: Recordings(3), WordTokenizer(), cached_versions=4)
+    with pytest.raises(ValueError, match=r"data.cached_versions: 4; expected 1, as nothing is cached here"):
+        data.check_cached()

@@ -46,10 +46,10 @@ def folder(tmp_path: Path) -> Path:
 
 def test_entries_say_what_they_are(folder: Path) -> None:
     found = cache_entries(folder)
-    assert [(entry.kind, entry.description) for entry in found] == [
-        ("features", "old encoder"),
-        ("corpus", "spoken-v2-10-2-2-seed0"),
-        ("features", "new encoder"),
+    assert [(entry.kind, entry.encoder, entry.data, entry.sources) for entry in found] == [
+        ("features", "old encoder", "", 300),
+        ("corpus", "", "built-in speech: 10 train, 2 val, 2 test, seed 0", 14),
+        ("features", "new encoder", "", 10),
     ]
     assert found[0].size > 300 * 200
     assert [round((time.time() - entry.used) / 86_400) for entry in found] == [40, 20, 1]
@@ -58,7 +58,7 @@ def test_entries_say_what_they_are(folder: Path) -> None:
 
 def test_only_what_is_ours_and_old_is_deleted(folder: Path) -> None:
     others = {path.name for path in folder.iterdir()} - {entry.path.name for entry in cache_entries(folder)}
-    assert [entry.description for entry in empty_cache(folder, older_than_days=30)] == ["old encoder"]
+    assert [entry.encoder for entry in empty_cache(folder, older_than_days=30)] == ["old encoder"]
     assert len(empty_cache(folder)) == 2
     assert cache_entries(folder) == []
     left = {path.name for path in folder.iterdir() if path.suffix != ".lock"}
@@ -76,7 +76,16 @@ def test_what_is_being_written_stays(folder: Path) -> None:
 def test_the_limit_takes_what_was_not_used_for_longest(folder: Path) -> None:
     keep = cache_entries(folder)[2].path
     assert limit_cache(folder, 1.0, [keep]) == []
-    assert [entry.description for entry in limit_cache(folder, 20e-6, [keep])] == ["old encoder"]
-    with pytest.warns(UserWarning, match=r"GB used in the last 7 days, more than data.cache_gigabytes=1e-09"):
+    assert [entry.encoder for entry in limit_cache(folder, 20e-6, [keep])] == ["old encoder"]
+    with pytest.warns(UserWarning, match=r"0.0 GB, more than data.cache_gigabytes=1e-09; what was used in the last 7"):
         assert [entry.kind for entry in limit_cache(folder, 1e-9, [keep])] == ["corpus"]
     assert [entry.path for entry in cache_entries(folder)] == [keep]
+
+
+def test_a_limit_leaves_what_may_not_be_deleted(folder: Path) -> None:
+    old = next(entry for entry in cache_entries(folder) if entry.encoder == "old encoder")
+    (old.path / "lock").unlink()
+    (old.path / "lock").mkdir()  # as where others may write alone: no lock can be had
+    with pytest.warns(UserWarning, match=r"stays, and what may not be deleted"):
+        assert [entry.kind for entry in limit_cache(folder, 1e-9, [])] == ["corpus"]
+    assert old.path.is_dir()

@@ -12,7 +12,7 @@ import pytest
 from multimodal_attn.inspection.page.data import describe_example
 from multimodal_attn.inspection.show import html_of
 from multimodal_attn.prediction.prediction import Prediction
-from multimodal_attn.types import Span
+from multimodal_attn.types import COPYING, Span
 from tests.inspection.browser.conftest import OpenPage
 from tests.inspection.records import live_record, photo_record, speech_record, text_record, with_layers
 
@@ -220,6 +220,32 @@ def test_shares_of_streams_are_stacked_and_named(open_page: OpenPage) -> None:
     name = "Drawn from of each token: a what 0.25, where 0.75; red what 0.50, where 0.50; dog what 1.00, where 0.00"
     expect(page.get_by_role("img", name=name)).to_be_visible()
     expect(page.locator(".share")).to_have_text(["what", "where"])
+
+
+def test_a_model_without_attention_has_no_map(open_page: OpenPage) -> None:
+    record = text_record()
+    record.weights[:] = 0
+    page = open_page([record])
+    words(page).nth(1).hover()
+    expect(page.locator(".said")).to_have_text("dog")
+    expect(page.get_by_text("No map: this model has no attention.")).to_be_visible()
+    expect(page.locator(".matrix")).to_have_count(0)
+    assert words(page).nth(1).inner_text() == "dog"
+    assert "entropy" not in page.locator(".example").inner_text()
+    page.locator(".source-token").nth(2).hover()
+    assert len(set(page.locator(".source-token").evaluate_all(BRIGHTNESS))) == 1
+
+
+def test_what_was_copied_is_said(open_page: OpenPage) -> None:
+    record = text_record()
+    record.tokens[1], record.word_tokens[1] = "Hund", ("Hund", 1, 2)
+    record.gate, record.gate_name, record.log_probs = [0.1, 0.9, 0.1], COPYING, [-0.1] * 3
+    page = open_page([record])
+    words(page).nth(1).hover()
+    expect(page.locator(".said")).to_contain_text("copied from Hund")
+    expect(page.locator(".word.copied")).to_have_text(re.compile("Hund"))
+    words(page).nth(2).hover()
+    expect(page.locator(".said")).to_contain_text("most on roter")
 
 
 def test_words_of_two_texts_are_linked_both_ways(open_page: OpenPage) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+import zlib
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import soundfile
 from PIL import Image
 
 from multimodal_attn.inspection.page.data import OTHERS_BYTES, word_diff
-from multimodal_attn.inspection.page.packing import pack_weights, unpack_weights
+from multimodal_attn.inspection.page.packing import pack_weights
 from multimodal_attn.inspection.page.page import page_title, script, write_page
 from multimodal_attn.inspection.views import VIEWS
 from multimodal_attn.prediction.true_boxes import Thing
@@ -128,6 +129,13 @@ def test_every_view_and_chart_has_a_script_that_registers_itself(tmp_path: Path)
     assert all(script().count(kind) == 1 for kind in kinds)
 
 
+def unpack_weights(packed: dict[str, Any]) -> np.ndarray:
+    """What the page's script reads back from ``pack_weights``, (T, N, S)."""
+    codes = np.frombuffer(zlib.decompress(base64.b64decode(packed["data"])), dtype=np.uint8)
+    scale = np.asarray(packed["scale"]).reshape(packed["shape"][:2])
+    return (codes.reshape(packed["shape"]) * (scale[..., None] / 255)).astype(np.float32)
+
+
 def test_weights_come_back_within_the_stated_bound():
     generator = np.random.default_rng(0)
     weights = generator.dirichlet(np.full(75, 0.05), size=(7, 3)).astype(np.float32)
@@ -217,15 +225,21 @@ def test_hypotheses_too_large_for_the_page_stay_out(tmp_path: Path):
     assert (len(example["hypotheses"]), example["found"]) == (2, 4)
 
 
-def test_a_gate_is_there_where_the_record_has_one(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("beta", "Gate β"), ("share of the source", "Share of the source")],
+)
+def test_a_gate_is_there_where_the_record_has_one(tmp_path: Path, name: str, title: str):
     record = photo_record()
-    record.gate, record.gate_name = [0.25, 0.5, 0.75], "beta"
+    record.gate, record.gate_name = [0.25, 0.5, 0.75], name
     elements = read(write_page([record], tmp_path / "index.html", "x"))
     best = elements.json("example-0")["hypotheses"][0]
     (chart,) = best["charts"]
-    assert (chart["script"], chart["title"], chart["data"]) == ("bars", "Gate β", [0.25, 0.5, 0.75])
+    assert (chart["script"], chart["title"], chart["data"]) == ("bars", title, [0.25, 0.5, 0.75])
     assert "how much of what attention read" in chart["about"]
-    assert elements.json("overview")["examples"][0]["measures"]["gate"] == 0.5
+    overview = elements.json("overview")
+    assert overview["examples"][0]["measures"]["gate"] == 0.5
+    assert dict(overview["measures"])["gate"] == f"{title}, mean"
 
 
 def test_streams_are_drawn_where_the_record_has_some(tmp_path: Path):

@@ -62,5 +62,5 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match=r"decoder.reported_layer: 2; expected 0 to 1"):
         make(reported_layer=2)
     source = memory()
-    with pytest.raises(ValueError, match=r"prefix_transformer compares with what it takes"):
+    with pytest.raises(ValueError, match=r"prefix_transformer reads one memory as keys and as values"):
         make().prepare(Memory(source.states, source.mask, source.layout, keys=source.states))

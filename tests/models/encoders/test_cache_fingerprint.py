@@ -23,6 +23,11 @@ def test_cached_features_are_those_of_this_body() -> None:
     assert fingerprint(image_size=96) != same
 
 
+def test_two_nodes_after_the_same_layers_are_told_apart() -> None:
+    before, after = (fingerprint(backbone="resnet18", layer=f"layer1.0.{node}") for node in ("bn2", "add"))
+    assert before != after
+
+
 def test_what_follows_the_body_changes_nothing() -> None:
     assert fingerprint(dim=32) == fingerprint(dim=64, dropout=0.5)
 

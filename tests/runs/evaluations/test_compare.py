@@ -36,9 +36,7 @@ SEARCHES = {
 def write_evaluation(folder: Path, name: str, search: str, metrics: dict[str, Any]) -> Path:
     evaluation = folder / "evaluation" / name
     evaluation.mkdir(parents=True)
-    (evaluation / "config.yaml").write_text(
-        yaml.safe_dump({"split": "val", "search": SEARCHES[search], "ensemble": []})
-    )
+    (evaluation / "config.yaml").write_text(yaml.safe_dump({"search": SEARCHES[search], "ensemble": []}))
     (evaluation / "metrics.json").write_text(json.dumps(metrics))
     return evaluation
 
@@ -165,6 +163,21 @@ def test_a_seed_of_the_data_that_stays_is_no_difference(tmp_path: Path) -> None:
         config["data"]["seed"] = 0  # as the run's own for one of them
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
     assert [len(group.runs) for group in groups_of(runs_below(tmp_path))] == [3]
+
+
+def test_a_rule_that_is_off_is_none_and_a_second_evaluation_is_no_second_seed(tmp_path: Path) -> None:
+    for name, more in (("a", {"forbidden": []}), ("b", {"no_repeat_ngram": 0, "prefix": None})):
+        folder = write_run(tmp_path / name, seed=len(more), wer=0.1)
+        search = {**SEARCHES["beam"], **more}
+        (folder / "evaluation/val/config.yaml").write_text(
+            yaml.safe_dump({"search": search, "ensemble": [], "tag": None})
+        )
+    assert [len(group.runs) for group in groups_of(runs_below(tmp_path))] == [2]
+    write_evaluation(tmp_path / "a", "val_beam", "beam", {"wer": 0.1})
+    tagged = write_evaluation(tmp_path / "a", "val_mine", "beam", {"wer": 0.1})
+    (tagged / "config.yaml").write_text(yaml.safe_dump({"search": SEARCHES["beam"], "ensemble": [], "tag": "mine"}))
+    groups = groups_of(runs_below(tmp_path))
+    assert [(group.label, len(group.runs)) for group in groups] == [("(a, val)", 2), ("(a, val_beam)", 1), ("mine", 1)]
 
 
 def test_the_search_that_made_a_figure_is_shown(tmp_path: Path) -> None:

@@ -36,6 +36,22 @@ def test_what_is_unusual_stands_in_the_name(usual: dict[str, Any], changes: dict
     assert folder_name(settings) == (name or "val_beam_language_model=lm_language_model_weight=0.3")
 
 
+@pytest.mark.parametrize(
+    ("own", "search", "name"),
+    [
+        ({"forbidden": ["a"]}, {"forbidden": []}, "val_beam_forbidden=none"),
+        ({"no_repeat_ngram": 3}, {"no_repeat_ngram": 0}, "val_beam_no_repeat_ngram=0"),
+        ({"max_length": 20}, {"max_length": 200}, "val_beam_max_length=200"),  # 200 is that of beam.yaml
+        ({"forbidden": [], "no_repeat_ngram": 3}, {"forbidden": [], "no_repeat_ngram": 3}, "val"),
+        ({}, {"forbidden": [], "min_length": 0}, "val"),
+    ],
+)
+def test_a_rule_is_named_where_the_run_has_another(
+    usual: dict[str, Any], own: dict[str, Any], search: dict[str, Any], name: str
+) -> None:
+    assert folder_name({**usual, "search": {**usual["search"], **search}}, own) == name
+
+
 def test_a_search_of_ones_own_and_a_long_name(usual: dict[str, Any]) -> None:
     assert folder_name({**usual, "search": {"_target_": "mine.Mine", "depth": 3}}) == "val_Mine_depth=3"
     names = [

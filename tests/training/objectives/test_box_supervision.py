@@ -96,5 +96,5 @@ def test_box_maps_share_out_the_area() -> None:
 
 
 def test_recordings_are_refused() -> None:
-    with pytest.raises(ValueError, match="box_supervision wants pictures"):
+    with pytest.raises(ValueError, match="box_supervision needs pictures"):
         loss(WORDS, [(Target("a dog"),)], torch.full((1, 1, 4, 1, 4), 0.25), Timeline(0.04))

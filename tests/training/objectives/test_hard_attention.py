@@ -120,5 +120,5 @@ def test_decoders_hand_on_what_attention_chose(decoder: type[Decoder]) -> None:
 def test_other_attention_is_refused() -> None:
     model = RecurrentDecoder(partial(AdditiveAttention), memory_dim=20, vocab_size=11)
     tokens, mask = texts()
-    with pytest.raises(ValueError, match="hard_attention wants attention=hard"):
+    with pytest.raises(ValueError, match="hard_attention needs attention=hard"):
         Objective()(None, None, None, model(tokens, mask, memory()))

@@ -132,7 +132,7 @@ def test_coverage_counts_all_earlier_steps() -> None:
 def test_pictures_have_no_diagonal() -> None:
     source = memory(torch.ones(1, 2, dtype=torch.bool))
     source.layout = Grid(1, 2)
-    with pytest.raises(ValueError, match="guided_attention wants a source in the order of its text"):
+    with pytest.raises(ValueError, match="guided_attention needs a source in the order of its text"):
         GuidedAttention()(None, None, source, output(STEPS, BOTH))
 
 

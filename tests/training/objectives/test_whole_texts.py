@@ -9,7 +9,7 @@ from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.evaluation.texts.cider import CiderD
 from multimodal_attn.models.attention import AdditiveAttention
 from multimodal_attn.models.decoders import RecurrentDecoder
-from multimodal_attn.search.sample import sample
+from multimodal_attn.search.training_samples import sample
 from multimodal_attn.training.objectives.minimum_word_error import MinimumWordError
 from multimodal_attn.training.objectives.self_critical import SelfCritical
 from multimodal_attn.training.objectives.whole_texts import WholeTextObjective, text_log_probs

@@ -99,7 +99,7 @@ def test_what_it_cannot_do_is_named() -> None:
         WordPatches(stream=1).prepare(data)
     objective = WordPatches(photos=60, min_count=5)
     objective.prepare(data)
-    with pytest.raises(ValueError, match="word_patches wants pictures and a frozen encoder"):
+    with pytest.raises(ValueError, match="word_patches needs pictures and a frozen encoder"):
         loss(objective, data.batch(0, 2, cached=False), torch.full((2, 1, WORDS + 1, PATCHES), 1 / PATCHES))
 
 

@@ -34,9 +34,9 @@ class PictureEncoder(Encoder):
         mean, std: of each color in [0, 1], as the body expects.
         trainable_from: name of the body's first child (or grandchild, "a.b") that trains; None freezes the body,
             "all" trains all of it.
-        pretrained: the body was trained before, so that fine-tuning it wants a smaller learning rate.
+        pretrained: the body was trained before, so that fine-tuning it needs a smaller learning rate.
         grid: rows and columns of the body's output; None finds out.
-        mixed_layers: the body's channels are those of so many layers, of which a mix is learnt; 0 for none.
+        mixed_layers: the body's channels are those of so many layers, of which a mix is learned; 0 for none.
         lora: the body trains what it was built with as trainable, whatever ``trainable_from`` says.
         distortion: of the pictures in training, and of the versions that a cache keeps; None for none.
 

@@ -34,9 +34,7 @@ class ColorDistortion(SourceDistortion):
 
     @torch.no_grad()
     def forward(self, pictures: Tensor) -> Tensor:
-        """Shapes:
-        (B, 3, height, width) uint8 to the same.
-        """
+        """Distorts each of the pictures, (B, 3, height, width) uint8, by itself."""
         return torch.stack([self.one(picture) for picture in pictures])
 
     def one(self, source: Tensor) -> Tensor:

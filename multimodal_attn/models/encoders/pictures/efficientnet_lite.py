@@ -61,6 +61,7 @@ class EfficientNetLite(PictureEncoder):
             pretrained=pretrained,
             distortion=distortion,
         )
+        self.network_name = f"EfficientNet-Lite{variant}, stride {stride}"
 
 
 def _body(variant: int, stride: int, pretrained: bool) -> tuple[nn.Module, int]:

@@ -88,6 +88,7 @@ class HuggingFacePictures(PictureEncoder):
             distortion=distortion,
         )
         self.lr_scale = lr_scale if lr_scale is not None or not lora_rank else 1.0
+        self.network_name = f"{name}, layers {chosen}"
 
     @classmethod
     def from_checkpoint(cls, settings: Mapping[str, Any], trust: Collection[str] = ()) -> dict[str, Any]:

@@ -71,6 +71,7 @@ class ImageCNN(PictureEncoder):
             pretrained=weights is not None,
             distortion=distortion,
         )
+        self.network_name = body.name
 
 
 class _GridOf(nn.Module):
@@ -79,8 +80,8 @@ class _GridOf(nn.Module):
     def __init__(self, extractor: nn.Module, channels_last: bool, name: str) -> None:
         super().__init__()
         # Children keep their torchvision names, so that encoder.trainable_from can speak of them.
-        for name, child in extractor.named_children():
-            self.add_module(name, child)
+        for child_name, child in extractor.named_children():
+            self.add_module(child_name, child)
         self._extractor = [extractor]  # in a list: registered once, as the children above
         self.channels_last, self.name = channels_last, name
 

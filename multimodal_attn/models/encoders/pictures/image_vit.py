@@ -13,7 +13,8 @@ from torchvision.models.vision_transformer import EncoderBlock, interpolate_embe
 
 from multimodal_attn.models.encoders.pictures.base import PictureEncoder
 from multimodal_attn.models.encoders.pictures.color_distortion import ColorDistortion
-from multimodal_attn.models.encoders.pictures.torchvision_weights import colors_of, fill, find_weights, read_file
+from multimodal_attn.models.encoders.pictures.torchvision_weights import colors_of, find_weights
+from multimodal_attn.models.encoders.pictures.weights_file import fill, read_weights
 from multimodal_attn.ranges import Count, DropoutRate, ImageSize
 
 
@@ -62,10 +63,10 @@ class ImageViT(PictureEncoder):
         chosen = find_weights(backbone, weights)
         network = torchvision.models.get_model(backbone, weights=None, image_size=image_size)
         if weights is not None:
-            state = dict(chosen.get_state_dict(check_hash=True)) if chosen else read_file(backbone, weights)
+            state = dict(chosen.get_state_dict(check_hash=True)) if chosen else read_weights(weights, backbone)
             if "encoder.pos_embedding" in state:
                 state = dict(interpolate_embeddings(image_size, patch, state))
-            fill(network, state, backbone, weights)
+            fill(network, state, weights, backbone)
         body = _Patches(network, image_size // patch, class_token == "join")
         mean, std = colors_of(backbone, chosen)
         super().__init__(
@@ -80,11 +81,10 @@ class ImageViT(PictureEncoder):
             pretrained=weights is not None,
             distortion=distortion,
         )
+        self.network_name = backbone
 
     def layer_weights(self, pictures: Tensor, lengths: Tensor) -> list[Tensor]:
-        """Shapes:
-        As in ``Encoder``; before the cells comes the class token.
-        """
+        """As in ``Encoder``; before the cells comes the class token."""
         assert isinstance(self.body, _Patches)
         return self.body.layer_weights(self.normalize(pictures))
 

@@ -74,6 +74,7 @@ class OnnxPictures(PictureEncoder):
             grid=(rows, columns),
             distortion=distortion,
         )
+        self.network_name = f"{file or 'a file of ONNX'}, {output}"
         self._network = {"num_bytes": carried.num_bytes, "channels": channels, "rows": rows, "columns": columns}
 
     @classmethod

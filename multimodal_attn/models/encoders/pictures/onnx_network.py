@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from typing import Any
 
@@ -9,10 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from multimodal_attn.first_line import first_line
 from multimodal_attn.models.encoders.carried_file import CarriedFile
-from multimodal_attn.onnx_session import first_line, start_session
+from multimodal_attn.onnx_session import node_outputs, start_session
 
 _MOST_AT_ONCE = 1024
+_NEAR_NAMES, _LONGEST_NAME = 5, 200  # in an error
 
 
 class OnnxNetwork(nn.Module):
@@ -43,9 +46,7 @@ class OnnxNetwork(nn.Module):
         return {**self.__dict__, "_session": None}  # a session can be neither copied nor sent to another process
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Shapes:
-        (B, 3, height, width) normalized pictures to (B, channels, rows, columns).
-        """
+        """Maps normalized pictures (B, 3, height, width) to (B, channels, rows, columns)."""
         if pictures.is_meta:
             return pictures.new_empty(len(pictures), *self.shape)
         given = pictures.detach().float().cpu().contiguous().numpy()
@@ -122,10 +123,12 @@ def _start(content: bytes, output: str) -> Any:
         except ValueError as error:
             reason = str(error)
             continue
-        names = [made.name for made in session.get_outputs()]
-        if output not in names:
+        if output not in [made.name for made in session.get_outputs()]:
+            names = [name for name in node_outputs(content) if len(name) <= _LONGEST_NAME]
+            near = difflib.get_close_matches(output, names, _NEAR_NAMES, 0.5) or names[-_NEAR_NAMES:]
             raise ValueError(
-                f"encoder.output: {output!r} is no output of the network; expected one of its nodes, or {names}"
+                f"encoder.output: none of the {len(names)} nodes of the network gives {output!r}; expected the output"
+                f" of one, such as {', '.join(near)}"
             )
         if len(session.get_inputs()) != 1 or len(session.get_inputs()[0].shape) != 4:
             raise ValueError(

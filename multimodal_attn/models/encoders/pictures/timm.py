@@ -9,9 +9,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from multimodal_attn.first_line import first_line
 from multimodal_attn.models.encoders.fine_tuning import add_lora, chosen_layers, first_trained
 from multimodal_attn.models.encoders.pictures.base import PictureEncoder
 from multimodal_attn.models.encoders.pictures.color_distortion import ColorDistortion
+from multimodal_attn.models.encoders.pictures.weights_file import fill, read_weights
+from multimodal_attn.optional_packages import require_packages
 from multimodal_attn.ranges import Count, DropoutRate, ImageSize, NotNegative, WholeNumber
 
 log = logging.getLogger(__name__)
@@ -92,6 +95,7 @@ class TimmPictures(PictureEncoder):
             distortion=distortion,
         )
         self.lr_scale = lr_scale if lr_scale is not None or not lora_rank else 1.0
+        self.network_name = f"timm {name}, layers {chosen}"
 
 
 class _Maps(nn.Module):
@@ -121,12 +125,9 @@ def _within(part: str | None) -> str | None:
 
 def _network(name: str, weights: str | None, image_size: int) -> Any:
     """The backbone without its classifier."""
-    try:
-        import timm
-    except ImportError as error:
-        raise ValueError(
-            "encoder: the package timm is missing; install it with pip install 'multimodal_attn[encoders]'"
-        ) from error
+    require_packages("encoder", "encoders", "timm")
+    import timm
+
     # Names with a colon would lead to a folder or to another's repository.
     if ":" in name or not timm.is_model(name):
         near = ", ".join(timm.list_models(f"{name[:6]}*", pretrained=True)[:3])
@@ -141,27 +142,18 @@ def _network(name: str, weights: str | None, image_size: int) -> Any:
         except TypeError:
             network = timm.create_model(name, pretrained=fetched, num_classes=0)
     except Exception as error:  # of the network or of the hub's library
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        if not fetched:
+            raise ValueError(
+                f"encoder.name: timm cannot build {name} for pictures of {image_size} pixels ({first_line(error)});"
+                " expected another encoder.name or data.image_size"
+            ) from None
         raise ValueError(
-            f"encoder.name: the weights of {name} are not here and cannot be fetched ({reason}); expected a connection"
-            " to huggingface.co, encoder.weights=FILE with their state dict, or encoder.weights=null"
+            f"encoder.name: the weights of {name} are not here and cannot be fetched ({first_line(error)}); expected a"
+            " connection to huggingface.co, encoder.weights=FILE with their state dict, or encoder.weights=null"
         ) from None
     if not hasattr(network, "forward_intermediates"):
         raise ValueError(f"encoder.name: {name} of timm gives no intermediate maps; expected another network")
     if weights is not None and not fetched:
-        _fill(network, weights)
+        own, state = network.state_dict(), read_weights(weights, name)
+        fill(network, {key: value for key, value in state.items() if key in own}, weights, name)  # without a classifier
     return network
-
-
-def _fill(network: nn.Module, path: str) -> None:
-    """Loads a state dict in safetensors or torch's format; what is of a classifier is left out."""
-    try:
-        from safetensors.torch import load_file
-
-        state = load_file(path) if path.endswith(".safetensors") else torch.load(path, "cpu", weights_only=True)
-        own = network.state_dict()
-        missing, _ = network.load_state_dict({n: v for n, v in state.items() if n in own}, strict=False)
-    except Exception as error:  # whatever the unpickler stumbles over
-        raise ValueError(f"encoder.weights: '{path}' does not hold a state dict ({error})") from None
-    if missing:
-        raise ValueError(f"encoder.weights: '{path}' lacks {missing[0]} of the network; expected its state dict")

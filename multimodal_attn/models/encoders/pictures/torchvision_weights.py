@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models import WeightsEnum
+
+from multimodal_attn.models.encoders.pictures.weights_file import fill, read_weights
 
 Colors = tuple[tuple[float, ...], tuple[float, ...]]
 """Mean and standard deviation of each color in [0, 1]."""
@@ -31,7 +32,7 @@ def find_weights(backbone: str, weights: str | None) -> WeightsEnum | None:
         raise ValueError(
             f"encoder.backbone: torchvision has no {backbone!r}; expected one of torchvision.models.list_models()"
         )
-    if weights is None or Path(weights).is_file():
+    if weights is None or Path(weights).expanduser().is_file():
         return None
     choices = torchvision.models.get_model_weights(backbone)
     names = [choice.name for choice in choices]
@@ -62,34 +63,5 @@ def load_network(backbone: str, weights: str | None) -> tuple[nn.Module, Colors]
         arguments["init_weights"] = True
     network = torchvision.models.get_model(backbone, weights=chosen, **arguments)
     if weights is not None and chosen is None:
-        fill(network, read_file(backbone, weights), backbone, weights)
+        fill(network, read_weights(weights, backbone), weights, backbone)
     return network, colors_of(backbone, chosen)
-
-
-def read_file(backbone: str, path: str) -> dict[str, Tensor]:
-    """The state dict in a file.
-
-    Raises:
-        ValueError: if it holds none.
-    """
-    try:
-        state: dict[str, Tensor] = dict(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # whatever the unpickler stumbles over
-        raise _misfit(backbone, path, error) from error
-    return state
-
-
-def fill(network: nn.Module, state: dict[str, Tensor], backbone: str, path: str) -> None:
-    """Loads a state dict from ``path``.
-
-    Raises:
-        ValueError: if it is not one of this network.
-    """
-    try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        raise _misfit(backbone, path, error) from error
-
-
-def _misfit(backbone: str, path: str, error: Exception) -> ValueError:
-    return ValueError(f"encoder.weights: {path} does not hold the state dict of a {backbone}: {error}")

@@ -92,9 +92,7 @@ class Conformer(SpeechEncoder):
         return self.frames_reach(chunks * cell + around, around, cell)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Memory:
-        """Shapes:
-        waveforms: (B, L). lengths: (B,) samples. Returns states (B, S, hidden).
-        """
+        """Reads waveforms (B, L) of ``lengths`` (B,) samples; states are (B, S, hidden)."""
         x, mask = self._steps(waveforms, lengths)
         seen = self._seen(mask)
         for layer in self.layers:
@@ -102,9 +100,7 @@ class Conformer(SpeechEncoder):
         return Memory(self.dropout(x) * mask[..., None], mask, self.layout)
 
     def layer_weights(self, waveforms: Tensor, lengths: Tensor) -> list[Tensor]:
-        """Shapes:
-        As in ``Encoder``, with P = S.
-        """
+        """As in ``Encoder``, with P = S."""
         x, mask = self._steps(waveforms, lengths)
         seen, found = self._seen(mask), []
         for layer in cast(list[_Layer], self.layers):

@@ -65,9 +65,7 @@ class ConvLSTM(SpeechEncoder):
         return None if self.chunk_steps is None else self.frames_reach(_AROUND, _AROUND, 4 * self.chunk_steps)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Memory:
-        """Shapes:
-        waveforms: (B, L). lengths: (B,) samples. Returns states (B, S, 2 * hidden).
-        """
+        """Reads waveforms (B, L) of ``lengths`` (B,) samples; states are (B, S, 2 * hidden)."""
         x, steps = self._steps(waveforms, lengths)
         for layer, norm in zip(self.layers, self.norms[1:], strict=True):
             x = norm(layer(self.dropout(x), steps))

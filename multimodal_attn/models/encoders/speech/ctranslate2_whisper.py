@@ -22,6 +22,7 @@ from multimodal_attn.models.encoders.speech.pretrained import (
 )
 from multimodal_attn.models.encoders.speech.waveform_distortion import WaveformDistortion
 from multimodal_attn.models.encoders.speech.whisper_mel import log_mel
+from multimodal_attn.optional_packages import require_packages
 from multimodal_attn.ranges import Count, DropoutRate, SampleRate, WholeNumber
 
 _FILES = ("model.bin", "config.json", "vocabulary.json", "vocabulary.txt")
@@ -40,7 +41,7 @@ class CTranslate2Whisper(PretrainedSpeech):
         folder: its path, or PACKAGE:PATH for one inside of an installed package; None for a checkpoint to fill.
         sample_rate: of the waveforms, in Hz: 16000.
         compute_type: of the network's products.
-        silence_seconds: that follows each recording; the network has learnt from recordings that silence fills up to
+        silence_seconds: that follows each recording; the network has learned from recordings that silence fills up to
             30 s.
         dim, dropout, num_time_masks, time_mask_steps, distortion: of ``PretrainedSpeech``.
         network: what building it has found out: ``num_bytes`` of the files; ``width``.
@@ -87,6 +88,7 @@ class CTranslate2Whisper(PretrainedSpeech):
             time_mask_steps,
             distortion,
         )
+        self.network_name = f"{folder or 'Whisper'}, {compute_type}"
 
     @classmethod
     def from_checkpoint(cls, settings: Mapping[str, Any], trust: Collection[str] = ()) -> dict[str, Any]:
@@ -135,9 +137,7 @@ class _Network(nn.Module):
         return self.encode(torch.nn.functional.pad(waveform, (0, silence))[None])[0]
 
     def encode(self, waveforms: Tensor) -> Tensor:
-        """Shapes:
-        waveforms: (B, L) of 30 s at most. Returns (B, L / 320, width).
-        """
+        """Encodes waveforms (B, L) of 30 s at most; returns (B, L / 320, width)."""
         runtime, model = _runtime(), self._started()
         mels = np.ascontiguousarray(log_mel(waveforms, model.n_mels).numpy())
         return torch.from_numpy(np.array(model.encode(runtime.StorageView.from_array(mels), to_cpu=True))).float()
@@ -196,10 +196,7 @@ def _unpacked(content: bytes) -> dict[str, bytes]:
 
 
 def _runtime() -> Any:
-    try:
-        import ctranslate2
-    except ImportError as error:
-        raise ValueError(
-            "encoder: the package ctranslate2 is missing; install it with pip install 'multimodal_attn[whisper]'"
-        ) from error
+    require_packages("encoder", "whisper", "ctranslate2")
+    import ctranslate2
+
     return ctranslate2

@@ -52,21 +52,19 @@ class Noise(nn.Module):
         self.probability, self.snr_db, self.recordings = probability, snr_db, recordings
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
-        """Shapes:
-        waveforms: (B, L), zero beyond each length. lengths: (B,). Returns the same shape.
-        """
+        """Adds noise to waveforms (B, L), which are zero beyond their ``lengths`` (B,) and stay so."""
         rows = _chosen(len(waveforms), self.probability)
         if not len(rows):
             return waveforms
         clean, real = waveforms[rows], length_mask(lengths[rows], waveforms.shape[1])
         noise = self._noise(len(rows), waveforms.shape[1]).to(waveforms) * real
         ratio = 10 ** (_uniform(len(rows), self.snr_db) / 10)
-        # Both powers are sums over the same samples, so that their number falls out.
+        # Both powers are sums over the same samples, so that their number cancels.
         scale = clean.square().sum(1) / (noise.square().sum(1).clamp(min=1e-10) * ratio.to(waveforms))
         return waveforms.index_copy(0, rows.to(waveforms.device), clean + noise * scale.sqrt()[:, None])
 
     def _noise(self, number: int, samples: int) -> Tensor:
-        """Shapes: returns (number, samples)."""
+        """Stretches of noise, (number, samples)."""
         if self.recordings is None or not len(self.recordings):
             exponents = _uniform(number, (0.0, 2.0))
             return colored_noise(torch.randn(number, samples), exponents)
@@ -107,9 +105,7 @@ class Reverberation(nn.Module):
         self.recordings = recordings
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
-        """Shapes:
-        waveforms: (B, L), zero beyond each length. lengths: (B,). Returns the same shape.
-        """
+        """Puts waveforms (B, L), which are zero beyond their ``lengths`` (B,) and stay so, into rooms."""
         rows = _chosen(len(waveforms), self.probability)
         if not len(rows):
             return waveforms

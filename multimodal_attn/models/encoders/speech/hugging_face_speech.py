@@ -116,6 +116,7 @@ class HuggingFaceSpeech(PretrainedSpeech):
             lora_rank > 0,
         )
         self.lr_scale = lr_scale if lr_scale is not None or not lora_rank else 1.0
+        self.network_name = f"{name}, layers {listener.layers}"
 
     @classmethod
     def from_checkpoint(cls, settings: Mapping[str, Any], trust: Collection[str] = ()) -> dict[str, Any]:
@@ -163,7 +164,7 @@ class _Listener(nn.Module):
 
 
 class _Whisper(_Listener):
-    """Hears log-mel frames of 30 s, silence behind the recording."""
+    """Hears log-mel frames of 30 s, silence after the recording."""
 
     samples = 320
 

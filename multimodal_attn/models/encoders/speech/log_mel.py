@@ -168,7 +168,7 @@ class LogMel(nn.Module):
 
     def _count(self, frames: Tensor) -> None:
         """Takes (number, F) new frames into the statistics, those of all processes in a distributed training."""
-        # In float64, so that only what is kept is rounded: on the CPU where the device has none.
+        # In float64, so that only what is kept is rounded; on the CPU where the device has no float64.
         frames = frames.to("cpu" if frames.device.type == "mps" else frames.device).double()
         mean, square = self.mean.to(frames), self.square.to(frames)
         centered = frames - mean

@@ -24,7 +24,7 @@ _OVERLAP_SECONDS = 1
 
 
 class PretrainedSpeech(Encoder):
-    """A network that has learnt from other recordings, and the memory made of its states.
+    """A network that has learned from other recordings, and the memory made of its states.
 
     ``extract`` is the network, ``assemble`` what always trains: a mix of its layers where several are taken, a
     projection with layer norm, and masks over time in training. A frozen network stays in evaluation mode without
@@ -148,7 +148,7 @@ def heard_in_windows(waveform: Tensor, number: int, samples: int, hear: Callable
 
 
 def check_sample_rate(sample_rate: int, expected: int) -> None:
-    """Refuses recordings at another rate than a network has learnt from."""
+    """Refuses recordings at another rate than a network has learned from."""
     if sample_rate != expected:
         raise ValueError(
             f"data.sample_rate: {sample_rate}; expected {expected}, the rate that this encoder's network hears"

@@ -61,9 +61,7 @@ class PyramidLSTM(SpeechEncoder):
         return None if self.chunk_steps is None else self.frames_reach(0, 0, self.chunk_steps * self._frames_per_step)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Memory:
-        """Shapes:
-        waveforms: (B, L). lengths: (B,) samples. Returns states (B, S, 2 * hidden).
-        """
+        """Reads waveforms (B, L) of ``lengths`` (B,) samples; states are (B, S, 2 * hidden)."""
         x, steps = self.front_end(waveforms, lengths)
         for index, layer in enumerate(self.layers):
             x, steps = self._joined(x, steps, self.reductions[index])

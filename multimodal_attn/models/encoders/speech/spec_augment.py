@@ -40,9 +40,7 @@ class SpecAugment(nn.Module):
         self.num_mel_masks, self.mel_mask_bins = num_mel_masks, mel_mask_bins
 
     def forward(self, frames: Tensor, lengths: Tensor) -> Tensor:
-        """Shapes:
-        frames: (B, frames, F). lengths: (B,). Returns the same shape.
-        """
+        """Masks frames (B, frames, F), of which ``lengths`` (B,) are real."""
         longest = (lengths * self.time_mask_share).long()
         if self.time_mask_frames is not None:
             longest = longest.clamp(max=self.time_mask_frames)

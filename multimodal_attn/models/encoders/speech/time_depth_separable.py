@@ -75,9 +75,7 @@ class TimeDepthSeparable(SpeechEncoder):
         return self.frames_reach(self.around, self.around, self.frames_per_step)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Memory:
-        """Shapes:
-        waveforms: (B, L). lengths: (B,) samples. Returns states (B, S, hidden).
-        """
+        """Reads waveforms (B, L) of ``lengths`` (B,) samples; states are (B, S, hidden)."""
         frames, num_frames = self.front_end(waveforms, lengths)  # (B, T, F)
         num_steps = (frames.shape[1] + self.frames_per_step - 1) // self.frames_per_step
         times = torch.arange(-self.around, num_steps * self.frames_per_step + self.around, device=frames.device)
@@ -99,9 +97,7 @@ class _Shorten(nn.Module):
         self.norm = nn.LayerNorm(channels * num_mels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Shapes:
-        x: (B, T, F, C). Returns (B, T', F, C').
-        """
+        """Shortens x (B, T, F, C) to (B, T', F, C')."""
         x = torch.relu(_over_time(self.convolution, x))
         return self.norm(x.flatten(2)).view_as(x)
 
@@ -122,9 +118,7 @@ class _Block(nn.Module):
         self.reach = kernel_size // 2
 
     def forward(self, x: Tensor) -> Tensor:
-        """Shapes:
-        x: (B, T, F, C). Returns (B, T - 2 * reach, F, C).
-        """
+        """Takes x (B, T, F, C) to (B, T - 2 * reach, F, C)."""
         heard = self.dropout(torch.relu(_over_time(self.convolution, x)))
         steps = self.norms[0]((x[:, self.reach : x.shape[1] - self.reach] + heard).flatten(2))
         steps = self.norms[1](steps + self.dropout(self.perceptron(steps)))

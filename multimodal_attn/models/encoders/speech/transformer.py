@@ -55,16 +55,12 @@ class Transformer(SpeechEncoder):
         self.dropout = Dropout(dropout)
 
     def forward(self, waveforms: Tensor, lengths: Tensor) -> Memory:
-        """Shapes:
-        waveforms: (B, L). lengths: (B,) samples. Returns states (B, S, hidden).
-        """
+        """Reads waveforms (B, L) of ``lengths`` (B,) samples; states are (B, S, hidden)."""
         x, mask = self._steps(waveforms, lengths)
         return Memory(self.dropout(self.layers(x, mask)) * mask[..., None], mask, self.layout)
 
     def layer_weights(self, waveforms: Tensor, lengths: Tensor) -> list[Tensor]:
-        """Shapes:
-        As in ``Encoder``, with P = S.
-        """
+        """As in ``Encoder``, with P = S."""
         return self.layers.weights(*self._steps(waveforms, lengths))
 
     def _steps(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

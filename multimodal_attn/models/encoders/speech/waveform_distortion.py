@@ -44,9 +44,7 @@ class WaveformDistortion(SourceDistortion):
 
     @torch.no_grad()
     def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Shapes:
-        waveforms: (B, L), zero beyond each length. lengths: (B,) samples. Returns the same, of another L.
-        """
+        """Distorts waveforms (B, L), zero beyond ``lengths`` (B,) samples; the speed changes both."""
         if self.perturb is not None:
             waveforms, changed = self.perturb(waveforms, lengths)
             lengths = changed.long()

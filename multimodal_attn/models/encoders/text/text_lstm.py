@@ -40,9 +40,7 @@ class TextLSTM(TextEncoder):
         self.dim = 2 * hidden_dim
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Memory:
-        """Shapes:
-        tokens: (B, S). lengths: (B,). Returns states (B, S, 2 * hidden).
-        """
+        """Reads ``lengths`` (B,) of the tokens (B, S); states are (B, S, 2 * hidden)."""
         x = self.embedding(tokens)
         for layer in self.layers:
             x = layer(self.dropout(x), lengths)

@@ -52,16 +52,12 @@ class TextTransformer(TextEncoder):
         self.dim = hidden_dim
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Memory:
-        """Shapes:
-        tokens: (B, S). lengths: (B,). Returns states (B, S, hidden).
-        """
+        """Reads ``lengths`` (B,) of the tokens (B, S); states are (B, S, hidden)."""
         mask = length_mask(lengths, tokens.shape[1])
         return Memory(self.layers(self._embed(tokens), mask) * mask[..., None], mask, self.layout)
 
     def layer_weights(self, tokens: Tensor, lengths: Tensor) -> list[Tensor]:
-        """Shapes:
-        As in ``Encoder``, with P = S.
-        """
+        """As in ``Encoder``, with P = S."""
         return self.layers.weights(self._embed(tokens), length_mask(lengths, tokens.shape[1]))
 
     def _embed(self, tokens: Tensor) -> Tensor:

@@ -117,5 +117,5 @@ class _RunLoop(torch.autograd.Function):
         keys, states, *others = ctx.saved_tensors
         kept, parameters = Kept(*others[: len(Kept._fields)]), LoopWeights(*others[len(Kept._fields) :])
         loop = Loop(ctx.plan, keys, parameters, ctx.lengths, kept.hiddens.shape[2])
-        # What holds still, such as the memory of a frozen encoder, wants no gradient.
+        # What holds still, such as the memory of a frozen encoder, needs no gradient.
         return Gradients(loop, kept, states, grads, wants_states=ctx.needs_input_grad[5]).run(*ctx.dtypes)

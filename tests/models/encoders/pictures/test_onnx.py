@@ -34,8 +34,10 @@ def test_what_is_missing_or_wrong_is_named(tmp_path: Path) -> None:
         make(file=str(tmp_path / "gone.onnx"))
     with pytest.raises(ValueError, match=r"the package no_such_package is missing.* pip install no-such-package"):
         make(file="no_such_package:a.onnx")
-    with pytest.raises(ValueError, match=r"encoder.output: .nowhere. is no output of the network; expected"):
-        make(output="nowhere")
+    with pytest.raises(ValueError, match=r"none of the 5 nodes of the network gives 'Map'; expected .* such as map$"):
+        make(output="Map")
+    with pytest.raises(ValueError, match=r"gives '0815'; expected .* such as raw, map, pooled, flat, classes$"):
+        make(output="0815")
     with pytest.raises(ValueError, match=r"encoder.output: 'classes' gives \(1, 5\); expected"):
         make(output="classes")
     with pytest.raises(ValueError, match=r"data.image_size: 32; expected 64"):

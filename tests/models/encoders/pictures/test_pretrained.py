@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 
 from multimodal_attn.models.attention import DotAttention
@@ -123,9 +125,20 @@ def test_weights_of_timm_come_from_a_file(tmp_path: Path) -> None:
     torch.save(first.body.network.state_dict(), tmp_path / "weights.pt")
     second = of_timm(weights=str(tmp_path / "weights.pt")).eval()
     torch.testing.assert_close(second(PICTURES, torch.ones(2)).states, first(PICTURES, torch.ones(2)).states)
+    state = {name: value.contiguous() for name, value in first.body.network.state_dict().items()}
+    with_classifier = state | {"head.weight": torch.ones(1)}
+    safetensors.torch.save_file(with_classifier, tmp_path / "w.safetensors")
+    third = of_timm(weights=str(tmp_path / "w.safetensors")).eval()
+    torch.testing.assert_close(third(PICTURES, torch.ones(2)).states, first(PICTURES, torch.ones(2)).states)
     (tmp_path / "weights.pt").write_text("nothing")
-    with pytest.raises(ValueError, match=r"encoder.weights: '.*weights.pt' does not hold a state dict"):
-        of_timm(weights=str(tmp_path / "weights.pt"))
+    torch.save({"norm.weight": torch.ones(3)}, tmp_path / "other.pt")
+    for name, reason in (
+        ("weights.pt", "weights.pt does not hold the state dict of test_vit (UnpicklingError); expected it in safeten"),
+        ("other.pt", "other.pt does not hold the state dict of test_vit (Error(s) in loading state_dict"),
+        ("gone.pt", "gone.pt' does not exist; expected a file with the state dict of test_vit, DEFAULT or null"),
+    ):
+        with pytest.raises(ValueError, match=f"encoder.weights: .*{re.escape(reason)}"):
+            of_timm(weights=str(tmp_path / name))
 
 
 def test_what_is_missing_or_wrong_is_named(tmp_path: Path) -> None:

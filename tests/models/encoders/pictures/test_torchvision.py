@@ -87,7 +87,7 @@ def test_weights_from_a_file(tmp_path: Path) -> None:
     torch.save({"nothing": torch.zeros(1)}, tmp_path / "other.pt")
     (tmp_path / "text.pt").write_text("no weights")
     for name in ("other.pt", "text.pt"):
-        with pytest.raises(ValueError, match=f"encoder.weights: .*{name} does not hold the state dict of a resnet18"):
+        with pytest.raises(ValueError, match=f"encoder.weights: .*{name} does not hold the state dict of resnet18"):
             ImageCNN("resnet18", 32, str(tmp_path / name), image_size=32)
 
 

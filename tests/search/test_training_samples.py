@@ -5,7 +5,7 @@ import torch
 from multimodal_attn.models.attention import AdditiveAttention
 from multimodal_attn.models.decoders import RecurrentDecoder
 from multimodal_attn.search import GreedySearch
-from multimodal_attn.search.sample import sample
+from multimodal_attn.search.training_samples import sample
 from multimodal_attn.types import BOS, EOS, PAD, UNK
 from tests.contracts.parts import memory
 from tests.search.scripted import model_of

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from multimodal_attn.models.seq2seq import Seq2Seq
-from multimodal_attn.search.writing import write
+from multimodal_attn.search.independent_texts import write
 from multimodal_attn.types import BOS, EOS, PAD, Memory
 
 

@@ -1,4 +1,4 @@
-"""Predictions out of maps and word times that something else than this package made."""
+"""Predictions from maps and word times that were made outside of this package."""
 
 from __future__ import annotations
 

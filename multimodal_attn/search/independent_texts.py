@@ -14,8 +14,8 @@ from multimodal_attn.search.rules.base import Rule, apply_rules
 from multimodal_attn.types import EOS, Hypothesis, Memory
 
 
-class Written(NamedTuple):
-    """What was written, step by step; what stands behind a text's end is nobody's.
+class IndependentTexts(NamedTuple):
+    """What was written, step by step; what comes after a text's end means nothing.
 
     Attributes:
         tokens: (B, K, T).
@@ -37,7 +37,7 @@ def write(
     choose: Callable[[Tensor, int], Tensor],
     limits: Tensor,
     rules: Sequence[Rule] = (),
-) -> Written:
+) -> IndependentTexts:
     """Writes ``rows`` texts of every source until all have ended.
 
     Args:
@@ -68,10 +68,10 @@ def write(
             break
         written.advance(token)
     stacked = [torch.stack(pieces, 2) for pieces in (tokens, log_probs, weights)]
-    return Written._make([*stacked, torch.stack(gates, 2) if gates else None])
+    return IndependentTexts._make([*stacked, torch.stack(gates, 2) if gates else None])
 
 
-def hypotheses(written: Written, limits: Tensor, gate_name: str = "") -> list[list[Hypothesis]]:
+def hypotheses(written: IndependentTexts, limits: Tensor, gate_name: str = "") -> list[list[Hypothesis]]:
     """The texts of every source, in the order of the rows.
 
     Args:

@@ -13,9 +13,7 @@ from multimodal_attn.runs.masked_language_model import load_cloze
 from multimodal_attn.runs.printable import printable
 
 
-def fill_gaps(
-    run: Path, texts: Sequence[str], candidates: int, trust: Sequence[str] = (), as_json: bool = False
-) -> int:
+def cloze(run: Path, texts: Sequence[str], candidates: int, trust: Sequence[str] = (), as_json: bool = False) -> int:
     """Prints each text, and for each of its gaps a line of words with their probabilities; returns the exit status.
 
     What the model does not know goes to standard error.
@@ -28,10 +26,10 @@ def fill_gaps(
         as_json: print an object for each text.
     """
     checked("--candidates", candidates, BeamWidth)
-    cloze = load_cloze(run, trust=trust)
+    filler = load_cloze(run, trust=trust)
     for text in texts:
-        found = cloze(text, candidates)
-        if unknown := cloze.unknown_words(text):
+        found = filler(text, candidates)
+        if unknown := filler.unknown_words(text):
             print(f"not in the vocabulary, and read as <unk>: {printable(' '.join(unknown))}", file=sys.stderr)
         if as_json:
             print(json.dumps({"text": text, "candidates": found.candidates}, ensure_ascii=False), flush=True)
