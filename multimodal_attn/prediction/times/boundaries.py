@@ -58,8 +58,8 @@ def word_boundaries(
     A word ends where a dip begins. The next one begins where the dip ends, if the dip lasts ``SHORTEST_PAUSE`` and is a
     pause; else halfway between its beginning and its lowest point, as the closure of a plosive belongs to the word that
     it opens. Before the first word and after the last, the median level stands for the lowest point: the word goes from
-    where it is loud to the first pause of ``SHORTEST_PAUSE``. Its outermost token may be heard beyond that: once a word
-    has been said, attention has nowhere to look.
+    its tokens to the first frame that is as quiet. Where a pause of ``SHORTEST_PAUSE`` lies between its tokens, it only
+    goes to that: once a word has been said, attention has nowhere to look, and its outermost token is heard anywhere.
 
     Args:
         weights: of the tokens.
@@ -86,9 +86,9 @@ def word_boundaries(
         for number in range(1, len(words))
     ]
     first, stop = words[0]
-    start = stop - _frames_to_pause(level[:stop][::-1], stop - first, loud[0])
+    start = stop - _extent(level[:stop][::-1], stop - first, loud[0])
     first, stop = words[-1]
-    end = first + _frames_to_pause(level[first:], stop - first, loud[-1])
+    end = first + _extent(level[first:], stop - first, loud[-1])
     starts = [float(start), *(_beginning(dip) for dip in inner)]
     ends = [*(dip.start for dip in inner), float(end)]
     return [
@@ -130,8 +130,8 @@ def _beginning(dip: _Dip) -> float:
     return dip.end if paused else (dip.start + dip.lowest) / 2
 
 
-def _frames_to_pause(level: np.ndarray, token: int, loud: float) -> int:
-    """How many frames lie between a word's innermost token and the first pause after what is loud.
+def _extent(level: np.ndarray, token: int, loud: float) -> int:
+    """How many frames a word takes from its innermost token outwards.
 
     Args:
         level: from the innermost token outwards, to where the recording ends.
@@ -144,6 +144,7 @@ def _frames_to_pause(level: np.ndarray, token: int, loud: float) -> int:
     quiet = level <= floor + DIP * max(0.0, loud - floor)
     shortest = round(SHORTEST_PAUSE / FRAME_SECONDS)
     quiet_beyond = np.concatenate([quiet, np.ones(shortest, bool)])  # outside of the recording it is quiet
-    pauses = np.lib.stride_tricks.sliding_window_view(quiet_beyond, shortest).all(1)
+    pauses: np.ndarray = np.lib.stride_tricks.sliding_window_view(quiet_beyond, shortest).all(axis=-1)
     loud_from = int(quiet.argmin())
-    return loud_from + int(pauses[loud_from:].argmax())
+    before_token = np.flatnonzero(pauses[loud_from : token + 1])
+    return loud_from + int(before_token[0]) if len(before_token) else token + int(quiet_beyond[token:].argmax())

@@ -49,7 +49,7 @@ def test_outer_words_end_at_a_pause_wherever_their_outermost_tokens_are_heard() 
 
 def test_a_short_closure_does_not_end_the_last_word() -> None:
     levels = sound(2.0, (0.5, 0.8), (0.86, 0.9))
-    (word,) = word_boundaries(maps(2.0, (0.5, 0.7)), Timeline(STEP), [(0, 1)], levels)
+    (word,) = word_boundaries(maps(2.0, (0.5, 0.7), (1.2, 1.4)), Timeline(STEP), [(0, 2)], levels)
     assert word == pytest.approx((0.5, 0.9), abs=0.021)
 
 
