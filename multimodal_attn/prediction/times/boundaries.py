@@ -143,8 +143,8 @@ def _extent(level: np.ndarray, token: int, loud: float) -> int:
     floor = float(np.median(level[token:]))
     quiet = level <= floor + DIP * max(0.0, loud - floor)
     shortest = round(SHORTEST_PAUSE / FRAME_SECONDS)
-    quiet_beyond = np.concatenate([quiet, np.ones(shortest, bool)])  # outside of the recording it is quiet
-    pauses: np.ndarray = np.lib.stride_tricks.sliding_window_view(quiet_beyond, shortest).all(axis=-1)
+    quiet_beyond = np.append(quiet, np.ones(shortest, bool))  # outside of the recording it is quiet
+    pauses = np.convolve(quiet_beyond, np.ones(shortest, np.int64), "valid") == shortest
     loud_from = int(quiet.argmin())
     before_token = np.flatnonzero(pauses[loud_from : token + 1])
     return loud_from + int(before_token[0]) if len(before_token) else token + int(quiet_beyond[token:].argmax())
