@@ -59,8 +59,8 @@ class Span(NamedTuple):
     start: float
     end: float
 
-    def behind(self, seconds: float) -> Span:
-        """The same, counted from so many seconds earlier."""
+    def shifted(self, seconds: float) -> Span:
+        """The same, so many seconds later."""
         return Span(self.start + seconds, self.end + seconds)
 
 
@@ -110,7 +110,7 @@ class Example:
     pause_seconds: float = 0.0
 
     @property
-    def read_source(self) -> Tensor | str:
+    def source_to_read(self) -> Tensor | str:
         """What of the source is read."""
         return self.source[round(self.pause_seconds * self.sample_rate) :] if self.pause_seconds else self.source
 
@@ -213,8 +213,8 @@ class Timeline:
         start = self.offset_seconds + position * self.step_seconds
         return Span(start, start + self.step_seconds)
 
-    def behind(self, seconds: float) -> Timeline:
-        """Of the whole recording, where what lies in its first seconds was not read."""
+    def shifted(self, seconds: float) -> Timeline:
+        """The same steps, so many seconds later."""
         return Timeline(self.step_seconds, self.offset_seconds + seconds)
 
 

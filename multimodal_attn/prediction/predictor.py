@@ -170,10 +170,10 @@ class Predictor:
             time_source: where the times of words come from, "attention" or "ctc".
         """
         positions = int(memory.mask[index].sum())
-        read, pause = example.read_source, example.pause_seconds
+        read, pause = example.source_to_read, example.pause_seconds
         waveform = read if isinstance(read, Tensor) and read.ndim == 1 else None
         tokenizer = self.tokenizer.of_source(example.source if isinstance(example.source, str) else "")
-        layout = memory.layout.behind(pause) if isinstance(memory.layout, Timeline) else memory.layout
+        layout = memory.layout.shifted(pause) if isinstance(memory.layout, Timeline) else memory.layout
         best, *others = [
             Prediction.from_hypothesis(
                 example,
@@ -183,7 +183,7 @@ class Predictor:
                 positions,
                 self.reader.sample_rate,
                 self.source_tokenizer,
-                self.word_times(memory, index, found, time_source if number == 0 else "attention", waveform).behind(
+                self.word_times(memory, index, found, time_source if number == 0 else "attention", waveform).shifted(
                     pause
                 ),
                 self.view,

@@ -48,8 +48,8 @@ def example_of(reader: Reader, source: Any, sample_rate: int | None = None) -> E
             samples = mono_of(_array(source), rate)
             check_samples(samples, rate, "waveform")
             waveform = resample(torch.from_numpy(samples), rate, reader.sample_rate)
-            return _behind_pause(Example(name, waveform, sample_rate=reader.sample_rate))
-        return _behind_pause(Example(name, reader.read(source), sample_rate=reader.sample_rate))
+            return _without_pause(Example(name, waveform, sample_rate=reader.sample_rate))
+        return _without_pause(Example(name, reader.read(source), sample_rate=reader.sample_rate))
     except UnreadableError as error:
         raise _unreadable(reader, name, error.reason) from None
     except (TypeError, ValueError) as error:
@@ -65,14 +65,14 @@ def examples_of(reader: Reader, path: str | Path) -> list[Example]:
     if reader.in_files and Path(path).is_fifo():
         raise _unreadable(reader, str(path), "is a pipe, and no file")  # to open it would wait for ever
     try:
-        return [_behind_pause(example) for example in reader.examples(str(path))]
+        return [_without_pause(example) for example in reader.examples(str(path))]
     except UnreadableError as error:
         table = reader.in_files and Path(path).suffix.lower() in _TABLES
         reason = "is a table; expected files, or a folder of them" if table else error.reason
         raise _unreadable(reader, error.path, reason) from None
 
 
-def _behind_pause(example: Example) -> Example:
+def _without_pause(example: Example) -> Example:
     """The same, of a recording without a pause before its first sound."""
     if example.modality != "recording":
         return example

@@ -42,7 +42,7 @@ class Output:
     def layout(self) -> Layout:
         """Where the positions of its maps lie in the source."""
         layout = self.description.layout
-        return layout.behind(self.pause_seconds) if isinstance(layout, Timeline) else layout
+        return layout.shifted(self.pause_seconds) if isinstance(layout, Timeline) else layout
 
     @property
     def text(self) -> str:
@@ -78,7 +78,7 @@ class Output:
         if isinstance(layout, Timeline):
             rate, pause = self.description.sample_rate, self.pause_seconds
             read = self.source[round(pause * rate) :]
-            times = [span.behind(pause) for span in attention_times(weights, layout, spans, read, rate)]
+            times = [span.shifted(pause) for span in attention_times(weights, layout, spans, read, rate)]
         log_probs = np.array(word_log_probs(self.found.log_probs.tolist(), spans))
         sure: list[float | None] = [None] * len(spans)
         if self.description.temperature is not None:

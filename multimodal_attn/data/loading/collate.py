@@ -66,7 +66,7 @@ class Collate:
             lengths = torch.zeros(len(examples), dtype=torch.long)
         elif examples:
             source, lengths = READERS[examples[0].modality].pad(
-                [self._as_tensor(example.read_source) for example in examples]
+                [self._as_tensor(example.source_to_read) for example in examples]
             )
         rows = max((len(example.targets) for example in examples), default=1) or 1
         source_texts = [example.source if isinstance(example.source, str) else "" for example in examples]

@@ -26,9 +26,9 @@ class WordTimes(NamedTuple):
     spans: tuple[Span, ...]
     source: str
 
-    def behind(self, seconds: float) -> WordTimes:
-        """The same, counted from so many seconds earlier."""
-        return WordTimes(tuple(span.behind(seconds) for span in self.spans), self.source)
+    def shifted(self, seconds: float) -> WordTimes:
+        """The same, so many seconds later."""
+        return WordTimes(tuple(span.shifted(seconds) for span in self.spans), self.source)
 
 
 NO_TIMES = WordTimes((), "attention")
