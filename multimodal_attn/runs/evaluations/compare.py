@@ -260,7 +260,7 @@ def spreadsheet(runs: Sequence[EvaluatedRun]) -> list[list[str | float]]:
         figures: list[str | float] = [run.metrics.get(found.name, "") for found in columns]
         for found in bounded:
             figures += run.intervals.get(found.name, ("", ""))
-        values = (short(key, run.config.get(key)) for key in keys)
+        values = (short(key, run.config[key]) if key in run.config else "" for key in keys)
         rows.append([str(run.folder), run.evaluation.name, *values, *figures])
     return [
         [f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULAS) else cell for cell in row] for row in rows

@@ -171,7 +171,7 @@ def labels(runs: Sequence[EvaluatedRun]) -> list[str]:
 
 def short(key: str, value: Any) -> str:
     """A class by its own name; anything else as it is, the items of a list without quotation marks."""
-    text = f"[{', '.join(map(str, value))}]" if isinstance(value, list) else "" if value is None else str(value)
+    text = f"[{', '.join(map(str, value))}]" if isinstance(value, list) else "none" if value is None else str(value)
     text = printable(text[:200])
     return text.rsplit(".", 1)[-1] if key.endswith("_target_") else text
 
@@ -183,4 +183,6 @@ def _names(runs: Sequence[EvaluatedRun], keys: Sequence[str]) -> list[str]:
 
 
 def _named(key: str, value: Any) -> str:
+    if key == "init_from" and value:  # a folder, whose path says no more than its name
+        return f"{key}={printable(Path(value).name)}"
     return short(key, value) if isinstance(value, str) else f"{key.rpartition('.')[2]}={short(key, value)}"

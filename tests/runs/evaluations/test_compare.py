@@ -121,6 +121,12 @@ def test_an_encoder_that_is_another_is_named_and_not_its_parts() -> None:
     assert labels(parts) == ["Net", "Other"]
 
 
+def test_a_run_is_named_by_the_folder_that_it_started_from() -> None:
+    configs: list[dict[str, Any]] = [{"init_from": "some/where/mlm"}, {"init_from": None}]
+    runs = [EvaluatedRun(Path(str(n)), Path(str(n)), config, {}) for n, config in enumerate(configs)]
+    assert labels(runs) == ["init_from=mlm", "init_from=none"]
+
+
 def test_runs_of_one_class_are_told_apart_by_what_differs_among_them(tmp_path: Path) -> None:
     for name, target, seed in (("a", ADDITIVE, 0), ("b", ADDITIVE, 1), ("c", DOT, 2)):
         write_run(tmp_path / name, target, seed)
