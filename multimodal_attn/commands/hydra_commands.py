@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from multimodal_attn.prediction.location import find_checkpoint, folder_of
-from multimodal_attn.runs.configuration import CONF, in_full, plain, refusal
+from multimodal_attn.runs.configuration import CONF, choices, in_full, plain, refusal
 from multimodal_attn.runs.exit import FAILED, explained, signals
 
 _FULL = "HYDRA_FULL_ERROR"
@@ -44,7 +44,7 @@ def train(arguments: Sequence[str]) -> int:
         if config.resume:
             settings = resumed_settings(plain(config), list(HydraConfig.get().overrides.task))
         else:
-            settings = {**plain(config), "choices": _choices()}
+            settings = {**plain(config), "choices": choices(HydraConfig.get())}
         return train(settings, Path(HydraConfig.get().runtime.output_dir))
 
     resumed = [one.partition("=")[2] for one in arguments if one.startswith("resume=") and one != "resume=null"]
@@ -115,15 +115,6 @@ def _hydra_errors(name: str, overrides: Sequence[str]) -> Iterator[None]:
         raise refusal(error, name, overrides) from None
     finally:
         os.environ.pop(_FULL, None) if before is None else os.environ.update({_FULL: before})
-
-
-def _choices() -> dict[str, Any]:
-    """The yaml that was chosen of each group, which a resumed run composes again."""
-    return {
-        group: OmegaConf.to_container(choice) if OmegaConf.is_config(choice) else choice
-        for group, choice in HydraConfig.get().runtime.choices.items()
-        if choice is not None and not group.startswith("hydra/")
-    }
 
 
 def _remove_unused(folder: Path) -> None:

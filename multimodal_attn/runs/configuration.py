@@ -102,6 +102,21 @@ def compose(name: str, overrides: Sequence[str]) -> DictConfig:
         GlobalHydra.instance().hydra = outer
 
 
+def choices(hydra: Any) -> dict[str, Any]:
+    """The yaml that was chosen of each group, which a resumed run composes again.
+
+    Args:
+        hydra: Hydra's own settings of the command line (``HydraConfig.get()``).
+    """
+    found = {group: choice for group, choice in hydra.runtime.choices.items() if choice is not None}
+    # Hydra does not write down what is chosen as a list, such as callbacks=[default,ema].
+    for override in OverridesParser.create().parse_overrides(list(hydra.overrides.task)):
+        value = None if override.is_sweep_override() or override.is_delete() else override.value()
+        if isinstance(value, list) and (CONF / override.key_or_group).is_dir():
+            found[override.key_or_group] = [str(name) for name in value]
+    return {group: choice for group, choice in found.items() if not group.startswith("hydra/")}
+
+
 def refusal(error: Exception, name: str, overrides: Sequence[str]) -> ValueError:
     """What Hydra has against a command line, in one sentence.
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import pytorch_lightning as pl
 from annotated_types import MinLen
 from pydantic import AfterValidator
-from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 
 from multimodal_attn.parts import EVERYTHING, Part, part
@@ -60,7 +60,6 @@ _RANGES: dict[type, dict[str, Any]] = {
         "enable_version_counter": bool,
     },
     TQDMProgressBar: {"refresh_rate": WholeNumber},
-    EMAWeightAveraging: {"decay": Share},
     TensorBoardLogger: {"save_dir": str, "name": str},
     WandbLogger: {"save_dir": str, "project": str, "name": str},
 }

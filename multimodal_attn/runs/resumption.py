@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 RESUMABLE = ("trainer.", "data.", "search.", "callbacks.attention_maps.", "run_dir", "cache_dir", "hydra.")
 """What a resumed run may change: nothing that a checkpoint restores, such as the optimizer's state, nor the model."""
 
-LOCAL = ("trainer", "callbacks", "logger", "resume", "run_dir", "cache_dir", "choices")
+LOCAL = ("trainer", "callbacks", "logger", "resume", "run_dir", "cache_dir")
 """Sections that act on this machine: they come from the configuration folder and the command line of whoever resumes.
 Of a checkpoint's own, which may be a stranger's, only numbers and truth values are taken over."""
 

@@ -31,7 +31,7 @@ BATCHES = 5  # in an epoch
 CHANGES = {
     "plain": [],
     "accumulated": ["trainer.accumulate_grad_batches=2"],
-    "averaged": ["callbacks=[default,ema]", "+choices.callbacks=[default,ema]", "callbacks.ema.decay=0.9"],
+    "averaged": ["callbacks=[default,ema]", "callbacks.ema.decay=0.9"],
     "workers": ["data.num_workers=2"],
     "often": ["+callbacks.last_checkpoint.every_n_train_steps=1"],
     "half": ["+trainer.val_check_interval=0.5"],

@@ -26,12 +26,14 @@ def test_failing_job_does_not_end_a_sweep(tmp_path: Path) -> None:
     assert table[-1][0] == "0"  # the one without a value stands last
 
 
-def test_resumed_run_is_the_same_of_wandb_and_keeps_the_plain_files(tmp_path: Path) -> None:
+def test_a_run_keeps_its_logger_and_callbacks_however_often_it_is_resumed(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    overrides = [*FEW, "logger=wandb", "+choices.logger=wandb"]
-    run(folder, *overrides, "trainer.max_epochs=1")
-    run(folder, "trainer.max_epochs=2", resume=folder)
+    first = run(folder, *FEW, "logger=wandb", "callbacks=[default,ema]", "trainer.max_epochs=1")
+    for epochs in (2, 3):
+        resumed = run(folder, f"trainer.max_epochs={epochs}", resume=folder)
+        assert resumed["choices"] == first["choices"]
+        assert resumed["callbacks"].keys() == first["callbacks"].keys()
     runs = sorted((folder / "wandb").glob("offline-run-*"))
-    assert len(runs) == 2
+    assert len(runs) == 3
     assert {path.name.rpartition("-")[2] for path in runs} == {(folder / "wandb" / "wandb.id").read_text()}
-    assert [line["epoch"] for line in lines(folder) if "val/loss" in line] == [0, 1]
+    assert [line["epoch"] for line in lines(folder) if "val/loss" in line] == [0, 1, 2]

@@ -56,11 +56,11 @@ def run(folder: Path, *overrides: str, resume: Path | None = None) -> dict[str, 
     return config
 
 
-def choices(overrides: Sequence[str]) -> dict[str, str]:
+def choices(overrides: Sequence[str]) -> dict[str, Any]:
     """The yaml that is chosen of each group, as the command writes it down."""
     with hydra.initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
-        found = hydra.compose("train", in_full(overrides), return_hydra_config=True).hydra.runtime.choices
-    return {group: choice for group, choice in plain(found).items() if choice is not None and "hydra/" not in group}
+        composed = hydra.compose("train", in_full(overrides), return_hydra_config=True)
+    return configuration.choices(composed.hydra)
 
 
 def lines(folder: Path) -> list[dict[str, float]]:
