@@ -58,13 +58,8 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session", params=["pictures", "speech"])
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The checkpoint of a small run, and the folder that it was exported to."""
-    from multimodal_attn.commands.export import export
-    from multimodal_attn.prediction.confidence import write_temperature
-    from tests.export.folders import PICTURES, SPEECH, untrained_run
+    """The checkpoint of a small run, and the folder that it was exported to: to be read, see ``made_once``."""
+    from tests.export.folders import exported_once
 
-    folder = tmp_path_factory.mktemp(request.param)
-    run = untrained_run(folder / "run.ckpt", *(PICTURES if request.param == "pictures" else SPEECH))
-    write_temperature(folder, 1.5, 100)
-    export(run, folder / "exported", license_name="CC0-1.0")
-    return run, folder / "exported"
+    folder = exported_once(tmp_path_factory, request.param)
+    return folder / "run.ckpt", folder / "exported"

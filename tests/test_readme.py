@@ -23,6 +23,7 @@ from PIL import Image
 from multimodal_attn.models.decoders import RecurrentDecoder
 from multimodal_attn.runs.configuration import compose, in_full
 from multimodal_attn.types import DecoderOutput, Grid
+from tests.commands.process import forked
 from tests.contracts.parts import memory, texts
 
 ROOT = Path(__file__).parents[1]
@@ -79,10 +80,9 @@ def package_commands() -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("subcommand", sorted(package_commands()))
 def test_package_commands_exist(subcommand: str) -> None:
-    shown = subprocess.run(
-        [sys.executable, "-m", "multimodal_attn", subcommand, "--help"], capture_output=True, text=True, check=True
-    ).stdout
-    assert {option for option in package_commands()[subcommand] if option not in shown} == set()
+    shown = forked(subcommand, "--help")
+    assert shown.returncode == 0, shown.stderr
+    assert {option for option in package_commands()[subcommand] if option not in shown.stdout} == set()
 
 
 @pytest.fixture(scope="module")

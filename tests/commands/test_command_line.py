@@ -1,4 +1,4 @@
-"""train.py, evaluate.py and predict as processes: Ctrl-C, going on, and errors that a person can read."""
+"""Training, evaluating and predicting as processes: Ctrl-C, going on, and errors that a person can read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from multimodal_attn.runs import configuration
-from tests.commands.process import ROOT, python
+from tests.commands.process import ROOT, forked
 from tests.runs.tiny import SHAPES
 
 
@@ -40,13 +40,13 @@ def test_interrupt_resume_evaluate_predict(tmp_path: Path) -> None:
     assert stopped["global_step"] > 0
 
     epochs, begun = stopped["epoch"] + 2, (run / ".hydra" / "overrides.yaml").read_text()
-    resumed = python("train.py", f"resume={run}", f"trainer.max_epochs={epochs}")
+    resumed = forked("train", f"resume={run}", f"trainer.max_epochs={epochs}")
     assert resumed.returncode == 0, resumed.stderr
     done = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     assert done["global_step"] == epochs * 8
     assert (run / ".hydra" / "overrides.yaml").read_text() == begun
 
-    evaluated = python("evaluate.py", f"run={run}", "split=test", "search=beam", "search.width=2")
+    evaluated = forked("evaluate", f"run={run}", "split=test", "search=beam", "search.width=2")
     assert evaluated.returncode == 0, evaluated.stderr
     assert (run / "evaluation" / "test_beam_width=2" / "index.html").is_file()
 
@@ -54,9 +54,7 @@ def test_interrupt_resume_evaluate_predict(tmp_path: Path) -> None:
     photos.mkdir()
     Image.new("CMYK", (90, 30), (0, 200, 0, 0)).save(photos / "wide.jpg")
     (photos / "torn.jpg").write_bytes((photos / "wide.jpg").read_bytes()[:200])
-    predicted = python(
-        "-m", "multimodal_attn", "predict", str(run), str(photos), "--page", "--page-path", str(tmp_path / "page.html")
-    )
+    predicted = forked("predict", str(run), str(photos), "--page", "--page-path", str(tmp_path / "page.html"))
     assert predicted.returncode == 0, predicted.stderr
     assert "wide.jpg\t" in predicted.stdout
     assert "skipped" in predicted.stderr
@@ -65,7 +63,7 @@ def test_interrupt_resume_evaluate_predict(tmp_path: Path) -> None:
 
 
 def test_help_offers_data_that_can_be_chosen() -> None:
-    text = python("train.py", "--help").stdout
+    text = forked("train", "--help").stdout
     (offered,) = [line.removeprefix("data: ").split(", ") for line in text.splitlines() if line.startswith("data: ")]
     assert {"shapes", "spoken", "manifest"} <= set(offered)
     for name in offered:
@@ -74,20 +72,19 @@ def test_help_offers_data_that_can_be_chosen() -> None:
 
 def test_errors_are_for_people(tmp_path: Path) -> None:
     cases = [
-        (["evaluate.py", f"run={tmp_path}"], "expected the folder of a trained run"),
-        (["train.py", "data=flickr8k", f"data.root={tmp_path}", f"hydra.run.dir={tmp_path / 'a'}"], "data.root"),
-        (["train.py", "data=manifest", "data.train=nowhere.csv", f"hydra.run.dir={tmp_path / 'b'}"], "nowhere.csv"),
-        (["train.py", "attention.attention_dims=3"], "attention_dims"),
-        (["train.py", f"resume={tmp_path}", f"hydra.run.dir={tmp_path / 'c'}"], "expected the folder of a trained run"),
-        (["-m", "multimodal_attn", "predict", str(tmp_path), "x.jpg"], "expected the folder of a trained run"),
+        (["evaluate", f"run={tmp_path}"], "expected the folder of a trained run"),
+        (["train", "data=flickr8k", f"data.root={tmp_path}", f"hydra.run.dir={tmp_path / 'a'}"], "data.root"),
+        (["train", "data=manifest", "data.train=nowhere.csv", f"hydra.run.dir={tmp_path / 'b'}"], "nowhere.csv"),
+        (["train", "attention.attention_dims=3"], "attention_dims"),
+        (["train", f"resume={tmp_path}", f"hydra.run.dir={tmp_path / 'c'}"], "expected the folder of a trained run"),
+        (["predict", str(tmp_path), "x.jpg"], "expected the folder of a trained run"),
         (
-            ["train.py", "experiment=captoins"],
+            ["train", "experiment=captoins"],
             "error: experiment=captoins: there is no such choice; did you mean captions?",
         ),
     ]
-    environment = {**os.environ, "HYDRA_FULL_ERROR": "0"}
     for arguments, expected in cases:
-        result = python(*arguments, env=environment)
+        result = forked(*arguments, prepare=lambda: os.environ.update(HYDRA_FULL_ERROR="0"))
         assert result.returncode != 0, arguments
         assert expected in result.stderr, (arguments, result.stderr)
         assert "Traceback" not in result.stderr, result.stderr

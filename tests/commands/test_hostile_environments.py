@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 import tempfile
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +17,9 @@ import soundfile
 from PIL import Image
 
 from multimodal_attn.__main__ import main
-from multimodal_attn.commands.export import export
 from multimodal_attn.runs.evaluations.evaluate import evaluate
-from tests.commands.process import ROOT, python
-from tests.export.folders import SPEECH, untrained_run
+from tests.commands.process import ROOT, forked, python
+from tests.export.folders import SPEECH, exported_once, untrained_run
 from tests.runs.test_exactness import FEW
 from tests.runs.tiny import compose, run
 
@@ -46,17 +44,17 @@ def tmp_path() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Path]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with open_to_all() as folder:
+        shutil.copytree(exported_once(tmp_path_factory, "pictures") / "exported", folder / "exported")
         yield filled(folder)
 
 
 def filled(folder: Path) -> Path:
-    """A run with an evaluation, one of speech, an exported folder, and files of each kind."""
+    """Adds a run with an evaluation, one of speech, and files of each kind."""
     run(folder / "run", *SMALL)
     evaluate(compose("evaluate", f"run={folder / 'run'}", "search=greedy", "device=cpu", "page_examples=1"))
     untrained_run(folder / "speech.ckpt", *SPEECH)
-    export(folder / "run", folder / "exported")
     Image.new("RGB", (50, 40), "red").save(folder / "photo.png")
     (folder / "photos.csv").write_text("image,caption\n" + 8 * "photo.png,a red photo\n")
     soundfile.write(folder / "sound.wav", np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
@@ -99,29 +97,8 @@ def outcome(command: str, place: Path, out: Path, prepare: Callable[[], None]) -
     words = [word.replace("PLACE", str(place)).replace("OUT", str(out)) for word in COMMANDS[command]]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.parent.chmod(0o777)
-    errors = out.parent / f"{command}.stderr"
-    process = os.fork()
-    if process == 0:
-        status = 99
-        try:
-            descriptor = os.open(errors, os.O_WRONLY | os.O_CREAT, 0o666)
-            os.dup2(descriptor, 2)
-            os.dup2(os.open(os.devnull, os.O_RDWR), 1)
-            sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, "rww"[number], closefd=False) for number in range(3))
-            os.chdir("/")
-            prepare()
-            status = main(words)
-        except SystemExit as error:
-            status = int(error.code or 0)
-        except BaseException:
-            os.write(descriptor, traceback.format_exc().encode())
-        finally:
-            for stream in (sys.stdout, sys.stderr):
-                if stream is not None:
-                    stream.flush()
-            os._exit(status)
-    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    return status, errors.read_text()
+    done = forked(*words, prepare=prepare, folder=Path("/"))
+    return done.returncode, done.stderr
 
 
 def closed(*streams: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +64,19 @@ def part(group: str, name: str, /, **settings: object) -> Any:
 
 def node(group: str, name: str, /, **settings: object) -> dict[Any, Any]:
     """What stands in ``conf/<group>/<name>.yaml``, as plain containers."""
+    return _merged(with_files(_small(deepcopy(_composed(group, name)))), settings)
+
+
+@cache
+def _composed(group: str, name: str) -> dict[Any, Any]:
+    """The same as it is in the file; a composition takes longer than most tests that build a part."""
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         others = ",".join(f"file://{folder}" for folder in OTHERS)
         composed = hydra.compose(overrides=[f"hydra.searchpath=[{others}]", f"+{group}={name}"])
     data = {"sample_rate": SAMPLE_RATE, "image_size": IMAGE_SIZE}
     plain = OmegaConf.to_container(OmegaConf.create({"data": data, group: composed[group]})[group], resolve=True)
     assert isinstance(plain, dict)
-    return _merged(with_files(_small(plain)), settings)
+    return plain
 
 
 def _small(node: dict[Any, Any]) -> dict[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,8 @@ from multimodal_attn.data.modalities.text import TextReader
 from multimodal_attn.serving.limits import Limits
 from multimodal_attn.types import UnreadableError
 
-gradio = pytest.importorskip("gradio")
+# Imported by the tests themselves: it takes seconds, in every process that only looks for its tests.
+pytestmark = pytest.mark.skipif(find_spec("gradio") is None, reason="the page needs gradio")
 
 
 def page_of(reader: Reader, examples: list[Path]) -> Any:
@@ -28,6 +30,8 @@ def page_of(reader: Reader, examples: list[Path]) -> Any:
 
 
 def tried(page: Any) -> list[list[str]]:
+    import gradio
+
     return [one for block in page.blocks.values() if isinstance(block, gradio.Dataset) for one in block.raw_samples]
 
 

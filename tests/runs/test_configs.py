@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -93,24 +95,33 @@ def test_every_callback_builds(choice: str) -> None:
 def test_every_part_fits_into_an_experiment(experiment: str, caplog: pytest.LogCaptureFixture) -> None:
     """What an experiment sets and another choice of a part does not take is left out, with a warning that names it."""
     base = compose(f"experiment={experiment}", *NOWHERE)
-    encoders: tuple[str, ...] = ("image_conv", "image_cnn")
+    choices = {
+        group: sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+        for group in ("attention", "tokenizer", "scheduler", "objective", "search")
+    }
+    choices["encoder"] = ["image_conv", "image_cnn"]
     rate: tuple[str, ...] = ()
     if "sample_rate" in base["data"]:
-        encoders, rate = SPEECH_ENCODERS, ("data.sample_rate=16000",)  # pretrained networks hear no other
+        choices["encoder"], rate = list(SPEECH_ENCODERS), ("data.sample_rate=16000",)  # others hear at no other rate
+        base = compose(f"experiment={experiment}", *NOWHERE, *rate)
     elif base.get("source_tokenizer"):
-        encoders = ("text_lstm", "text_transformer")
-    choices = [f"encoder={name}" for name in encoders]
-    for group in ("attention", "tokenizer", "scheduler", "objective", "search"):
-        choices += [f"{group}={path.stem}" for path in (CONF / group).glob("*.yaml")]
-    for choice in choices:
-        if choice.startswith("attention=") and not base.get("attention"):
-            continue  # the experiment's decoder brings its own
-        config = compose(f"experiment={experiment}", *NOWHERE, *rate, choice)
-        if "hidden_dim" in config["encoder"]:
-            config["encoder"]["hidden_dim"] = 32  # a large model takes long to fill with numbers
-        module = build_module(config, TOKENIZER, TOKENIZER)
-        assert module.make_scheduler is not None
-        module.make_scheduler(module.make_optimizer(module.model), total_steps=1000)
+        choices["encoder"] = ["text_lstm", "text_transformer"]
+    if not base.get("attention"):
+        del choices["attention"]  # the experiment's decoder brings its own
+    # A choice of one group changes nothing of another, so that a composition, which takes long, serves one of each.
+    for names in zip_longest(*choices.values()):
+        chosen = {group: name for group, name in zip(choices, names, strict=True) if name is not None}
+        several = compose(
+            f"experiment={experiment}", *NOWHERE, *rate, *(f"{group}={name}" for group, name in chosen.items())
+        )
+        assert {key for key in base.keys() | several.keys() if base.get(key) != several.get(key)} <= chosen.keys()
+        for group in chosen:
+            config = deepcopy({**base, group: several[group]})
+            if "hidden_dim" in config["encoder"]:
+                config["encoder"]["hidden_dim"] = 32  # a large model takes long to fill with numbers
+            module = build_module(config, TOKENIZER, TOKENIZER)
+            assert module.make_scheduler is not None
+            module.make_scheduler(module.make_optimizer(module.model), total_steps=1000)
     assert all("has no such setting, so it is left out" in message for message in caplog.messages)
 
 

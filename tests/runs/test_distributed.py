@@ -16,7 +16,7 @@ from PIL import Image
 from multimodal_attn.commands.shards import write_shards
 from multimodal_attn.data.datasets.shapes import Shapes
 from multimodal_attn.runs.evaluations.evaluate import evaluate
-from tests.commands.process import python
+from tests.commands.process import forked, python
 from tests.runs.tiny import SHAPES, compose, lines, run
 
 pytestmark = pytest.mark.timeout(600)  # each starts some processes, on whatever else the machine is doing
@@ -89,11 +89,14 @@ def run_of_shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_processes_evaluate_as_one(run_of_shards: Path, tmp_path: Path) -> None:
-    arguments = ["evaluate.py", f"run={run_of_shards}", "batch_size=3", "page_examples=2", "device=cpu"]
+    arguments = [f"run={run_of_shards}", "batch_size=3", "page_examples=2", "device=cpu"]
     arguments += ["search=sampling", "search.max_length=12", "tag=it"]  # whose texts depend on the keys alone
     files = {}
-    for name, command in (("one", arguments), ("two", [*TORCHRUN, *arguments])):
-        result = python(*command, env=ONE_THREAD)
+    for name, evaluated in (
+        ("one", lambda: forked("evaluate", *arguments)),
+        ("two", lambda: python(*TORCHRUN, "evaluate.py", *arguments, env=ONE_THREAD)),
+    ):
+        result = evaluated()
         assert result.returncode == 0, result.stdout + result.stderr
         assert result.stdout.count("attention page:") == 1  # the second process has decoded, and nothing else
         folder = tmp_path / name

@@ -17,7 +17,7 @@ from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.tokenizers.word import WordTokenizer
 from multimodal_attn.training.module import Seq2SeqModule
 from multimodal_attn.types import Batch
-from tests.runs.tiny import SHAPES, lines, run
+from tests.runs.tiny import SHAPES, lines, run, trained
 
 FEW = [
     *SHAPES,
@@ -67,17 +67,11 @@ def assert_equal(found: dict[str, Any], expected: dict[str, Any]) -> None:
         assert same, (name, found[name], value)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, Any]]:
-    done: dict[str, dict[str, Any]] = {}
-
     def of(change: str) -> dict[str, Any]:
         change = "plain" if change == "workers" else change  # workers make no difference
-        if change not in done:
-            folder = tmp_path_factory.mktemp(change) / "run"
-            run(folder, *FEW, *CHANGES[change])
-            done[change] = compared(folder)
-        return done[change]
+        return compared(trained(tmp_path_factory, *FEW, *CHANGES[change]))
 
     return of
 

@@ -16,7 +16,7 @@ from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.resumption import resumed_settings
 from multimodal_attn.runs.train import train
 from tests.runs.test_exactness import FEW, assert_equal, compared
-from tests.runs.tiny import compose, lines, run
+from tests.runs.tiny import compose, lines, run, trained
 
 
 def fill_disk(patch: pytest.MonkeyPatch, full: Callable[[Path, int], bool]) -> list[Path]:
@@ -40,9 +40,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    run(folder, *FEW)
-    return folder
+    return trained(tmp_path_factory, *FEW)
 
 
 def test_full_disk_leaves_the_last_checkpoint(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import hydra
+import pytest
 import torch
 
 from multimodal_attn.runs import configuration
 from multimodal_attn.runs.configuration import CONF, in_full, plain
 from multimodal_attn.runs.resumption import resumed_settings
 from multimodal_attn.runs.train import train
+from tests.once import made_once
 
 SMALL = [
     "trainer.accelerator=cpu",
@@ -51,12 +55,25 @@ def run(folder: Path, *overrides: str, resume: Path | None = None) -> dict[str, 
     if resume is not None:
         config = resumed_settings(config, arguments)
     else:
-        config["choices"] = choices(arguments)
+        config["choices"] = dict(_choices(tuple(one for one in overrides if _chooses(one))))
     train(config, folder)
     return config
 
 
-def choices(overrides: Sequence[str]) -> dict[str, Any]:
+def trained(factory: pytest.TempPathFactory, *overrides: str) -> Path:
+    """The folder of a run of these overrides, trained once for the session: to be read, see ``made_once``."""
+    name = hashlib.sha256("\n".join(overrides).encode()).hexdigest()[:16]
+    return made_once(factory, f"run_{name}", lambda folder: run(folder / "run", *overrides)) / "run"
+
+
+def _chooses(override: str) -> bool:
+    """Whether it chooses a yaml of a group, and does not set a value in one."""
+    group = re.match(r"[+~]*(\w+)(?![\w.])", override)
+    return group is not None and (CONF / group[1]).is_dir()
+
+
+@cache
+def _choices(overrides: tuple[str, ...]) -> dict[str, Any]:
     """The yaml that is chosen of each group, as the command writes it down."""
     with hydra.initialize_config_dir(str(CONF.resolve()), version_base="1.3"):
         composed = hydra.compose("train", in_full(overrides), return_hydra_config=True)

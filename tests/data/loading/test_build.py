@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,15 @@ SOURCES = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 
 def node(name: str, **settings: Any) -> dict[str, Any]:
     """``conf/data/NAME.yaml`` as plain containers, with some keys changed."""
+    return deepcopy(_composed(name)) | settings
+
+
+@cache
+def _composed(name: str) -> dict[str, Any]:
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         composed = hydra.compose(overrides=[f"+data={name}", "+cache_dir=cache"])
     content: dict[str, Any] = OmegaConf.to_container(composed, resolve=True)["data"]  # type: ignore[index, call-overload]
-    return content | settings
+    return content
 
 
 def filled(name: str, **settings: Any) -> dict[str, Any]:

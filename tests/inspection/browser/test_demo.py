@@ -15,7 +15,6 @@ import soundfile
 from PIL import Image
 
 from multimodal_attn.demo import asking
-from multimodal_attn.demo import page as demo_page
 from multimodal_attn.serving.limits import Limits
 from multimodal_attn.serving.server import address_of, listening
 from tests.inspection.browser.conftest import PATIENCE_MS
@@ -142,7 +141,7 @@ def test_what_is_given_while_it_still_answers_is_answered_too(
         slow.wait(1)
         return asking.answer(*given)
 
-    monkeypatch.setattr(demo_page, "answer", answer)
+    monkeypatch.setattr("multimodal_attn.demo.page.answer", answer)
     give(page, photo(tmp_path / "first.png", (90, 60)))
     page.get_by_label("Remove Image").first.click()
     give(page, photo(tmp_path / "large.png", (400, 300)))

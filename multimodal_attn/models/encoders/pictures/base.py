@@ -35,7 +35,7 @@ class PictureEncoder(Encoder):
         trainable_from: name of the body's first child (or grandchild, "a.b") that trains; None freezes the body,
             "all" trains all of it.
         pretrained: the body was trained before, so that fine-tuning it needs a smaller learning rate.
-        grid: rows and columns of the body's output; None finds out.
+        grid: rows and columns of the body's output; None finds out, once for all bodies of the same structure.
         mixed_layers: the body's channels are those of so many layers, of which a mix is learned; 0 for none.
         lora: the body trains what it was built with as trainable, whatever ``trainable_from`` says.
         distortion: of the pictures in training, and of the versions that a cache keeps; None for none.
@@ -80,10 +80,7 @@ class PictureEncoder(Encoder):
         self._frozen_parts = [] if lora else freeze(body, trainable_from)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
-        if grid is None:
-            with torch.no_grad():
-                grid = body.eval()(torch.zeros(1, 3, image_size, image_size)).shape[-2:]
-        self.layout = Grid(*grid)
+        self.layout = Grid(*(grid or _grid_of(body, image_size)))
         self.project = nn.Sequential(nn.Linear(channels, dim), nn.LayerNorm(dim)) if dim else nn.Identity()
         self.rows = nn.Parameter(0.1 * torch.randn(self.layout.rows, 1, self.dim)) if positions else None
         self.columns = nn.Parameter(0.1 * torch.randn(1, self.layout.columns, self.dim)) if positions else None
@@ -139,3 +136,20 @@ class PictureEncoder(Encoder):
             pictures: (B, 3, height, width) uint8.
         """
         return self.assemble(*self.extract(pictures, lengths))
+
+
+_grids: dict[tuple[str, tuple[torch.Size, ...], int], tuple[int, int]] = {}
+
+
+def _grid_of(body: nn.Module, image_size: int) -> tuple[int, int]:
+    """Rows and columns of a body's output, as a picture of zeros tells them.
+
+    A pass through a large network takes a second, and a configuration is checked before it is built: what has the
+    same structure is not asked twice.
+    """
+    key = repr(body), tuple(weight.shape for weight in body.state_dict().values()), image_size
+    if key not in _grids:
+        with torch.no_grad():
+            rows, columns = body.eval()(torch.zeros(1, 3, image_size, image_size)).shape[-2:]
+        _grids[key] = rows, columns
+    return _grids[key]

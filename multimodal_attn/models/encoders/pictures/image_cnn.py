@@ -58,7 +58,7 @@ class ImageCNN(PictureEncoder):
         extractor = create_feature_extractor(network, {node: "grid"}, suppress_diff_warning=True)
         body = _GridOf(extractor, channels_last, f"{backbone}, {node}")
         with torch.no_grad():
-            channels = body.eval()(torch.zeros(1, 3, image_size, image_size)).shape[1]
+            _, channels, rows, columns = body.eval()(torch.zeros(1, 3, image_size, image_size)).shape
         super().__init__(
             body,
             channels,
@@ -69,6 +69,7 @@ class ImageCNN(PictureEncoder):
             std=std,
             trainable_from=trainable_from,
             pretrained=weights is not None,
+            grid=(rows, columns),
             distortion=distortion,
         )
         self.network_name = body.name
