@@ -100,6 +100,8 @@ class Comparison:
             )
         elif len(self.groups) > 1:
             notes.append("Nothing was tested: the runs have no predictions of the same examples.")
+        if self.tests.most_examples > self.tests.num_examples > 1:
+            notes.append("The runs were evaluated on different examples, and their figures are over all of their own.")
         return notes
 
 

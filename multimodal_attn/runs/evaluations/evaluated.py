@@ -69,21 +69,31 @@ class Group:
 
 
 def find_runs(paths: Sequence[Path], split: str) -> tuple[list[EvaluatedRun], list[UnreadableError]]:
-    """Every evaluation of the split, once, of every run in or below the paths, and what cannot be read of them."""
+    """Every evaluation of the split, once, of every run in or below the paths, and what cannot be read of them.
+
+    A run without such an evaluation, and a path without a run, are told as well: their rows would be missed.
+    """
     found: dict[Path, EvaluatedRun] = {}
     skipped: dict[Path, UnreadableError] = {}
     for path in paths:
-        for file in sorted(path.rglob("evaluation/*/metrics.json")):
+        runs = {file.parent for file in path.rglob("config.yaml") if (file.parent / "checkpoints").is_dir()}
+        lacking = {run.resolve(): UnreadableError(str(run), f"has no evaluation of the {split} split") for run in runs}
+        evaluated = sorted(path.rglob("evaluation/*/metrics.json"))
+        if not (lacking or evaluated):
+            skipped[path.resolve()] = UnreadableError(str(path), "holds no run")
+        for file in evaluated:
             folder = file.parent
             # One that is being written, or of which only the name of its folder can tell the split.
             if folder.name.startswith(".") or folder.name.partition("_")[0] != split:
                 continue
+            lacking.pop(folder.parents[1].resolve(), None)
             if (place := folder.resolve()) in found or place in skipped:
                 continue
             try:
                 found[place] = _read(folder.parents[1], folder)
             except UnreadableError as error:
                 skipped[place] = error
+        skipped |= lacking
     return list(found.values()), list(skipped.values())
 
 
@@ -112,9 +122,12 @@ def groups_of(runs: Sequence[EvaluatedRun]) -> list[Group]:
     for run in runs:
         kept = {key: value for key, value in run.config.items() if key not in seeds and not key.startswith(_INCIDENTAL)}
         key = json.dumps(kept, default=str, sort_keys=True)
-        if key in found and any(run.folder == other.folder for other in found[key].runs):
-            key += run.evaluation.name  # the same search under another name, which is no other seed
-        found.setdefault(key, Group([])).runs.append(run)
+        # The same search under another name, or the same seed again, is no other seed.
+        for place in (key, key + run.evaluation.name, key + str(run.evaluation)):
+            group = found.setdefault(place, Group([]))
+            if not any(run.config.get("seed") == other.config.get("seed") for other in group.runs):
+                break
+        group.runs.append(run)
     groups = list(found.values())
     for group, label in zip(groups, labels([group.runs[0] for group in groups]), strict=True):
         group.label = label or group.runs[0].folder.name

@@ -34,10 +34,13 @@ class Significance:
 
     def __init__(self, groups: Sequence[Group]) -> None:
         predictions = {id(run): _predictions(run.evaluation) for group in groups for run in group.runs}
-        sets = [set(found) for found in predictions.values()]
-        keys = sorted(set.intersection(*sets)) if sets else []
+        # A key alone is not the example: generated data of another seed have the same keys.
+        sets = [{(key, *line["references"]) for key, line in found.items()} for found in predictions.values()]
+        keys = sorted(key for key, *_ in set.intersection(*sets)) if sets else []
         self.num_examples = len(keys)
         """That all runs have predicted; below two nothing is tested."""
+        self.most_examples = max(map(len, sets), default=0)
+        """That any run has predicted."""
         self._figures: list[dict[str, np.ndarray]] = []
         for number, group in enumerate(groups):
             of_runs = [self._resampled(run, predictions[id(run)], keys) for run in group.runs]

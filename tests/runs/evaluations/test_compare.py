@@ -186,6 +186,28 @@ def test_a_rule_that_is_off_is_none_and_a_second_evaluation_is_no_second_seed(tm
     assert [(group.label, len(group.runs)) for group in groups] == [("(a, val)", 2), ("(a, val_beam)", 1), ("mine", 1)]
 
 
+def test_the_same_seed_again_is_no_other_seed(tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 1), ("copy", 0)):
+        write_run(tmp_path / name, seed=seed, wer=0.1)
+    assert [len(group.runs) for group in groups_of(runs_below(tmp_path))] == [2, 1]
+
+
+def test_a_run_without_an_evaluation_and_a_path_without_a_run_are_told(
+    sweep: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("0", "2"):
+        (sweep / name / "checkpoints").mkdir(parents=True)
+    (sweep / "2" / "config.yaml").write_text("seed: 0\n")
+    (sweep / "empty").mkdir()
+    paths = [str(sweep), str(sweep / "empty"), str(sweep / "nowhere")]
+    assert main(["compare", *paths, "--out", str(sweep / "out")]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"skipped {sweep / '2'}: has no evaluation of the val split",
+        f"skipped {sweep / 'empty'}: holds no run",
+        f"skipped {sweep / 'nowhere'}: holds no run",
+    ]
+
+
 def test_the_search_that_made_a_figure_is_shown(tmp_path: Path) -> None:
     write_run(tmp_path / "a", wer=0.1)
     write_evaluation(tmp_path / "a", "val_greedy", "greedy", {"wer": 0.2})
@@ -213,6 +235,27 @@ def test_what_does_not_differ_is_marked(tmp_path: Path) -> None:
     assert "≈" not in lines[2] + lines[4]
     assert "paired bootstrap over the 40 examples" in markdown(comparison)
     assert r"$\approx$ 3.0 \%" in latex(comparison)
+
+
+def test_examples_of_one_key_and_another_truth_are_not_paired(tmp_path: Path) -> None:
+    for name, target, seed in (("a", ADDITIVE, 0), ("b", DOT, 1)):
+        write_run(tmp_path / name, target, wer=0.1)
+        write_predictions(tmp_path / name, 4, seed)
+    comparison = Comparison(runs_below(tmp_path))
+    assert comparison.tests.num_examples == 0
+    assert "Nothing was tested" in " ".join(comparison.notes())
+
+
+def test_unequal_sets_are_told(tmp_path: Path) -> None:
+    for name, target in (("a", ADDITIVE), ("b", DOT)):
+        write_run(tmp_path / name, target, wer=0.1)
+        write_predictions(tmp_path / name, 4)
+    assert "different examples" not in " ".join(Comparison(runs_below(tmp_path)).notes())
+    file = tmp_path / "b" / "evaluation" / "val" / "predictions.jsonl"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:30]))
+    comparison = Comparison(runs_below(tmp_path))
+    assert comparison.tests.num_examples == 30
+    assert "evaluated on different examples" in " ".join(comparison.notes())
 
 
 def test_seeds_are_part_of_the_doubt(tmp_path: Path) -> None:
