@@ -234,7 +234,7 @@ def _prediction(
         weights=maps[:, None].astype(np.float32),
         text=" ".join(words),
         references=[target.text],
-        score=0.0,
+        score=math.nan,  # nobody searched
         flags=[],
         boxes=true_boxes(words, [target]),
         things=things([target]),

@@ -64,7 +64,9 @@ def test_figures_of_maps_have_intervals_and_a_shape(tmp_path: Path) -> None:
     low, high = found["intervals"]["onset_error_ms"]
     assert low <= found["onset_error_ms"] <= high + 0.1
     assert low < high
-    assert "interval" in (tmp_path / "measured" / "index.html").read_text()
+    page = (tmp_path / "measured" / "index.html").read_text()
+    assert '"score":null' in page  # nobody searched
+    assert f'"interval":"{low:.0f} to {high:.0f} ms"' in page
 
 
 def test_words_of_two_channels_are_not_mixed(tmp_path: Path) -> None:
@@ -136,7 +138,7 @@ def test_maps_over_a_picture_by_the_words_of_a_phrase(tmp_path: Path) -> None:
     skipped = (tmp_path / "measured" / "skipped.txt").read_text()
     assert "expected a map of numbers for each of the 3 words" in skipped  # 2 has maps for two
     assert "truth.jsonl:3" in skipped
-    assert "other\thas no line" in skipped
+    assert "other\thas no usable line" in skipped
 
 
 def test_maps_over_time_are_bounded_in_the_sound(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from multimodal_attn.types import UnreadableError
 # What says nothing of a run but where it lies and how it was watched.
 _INCIDENTAL = ("run_dir", "started_in", "cache_dir", "data.cache_dir", "resume", "callbacks.", "logger.", "choices.")
 _OF_EVALUATION = ("search.", "ensemble", "checkpoint", "data.", "word_times", "tag")
+_DATA = "data._target_"
 _OFF_IF_EMPTY = ("tag", *(f"search.{key}" for key in RULES))
 
 
@@ -130,7 +131,8 @@ def groups_of(runs: Sequence[EvaluatedRun]) -> list[Group]:
         group.runs.append(run)
     groups = list(found.values())
     for group, label in zip(groups, labels([group.runs[0] for group in groups]), strict=True):
-        group.label = label or group.runs[0].folder.name
+        first = group.runs[0]
+        group.label = label or (first.folder.name if len(group.runs) == 1 else str(first.config.get("name", "all")))
     score = task_score(runs)
     if score is None:
         return groups
@@ -160,7 +162,18 @@ def differing_keys(runs: Sequence[EvaluatedRun]) -> list[str]:
 
 
 def labels(runs: Sequence[EvaluatedRun]) -> list[str]:
-    """A short name for each run: the classes that set it apart, what else does among those alike, or its folder."""
+    """A short name for each run: the classes that set it apart, what else does among those alike, or its folder.
+
+    Runs of another data set differ in everything else as well: it is named first, then what sets apart those of one.
+    """
+    data = [short(_DATA, run.config.get(_DATA)) for run in runs]
+    if len(set(data)) > 1:
+        names = list(data)
+        for each in dict.fromkeys(data):
+            places = [place for place, other in enumerate(data) if other == each]
+            for place, name in zip(places, labels([runs[place] for place in places]), strict=True):
+                names[place] = f"{each}, {name}" if name else each
+        return names
     keys = differing_keys(runs)
     # Where a search or an encoder is another, its class says so, not the list of its parts.
     classes = [

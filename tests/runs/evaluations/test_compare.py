@@ -121,6 +121,18 @@ def test_an_encoder_that_is_another_is_named_and_not_its_parts() -> None:
     assert labels(parts) == ["Net", "Other"]
 
 
+def test_runs_of_several_data_sets_are_named_by_these_and_by_what_differs_within_one() -> None:
+    configs = [
+        {"data._target_": "x.Photos", "encoder._target_": "x.Net", "tokenizer._target_": "x.Words"},
+        *(
+            {"data._target_": "x.Grid", "encoder._target_": "x.Lstm", "search._target_": f"x.{search}"}
+            for search in ("Beam", "Greedy")
+        ),
+    ]
+    runs = [EvaluatedRun(Path(str(n)), Path(str(n)), config, {}) for n, config in enumerate(configs)]
+    assert labels(runs) == ["Photos", "Grid, Beam", "Grid, Greedy"]
+
+
 def test_a_run_is_named_by_the_folder_that_it_started_from() -> None:
     configs: list[dict[str, Any]] = [{"init_from": "some/where/mlm"}, {"init_from": None}]
     runs = [EvaluatedRun(Path(str(n)), Path(str(n)), config, {}) for n, config in enumerate(configs)]
@@ -160,6 +172,15 @@ def test_runs_that_differ_in_their_seed_are_one_row(tmp_path: Path) -> None:
     row = cells(markdown(comparison).splitlines()[2])
     assert row == ["DotAttention", "2", "**12.0 ± 2.8 %**", "100"]
     assert "standard deviation" in " ".join(comparison.notes())
+
+
+def test_a_row_of_all_seeds_has_no_name_of_one_run(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_run(tmp_path / f"seed_{seed}", seed=seed, wer=0.1)
+    runs = runs_below(tmp_path)
+    for run in runs:
+        run.config["name"] = "listen"
+    assert [group.label for group in groups_of(runs)] == ["listen"]
 
 
 def test_a_seed_of_the_data_that_stays_is_no_difference(tmp_path: Path) -> None:
@@ -244,6 +265,19 @@ def test_examples_of_one_key_and_another_truth_are_not_paired(tmp_path: Path) ->
     comparison = Comparison(runs_below(tmp_path))
     assert comparison.tests.num_examples == 0
     assert "Nothing was tested" in " ".join(comparison.notes())
+
+
+def test_a_row_has_its_interval_whatever_it_stands_beside(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_run(tmp_path / str(seed), ADDITIVE, seed, wer=0.1)
+        write_predictions(tmp_path / str(seed), 4)
+    alone = Comparison(runs_below(tmp_path)).interval(0, "wer")
+    write_run(tmp_path / "captions", DOT, cider_d=0.5)
+    comparison = Comparison(runs_below(tmp_path))
+    assert comparison.tests.num_examples == 0
+    assert alone is not None
+    assert comparison.interval(0, "wer") == alone
+    assert "those of another task" in " ".join(comparison.notes())
 
 
 def test_unequal_sets_are_told(tmp_path: Path) -> None:
@@ -372,6 +406,17 @@ def test_the_figure_has_a_row_for_each_group_and_a_dot_for_its_attention(tmp_pat
     assert [place for place, _ in places] == [[0.1, 40.0], [0.25, 70.0]]
     assert places[1][1] == pytest.approx(2 * places[0][1])  # twice the time of a step
     assert [text.get_text() for text in attention.texts] == ["1", "2", "Words spread evenly: 110 ms"]
+
+
+def test_rows_at_one_place_of_the_figure_share_their_numbers(tmp_path: Path) -> None:
+    for name, target in (("a", ADDITIVE), ("b", DOT), ("c", "own.Other")):
+        late = 30.0 if name == "c" else 40.0
+        write_run(tmp_path / name, target, wer=0.00167, onset_error_ms=late, onset_even_ms=110.0)
+    _, attention = draw_comparison(*figure_of(Comparison(runs_below(tmp_path)))).axes
+    assert [text.get_text() for text in attention.texts][:2] == ["1, 2", "3"]
+    attention.figure.canvas.draw()
+    ticks = [label.get_text() for label in attention.get_xticklabels()]
+    assert len(set(ticks)) == len(ticks)
 
 
 def test_the_figure_of_runs_without_a_truth_of_attention_has_one_panel(tmp_path: Path) -> None:
