@@ -72,4 +72,4 @@ def _timed_text(record: dict[str, Any], place: str) -> TimedText:
         raise ValueError(f"{place}: {bad[0]!r} is not a word, or ends before it starts; expected {EXPECTED}")
     text = " ".join(word for word, _ in words)
     target = Target(text, times=tuple(span for _, span in words), timed_by=by)
-    return TimedText(split, key, target, str(record.get("audio", "")))
+    return TimedText(split, key, target, str(record.get("audio") or ""))

@@ -77,7 +77,7 @@ def find_runs(paths: Sequence[Path], split: str) -> tuple[list[EvaluatedRun], li
     found: dict[Path, EvaluatedRun] = {}
     skipped: dict[Path, UnreadableError] = {}
     for path in paths:
-        runs = {file.parent for file in path.rglob("config.yaml") if (file.parent / "checkpoints").is_dir()}
+        runs = [file.parent for file in sorted(path.rglob("config.yaml")) if (file.parent / "checkpoints").is_dir()]
         lacking = {run.resolve(): UnreadableError(str(run), f"has no evaluation of the {split} split") for run in runs}
         evaluated = sorted(path.rglob("evaluation/*/metrics.json"))
         if not (lacking or evaluated):
