@@ -14,7 +14,7 @@ from multimodal_attn.data.reading.images import read_image
 from multimodal_attn.data.reading.samples import LONGEST_SECONDS
 from multimodal_attn.data.reading.tables import read_table
 from multimodal_attn.data.reading.text import read_text
-from multimodal_attn.prediction.prediction import Prediction, true_times
+from multimodal_attn.prediction.prediction import GIVEN, Prediction, true_times
 from multimodal_attn.prediction.recordings.transcript import TimedWord
 from multimodal_attn.prediction.times.boundaries import attention_times
 from multimodal_attn.prediction.true_boxes import things, true_boxes
@@ -157,7 +157,7 @@ def from_times(truth: Truth, channels: Mapping[str, list[TimedWord]]) -> Predict
         inside = (centers >= start) & (centers < end)
         inside[min(steps - 1, int((start + end) / 2 / _TIMES_STEP))] = True  # a word shorter than a step
         maps[word, inside] = 1 / inside.sum()
-    return _prediction(truth, [word.text for word in words], maps, Timeline(_TIMES_STEP), source, spans, "given times")
+    return _prediction(truth, [word.text for word in words], maps, Timeline(_TIMES_STEP), source, spans, GIVEN)
 
 
 def _truth(record: dict[str, Any], folder: Path) -> Truth:

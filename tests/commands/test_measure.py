@@ -45,6 +45,8 @@ def test_word_times_of_a_ctm_file(tmp_path: Path) -> None:
     assert found["word_times_f1_100_ms"] == pytest.approx(1)
     assert found["onset_even_ms"] > found["onset_error_ms"]
     assert not [name for name in found if name.startswith("attention_")]  # nobody attended to anything
+    page = (tmp_path / "measured" / "index.html").read_text()
+    assert page.count('"entropy":null,"peak":null,"hits":null,"sink":null') == 2
     skipped = (tmp_path / "measured" / "skipped.txt").read_text().splitlines()
     assert [line[0] for line in skipped] == ["x", "w", "z", "y"]  # as the file has them
 

@@ -161,6 +161,11 @@ class Example {
     return peaks.length > 0 && peaks.every((peak) => peak === 0);
   }
 
+  /** Whether the maps are of attention, and not drawn from times that were given. */
+  get attended() {
+    return !this.blank && this.hypothesis.heardBy !== "given times";
+  }
+
   choose(index) {
     if (index === this.chosen && index !== null) return;
     this.chosen = index;
@@ -173,7 +178,7 @@ class Example {
     this.view.buttons.forEach((button, i) => {
       const [entropy, peak] = [this.measure("entropy", i), this.measure("peak", i)];
       const sure = this.hypothesis.confidence[i];
-      const numbers = this.blank ? [] : [`entropy ${entropy.toFixed(2)}`, `peak ${short(peak)}`];
+      const numbers = this.attended ? [`entropy ${entropy.toFixed(2)}`, `peak ${short(peak)}`] : [];
       if (sure !== undefined) numbers.push(`confidence ${Math.round(100 * sure)} %`);
       numbers.push(...this.flat(i));
       button.querySelectorAll(".numbers").forEach((line, n) => (line.textContent = numbers[n] ?? ""));
@@ -200,15 +205,17 @@ class Example {
 
   /** What to say of a map that is as good as uniform. */
   flat(index) {
-    return this.measure("entropy", index) >= overview.nearlyUniform ? ["nearly uniform"] : [];
+    return this.attended && this.measure("entropy", index) >= overview.nearlyUniform ? ["nearly uniform"] : [];
   }
 
   describe(index) {
-    if (this.blank) return [make("b", {}, this.hypothesis.words[index][0])];
+    const word = make("b", {}, this.hypothesis.words[index][0]);
+    if (this.blank) return [word];
+    if (!this.attended) return [word, " · ", ...this.view.compare(index)];
     const peak = this.measure("peak", index);
     const times = short(peak * this.maps.size);
     return [
-      make("b", {}, this.hypothesis.words[index][0]),
+      word,
       ` · entropy ${this.measure("entropy", index).toFixed(2)} · peak ${short(peak)}, ${times} times a uniform map's · `,
       ...this.flat(index).map((words) => `${words}: it points nowhere · `),
       ...this.view.compare(index),
