@@ -155,15 +155,10 @@ class Example {
     );
   }
 
-  /** Whether there is no attention to show, as of a recurrent language model. */
+  /** Whether there is no attention to show, as of a recurrent language model or of given times. */
   get blank() {
     const [peaks] = this.hypothesis.peak;
     return peaks.length > 0 && peaks.every((peak) => peak === 0);
-  }
-
-  /** Whether the maps are of attention, and not drawn from times that were given. */
-  get attended() {
-    return !this.blank && this.hypothesis.heardBy !== "given times";
   }
 
   choose(index) {
@@ -178,7 +173,7 @@ class Example {
     this.view.buttons.forEach((button, i) => {
       const [entropy, peak] = [this.measure("entropy", i), this.measure("peak", i)];
       const sure = this.hypothesis.confidence[i];
-      const numbers = this.attended ? [`entropy ${entropy.toFixed(2)}`, `peak ${short(peak)}`] : [];
+      const numbers = this.blank ? [] : [`entropy ${entropy.toFixed(2)}`, `peak ${short(peak)}`];
       if (sure !== undefined) numbers.push(`confidence ${Math.round(100 * sure)} %`);
       numbers.push(...this.flat(i));
       button.querySelectorAll(".numbers").forEach((line, n) => (line.textContent = numbers[n] ?? ""));
@@ -205,13 +200,12 @@ class Example {
 
   /** What to say of a map that is as good as uniform. */
   flat(index) {
-    return this.attended && this.measure("entropy", index) >= overview.nearlyUniform ? ["nearly uniform"] : [];
+    return this.measure("entropy", index) >= overview.nearlyUniform ? ["nearly uniform"] : [];
   }
 
   describe(index) {
     const word = make("b", {}, this.hypothesis.words[index][0]);
-    if (this.blank) return [word];
-    if (!this.attended) return [word, " · ", ...this.view.compare(index)];
+    if (this.blank) return this.hypothesis.heard ? [word, " · ", ...this.view.compare(index)] : [word];
     const peak = this.measure("peak", index);
     const times = short(peak * this.maps.size);
     return [

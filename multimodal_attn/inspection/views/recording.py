@@ -25,7 +25,7 @@ from multimodal_attn.inspection.figures.token_rows import (
 )
 from multimodal_attn.inspection.page.packing import pack_picture, pack_sound, rounded_number, rounded_numbers
 from multimodal_attn.inspection.views.base import Sound, SourceView
-from multimodal_attn.prediction.prediction import GIVEN, Prediction
+from multimodal_attn.prediction.prediction import Prediction
 from multimodal_attn.prediction.times.word_alignment import align_words
 from multimodal_attn.types import Span, Timeline
 
@@ -133,7 +133,6 @@ class RecordingView(SourceView[Timeline]):
         return {
             "wer": rounded_number(wer, 3),
             "late": rounded_number(1000 * np.median(late), 4) if late else None,
-            **(dict.fromkeys(("entropy", "peak", "sink")) if prediction.time_source == GIVEN else {}),
         }
 
     def sound(self) -> Sound:
