@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -60,7 +61,7 @@ def align(overrides: list[str], splits: Sequence[str], output: Path | None) -> i
     skipped: list[UnreadableError] = []
     aligned = 0
     for split, source in sources.items():
-        timed, bad, scores = _align_split(aligner, source, split)
+        timed, bad, scores = _align_split(aligner, source, split, file.parent)
         found, skipped, aligned = found + timed, skipped + source.skipped + bad, aligned + len(timed)
         words = sum(len(line.target.times) for line in timed)
         print(f"{split}: {len(timed)} of {len(source)} recordings align, {words} words")
@@ -80,9 +81,12 @@ def align(overrides: list[str], splits: Sequence[str], output: Path | None) -> i
 
 
 def _align_split(
-    aligner: Aligner, source: Dataset, split: str
+    aligner: Aligner, source: Dataset, split: str, folder: Path
 ) -> tuple[list[TimedText], list[UnreadableError], dict[str, float]]:
-    """The times of a split, what does not align, and how far they are from the times that the data have, if any."""
+    """The times of a split, what does not align, and how far they are from the times that the data have, if any.
+
+    Paths of recordings start from ``folder``.
+    """
     timed: list[TimedText] = []
     bad: list[UnreadableError] = []
     cells = RecordingCells()
@@ -97,7 +101,9 @@ def _align_split(
         except UnreadableError as error:
             bad.append(error)
             continue
-        timed.append(TimedText(split, key, Target(target.text, times=spans, timed_by=aligner.name)))
+        path = source.path(index)
+        audio = "" if path is None else os.path.relpath(path, folder)
+        timed.append(TimedText(split, key, Target(target.text, times=spans, timed_by=aligner.name), audio))
         if target.times:
             whole = Span(0.0, len(waveform) / aligner.sample_rate)
             cells.compare_times(target.text.split(), {"{}": list(spans)}, target, whole)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -14,10 +14,14 @@ from multimodal_attn.data.reading.npz import Npz
 from multimodal_attn.evaluation.attention.cells.base import Text
 from multimodal_attn.evaluation.attention.cells.pictures import PictureCells
 from multimodal_attn.evaluation.attention.cells.recordings import RecordingCells
+from multimodal_attn.evaluation.attention.scores import AttentionScores
+from multimodal_attn.evaluation.bootstrap import intervals
 from multimodal_attn.inspection.page.page import write_page
 from multimodal_attn.prediction.foreign_maps import Truth, from_maps, from_times, read_ctm, read_truth
 from multimodal_attn.prediction.prediction import Prediction
+from multimodal_attn.prediction.times.onset_times import onset_times
 from multimodal_attn.runs.evaluations.report import print_report
+from multimodal_attn.runs.folders import metrics_text
 from multimodal_attn.types import Grid, Span, Target, Timeline, UnreadableError
 from multimodal_attn.writing import replaced_folder, write_file
 
@@ -43,7 +47,7 @@ def measure(maps: Path, truth: Path, output: Path, page_examples: int = 50) -> i
     lines, skipped = read_truth(truth)
     keys, predict = _given(maps)
     known = {line.key for line in lines}
-    skipped += [UnreadableError(key, f"has no line in {truth}") for key in keys if key not in known]
+    skipped += [UnreadableError(key, f"has no usable line in {truth}") for key in keys if key not in known]
     found = []
     for line in lines:
         try:
@@ -52,24 +56,28 @@ def measure(maps: Path, truth: Path, output: Path, page_examples: int = 50) -> i
             found.append((line, predict(line)))
         except UnreadableError as error:
             skipped.append(error)
-    are_maps = maps.suffix.lower() != ".ctm"
-    scores = _scores(found, are_maps)
-    metrics = scores | {"num_examples": float(len(found)), "num_skipped": float(len(skipped))}
     if not found:
         raise ValueError(f"maps: nothing in '{maps}' can be scored; {'; '.join(map(str, skipped[:3]))}")
+    scores = _scores(found, are_maps=maps.suffix.lower() != ".ctm")
+    metrics = scores.compute()
+    metrics |= {"num_examples": float(len(found)), "num_skipped": float(len(skipped))}
+    ends = intervals(scores.statistics(), len(found))
     shown = found
     if len(found) > page_examples:
         shown = [found[place * len(found) // page_examples] for place in range(page_examples)]
     with replaced_folder(output, WRITTEN) as folder:
-        write_file(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+        write_file(folder / "metrics.json", metrics_text(metrics, ends))
         write_skipped(folder / "skipped.txt", skipped)
         predictions = [prediction for _, prediction in shown]
-        write_page(predictions, folder / "index.html", f"{maps.stem}: measured", metrics, total=len(found))
+        title = f"{maps.stem}: measured"
+        write_page(predictions, folder / "index.html", title, metrics, total=len(found), intervals=ends)
     if skipped:
         print(f"{len(skipped)} are left out; {output / 'skipped.txt'} lists them with the reasons", file=sys.stderr)
-    if not scores:
-        print(f"{truth} has no boxes and no times of these sources: there is nothing to score", file=sys.stderr)
-    print_report(metrics, str(output))
+    if not any(line.target.times or prediction.boxes for line, prediction in found):
+        print(f"{truth} has no boxes and no times of these words: there is no truth to compare with", file=sys.stderr)
+    elif not any(name.endswith("_num_words") for name in metrics):
+        print(f"no word is written as {truth} has it, case and marks included: times of none compare", file=sys.stderr)
+    print_report(metrics, str(output), intervals=ends)
     print(f"attention page: {output / 'index.html'}")
     return 0
 
@@ -93,21 +101,21 @@ def _array(arrays: Npz, key: str) -> np.ndarray:
         raise UnreadableError(key, f"has {error}") from None
 
 
-def _scores(found: list[tuple[Truth, Prediction]], are_maps: bool) -> dict[str, float]:
+def _scores(found: list[tuple[Truth, Prediction]], are_maps: bool) -> AttentionScores:
     """The figures; nothing of attention's shape where word times were given, whose maps are drawn here."""
-    pictures, recordings = PictureCells(), RecordingCells()
+    scores = AttentionScores()
     for line, prediction in found:
-        words, maps = prediction.text.split(), prediction.word_weights.astype(np.float64)
-        text = Text(maps, [(first, stop) for _, first, stop in prediction.word_tokens])
-        if isinstance(prediction.layout, Grid):
-            pictures.compare(text, Target(prediction.text, boxes=prediction.boxes), prediction.layout)
-        elif isinstance(prediction.layout, Timeline) and line.target.times:
-            whole = Span(0.0, len(prediction.source) / prediction.sample_rate)
+        spans = [(first, stop) for _, first, stop in prediction.word_tokens]
+        text = Text(prediction.word_weights.astype(np.float64), spans)
+        cells = scores.add(prediction.layout, text if are_maps else None)
+        if isinstance(cells, PictureCells):
+            if prediction.boxes:
+                cells.compare(text, Target(prediction.text, boxes=prediction.boxes), cast(Grid, prediction.layout))
+        elif isinstance(cells, RecordingCells) and line.target.times:
+            heard = {"{}": list(prediction.word_spans)}
             if are_maps:
-                recordings.note_sharpness(maps)
-            recordings.compare_times(words, {"{}": list(prediction.word_spans)}, line.target, whole)
-    scores = pictures.compute() | recordings.compute()
-    if tokens := pictures.sharpness + recordings.sharpness:
-        entropy, peak = np.mean(tokens, axis=0).tolist()
-        scores |= {"attention_entropy": entropy, "attention_peak": peak}
+                cells.note_sharpness(text.maps)
+                heard["{}_peak"] = onset_times(text.maps, cast(Timeline, prediction.layout), spans, method="peak")
+            whole = Span(0.0, len(prediction.source) / prediction.sample_rate)
+            cells.compare_times(prediction.text.split(), heard, line.target, whole)
     return scores

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from multimodal_attn.data.reading.images import read_image
 from multimodal_attn.data.reading.samples import LONGEST_SECONDS
 from multimodal_attn.data.reading.tables import read_table
 from multimodal_attn.data.reading.text import read_text
-from multimodal_attn.prediction.prediction import Prediction, true_times
+from multimodal_attn.prediction.prediction import GIVEN, Prediction, true_times
 from multimodal_attn.prediction.recordings.transcript import TimedWord
 from multimodal_attn.prediction.times.boundaries import attention_times
 from multimodal_attn.prediction.true_boxes import things, true_boxes
@@ -25,6 +26,7 @@ EXPECTED = (
 )
 _SAMPLE_RATE = 16_000
 _SHORTEST_STEP, _LONGEST_STEP = 1e-3, 60.0  # seconds
+_SLACK_STEPS, _SLACK = 4, 0.1  # maps may be longer or shorter than their recording by so many steps, or this share
 _TIMES_STEP = 0.02  # of the maps that are drawn where only times are given: a word's is even over its time
 
 
@@ -54,36 +56,42 @@ def read_truth(path: Path) -> tuple[list[Truth], list[UnreadableError]]:
     """
     table = read_table(path, "truth")
     found, bad = [], [UnreadableError(f"{path}:{line}", reason) for line, reason in table.bad]
+    known: set[str] = set()
     for line, record in table.records:
         try:
-            found.append(_truth(record, path.parent))
+            truth = _truth(record, path.parent)
+            if truth.key in known:
+                raise ValueError(f"the key {truth.key!r} has a line before")
+            known.add(truth.key)
+            found.append(truth)
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-            bad.append(UnreadableError(f"{path}:{line}", f"{type(error).__name__} {error}; expected {EXPECTED}"))
+            reason = f"lacks {error}" if isinstance(error, KeyError) else error
+            bad.append(UnreadableError(f"{path}:{line}", f"{reason}; expected {EXPECTED}"))
     if not found:
         raise ValueError(f"truth: '{path}' has no usable line; expected {EXPECTED}")
     return found, bad
 
 
-def read_ctm(path: Path) -> dict[str, list[TimedWord]]:
-    """The words of each recording in a CTM file: lines of recording, channel, start, duration and word.
+def read_ctm(path: Path) -> dict[str, dict[str, list[TimedWord]]]:
+    """The words of each channel of each recording in a CTM file: lines of recording, channel, start, duration and word.
 
     Raises:
         ValueError: names a line that is none.
     """
-    found: dict[str, list[TimedWord]] = {}
+    found: dict[str, dict[str, list[TimedWord]]] = {}
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip() or line.startswith(";;"):
             continue
         try:
-            name, _, start, duration, word, *_ = line.split()
+            name, channel, start, duration, word, *_ = line.split()
             begin, length = float(start), float(duration)
             _check_time(begin, begin + length)
         except ValueError as error:
             raise ValueError(
                 f"'{path}:{number}': expected recording, channel, start, duration and word ({error})"
             ) from None
-        found.setdefault(name, []).append(TimedWord(word, begin, begin + length))
-    return {name: sorted(words, key=lambda word: word.start) for name, words in found.items()}
+        found.setdefault(name, {}).setdefault(channel, []).append(TimedWord(word, begin, begin + length))
+    return found
 
 
 def from_maps(truth: Truth, maps: np.ndarray) -> Prediction:
@@ -113,19 +121,29 @@ def from_maps(truth: Truth, maps: np.ndarray) -> Prediction:
         raise UnreadableError(truth.key, f"has maps over {seconds:g} s; expected at most {LONGEST_SECONDS:g} s")
     timeline = Timeline(truth.step_seconds)
     waveform = _waveform(truth)
+    whole = seconds if waveform is None else len(waveform) / _SAMPLE_RATE
+    if abs(seconds - whole) > max(_SLACK_STEPS * truth.step_seconds, _SLACK * whole):
+        reason = f"has maps over {seconds:.2f} s, but a recording of {whole:.2f} s: is step_seconds right?"
+        raise UnreadableError(truth.key, reason)
     tokens = [(word, word + 1) for word in range(len(flat))]
     spans = attention_times(flat, timeline, tokens, waveform, _SAMPLE_RATE)
     return _prediction(truth, truth.written, flat, timeline, _or_silence(waveform, seconds), spans)
 
 
-def from_times(truth: Truth, words: list[TimedWord]) -> Prediction:
+def from_times(truth: Truth, channels: Mapping[str, list[TimedWord]]) -> Prediction:
     """A prediction whose words have these times; the map of a word is even over its time.
 
+    Args:
+        truth: of the recording.
+        channels: the words of each.
+
     Raises:
-        UnreadableError: if there is no word, or the recording cannot be read.
+        UnreadableError: if there are several channels, whose words are of several speakers, or the recording cannot be
+            read.
     """
-    if not words:
-        raise UnreadableError(truth.key, "has no word with a time")
+    if len(channels) != 1:
+        raise UnreadableError(truth.key, f"has words on the channels {', '.join(channels)}; expected those of one")
+    words = sorted(next(iter(channels.values())), key=lambda word: word.start)
     spans = [Span(word.start, max(word.start, word.end)) for word in words]
     waveform = _waveform(truth)
     ends = max(*(span.end for span in (*spans, *truth.target.times)), 0.0)
@@ -139,10 +157,14 @@ def from_times(truth: Truth, words: list[TimedWord]) -> Prediction:
         inside = (centers >= start) & (centers < end)
         inside[min(steps - 1, int((start + end) / 2 / _TIMES_STEP))] = True  # a word shorter than a step
         maps[word, inside] = 1 / inside.sum()
-    return _prediction(truth, [word.text for word in words], maps, Timeline(_TIMES_STEP), source, spans, "given times")
+    return _prediction(truth, [word.text for word in words], maps, Timeline(_TIMES_STEP), source, spans, GIVEN)
 
 
 def _truth(record: dict[str, Any], folder: Path) -> Truth:
+    if "words" in record:  # as multimodal-attn align writes them
+        words = record["words"]
+        text = " ".join(str(word["word"]) for word in words)
+        record = {**record, "text": text, "times": [(word["start"], word["end"]) for word in words]}
     text = " ".join(str(record["text"]).split())
     words = text.split()
     boxes = {
@@ -212,7 +234,7 @@ def _prediction(
         weights=maps[:, None].astype(np.float32),
         text=" ".join(words),
         references=[target.text],
-        score=0.0,
+        score=math.nan,  # nobody searched
         flags=[],
         boxes=true_boxes(words, [target]),
         things=things([target]),

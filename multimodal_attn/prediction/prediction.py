@@ -22,6 +22,9 @@ from multimodal_attn.prediction.true_boxes import Thing, things, true_boxes
 from multimodal_attn.prediction.word import Word
 from multimodal_attn.types import COPYING, EOS, UNK, Box, Example, Grid, Hypothesis, Layout, Span, Target
 
+GIVEN = "given times"
+"""``time_source`` of a prediction that was made of word times: nothing is known of any attention."""
+
 
 class View(Protocol):
     """What shows predictions to people."""
@@ -60,7 +63,7 @@ class Prediction:
         gate_name: what this gate is called.
         log_probs: of each token, T of them.
         word_spans: when each word is heard, for recordings.
-        time_source: where ``word_spans`` come from, "attention" or "ctc".
+        time_source: where ``word_spans`` come from, "attention", "ctc", or ``GIVEN``, of which maps are drawn.
         moments: when each word was written, for live sessions.
         temperature: of the run, for the confidence of words; None where it has none.
         candidates: of each word the likeliest ones with their probabilities, for words that were hidden from a masked

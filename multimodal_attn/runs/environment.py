@@ -29,7 +29,7 @@ FILE = "environment.json"
 _PACKAGES = (
     *("torch", "torchvision", "torchaudio", "pytorch_lightning", "hydra", "numpy", "PIL", "soundfile", "jiwer"),
     *("sacrebleu", "sentencepiece", "transformers", "peft", "timm", "onnxruntime", "ctranslate2", "faster_whisper"),
-    *("pocketsphinx", "wandb", "tensorboard", "av"),
+    *("rouge_score", "pocketsphinx", "wandb", "tensorboard", "av"),
 )
 _DISTRIBUTIONS = {"pytorch_lightning": "pytorch-lightning", "hydra": "hydra-core", "PIL": "pillow"}
 _FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "neon", "asimd")

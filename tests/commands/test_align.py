@@ -33,6 +33,7 @@ def test_own_recordings_are_aligned_beside_their_list(tmp_path: Path, capsys: py
     assert before == kept  # of another split
     assert [word["word"] for word in found["words"]] == ["turn", "on", "the", "lights"]
     assert found["by"].startswith("pocketsphinx")
+    assert found["audio"] == "a.wav"
     written = tmp_path / "as_written.jsonl"
     as_written = ["data.normalize=none", "--output", str(written)]
     assert main(["align", "data=manifest", f"data.train={list_of}", f"data.val={list_of}", *as_written]) == 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -12,6 +13,8 @@ import soundfile
 from PIL import Image
 
 from multimodal_attn.__main__ import main
+from multimodal_attn.data.reading.word_times import TimedText, write_word_times
+from multimodal_attn.types import Span, Target
 
 
 def write(folder: Path, *lines: dict[str, Any]) -> Path:
@@ -19,7 +22,7 @@ def write(folder: Path, *lines: dict[str, Any]) -> Path:
     return folder / "truth.jsonl"
 
 
-def measured(maps: Path, truth: Path) -> dict[str, float]:
+def measured(maps: Path, truth: Path) -> dict[str, Any]:
     output = truth.parent / "measured"
     assert main(["measure", str(maps), str(truth), "--output", str(output)]) == 0
     assert (output / "index.html").read_text().startswith("<!doctype html>")
@@ -43,14 +46,80 @@ def test_word_times_of_a_ctm_file(tmp_path: Path) -> None:
     assert found["word_times_f1_100_ms"] == pytest.approx(1)
     assert found["onset_even_ms"] > found["onset_error_ms"]
     assert not [name for name in found if name.startswith("attention_")]  # nobody attended to anything
+    page = (tmp_path / "measured" / "index.html").read_text()
+    assert page.count('"entropy":null,"peak":null,"hits":null,"sink":null') == 2
     skipped = (tmp_path / "measured" / "skipped.txt").read_text().splitlines()
     assert [line[0] for line in skipped] == ["x", "w", "z", "y"]  # as the file has them
+
+
+def test_figures_of_maps_have_intervals_and_a_shape(tmp_path: Path) -> None:
+    maps = np.full((4, 10), 0.01)
+    maps[:, 0] = 1  # a sink
+    for word in range(4):
+        maps[word, 2 * word + 2] = 0.5
+    np.savez(tmp_path / "maps.npz", u=maps, v=maps[:3])
+    times = [[0.2 * word, 0.2 * word + 0.1] for word in range(4)]
+    line = {"key": "u", "text": "go home by bus", "step_seconds": 0.1, "times": times}
+    other = {**line, "key": "v", "text": "go home by", "times": [[0.0, 0.1], [0.3, 0.4], [0.6, 0.7]]}
+    found = measured(tmp_path / "maps.npz", write(tmp_path, line, other))
+    assert found["attention_sink"] == pytest.approx(1 / 1.58)
+    assert found["onset_peak_error_ms"] == pytest.approx(300)  # of 0, 200, 400, 600, and 0, 300, 600 ms
+    low, high = found["intervals"]["onset_error_ms"]
+    assert low <= found["onset_error_ms"] <= high + 0.1
+    assert low < high
+    page = (tmp_path / "measured" / "index.html").read_text()
+    assert '"score":null' in page  # nobody searched
+    assert re.search(r'"interval":"26\d to 26\d ms"', page)
+
+
+def test_words_of_two_channels_are_not_mixed(tmp_path: Path) -> None:
+    (tmp_path / "words.ctm").write_text("u A 0.1 0.2 go\nu B 0.3 0.3 home\nv 1 0.1 0.2 go\n")
+    line = {"text": "go home", "times": [[0.1, 0.3], [0.3, 0.6]]}
+    found = measured(tmp_path / "words.ctm", write(tmp_path, {"key": "u", **line}, {"key": "v", **line}))
+    assert (found["num_examples"], found["num_skipped"]) == (1, 1)
+    assert "u\thas words on the channels A, B" in (tmp_path / "measured" / "skipped.txt").read_text()
+
+
+def test_a_key_counts_once(tmp_path: Path) -> None:
+    (tmp_path / "words.ctm").write_text("u 1 0.1 0.2 go\n")
+    line = {"key": "u", "text": "go", "times": [[0.1, 0.3]]}
+    found = measured(tmp_path / "words.ctm", write(tmp_path, line, {**line, "times": [[0.9, 1.0]]}))
+    assert (found["num_examples"], found["onset_error_ms"]) == (1, 0)
+    assert "truth.jsonl:2" in (tmp_path / "measured" / "skipped.txt").read_text()
+
+
+def test_word_times_of_an_aligner_are_a_truth(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "u.wav", np.zeros(16_000), 16_000)
+    (tmp_path / "words.ctm").write_text("u 1 0.12 0.2 go\n")
+    target = Target("go", times=(Span(0.1, 0.3),), timed_by="an aligner")
+    write_word_times(tmp_path / "word_times.jsonl", [TimedText("val", "u", target, "u.wav")])
+    found = measured(tmp_path / "words.ctm", tmp_path / "word_times.jsonl")
+    assert found["aligner_onset_error_ms"] == pytest.approx(20)
+    assert found["aligner_onset_even_ms"] == pytest.approx(100)  # of the second that the recording lasts
+
+
+def test_maps_of_another_length_than_their_recording_are_left_out(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "u.wav", np.zeros(32_000), 16_000)
+    np.savez(tmp_path / "maps.npz", u=np.ones((1, 50)), v=np.ones((1, 50)))
+    line = {"audio": "u.wav", "text": "go", "times": [[0.3, 0.6]]}
+    steps = {"u": 0.04, "v": 0.02}
+    truth = write(tmp_path, *({"key": key, "step_seconds": step, **line} for key, step in steps.items()))
+    assert measured(tmp_path / "maps.npz", truth)["num_examples"] == 1
+    skipped = (tmp_path / "measured" / "skipped.txt").read_text()
+    assert skipped.startswith("v\thas maps over 1.00 s, but a recording of 2.00 s")
+
+
+def test_words_that_are_written_otherwise_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "words.ctm").write_text("u 1 0.10 0.20 Go.\n")
+    truth = write(tmp_path, {"key": "u", "text": "go", "times": [[0.1, 0.3]]})
+    assert measured(tmp_path / "words.ctm", truth)["word_times_f1_200_ms"] == 0
+    assert "no word is written as" in capsys.readouterr().err
 
 
 def test_a_truth_of_texts_alone_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "words.ctm").write_text("u 1 0.10 0.20 go\n")
     measured(tmp_path / "words.ctm", write(tmp_path, {"key": "u", "text": "go"}))
-    assert "has no boxes and no times of these sources: there is nothing to score" in capsys.readouterr().err
+    assert "has no boxes and no times of these words" in capsys.readouterr().err
 
 
 def test_maps_over_a_picture_by_the_words_of_a_phrase(tmp_path: Path) -> None:
@@ -72,7 +141,7 @@ def test_maps_over_a_picture_by_the_words_of_a_phrase(tmp_path: Path) -> None:
     skipped = (tmp_path / "measured" / "skipped.txt").read_text()
     assert "expected a map of numbers for each of the 3 words" in skipped  # 2 has maps for two
     assert "truth.jsonl:3" in skipped
-    assert "other\thas no line" in skipped
+    assert "other\thas no usable line" in skipped
 
 
 def test_maps_over_time_are_bounded_in_the_sound(tmp_path: Path) -> None:

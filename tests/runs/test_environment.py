@@ -38,6 +38,7 @@ def test_a_data_set_is_told_by_its_keys_texts_and_sizes(tmp_path: Path) -> None:
 
 
 def test_what_is_written_tells_the_machine_and_nobody(tmp_path: Path) -> None:
+    pytest.importorskip("rouge_score")  # which scores summaries
     environment = Environment()
     environment.add_data("data/photos", "val", Files(tmp_path, ["a"]))
     environment.write(tmp_path, wall=False)
@@ -45,6 +46,7 @@ def test_what_is_written_tells_the_machine_and_nobody(tmp_path: Path) -> None:
     content = json.loads(text)
     assert content["wall_seconds"] is None
     assert content["packages"]["torch"] == torch.__version__.partition("+")[0]
+    assert "rouge_score" in content["packages"]
     assert content["machine"]["cores"] >= 1
     assert content["data"]["root"] == "data/photos"
     assert content["threads"] == {"torch": torch.get_num_threads(), "processes": 1}

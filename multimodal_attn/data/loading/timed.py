@@ -31,7 +31,8 @@ class Timed(Dataset):
         if source.reader.modality != "recording":
             raise ValueError(f"data.word_times: '{file}'; expected null, as {source.reader.phrase} has no word times")
         self.source = source
-        self._times = {key: target for found, key, target in read_word_times(file, "data.word_times") if found == split}
+        lines = read_word_times(file, "data.word_times")
+        self._times = {line.key: line.target for line in lines if line.split == split}
         super().__init__(source.reader, LazyEntries(len(source), self._entry), source.skipped)
         texts = {entry.key: entry.targets[0].text for entry in source.entries if entry.targets}
         other = [key for key, target in self._times.items() if texts.get(key) != target.text]

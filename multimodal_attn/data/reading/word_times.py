@@ -22,22 +22,25 @@ class TimedText(NamedTuple):
         split: that the recording is in.
         key: of the recording in its data set.
         target: its text, times, and who found them.
+        audio: the recording, from the folder of the file of word times; empty where it is no file.
     """
 
     split: str
     key: str
     target: Target
+    audio: str = ""
 
 
 def write_word_times(path: Path, found: Iterable[TimedText]) -> None:
     """Writes a line for each recording."""
     lines = []
-    for split, key, target in found:
+    for split, key, target, audio in found:
         words = [
             {"word": word, "start": round(span.start, 3), "end": round(span.end, 3)}
             for word, span in zip(target.text.split(), target.times, strict=True)
         ]
-        line = {"split": split, "key": key, "by": target.timed_by, "words": words}
+        place = {"audio": audio} if audio else {}
+        line = {"split": split, "key": key, **place, "by": target.timed_by, "words": words}
         lines.append(json.dumps(line, ensure_ascii=False) + "\n")
     write_file(path, "".join(lines))
 
@@ -68,4 +71,5 @@ def _timed_text(record: dict[str, Any], place: str) -> TimedText:
     if bad := [word for word, span in words if not 0 <= span.start <= span.end < math.inf or len(word.split()) != 1]:
         raise ValueError(f"{place}: {bad[0]!r} is not a word, or ends before it starts; expected {EXPECTED}")
     text = " ".join(word for word, _ in words)
-    return TimedText(split, key, Target(text, times=tuple(span for _, span in words), timed_by=by))
+    target = Target(text, times=tuple(span for _, span in words), timed_by=by)
+    return TimedText(split, key, target, str(record.get("audio") or ""))

@@ -13,7 +13,7 @@ from multimodal_attn.evaluation.attention.cells.base import Cells, Reading, Text
 from multimodal_attn.evaluation.attention.shape import sharpness, sink_share, text_shape
 from multimodal_attn.evaluation.statistics import Mean, Statistic, figures_of
 from multimodal_attn.prediction.entropy import effective_cells
-from multimodal_attn.types import Batch, DecoderOutput, Hypothesis, Memory, Span
+from multimodal_attn.types import Batch, DecoderOutput, Hypothesis, Layout, Memory, Span
 
 
 class AttentionScores:
@@ -55,16 +55,29 @@ class AttentionScores:
             source_tokenizer: of sources that are texts.
             ctc_times: for each source, when CTC hears each word of its best text; None where it was not asked.
         """
-        kind = cells_of(memory.layout)
-        cells = self._cells.setdefault(kind, kind())
         times = ctc_times or [None] * len(best)
         for index, (hypothesis, by_ctc) in enumerate(zip(best, times, strict=True)):
             own = tokenizer.of_source(batch.source_texts[index])
             reading = Reading(batch, index, memory, output, hypothesis, own, source_tokenizer, by_ctc)
-            self._add_shape(reading.written, kind.ordered)
-            cells.example = self.num_examples
-            cells.update(reading, memory.layout)
-            self.num_examples += 1
+            self.add(memory.layout, reading.written).update(reading, memory.layout)
+
+    def add(self, layout: Layout, written: Text | None) -> Cells[Any]:
+        """Adds an example and the shape of its maps.
+
+        Args:
+            layout: of the memory.
+            written: its text; None if nobody attended to anything.
+
+        Returns:
+            What compares the example with its truth.
+        """
+        kind = cells_of(layout)
+        cells = self._cells.setdefault(kind, kind())
+        if written is not None:
+            self._add_shape(written, kind.ordered)
+        cells.example = self.num_examples
+        self.num_examples += 1
+        return cells
 
     def _add_shape(self, text: Text, ordered: bool) -> None:
         maps = text.maps

@@ -99,6 +99,7 @@ def _draw_attention(
     axes: Axes, rows: Sequence[Row], score: Measure, attention: Measure, baseline: float | None
 ) -> None:
     steps = [row.step_ms for row in rows if row.step_ms is not None]
+    numbers: dict[tuple[float, float], list[str]] = {}  # of the rows at a place
     for place, row in enumerate(rows):
         if not (row.scores and row.attention):
             continue
@@ -110,7 +111,14 @@ def _draw_attention(
             for score_of_run, attention_of_run in zip(row.scores, row.attention, strict=True):
                 axes.plot([x, score_of_run], [y, attention_of_run], color=color, linewidth=0.8, zorder=0)
             axes.plot(row.scores, row.attention, "o", color=_SEED, markersize=2.6)
-        axes.annotate(str(place + 1), (x, y), ha="center", va="center", fontsize=7.5, color="white", weight="bold")
+        numbers.setdefault((x, y), []).append(str(place + 1))
+    for at, found in numbers.items():
+        if len(found) == 1:
+            axes.annotate(found[0], at, ha="center", va="center", fontsize=7.5, color="white", weight="bold")
+        else:  # such as evaluations of one run
+            axes.annotate(
+                ", ".join(found), at, (14, 0), textcoords="offset points", va="center", fontsize=7.5, weight="bold"
+            )
     if baseline is not None and isinstance(attention.baseline, str):
         axes.axhline(baseline, color=_BASELINE, linewidth=1, linestyle="--")
         name = measure(attention.baseline).title
@@ -149,14 +157,17 @@ def _label(axes: Axes, which: Literal["x", "y"], found: Measure, values: Sequenc
         axes.set(**{f"{which}scale": "log"})
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(lambda value, _: _tick(found, value))
+    axis.set_major_formatter(lambda value, _: _tick(found, value, axis.get_majorticklocs()))
     axis.set_tick_params(labelsize=8)
     axis.set_label_text(f"{found.title}   better {'→' if which == 'x' else '↑'}", fontsize=9)
     if lower:
         axis.set_inverted(True)
 
 
-def _tick(found: Measure, value: float) -> str:
-    """A round number as ``shown`` writes it, without trailing zeros after the point."""
+def _tick(found: Measure, value: float, places: Sequence[float]) -> str:
+    """A round number as ``shown`` writes it, without trailing zeros after the point; closer ones with more digits."""
     number, space, unit = shown(found.name, value).partition(" ")
+    if len({shown(found.name, place) for place in places}) < len(places):
+        scaled = 100 * value if found.unit == "share" else value
+        return f"{scaled:.4g}{space}{unit}"
     return (number.rstrip("0").rstrip(".") if "." in number else number) + space + unit

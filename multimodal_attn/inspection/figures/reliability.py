@@ -31,7 +31,8 @@ def draw_reliability(reliability: Reliability) -> Figure:
         number, claimed, right = reliability.bins(getattr(reliability, name)).T
         axes.plot([0, 1], [0, 1], color="#777777", linewidth=1)
         axes.vlines(claimed, claimed, right, color=_COLORS[name], linewidth=1.5, alpha=0.6)
-        axes.scatter(claimed, right, s=12 + 500 * number / max(number.sum(), 1), color=_COLORS[name], alpha=0.75)
+        sizes = 12 + 500 * number / max(number.sum(), 1)
+        axes.scatter(claimed, right, s=sizes, color=_COLORS[name], alpha=0.75, clip_on=False)  # whole at 100 %
         axes.set_xlim(-0.03, 1.03)
         axes.set_ylim(-0.05, 1.05)
         axes.set_aspect("equal")

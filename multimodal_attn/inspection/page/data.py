@@ -12,7 +12,7 @@ from multimodal_attn.inspection.page.packing import mean_number, pack_weights, r
 from multimodal_attn.inspection.views import view_of
 from multimodal_attn.measures import measure
 from multimodal_attn.prediction.entropy import relative_entropy
-from multimodal_attn.prediction.prediction import Prediction
+from multimodal_attn.prediction.prediction import GIVEN, Prediction
 from multimodal_attn.prediction.times.word_alignment import align_words
 
 OTHERS_BYTES = 20_000  # an example, for the weights of all hypotheses but the best
@@ -68,8 +68,8 @@ def summarize(prediction: Prediction) -> dict[str, Any]:
 
 def measures_of(prediction: Prediction) -> dict[str, float | None]:
     """Every one of ``MEASURES``, of the best text; None for what it does not have."""
-    maps = np.nan_to_num(prediction.word_weights)
-    of_maps = {  # not of a model without attention, whose maps are empty
+    maps = _attention(prediction, prediction.word_weights)
+    of_maps = {  # not of a model without attention
         "entropy": mean_number(relative_entropy(maps)),
         "peak": mean_number(maps.max(axis=-1, initial=0.0)),
         "sink": rounded_number(sink_share(maps), 3),
@@ -106,10 +106,15 @@ def word_diff(text: str, references: list[str]) -> dict[str, Any] | None:
     return {"reference": index, "edits": edits, "pairs": pairs}
 
 
+def _attention(prediction: Prediction, maps: np.ndarray) -> np.ndarray:
+    """The maps; empty where they are only drawn of times that were given, as those of a model without attention."""
+    return np.zeros_like(maps) if prediction.time_source == GIVEN else np.nan_to_num(maps)
+
+
 def _hypothesis(prediction: Prediction) -> dict[str, Any]:
     """One text with its attention, and the truth about its words."""
     view = view_of(prediction)
-    maps = np.nan_to_num(view.word_maps())  # (1 or N + 1, W, S)
+    maps = _attention(prediction, view.word_maps())  # (1 or N + 1, W, S)
     return {
         "text": prediction.text,
         "score": rounded_number(prediction.score, 4),

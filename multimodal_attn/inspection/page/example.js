@@ -155,7 +155,7 @@ class Example {
     );
   }
 
-  /** Whether there is no attention to show, as of a recurrent language model. */
+  /** Whether there is no attention to show, as of a recurrent language model or of given times. */
   get blank() {
     const [peaks] = this.hypothesis.peak;
     return peaks.length > 0 && peaks.every((peak) => peak === 0);
@@ -204,11 +204,12 @@ class Example {
   }
 
   describe(index) {
-    if (this.blank) return [make("b", {}, this.hypothesis.words[index][0])];
+    const word = make("b", {}, this.hypothesis.words[index][0]);
+    if (this.blank) return this.hypothesis.heard ? [word, " · ", ...this.view.compare(index)] : [word];
     const peak = this.measure("peak", index);
     const times = short(peak * this.maps.size);
     return [
-      make("b", {}, this.hypothesis.words[index][0]),
+      word,
       ` · entropy ${this.measure("entropy", index).toFixed(2)} · peak ${short(peak)}, ${times} times a uniform map's · `,
       ...this.flat(index).map((words) => `${words}: it points nowhere · `),
       ...this.view.compare(index),

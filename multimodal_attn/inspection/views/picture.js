@@ -151,7 +151,7 @@ views.picture = class {
 
   compare(index) {
     const { hits, lookedAt, words } = this.example.hypothesis;
-    if (lookedAt[index]) return [make("span", { class: "no" }, `looked at the ${lookedAt[index]}, wrote ${words[index][0]}`)];
+    if (lookedAt[index]) return [make("span", { class: "no" }, `looked at ${lookedAt[index]}, wrote ${words[index][0]}`)];
     const hit = hits[index];
     if (hit === undefined) return ["no true box known"];
     const verdict =

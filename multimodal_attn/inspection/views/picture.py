@@ -112,7 +112,9 @@ class PictureView(SourceView[Grid]):
 
     def _looked_at(self) -> dict[int, str]:
         prediction = self.prediction
-        return looked_at(prediction.word_weights, self.layout, self._boxes(), prediction.things)
+        found = looked_at(prediction.word_weights, self.layout, self._boxes(), prediction.things)
+        words = [word for word, *_ in prediction.word_tokens]
+        return {index: f"{'another' if words[index] == name else 'the'} {name}" for index, name in found.items()}
 
 
 def _legend(prediction: Prediction, layout: Grid, smooth: bool) -> str:

@@ -11,7 +11,7 @@ views.recording = class {
       label: "Times",
       needs: "late",
       options: [
-        ["heard", "from attention"],
+        ["heard", "the model's"],
         ["true", "true, where known"],
       ],
       set: (value) => (settings.trueTimes = value === "true"),

@@ -57,8 +57,9 @@ def render(transcript: Transcript, path: str | Path, kind: str, name: str | None
     """A transcript in one of ``FORMATS``.
 
     ``txt`` has lines of start, end and words, separated by tabs; ``json`` a line with every word's times; ``srt`` and
-    ``vtt`` are subtitles; ``ctm`` has a line "recording 1 start duration word" for every word (NIST's sclite); and
-    ``textgrid`` is an interval tier for Praat, which knows no overlap: there a word begins when the one before ends.
+    ``vtt`` are subtitles; ``ctm`` has a line "recording 1 start duration word" for every word (NIST's sclite), with its
+    confidence behind it where that is known; and ``textgrid`` is an interval tier for Praat, which knows no overlap:
+    there a word begins when the one before ends.
 
     Args:
         transcript: of one recording.
@@ -104,7 +105,11 @@ def _vtt(transcript: Transcript, path: str, name: str) -> str:
 
 def _ctm(transcript: Transcript, path: str, name: str) -> str:
     name = "_".join(name.split()) or "_"  # white space separates the fields
-    return "".join(f"{name} 1 {w.start:.3f} {max(0.0, w.end - w.start):.3f} {w.text}\n" for w in transcript.words)
+    rows = []
+    for word, start, end, confidence in transcript.words:
+        sure = "" if confidence is None else f" {confidence:.4f}"
+        rows.append(f"{name} 1 {start:.3f} {max(0.0, end - start):.3f} {word}{sure}\n")
+    return "".join(rows)
 
 
 def _textgrid(transcript: Transcript, path: str, name: str) -> str:

@@ -93,6 +93,8 @@ class Comparison:
             notes.append("±: standard deviation over the runs of a row, which differ in their seed alone.")
         if self.score is not None and any(self.interval(n, self.score.name) for n in range(len(self.groups))):
             notes.append(f"In brackets: 95 % interval of {self.score.title}, over examples, and over seeds if several.")
+        if self.score is not None and any(group.mean(self.score.name) is None for group in self.groups):
+            notes.append(f"Rows are sorted by {self.score.title}; those of another task, which have none, come last.")
         if len(self.groups) > 1 and self.tests.num_examples > 1:
             notes.append(
                 f"{SAME}: does not differ from the first row (paired bootstrap over the {self.tests.num_examples}"
@@ -100,6 +102,8 @@ class Comparison:
             )
         elif len(self.groups) > 1:
             notes.append("Nothing was tested: the runs have no predictions of the same examples.")
+        if self.tests.most_examples > self.tests.num_examples > 1:
+            notes.append("The runs were evaluated on different examples, and their figures are over all of their own.")
         return notes
 
 

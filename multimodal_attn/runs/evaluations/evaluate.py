@@ -222,5 +222,8 @@ def _tell_replaced(folder: Path, config: Mapping[str, Any]) -> None:
         return
     now = {key: value for key, value in leaves(config) if value != {}}
     differing = [key for key in now | before if key.startswith(_TOLD) and before.get(key) != now.get(key)]
+    if "search._target_" in differing:  # another class has other settings, of which nobody asked
+        differing = ["search", *(key for key in differing if not key.startswith("search"))]
     if differing:
-        log.warning("%s: takes the place of one with another %s; tag=NAME keeps both", folder, ", ".join(differing))
+        how = "another tag" if config["tag"] else "tag=NAME"
+        log.warning("%s: takes the place of one with another %s; %s keeps both", folder, ", ".join(differing), how)

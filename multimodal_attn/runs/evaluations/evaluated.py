@@ -19,6 +19,7 @@ from multimodal_attn.types import UnreadableError
 # What says nothing of a run but where it lies and how it was watched.
 _INCIDENTAL = ("run_dir", "started_in", "cache_dir", "data.cache_dir", "resume", "callbacks.", "logger.", "choices.")
 _OF_EVALUATION = ("search.", "ensemble", "checkpoint", "data.", "word_times", "tag")
+_DATA = "data._target_"
 _OFF_IF_EMPTY = ("tag", *(f"search.{key}" for key in RULES))
 
 
@@ -69,21 +70,31 @@ class Group:
 
 
 def find_runs(paths: Sequence[Path], split: str) -> tuple[list[EvaluatedRun], list[UnreadableError]]:
-    """Every evaluation of the split, once, of every run in or below the paths, and what cannot be read of them."""
+    """Every evaluation of the split, once, of every run in or below the paths, and what cannot be read of them.
+
+    A run without such an evaluation, and a path without a run, are told as well: their rows would be missed.
+    """
     found: dict[Path, EvaluatedRun] = {}
     skipped: dict[Path, UnreadableError] = {}
     for path in paths:
-        for file in sorted(path.rglob("evaluation/*/metrics.json")):
+        runs = [file.parent for file in sorted(path.rglob("config.yaml")) if (file.parent / "checkpoints").is_dir()]
+        lacking = {run.resolve(): UnreadableError(str(run), f"has no evaluation of the {split} split") for run in runs}
+        evaluated = sorted(path.rglob("evaluation/*/metrics.json"))
+        if not (lacking or evaluated):
+            skipped[path.resolve()] = UnreadableError(str(path), "holds no run")
+        for file in evaluated:
             folder = file.parent
             # One that is being written, or of which only the name of its folder can tell the split.
             if folder.name.startswith(".") or folder.name.partition("_")[0] != split:
                 continue
+            lacking.pop(folder.parents[1].resolve(), None)
             if (place := folder.resolve()) in found or place in skipped:
                 continue
             try:
                 found[place] = _read(folder.parents[1], folder)
             except UnreadableError as error:
                 skipped[place] = error
+        skipped |= lacking
     return list(found.values()), list(skipped.values())
 
 
@@ -112,12 +123,16 @@ def groups_of(runs: Sequence[EvaluatedRun]) -> list[Group]:
     for run in runs:
         kept = {key: value for key, value in run.config.items() if key not in seeds and not key.startswith(_INCIDENTAL)}
         key = json.dumps(kept, default=str, sort_keys=True)
-        if key in found and any(run.folder == other.folder for other in found[key].runs):
-            key += run.evaluation.name  # the same search under another name, which is no other seed
-        found.setdefault(key, Group([])).runs.append(run)
+        # The same search under another name, or the same seed again, is no other seed.
+        for place in (key, key + run.evaluation.name, key + str(run.evaluation)):
+            group = found.setdefault(place, Group([]))
+            if not any(run.config.get("seed") == other.config.get("seed") for other in group.runs):
+                break
+        group.runs.append(run)
     groups = list(found.values())
     for group, label in zip(groups, labels([group.runs[0] for group in groups]), strict=True):
-        group.label = label or group.runs[0].folder.name
+        first = group.runs[0]
+        group.label = label or (first.folder.name if len(group.runs) == 1 else str(first.config.get("name", "all")))
     score = task_score(runs)
     if score is None:
         return groups
@@ -147,7 +162,18 @@ def differing_keys(runs: Sequence[EvaluatedRun]) -> list[str]:
 
 
 def labels(runs: Sequence[EvaluatedRun]) -> list[str]:
-    """A short name for each run: the classes that set it apart, what else does among those alike, or its folder."""
+    """A short name for each run: the classes that set it apart, what else does among those alike, or its folder.
+
+    Runs of another data set differ in everything else as well: it is named first, then what sets apart those of one.
+    """
+    data = [short(_DATA, run.config.get(_DATA)) for run in runs]
+    if len(set(data)) > 1:
+        names = list(data)
+        for each in dict.fromkeys(data):
+            places = [place for place, other in enumerate(data) if other == each]
+            for place, name in zip(places, labels([runs[place] for place in places]), strict=True):
+                names[place] = f"{each}, {name}" if name else each
+        return names
     keys = differing_keys(runs)
     # Where a search or an encoder is another, its class says so, not the list of its parts.
     classes = [

@@ -11,15 +11,23 @@ import yaml
 
 from multimodal_attn.runs.configuration import CONF
 
-TAG = r"[\w+=.-]*"
-"""What ``tag`` may be made of."""
-
 LIMITS = ("max_length", "max_length_ratio")
 RULES = ("min_length", "forbidden", "no_repeat_ngram", "eos_threshold", "prefix", "forced_words", "max_attention_jump")
 """Settings of the search that are the run's where the command line says nothing; a rule that says nothing is off."""
 
 _LONGEST = 100  # characters that tell searches apart; of longer ones a checksum does
 _PARTS = ("scorers", "rules", "defaults")
+
+
+def check_tag(tag: str) -> str:
+    """A tag as it is, if it can be a part of a folder's name.
+
+    Raises:
+        ValueError: says what was expected.
+    """
+    if not re.fullmatch(r"[\w+=.-]*", tag):
+        raise ValueError("letters, digits and any of _ + = . -")
+    return tag
 
 
 def inherited(rules: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator
 
 from multimodal_attn.data.datasets.base import Split
 from multimodal_attn.machine import check_device
@@ -14,7 +14,7 @@ from multimodal_attn.prediction.recordings.transcript import ENDINGS
 from multimodal_attn.prediction.times.word_times import check_time_source
 from multimodal_attn.ranges import Count, WholeNumber
 from multimodal_attn.runs.configuration import refuse_unknown, require
-from multimodal_attn.runs.evaluations.folder import LIMITS, RULES, TAG, inherited
+from multimodal_attn.runs.evaluations.folder import LIMITS, RULES, check_tag, inherited
 from multimodal_attn.runs.language_model import load_language_model
 from multimodal_attn.runs.loading import Run
 from multimodal_attn.search import Search
@@ -24,7 +24,7 @@ from multimodal_attn.types import Timeline
 SETTINGS: dict[str, Any] = {
     "run": str,
     "split": Split,
-    "tag": Annotated[str, Field(pattern=f"^{TAG}$")] | None,
+    "tag": Annotated[str, AfterValidator(check_tag)] | None,
     "ensemble": list[str],
     "checkpoint": Literal["best", "last"],
     "batch_size": Count,

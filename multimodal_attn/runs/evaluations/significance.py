@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +34,25 @@ class Significance:
 
     def __init__(self, groups: Sequence[Group]) -> None:
         predictions = {id(run): _predictions(run.evaluation) for group in groups for run in group.runs}
-        sets = [set(found) for found in predictions.values()]
-        keys = sorted(set.intersection(*sets)) if sets else []
+        keys = _common(predictions.values())
         self.num_examples = len(keys)
         """That all runs have predicted; below two nothing is tested."""
+        self.most_examples = max(map(len, predictions.values()), default=0)
+        """That any run has predicted."""
         self._figures: list[dict[str, np.ndarray]] = []
+        self._own_figures: list[dict[str, np.ndarray]] = []  # of the examples that all runs of a group have
         for number, group in enumerate(groups):
-            of_runs = [self._resampled(run, predictions[id(run)], keys) for run in group.runs]
-            self._figures.append(_drawn(of_runs, number))
+            files = [(run, predictions[id(run)]) for run in group.runs]
+            own = _common(found for _, found in files)
+            compared = _drawn([_resampled(*each, keys) for each in files], number)
+            self._figures.append(compared)
+            self._own_figures.append(
+                compared if own == keys else _drawn([_resampled(*each, own) for each in files], number)
+            )
 
     def interval(self, group: int, name: str) -> tuple[float, float] | None:
         """95 % of a group's mean, over examples and seeds; None where nothing is known of single examples."""
-        values = self._figures[group].get(name)
+        values = self._own_figures[group].get(name)
         return None if values is None else interval(values)
 
     def differ(self, one: int, other: int, name: str) -> bool | None:
@@ -54,21 +61,26 @@ class Significance:
         ends = None if first is None or second is None else interval(first - second)
         return None if ends is None else not ends.low <= 0 <= ends.high
 
-    def _resampled(
-        self, run: EvaluatedRun, predictions: dict[str, dict[str, Any]], keys: list[str]
-    ) -> dict[str, np.ndarray]:
-        if self.num_examples < 2:
-            return {}
-        chosen = [predictions[key] for key in keys]
-        statistics: list[Statistic] = []
-        try:
-            scores: TextScores = part("metrics", {"_target_": run.config.get("metrics._target_")}, TextScores)()
-            statistics += scores.statistics([p["text"] for p in chosen], [p["references"] for p in chosen])
-        except ValueError:  # of another package, or no references
-            pass
-        place = {prediction["line"]: number for number, prediction in enumerate(chosen)}
-        statistics += read_statistics(run.evaluation / FILE, place)
-        return resampled(statistics, self.num_examples)
+
+def _common(predictions: Iterable[dict[str, dict[str, Any]]]) -> list[str]:
+    """The keys of the examples that all have; generated data of another seed have the same keys and other texts."""
+    sets = [{(key, *line["references"]) for key, line in found.items()} for found in predictions]
+    return sorted(key for key, *_ in set.intersection(*sets)) if sets else []
+
+
+def _resampled(run: EvaluatedRun, predictions: dict[str, dict[str, Any]], keys: list[str]) -> dict[str, np.ndarray]:
+    if len(keys) < 2:
+        return {}
+    chosen = [predictions[key] for key in keys]
+    statistics: list[Statistic] = []
+    try:
+        scores: TextScores = part("metrics", {"_target_": run.config.get("metrics._target_")}, TextScores)()
+        statistics += scores.statistics([p["text"] for p in chosen], [p["references"] for p in chosen])
+    except ValueError:  # of another package, or no references
+        pass
+    place = {prediction["line"]: number for number, prediction in enumerate(chosen)}
+    statistics += read_statistics(run.evaluation / FILE, place)
+    return resampled(statistics, len(keys))
 
 
 def _drawn(runs: Sequence[dict[str, np.ndarray]], seed: int) -> dict[str, np.ndarray]:

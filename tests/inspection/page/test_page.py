@@ -363,9 +363,10 @@ def test_a_word_for_another_thing_than_was_looked_at_is_no_miss(tmp_path: Path):
     record = photo_record()
     elsewhere, here = (Box(0.7, 0.6, 0.9, 0.9),), (Box(0.3, 0.2, 0.55, 0.6),)
     record.boxes = {2: elsewhere}
-    record.things = [[Thing("dog", frozenset(), elsewhere), Thing("cat", frozenset(), here)]]
-    elements = read(write_page([record], tmp_path / "index.html", "x"))
-    (best,) = elements.json("example-0")["hypotheses"]
-    assert best["lookedAt"] == {"2": "cat"}
+    for name, told in (("dog", "another dog"), ("cat", "the cat")):
+        record.things = [[Thing("dog", frozenset(), elsewhere), Thing(name, frozenset(), here)]]
+        elements = read(write_page([record], tmp_path / "index.html", "x"))
+        (best,) = elements.json("example-0")["hypotheses"]
+        assert best["lookedAt"] == {"2": told}
     assert best["hits"] == {}
     assert elements.json("overview")["examples"][0]["measures"]["hits"] is None

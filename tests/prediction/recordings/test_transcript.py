@@ -40,6 +40,12 @@ def test_json() -> None:
     assert content["words"][1] == {"word": "two", "start": 3599.9, "end": 3600.2}
 
 
+def test_confidence_is_in_json_and_ctm() -> None:
+    sure = Transcript([TimedWord("one", 0.5, 0.75, 0.98765)], 1.0)
+    assert json.loads(render(sure, "a.wav", "json"))["words"][0]["confidence"] == 0.9877
+    assert render(sure, "a.wav", "ctm") == "a 1 0.500 0.250 one 0.9877\n"
+
+
 def test_another_format_is_refused() -> None:
     with pytest.raises(ValueError, match=r"format: 'doc'; expected one of txt, json, srt, vtt, ctm, textgrid"):
         render(LATE, "a.wav", "doc")

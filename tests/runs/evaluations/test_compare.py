@@ -121,6 +121,18 @@ def test_an_encoder_that_is_another_is_named_and_not_its_parts() -> None:
     assert labels(parts) == ["Net", "Other"]
 
 
+def test_runs_of_several_data_sets_are_named_by_these_and_by_what_differs_within_one() -> None:
+    configs = [
+        {"data._target_": "x.Photos", "encoder._target_": "x.Net", "tokenizer._target_": "x.Words"},
+        *(
+            {"data._target_": "x.Grid", "encoder._target_": "x.Lstm", "search._target_": f"x.{search}"}
+            for search in ("Beam", "Greedy")
+        ),
+    ]
+    runs = [EvaluatedRun(Path(str(n)), Path(str(n)), config, {}) for n, config in enumerate(configs)]
+    assert labels(runs) == ["Photos", "Grid, Beam", "Grid, Greedy"]
+
+
 def test_a_run_is_named_by_the_folder_that_it_started_from() -> None:
     configs: list[dict[str, Any]] = [{"init_from": "some/where/mlm"}, {"init_from": None}]
     runs = [EvaluatedRun(Path(str(n)), Path(str(n)), config, {}) for n, config in enumerate(configs)]
@@ -162,6 +174,15 @@ def test_runs_that_differ_in_their_seed_are_one_row(tmp_path: Path) -> None:
     assert "standard deviation" in " ".join(comparison.notes())
 
 
+def test_a_row_of_all_seeds_has_no_name_of_one_run(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_run(tmp_path / f"seed_{seed}", seed=seed, wer=0.1)
+    runs = runs_below(tmp_path)
+    for run in runs:
+        run.config["name"] = "listen"
+    assert [group.label for group in groups_of(runs)] == ["listen"]
+
+
 def test_a_seed_of_the_data_that_stays_is_no_difference(tmp_path: Path) -> None:
     for seed in (0, 1, 2):
         folder = write_run(tmp_path / str(seed), DOT, seed, wer=0.1)
@@ -184,6 +205,28 @@ def test_a_rule_that_is_off_is_none_and_a_second_evaluation_is_no_second_seed(tm
     (tagged / "config.yaml").write_text(yaml.safe_dump({"search": SEARCHES["beam"], "ensemble": [], "tag": "mine"}))
     groups = groups_of(runs_below(tmp_path))
     assert [(group.label, len(group.runs)) for group in groups] == [("(a, val)", 2), ("(a, val_beam)", 1), ("mine", 1)]
+
+
+def test_the_same_seed_again_is_no_other_seed(tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 1), ("copy", 0)):
+        write_run(tmp_path / name, seed=seed, wer=0.1)
+    assert [len(group.runs) for group in groups_of(runs_below(tmp_path))] == [2, 1]
+
+
+def test_a_run_without_an_evaluation_and_a_path_without_a_run_are_told(
+    sweep: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("0", "2"):
+        (sweep / name / "checkpoints").mkdir(parents=True)
+    (sweep / "2" / "config.yaml").write_text("seed: 0\n")
+    (sweep / "empty").mkdir()
+    paths = [str(sweep), str(sweep / "empty"), str(sweep / "nowhere")]
+    assert main(["compare", *paths, "--out", str(sweep / "out")]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"skipped {sweep / '2'}: has no evaluation of the val split",
+        f"skipped {sweep / 'empty'}: holds no run",
+        f"skipped {sweep / 'nowhere'}: holds no run",
+    ]
 
 
 def test_the_search_that_made_a_figure_is_shown(tmp_path: Path) -> None:
@@ -213,6 +256,40 @@ def test_what_does_not_differ_is_marked(tmp_path: Path) -> None:
     assert "≈" not in lines[2] + lines[4]
     assert "paired bootstrap over the 40 examples" in markdown(comparison)
     assert r"$\approx$ 3.0 \%" in latex(comparison)
+
+
+def test_examples_of_one_key_and_another_truth_are_not_paired(tmp_path: Path) -> None:
+    for name, target, seed in (("a", ADDITIVE, 0), ("b", DOT, 1)):
+        write_run(tmp_path / name, target, wer=0.1)
+        write_predictions(tmp_path / name, 4, seed)
+    comparison = Comparison(runs_below(tmp_path))
+    assert comparison.tests.num_examples == 0
+    assert "Nothing was tested" in " ".join(comparison.notes())
+
+
+def test_a_row_has_its_interval_whatever_it_stands_beside(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_run(tmp_path / str(seed), ADDITIVE, seed, wer=0.1)
+        write_predictions(tmp_path / str(seed), 4)
+    alone = Comparison(runs_below(tmp_path)).interval(0, "wer")
+    write_run(tmp_path / "captions", DOT, cider_d=0.5)
+    comparison = Comparison(runs_below(tmp_path))
+    assert comparison.tests.num_examples == 0
+    assert alone is not None
+    assert comparison.interval(0, "wer") == alone
+    assert "those of another task" in " ".join(comparison.notes())
+
+
+def test_unequal_sets_are_told(tmp_path: Path) -> None:
+    for name, target in (("a", ADDITIVE), ("b", DOT)):
+        write_run(tmp_path / name, target, wer=0.1)
+        write_predictions(tmp_path / name, 4)
+    assert "different examples" not in " ".join(Comparison(runs_below(tmp_path)).notes())
+    file = tmp_path / "b" / "evaluation" / "val" / "predictions.jsonl"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:30]))
+    comparison = Comparison(runs_below(tmp_path))
+    assert comparison.tests.num_examples == 30
+    assert "evaluated on different examples" in " ".join(comparison.notes())
 
 
 def test_seeds_are_part_of_the_doubt(tmp_path: Path) -> None:
@@ -329,6 +406,17 @@ def test_the_figure_has_a_row_for_each_group_and_a_dot_for_its_attention(tmp_pat
     assert [place for place, _ in places] == [[0.1, 40.0], [0.25, 70.0]]
     assert places[1][1] == pytest.approx(2 * places[0][1])  # twice the time of a step
     assert [text.get_text() for text in attention.texts] == ["1", "2", "Words spread evenly: 110 ms"]
+
+
+def test_rows_at_one_place_of_the_figure_share_their_numbers(tmp_path: Path) -> None:
+    for name, target in (("a", ADDITIVE), ("b", DOT), ("c", "own.Other")):
+        late = 30.0 if name == "c" else 40.0
+        write_run(tmp_path / name, target, wer=0.00167, onset_error_ms=late, onset_even_ms=110.0)
+    _, attention = draw_comparison(*figure_of(Comparison(runs_below(tmp_path)))).axes
+    assert [text.get_text() for text in attention.texts][:2] == ["1, 2", "3"]
+    attention.figure.canvas.draw()
+    ticks = [label.get_text() for label in attention.get_xticklabels()]
+    assert len(set(ticks)) == len(ticks)
 
 
 def test_the_figure_of_runs_without_a_truth_of_attention_has_one_panel(tmp_path: Path) -> None:

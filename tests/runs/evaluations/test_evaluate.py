@@ -141,10 +141,12 @@ def test_evaluations_lie_side_by_side(picture_run: Path, tmp_path: Path, caplog:
     names = {path.name for path in (folder / "evaluation").iterdir()}
     assert names == {"val", "val_greedy", "val_beam_width=2", "val_mine", "val_greedy_max_length=3"}
     assert not [record for record in caplog.records if "takes the place" in record.message]
-    evaluate(compose("evaluate", *overrides, "tag=mine", "search.width=3"))
-    (record,) = (record for record in caplog.records if "takes the place" in record.message)
-    assert "another search.width; tag=NAME keeps both" in record.message
-    with pytest.raises(ValueError, match="tag: 'a/b'"):
+    for more, what in (("search.width=3", "search.width"), ("search=greedy", "search")):
+        caplog.clear()
+        evaluate(compose("evaluate", *overrides, "tag=mine", more))
+        (record,) = (record for record in caplog.records if "takes the place" in record.message)
+        assert f"another {what}; another tag keeps both" in record.message
+    with pytest.raises(ValueError, match="tag: 'a/b'; expected letters, digits"):
         evaluate(compose("evaluate", *overrides, "tag=a/b"))
 
 

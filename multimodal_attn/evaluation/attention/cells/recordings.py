@@ -84,6 +84,8 @@ class RecordingCells(Cells[Timeline]):
         step = (whole.end - whole.start) / max(1, len(words))
         even = [Span(whole.start + step * index, whole.start + step * (index + 1)) for index in range(len(words))]
         self.note(f"{by}counts", [(len(words), len(reference))])
+        for name in heard.keys() & {"{}", "ctc_{}"}:
+            self.note(by + name.format("word_times"), [])  # where no word is right, none is in time
         for index, true in align_words(words, reference):
             if index is None or true is None or words[index] != reference[true]:
                 continue
@@ -100,7 +102,8 @@ class RecordingCells(Cells[Timeline]):
         for name, values in self.samples.items():
             if name.endswith("counts"):
                 continue
-            late, examples = np.array(values), np.array(self.examples[name])  # milliseconds of each word
+            # Milliseconds of each word, of which there may be none.
+            late, examples = np.array(values, dtype=float), np.array(self.examples[name], dtype=np.int64)
             by = BY_ALIGNER if name.startswith(BY_ALIGNER) else ""
             if name.endswith("word_times"):  # precision is over the words that were written, recall over the true ones
                 numbers, of = np.sum(self.samples[f"{by}counts"], axis=1), np.array(self.examples[f"{by}counts"])

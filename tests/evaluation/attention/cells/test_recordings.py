@@ -86,11 +86,11 @@ def test_shares_within_do_not_fall_with_the_limit() -> None:
         assert shares == sorted(shares)
 
 
-def test_an_empty_hypothesis_adds_nothing() -> None:
+def test_an_empty_hypothesis_has_no_word_in_time() -> None:
     scores = RecordingCells()
     target = Target("two", times=(Span(0.1, 0.3),))
     scores.compare(Text(np.zeros((0, 10)), []), [], target, Timeline(STEP))
-    assert scores.compute() == {}
+    assert scores.compute() == {f"word_times_f1_{limit}_ms": 0 for limit in (50, 100, 200)}
 
 
 def test_quiet_steps_of_a_recording() -> None:
