@@ -25,6 +25,8 @@ class Forbidden(Rule):
             nor the source has cannot be written.
     """
 
+    _of_sources: list[list[tuple[int, ...]]]  # of one batch, or once for all
+
     def __init__(self, forbidden: Sequence[str | int] = ()) -> None:
         self.words, self.active = [str(word) for word in forbidden], bool(forbidden)
 

@@ -35,6 +35,7 @@ class ForcedWords(Rule):
     """
 
     needs_beam = True
+    _ways: list[list[list[tuple[int, ...]]]]  # of each source of one batch, or once for all
 
     def __init__(self, forced_words: Sequence[str | int] = (), forbidden: Sequence[str | int] = ()) -> None:
         self.words, self.active = [str(word) for word in forced_words], bool(forced_words)

@@ -25,6 +25,8 @@ class Prefix(Rule):
         prefix: text in the words of the model's vocabulary or of every source; None for none.
     """
 
+    _tokens: Tensor  # of each source of one batch, or once for all
+
     def __init__(self, prefix: str | None = None) -> None:
         self.prefix, self.active = prefix or "", bool(prefix and prefix.strip())
 
