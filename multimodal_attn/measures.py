@@ -212,9 +212,9 @@ def _families(rows: Mapping[str, Measure]) -> Iterator[Measure]:
                 found = Measure(f"{name}_within_{limit}_ms", title, "share", "higher", meaning, "attention", needs)
                 yield replace(found, detail=detail or limit != 100)
     extracts = {
-        "first": ("the first three sentences", "of the source, or turns"),
-        "longest": ("the longest sentence", "of the source, or turn"),
-        "oracle": ("the best three sentences", "chosen by the first reference"),
+        "first": ("the first three sentences or turns", "of the source"),
+        "longest": ("the longest sentence or turn", "of the source"),
+        "oracle": ("the best three sentences or turns", "chosen by the first reference"),
     }
     for kind in ("rouge1", "rouge2", "rougel", "rougelsum"):
         for name, (what, meaning) in extracts.items():

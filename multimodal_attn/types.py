@@ -100,6 +100,7 @@ class Example:
         sample_rate: of a waveform, in Hz; 0 for other sources.
         features: cached output of frozen encoders, (S, width) of each, in place of a source, mostly empty then.
         pause_seconds: at the beginning of a waveform, that are not read, as nothing is said there.
+        cut: of a text of which only the beginning is read, what is left out; else empty.
     """
 
     key: str
@@ -108,6 +109,7 @@ class Example:
     sample_rate: int = 0
     features: tuple[Tensor, ...] = ()
     pause_seconds: float = 0.0
+    cut: str = ""
 
     @property
     def source_to_read(self) -> Tensor | str:
@@ -241,6 +243,7 @@ class Memory:
         copies: (B, S) int64, the token that is written when a position is copied. Ids from V on are words of this
             source alone, which the vocabulary lacks. None where nothing can be copied.
         num_extra: E, how many such ids the batch has.
+        source_texts: B texts, whose words these are; empty where nothing can be copied.
         shares: (B, S, P) how much of each state came from each of P streams, P shares that sum to 1; None in training,
             and for encoders of a single stream.
     """
@@ -251,6 +254,7 @@ class Memory:
     keys: Tensor | None = None
     copies: Tensor | None = None
     num_extra: int = 0
+    source_texts: tuple[str, ...] = ()
     shares: Tensor | None = None
 
     @property
@@ -262,7 +266,14 @@ class Memory:
         """The chosen sources: (B',) indices copy, a slice gives views."""
         parts = (self.keys, self.copies, self.shares)
         keys, copies, shares = (None if each is None else each[sources] for each in parts)
-        return Memory(self.states[sources], self.mask[sources], self.layout, keys, copies, self.num_extra, shares)
+        texts = self.source_texts
+        if isinstance(sources, slice):
+            texts = texts[sources]
+        elif texts:
+            texts = tuple(texts[index] for index in sources.tolist())
+        return Memory(
+            self.states[sources], self.mask[sources], self.layout, keys, copies, self.num_extra, texts, shares
+        )
 
 
 @dataclass

@@ -16,7 +16,7 @@ def add_predict(commands: Commands) -> None:
         "files",
         nargs="+",
         type=Path,
-        help="photos, recordings or text files with one sentence per line; or folders of them",
+        help="photos, recordings or text files with one sentence per line (- for those of a pipe); or folders of them",
     )
     _add_json(command, "print a line of JSON for each file")
     _add_page(command, "write the attention page", "predictions.html")

@@ -41,7 +41,7 @@ def predict(
 
     Args:
         run: folder or checkpoint file.
-        files: files and folders.
+        files: files and folders; of texts also "-", the standard input.
         width: of the beam.
         ensemble: further runs that predict together with it.
         trust: packages whose classes a checkpoint may name.
@@ -59,8 +59,6 @@ def predict(
         rank, _ = process_share()
         for error in others if rank == 0 else []:
             print(f"skipped {printable(str(error))}", file=sys.stderr)
-        for error in [one for path in paths for one in predictor.reader.cuts(str(path))] if rank == 0 else []:
-            print(printable(str(error)), file=sys.stderr)
         layers = page is not None and not ensemble  # whose members have layers of their own
         for found in predict_together(predictor, paths, layers):
             if isinstance(found, UnreadableError):
@@ -110,16 +108,24 @@ def predict_together(
     """
     rank, number = process_share()
     if number == 1:
-        yield from predict_files(predictor, read_all(predictor.reader, paths), layers)
+        yield from predict_files(predictor, _read(predictor, paths), layers)
         return
     # A text file is quick to read and holds any number of sources: its lines are handed out, of others the files.
     by_line = not predictor.reader.in_files
-    remaining: Iterator[Any] = read_all(predictor.reader, paths) if by_line else iter(paths)
+    remaining: Iterator[Any] = _read(predictor, paths) if by_line else iter(paths)
     while batch := list(islice(remaining, number * AT_ONCE)):
         own = batch[rank * AT_ONCE : (rank + 1) * AT_ONCE]
         found = predict_files(predictor, iter(own) if by_line else read_all(predictor.reader, own), layers)
         for share in gather_to_first(list(found)) or []:
             yield from share
+
+
+def _read(predictor: Predictor, paths: Sequence[Path]) -> Iterator[Example | UnreadableError]:
+    """As ``read_all``; the first process tells of what only the beginning is read."""
+    for found in read_all(predictor.reader, paths):
+        if isinstance(found, Example) and found.cut and process_share()[0] == 0:
+            print(printable(f"{found.key}: {found.cut}"), file=sys.stderr)
+        yield found
 
 
 def _json(found: Prediction) -> str:

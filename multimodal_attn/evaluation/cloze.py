@@ -18,7 +18,7 @@ from multimodal_attn.evaluation.attention.rollout import self_rollout
 from multimodal_attn.evaluation.attention.self_attention import LONGEST, reads_of
 from multimodal_attn.models.evaluating import evaluating
 from multimodal_attn.models.masked_language_model import MaskedLanguageModel
-from multimodal_attn.prediction.prediction import Prediction, View
+from multimodal_attn.prediction.prediction import Prediction, View, pieces_shown
 from multimodal_attn.prediction.self_attention import SelfAttention
 from multimodal_attn.types import EOS, MASK, UNK, TokenAxis
 
@@ -34,12 +34,14 @@ class Gaps(NamedTuple):
         tokens: with <mask> where a token is hidden.
         words: first token and one past the last token of each hidden word.
         true: the whole text's tokens; empty where nobody knows them.
+        pieces: what is shown for each token; empty where nothing is.
     """
 
     key: str
     tokens: list[int]
     words: list[tuple[int, int]]
     true: list[int]
+    pieces: Sequence[str] = ()
 
 
 @dataclass
@@ -74,14 +76,17 @@ class Cloze:
         """
         tokens: list[int] = []
         words: list[tuple[int, int]] = []
+        pieces: list[str] = []
         for number, part in enumerate(text.split(GAP)):
             if number:
                 words.append((len(tokens), len(tokens) + 1))
                 tokens.append(MASK)
+                pieces.append(GAP)
             tokens += self.tokenizer.encode(self.normalize(part))
+            pieces += pieces_shown(self.normalize(part), self.tokenizer)
         if not words:
             raise ValueError(f"text: {text!r} has no gap; expected {GAP} for each hidden word")
-        (found,) = self.fill([Gaps(text, tokens, words, [])], candidates)
+        (found,) = self.fill([Gaps(text, tokens, words, [], pieces)], candidates)
         return found
 
     def unknown_words(self, text: str) -> list[str]:
@@ -181,12 +186,9 @@ class Cloze:
             words.append((offered[-1][0][0], len(tokens), len(tokens) + stop - first))
             tokens += best[0][0]
         chosen = log_probs[range(len(tokens)), tokens].tolist()
-        pieces = self.tokenizer.pieces([*text.tokens, EOS])
         return Prediction(
             key=text.key,
-            source=np.array(
-                [GAP if token == MASK else p for token, p in zip([*text.tokens, EOS], pieces, strict=True)]
-            ),
+            source=np.array([*text.pieces, *self.tokenizer.pieces([EOS])]),
             layout=TokenAxis(),
             tokens=self.tokenizer.pieces(tokens),
             word_tokens=words,

@@ -9,10 +9,10 @@ from multimodal_attn.data.tokenizers import SPECIAL_PIECES
 from multimodal_attn.evaluation.attention.rollout import self_rollout
 from multimodal_attn.evaluation.attention.self_attention import LONGEST, reads_of
 from multimodal_attn.models.evaluating import evaluating
-from multimodal_attn.prediction.prediction import Prediction
+from multimodal_attn.prediction.prediction import Prediction, pieces_shown
 from multimodal_attn.prediction.self_attention import SelfAttention
 from multimodal_attn.prediction.writer import Writer
-from multimodal_attn.types import BOS, TokenAxis
+from multimodal_attn.types import BOS, UNK, TokenAxis
 
 START = "\u27e8start\u27e9"
 """What is shown for the token before a text."""
@@ -41,10 +41,10 @@ def read_text(writer: Writer, key: str, text: str, candidates: int = 5) -> Predi
     with evaluating(writer.model):
         log_probs = writer.model(read)[0].float().log_softmax(-1).cpu()
         layers = [each[0].float().cpu() for each in writer.model.layer_weights(read)] if len(tokens) <= LONGEST else []
-    pieces = writer.tokenizer.pieces(tokens)
+    pieces = pieces_shown(text, writer.tokenizer)
     shown = writer.tokenizer.decode(tokens)
     words = [
-        (word, first, stop)
+        (pieces[first] if UNK in tokens[first:stop] and writer.tokenizer.whole_words else word, first, stop)
         for word, (first, stop) in zip(shown.split(), writer.tokenizer.word_spans(tokens), strict=True)
     ]
     kept = None

@@ -73,7 +73,8 @@ class JointMemory(Memory):
     @classmethod
     def of(cls, parts: tuple[Memory, ...]) -> JointMemory:
         first = parts[0]
-        return cls(first.states, first.mask, first.layout, first.keys, first.copies, first.num_extra, parts=parts)
+        copied = first.copies, first.num_extra, first.source_texts
+        return cls(first.states, first.mask, first.layout, first.keys, *copied, parts=parts)
 
     def select(self, sources: Tensor | slice) -> JointMemory:
         parts = tuple(part.select(sources) for part in self.parts)

@@ -57,7 +57,9 @@ class Seq2Seq(nn.Module):
 
     def _ready(self, memory: Memory, batch: Batch) -> Memory:
         """As decoders read it."""
-        memory = replace(memory, copies=batch.copies, num_extra=batch.num_extra)
+        if batch.copies is not None:
+            texts = tuple(batch.source_texts)
+            memory = replace(memory, copies=batch.copies, num_extra=batch.num_extra, source_texts=texts)
         if memory.states.dtype == torch.bfloat16 and not memory.states.is_cuda:
             # Every step makes a few weighted sums of it, for which a CPU takes three times as long in bf16.
             keys = None if memory.keys is None else memory.keys.float()

@@ -264,17 +264,20 @@ class Prediction:
         return self.word_weights.max(axis=-1, initial=0.0)
 
 
+def pieces_shown(text: str, tokenizer: Tokenizer) -> list[str]:
+    """What is shown for each token of a text: a word that is read as <unk> would be no word to anybody."""
+    ids = tokenizer.encode(text)
+    pieces = tokenizer.pieces(ids)
+    if not tokenizer.whole_words:
+        return pieces
+    words = zip(ids, pieces, text.split(), strict=True)
+    return [f"<unk: {word}>" if id_ == UNK else piece for id_, piece, word in words]
+
+
 def _as_shown(source: Tensor | str, tokenizer: Tokenizer | None) -> np.ndarray:
     if isinstance(source, str):
         assert tokenizer is not None, "a source text is shown token by token"
-        ids = [*tokenizer.encode(source), EOS]
-        pieces = tokenizer.pieces(ids)
-        if tokenizer.whole_words:  # what is read as <unk> would be no word to anybody
-            pieces = [
-                f"<unk: {word}>" if id_ == UNK else piece
-                for id_, piece, word in zip(ids, pieces, [*source.split(), ""], strict=True)
-            ]
-        return np.array(pieces)
+        return np.array([*pieces_shown(source, tokenizer), *tokenizer.pieces([EOS])])
     array = source.cpu().numpy()
     return np.ascontiguousarray(array.transpose(1, 2, 0)) if array.ndim == 3 else array
 

@@ -30,6 +30,7 @@ _TEXTS: dict[str, Any] = {
 }
 
 
+@quietly()  # what is left out is told when the run is built
 def check(settings: Mapping[str, Any], fresh: bool = True) -> None:
     """Refuses settings of a training that make no sense.
 
@@ -54,7 +55,7 @@ def check(settings: Mapping[str, Any], fresh: bool = True) -> None:
         checked(key, settings["monitor"][key.rpartition(".")[2]], annotation)
     tokenizer: Tokenizer = part("tokenizer", settings["tokenizer"], Tokenizer, EVERYTHING)()
     build_optimization(settings)
-    with quietly(), torch.device("meta"):
+    with torch.device("meta"):
         if "language_model" in settings:
             _check_size({"language_model": make_language_model(settings["language_model"], tokenizer, EVERYTHING)})
         elif "masking" in settings:

@@ -18,32 +18,39 @@ class Automaton:
     there yet, the one that is furthest counts.
 
     Args:
-        words: of each word the sequences of tokens that write it, one of which must occur; A of all words together.
-            They may start with <bos> and end with <eos>; those of one word are equally long.
+        words: for each source, or once for all, of each word the sequences of tokens that write it, one of which must
+            occur; A of all words together. They may start with <bos> and end with <eos>; those of one word are equally
+            long. Sources differ in the tokens only.
         vocab_size: V.
         device: of the tables.
     """
 
     def __init__(
-        self, words: Sequence[Sequence[tuple[int, ...]]], vocab_size: int, device: torch.device | None = None
+        self,
+        words: Sequence[Sequence[Sequence[tuple[int, ...]]]],
+        vocab_size: int,
+        device: torch.device | None = None,
     ) -> None:
-        sequences = list(chain.from_iterable(words))
+        first = words[0]
+        sequences = list(chain.from_iterable(first))
         longest = max(map(len, sequences))
-        self._next = torch.zeros(len(sequences), longest + 1, vocab_size, dtype=torch.long)
-        wanted = torch.zeros(len(sequences), longest + 1, dtype=torch.long)
-        for a, sequence in enumerate(sequences):
-            for matched in range(len(sequence)):
-                for token in set(sequence):
-                    self._next[a, matched, token] = _matched((*sequence[:matched], token), sequence)
-                wanted[a, matched] = sequence[matched]
-            self._next[a, len(sequence) :] = len(sequence)  # what has occurred stays
-            wanted[a, len(sequence) :] = sequence[-1]
+        self._next = torch.zeros(len(words), len(sequences), longest + 1, vocab_size, dtype=torch.long)
+        wanted = torch.zeros(len(words), len(sequences), longest + 1, dtype=torch.long)
+        for b, own in enumerate(words):
+            for a, sequence in enumerate(chain.from_iterable(own)):
+                for matched in range(len(sequence)):
+                    for token in set(sequence):
+                        self._next[b, a, matched, token] = _matched((*sequence[:matched], token), sequence)
+                    wanted[b, a, matched] = sequence[matched]
+                self._next[b, a, len(sequence) :] = len(sequence)  # what has occurred stays
+                wanted[b, a, len(sequence) :] = sequence[-1]
         self._next, self._wanted = self._next.to(device), wanted.to(device)
+        self._sources = torch.arange(len(words), device=device)
         self._each = torch.arange(len(sequences), device=device)
         self._full = torch.tensor([len(sequence) for sequence in sequences], device=device)
-        self._lengths = torch.tensor([len(ways[0]) for ways in words], device=device)
-        word_of = torch.tensor([number for number, ways in enumerate(words) for _ in ways], device=device)
-        self._membership = word_of == torch.arange(len(words), device=device)[:, None]
+        self._lengths = torch.tensor([len(ways[0]) for ways in first], device=device)
+        word_of = torch.tensor([number for number, ways in enumerate(first) for _ in ways], device=device)
+        self._membership = word_of == torch.arange(len(first), device=device)[:, None]
 
     def start(self, shape: Sequence[int]) -> Tensor:
         """The progress of texts that hold <bos> alone, (*shape, A)."""
@@ -53,17 +60,18 @@ class Automaton:
         """The progress after one more token.
 
         Shapes:
-            progress: (..., A). tokens: (...) or one token for all. Returns (..., A).
+            progress: (B, ..., A). tokens: (B, ...) or one token for all. Returns (B, ..., A).
         """
-        return self._next[self._each, progress, tokens[..., None] if isinstance(tokens, Tensor) else tokens]
+        tokens = tokens[..., None] if isinstance(tokens, Tensor) else tokens
+        return self._next[self._source(progress), self._each, progress, tokens]
 
     def wanted(self, progress: Tensor) -> Tensor:
         """The token that takes each sequence further, for any that is complete its last.
 
         Shapes:
-            progress: (..., A). Returns (..., A).
+            progress: (B, ..., A). Returns (B, ..., A).
         """
-        return self._wanted[self._each, progress]
+        return self._wanted[self._source(progress), self._each, progress]
 
     def lacking(self, progress: Tensor) -> Tensor:
         """0 where every word has occurred, else how many forced tokens are lacking.
@@ -75,6 +83,10 @@ class Automaton:
         occurred = (complete[..., None, :] & self._membership).any(-1)  # (..., words)
         furthest = torch.where(self._membership & ~occurred[..., None], progress[..., None, :], 0).amax((-2, -1))
         return self._lengths.sum() - (self._lengths * occurred).sum(-1) - furthest
+
+    def _source(self, progress: Tensor) -> Tensor:
+        """Whose tables serve each text, as an index that goes with ``progress``."""
+        return self._sources.view(-1, *[1] * (progress.ndim - 1))
 
 
 def _matched(text: tuple[int, ...], sequence: tuple[int, ...]) -> int:

@@ -9,7 +9,7 @@ import torch
 
 from multimodal_attn.search import BeamSearch, GreedySearch
 from multimodal_attn.types import BOS, EOS, PAD, UNK
-from tests.contracts.parts import choices, decoder_of, memory, pad_memory, part, texts
+from tests.contracts.parts import choices, decoder_of, memory, pad_memory, part, takes, texts
 from tests.search.scripted import model_of
 
 VOCAB = 11
@@ -74,6 +74,31 @@ def test_longer_batch_mate_changes_nothing(decoder: str, attention: str) -> None
     torch.testing.assert_close(padded.logits, output.logits)
     torch.testing.assert_close(padded.weights[:, :, : output.weights.shape[2], :, :9], output.weights)
     assert padded.weights[:, :, output.weights.shape[2] :].abs().sum() == 0
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("positions", ["rotary", "relative"])
+@pytest.mark.parametrize("decoder", [name for name in choices("decoder") if takes("decoder", name, "positions")])
+def test_positions_are_the_same_in_a_text_and_in_its_steps(decoder: str, positions: str) -> None:
+    torch.manual_seed(1)
+    model, source = part("decoder", decoder, positions=positions)(memory_dim=20, vocab_size=VOCAB).eval(), memory()
+    for parameter in model.parameters():  # a bias for distances begins with zeros
+        parameter.add_(0.1 * torch.randn_like(parameter))
+    tokens, mask = texts(vocab_size=VOCAB)
+    tokens[0, 0, 1:3] = torch.tensor([4, 5])
+    output = model(tokens, mask, source)
+    prepared = model.prepare(source)
+    state, logits = model.start(prepared, tokens.shape[1]), []
+    for t in range(tokens.shape[2] - 1):
+        step, state, _ = model.step(tokens[..., t], state, prepared)
+        logits.append(step)
+    torch.testing.assert_close(torch.stack(logits, 2)[mask[..., 1:]], output.logits)
+    last = model.layer_weights(tokens[..., :-1], source)[-1].memory
+    reported = (last / last.sum(-1, keepdim=True)).transpose(2, 3) * mask[..., 1:, None, None]
+    torch.testing.assert_close(reported, output.weights)
+    turned = tokens.clone()
+    turned[0, 0, 1:3] = torch.tensor([5, 4])
+    assert not torch.allclose(model(turned, mask, source).logits[6], output.logits[6])  # their order counts
 
 
 @torch.no_grad()

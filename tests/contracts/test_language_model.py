@@ -12,9 +12,12 @@ from tests.contracts.parts import choices, part
 VOCAB = 11
 
 
-def make(name: str) -> LanguageModel:
+def make(name: str, **settings: object) -> LanguageModel:
     torch.manual_seed(0)
-    model: LanguageModel = part("language_model", name)(vocab_size=VOCAB)
+    model: LanguageModel = part("language_model", name, **settings)(vocab_size=VOCAB)
+    with torch.no_grad():  # a bias for distances begins with zeros
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
     return model.eval()
 
 
@@ -22,9 +25,12 @@ def tokens(rows: int = 6, length: int = 7) -> torch.Tensor:
     return torch.randint(1, VOCAB, (rows, length))
 
 
-@pytest.mark.parametrize("name", choices("language_model"))
-def test_forward_equals_steps_of_reordered_rows(name: str) -> None:
-    model, texts = make(name), tokens()
+POSITIONS = [("transformer", {"positions": positions, "num_heads": 2}) for positions in ("rotary", "relative")]
+
+
+@pytest.mark.parametrize(("name", "settings"), [(name, {}) for name in choices("language_model")] + POSITIONS)
+def test_forward_equals_steps_of_reordered_rows(name: str, settings: dict[str, object]) -> None:
+    model, texts = make(name, **settings), tokens()
     expected = model(texts)
     by_row = texts.view(2, 3, -1)  # two sources with three rows each
     state = model.start(2, 3)

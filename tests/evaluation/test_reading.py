@@ -40,6 +40,12 @@ def test_each_token_has_its_probability_and_what_was_read_before_it() -> None:
     assert everything["dogs"] == pytest.approx(math.exp(found.log_probs[1]), rel=1e-5)
 
 
+def test_words_that_the_vocabulary_lacks_stay_readable() -> None:
+    found = read_text(transformer(WordTokenizer().fit(["two dogs play in snow"])), "key", "two zebras play")
+    assert found.source.tolist() == ["⟨start⟩", "two", "<unk: zebras>"]
+    assert [word for word, _, _ in found.word_tokens] == ["two", "<unk: zebras>", "play"]
+
+
 def test_a_word_of_several_tokens_has_the_candidates_of_its_first() -> None:
     writer = transformer(CharacterTokenizer().fit(["abc de"]))
     found = read_text(writer, "key", "ab de")

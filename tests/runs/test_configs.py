@@ -14,7 +14,9 @@ from multimodal_attn.models.encoders.base import Encoder
 from multimodal_attn.parts import find
 from multimodal_attn.runs import configuration
 from multimodal_attn.runs.build import build_callbacks, build_loggers, build_module
+from multimodal_attn.runs.check import check
 from multimodal_attn.runs.configuration import plain
+from multimodal_attn.runs.data import build_data
 from multimodal_attn.runs.language_model import build_language_model
 from multimodal_attn.runs.masked_language_model import build_masked_language_model
 from tests.contracts.tiny import with_files
@@ -123,6 +125,17 @@ def test_every_part_fits_into_an_experiment(experiment: str, caplog: pytest.LogC
             assert module.make_scheduler is not None
             module.make_scheduler(module.make_optimizer(module.model), total_steps=1000)
     assert all("has no such setting, so it is left out" in message for message in caplog.messages)
+
+
+def test_what_is_left_out_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    few = "data.num_examples={train:40,val:2}"
+    config = compose("experiment=point_generate_reports", few, "decoder=align_translate", "tokenizer=character")
+    check(config)
+    build_module(config, TOKENIZER, TOKENIZER)
+    build_data(config)
+    assert [message for message in caplog.messages if message.startswith("tokenizer")] == [
+        "tokenizer.min_count: CharacterTokenizer has no such setting, so it is left out"
+    ]
 
 
 @pytest.mark.parametrize(

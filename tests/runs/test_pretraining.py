@@ -87,6 +87,7 @@ def test_gaps_are_filled_from_python_and_the_command_line(masked_run: Path, caps
     found = cloze("rot ___ und hund ___", candidates=3)
     assert cloze("rot ___ und hund rot").text == "hund"
     assert found.source.tolist() == ["rot", "___", "und", "hund", "___", "<eos>"]
+    assert cloze("zebra ___ und").source.tolist() == ["<unk: zebra>", "___", "und", "<eos>"]
     assert all(len(offered) == 3 for offered in found.candidates)
     for (word, _, _), offered in zip(found.word_tokens, found.candidates, strict=True):
         assert word == offered[0][0]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from multimodal_attn.__main__ import main
 from multimodal_attn.data.datasets.reports import Reports
+from multimodal_attn.data.modalities import text
 from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.loading import load
 from multimodal_attn.types import UnreadableError
@@ -51,6 +53,7 @@ def test_a_name_is_written_that_no_text_of_the_training_had(reports_run: Path) -
     assert predictor.tokenizer.encode("Zanzibar Quito") == [3, 3]
     assert {"Zanzibar", "Quito"} & set(found.text.split())
     assert found.source.tolist() == [*"on monday Zanzibar discovered seven coins in Quito .".split(), "<eos>"]
+    assert predictor("").source.tolist() == ["<eos>"]  # nothing to copy is no error
     assert found.copied
     for index in found.copied:
         assert found.words[index].text in found.source
@@ -60,7 +63,7 @@ def test_a_name_is_written_that_no_text_of_the_training_had(reports_run: Path) -
 def test_evaluation_measures_copying_and_shows_it(reports_run: Path) -> None:
     settings = compose("evaluate", f"run={reports_run}", "search=beam", "search.width=2", "faithfulness=true")
     metrics = evaluate(settings)
-    names = ("rouge1", "exact", "rouge1_first", "rouge2_oracle", "novel_2grams", "copy_place_accuracy", "unknown_words")
+    names = ("rouge1", "exact", "rouge1_first", "rouge2_oracle", "novel_2grams", "copy_place_accuracy", "names_written")
     assert all(0 <= metrics[name] <= 1 for name in names)
     assert "num_cut" not in metrics
     folder = reports_run / "evaluation" / "val_beam_width=2"
@@ -76,7 +79,9 @@ def test_evaluation_measures_copying_and_shows_it(reports_run: Path) -> None:
     assert hypothesis["charts"][0]["title"] == "Probability of copying"
 
 
-def test_long_sources_are_cut_counted_and_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_long_sources_are_cut_counted_and_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines = [{"source": f"Anna{n} met Bert{n} .", "targets": [f"Anna{n} met", f"Bert{n} met"]} for n in range(12)]
     lines[3]["source"] += " and then some"
     (tmp_path / "mine.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
@@ -103,6 +108,14 @@ def test_long_sources_are_cut_counted_and_listed(tmp_path: Path, capsys: pytest.
     assert main(["predict", str(folder), str(tmp_path / "lines.txt")]) == 0
     told = capsys.readouterr().err.splitlines()
     assert told == [f"{tmp_path / 'lines.txt'}:3: cut off: 6 words, more than data.max_source_tokens=4"]
+    read, write = os.pipe()
+    os.write(write, b"Ida met Otto . and more\nAnna1 met Bert1 .\n")
+    os.close(write)
+    monkeypatch.setattr(text, "STANDARD_INPUT", f"/dev/fd/{read}")
+    assert main(["predict", str(folder), "-"]) == 0
+    printed = capsys.readouterr()
+    assert [line.partition("\t")[0] for line in printed.out.splitlines()] == ["-:1", "-:2"]
+    assert printed.err == "-:1: cut off: 6 words, more than data.max_source_tokens=4\n"
     assert load(folder)("Ida met Otto . and more").source.tolist() == ["ida", "met", "otto", ".", "<eos>"]
 
 

@@ -90,6 +90,8 @@ def table(vocab_size: int, **rows: dict[int, float]) -> Tensor:
 class Numbers:
     """A tokenizer whose words are their ids; with ``space``, the token of a space."""
 
+    copies = False
+
     def __init__(self, space: int | None = None) -> None:
         self.space = space
         parts = ("", "", "", *(f" {number}" for number in range(3, 100)))

@@ -28,11 +28,11 @@ def holds(text: tuple[int, ...], words: list[list[tuple[int, ...]]]) -> bool:
 
 def follow(words: list[list[tuple[int, ...]]], *tokens: int) -> tuple[list[int], int]:
     """How far each sequence is, and how many tokens are lacking, after <bos> and ``tokens``."""
-    automaton = Automaton(words, VOCAB)
-    progress = automaton.start(())
+    automaton = Automaton([words], VOCAB)
+    progress = automaton.start((1,))
     for token in tokens:
-        progress = automaton.advance(progress, torch.tensor(token))
-    return progress.tolist(), int(automaton.lacking(progress))
+        progress = automaton.advance(progress, torch.tensor([token]))
+    return progress[0].tolist(), int(automaton.lacking(progress))
 
 
 def test_progress_falls_back_as_far_as_the_text_ends_in_a_beginning() -> None:

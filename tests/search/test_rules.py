@@ -24,7 +24,8 @@ def apply(search: Search, scores: Tensor, history: Tensor) -> Tensor:
     seen = history if any(rule.needs_history for rule in search.rules) else None
     attention = AttentionStep(torch.zeros(()), torch.zeros(()), None)
     totals = torch.zeros(scores.shape[:2])
-    apply_rules(search.rules, scores, Step(history.shape[-1] - 1, history[..., -1], seen, attention, totals))
+    rules = [rule.start(model_of(None), memory(), 1) for rule in search.rules]
+    apply_rules(rules, scores, Step(history.shape[-1] - 1, history[..., -1], seen, attention, totals))
     return scores
 
 

@@ -115,7 +115,9 @@ def _pair(random: Random, split: Split, most: int) -> tuple[str, tuple[Target, .
     for wording in WORDINGS:
         slots = wording.split()
         text = " ".join(summed_up.get(slot, slot) for slot in slots)
-        targets.append(Target(text, read_from={i: found[slot] for i, slot in enumerate(slots) if slot in found}))
+        read_from = {i: found[slot] for i, slot in enumerate(slots) if slot in found}
+        names = tuple(facts[slot] for slot in slots if slot in ("WHO", "WHERE"))
+        targets.append(Target(text, read_from=read_from, names=names))
     return " ".join(words), tuple(targets)
 
 

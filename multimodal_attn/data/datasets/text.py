@@ -32,7 +32,7 @@ class Texts(Dataset):
         """The texts of another data set; those that are written where there is none to read."""
         read = [] if side == "target" else [text for text in source.source_texts() if text]
         found = cls(read if side == "source" and read else [*read, *source.texts()], source.skipped)
-        found.cut = source.cut
+        found.cut = source.cut if read else []  # of sources, which it may not have
         return found
 
     def _entry(self, index: int) -> Entry:

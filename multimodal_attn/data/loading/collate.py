@@ -100,7 +100,7 @@ class Collate:
 
     def _copies(self, texts: list[str], tokenizers: list[Tokenizer]) -> Tensor | None:
         """What each position of the sources is called where it is written, (B, S)."""
-        if not self.tokenizer.copies or not any(texts):
+        if not self.tokenizer.copies or self.source_tokenizer is None:  # which a language model lacks: it reads nothing
             return None
         ids = [torch.tensor([*own.encode(text), EOS]) for own, text in zip(tokenizers, texts, strict=True)]
         return pad_in_time(ids)[0]

@@ -11,7 +11,7 @@ from torch import Tensor
 from multimodal_attn.data.reading.files import file_fingerprint
 from multimodal_attn.data.reading.samples import LONGEST_SECONDS
 from multimodal_attn.data.reading.text import NORMALIZERS, Normalization
-from multimodal_attn.types import Example, Modality, Target, UnreadableError
+from multimodal_attn.types import Example, Modality, Target
 
 
 class Reader(ABC):
@@ -60,10 +60,6 @@ class Reader(ABC):
     def cut(self, place: str) -> str:
         """What ``read`` leaves out of a source's end, in words; empty for nothing."""
         return ""
-
-    def cuts(self, path: str) -> list[UnreadableError]:
-        """The sources of a file that are read only up to a limit, with what is left out; none if it is unreadable."""
-        return []
 
     def target(self, text: str, normalize: Normalization, place: str) -> Target:
         """A text of a source, normalized, with what the two tell of it together."""

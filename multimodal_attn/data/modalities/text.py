@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import BinaryIO
 
 from multimodal_attn.data.modalities.base import Reader, pad_in_time
@@ -10,6 +9,9 @@ from multimodal_attn.data.reading.names import names
 from multimodal_attn.data.reading.text import NORMALIZERS, Normalization, prepared, read_lines, single_spaces
 from multimodal_attn.ranges import Count
 from multimodal_attn.types import Example, Target, UnreadableError
+
+STANDARD_INPUT = "/dev/stdin"
+"""What is read where a file is called "-"."""
 
 
 class TextReader(Reader):
@@ -42,12 +44,6 @@ class TextReader(Reader):
             return ""
         return f"cut off: {words} words, more than data.max_source_tokens={self.max_source_tokens}"
 
-    def cuts(self, path: str) -> list[UnreadableError]:
-        with suppress(UnreadableError):
-            lines = [(number, self.cut(line)) for number, line in enumerate(read_lines(path), start=1)]
-            return [UnreadableError(f"{path}:{number}", reason) for number, reason in lines if reason]
-        return []
-
     def target(self, text: str, normalize: Normalization, place: str) -> Target:
         """A text of a source, normalized, with the names that both have.
 
@@ -63,8 +59,9 @@ class TextReader(Reader):
         return float(len(self.read(place)))
 
     def examples(self, path: str) -> list[Example]:
-        lines = enumerate(map(single_spaces, read_lines(path)), start=1)
-        found = [Example(f"{path}:{number}", self.read(line)) for number, line in lines if line]
+        """As in ``Reader``, an example for each line that has a text; "-" is the standard input."""
+        lines = enumerate(map(single_spaces, read_lines(STANDARD_INPUT if path == "-" else path)), start=1)
+        found = [Example(f"{path}:{number}", self.read(line), cut=self.cut(line)) for number, line in lines if line]
         if not found:
             raise UnreadableError(path, "holds no text")
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from multimodal_attn.types import UnreadableError
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _ROWS, _LINES = 3, 100  # in a cell, from which its quotation mark is taken for one that was never closed
+_ENDING = re.compile(r"\.[a-z]\w*\Z")  # of the name of a file, and not of a text, such as "Mr. Smith" and 3.5
 
 
 class Table(NamedTuple):
@@ -62,11 +64,15 @@ def _read_csv(text: str) -> Table:
     separator = max(SEPARATORS, key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
     table = Table([], [], [])
+    broken: list[tuple[int, int, bool]] = []  # first and last line of rows with line breaks, and if they may be several
     while True:
         line = reader.line_num + 1
         try:
             cells = next(reader)
         except StopIteration:
+            # Dialogues have lines that look like rows, and so have their neighbors. A single one would be an accident.
+            if len(broken) == 1 and broken[0][2]:
+                raise _swallowed(*broken[0][:2]) from None
             return table
         except csv.Error as error:
             if "unexpected end" in str(error):  # all that follows has been swallowed: no matter of one row
@@ -86,32 +92,38 @@ def _read_csv(text: str) -> Table:
                 f"{len(cells)} fields, expected {len(table.columns)}; a text that has {named} needs quotation marks"
             )
             table.bad.append((line, reason))
-        elif any(_holds_rows(cells, index, separator) for index in range(len(cells))):
-            raise csv.Error(
-                f"a quotation mark in line {line} is closed as late as line {reader.line_num}, and what looks like rows"
-                " stands between"
-            )
         else:
+            if any(len(cell.splitlines()) > 1 for cell in cells):
+                parts = [_rows_within(cells, index, separator) for index in range(len(cells))]
+                if any(_name_files(cells, rows) for _, rows in parts):
+                    raise _swallowed(line, reader.line_num)
+                many = any(number > _LINES or len(rows) >= _ROWS for number, rows in parts)
+                broken.append((line, reader.line_num, many))
             table.records.append((line, dict(zip(table.columns, cells, strict=True))))
 
 
-def _holds_rows(cells: list[str], index: int, separator: str) -> bool:
-    """Whether a quoted cell has swallowed rows: lines of as many fields, with a name of a file where this row has one.
+def _swallowed(line: int, last: int) -> csv.Error:
+    return csv.Error(
+        f"a quotation mark in line {line} is closed as late as line {last}, and what looks like rows stands between"
+    )
 
-    Texts have no names of files; there, several lines in a row that all have as many fields are taken for rows.
-    """
-    joined = separator.join(cells[: index + 1])
-    if len(joined.splitlines()) < 2:
-        return False
-    first, *lines = joined.splitlines()
-    lines += [first] if index + 1 < len(cells) else []
-    rows = [fields for fields in (line.split(separator) for line in lines) if len(fields) == len(cells)]
-    named = any(
-        (ending := PurePath(cell.strip()).suffix.lower()) and ending == PurePath(field.strip()).suffix.lower()
+
+def _rows_within(cells: list[str], index: int, separator: str) -> tuple[int, list[list[str]]]:
+    """How many lines a quoted cell would have swallowed, and those of them that have as many fields as this row."""
+    lines = separator.join(cells[: index + 1]).splitlines()
+    # The rest of its first line is no row, unless the cell is not the last of this one.
+    lines = [*lines[1:], *(lines[:1] if len(lines) > 1 and index + 1 < len(cells) else [])]
+    return len(lines), [fields for fields in (line.split(separator) for line in lines) if len(fields) == len(cells)]
+
+
+def _name_files(cells: list[str], rows: list[list[str]]) -> bool:
+    """Whether one of the rows has a name of a file where this one has it."""
+    return any(
+        _ENDING.match(ending := PurePath(cell.strip()).suffix.lower())
+        and ending == PurePath(field.strip()).suffix.lower()
         for fields in rows
         for cell, field in zip(cells, fields, strict=True)
     )
-    return named or len(rows) >= _ROWS or len(lines) > _LINES
 
 
 def _read_jsonl(text: str) -> Table:

@@ -45,7 +45,8 @@ def normalize_spaced(text: str) -> str:
     "Mr. Brown's" becomes "mr . brown 's", so that a name is one word wherever it stands. Numbers such as 3:30 and 1,000
     stay whole, and so do the names of speakers between hashes.
     """
-    return " ".join(_SPACED.findall(_lower(text)))
+    text = _lower(text)
+    return " ".join(text[slice(*found.span())] for found in _SPACED.finditer(_without_marks(text)))
 
 
 def single_spaces(text: str) -> str:
@@ -129,6 +130,19 @@ def _lower(text: str) -> str:
     # some of them apart into a space and an accent. The dot of a Turkish capital would be left as a mark on the i.
     visible = _INVISIBLE.sub("", _APOSTROPHES.sub("'", text))
     return unicodedata.normalize("NFKC", visible).replace("\u0130", "i").lower()
+
+
+def _without_marks(text: str) -> str:
+    """The text with a letter in place of every mark that belongs to a word: to patterns, marks are no part of words."""
+    if text.isascii():
+        return text
+    plain: list[str] = []
+    before = " "
+    for character in text:
+        marks = unicodedata.category(character)[0] == "M" and (before.isalnum() or before == "_")
+        before = "a" if marks else character
+        plain.append(before)
+    return "".join(plain)
 
 
 def _keep_words(text: str, keep: str) -> str:

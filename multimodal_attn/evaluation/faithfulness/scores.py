@@ -106,7 +106,10 @@ class FaithfulnessScores:
         if not batch.features:
             copies = None if batch.copies is None else batch.copies[sources]
             lengths = batch.source_lengths[sources]
-            chosen = replace(batch, source=batch.source[sources], source_lengths=lengths, copies=copies)
+            chosen_texts = [batch.source_texts[index] for index in written]
+            chosen = replace(
+                batch, source=batch.source[sources], source_lengths=lengths, copies=copies, source_texts=chosen_texts
+            )
             num_words = torch.tensor([float(len(spans[index])) for index in written], device=device)
             read = Words.of_texts(whole, device)
             scores = {"attention": text_maps}

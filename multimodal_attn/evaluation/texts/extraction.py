@@ -10,7 +10,7 @@ from itertools import pairwise
 from multimodal_attn.evaluation.texts.any_script import words
 
 _TURN = re.compile(r"(?=#\w+#\s*:)")
-SENTENCE = re.compile(r"(?<=[.!?])\s+")
+SENTENCE = re.compile(r"(?<=[.!?\u3002\u061f\u06d4\u0964])\s+")  # also of Chinese, Arabic, Urdu and Hindi
 _MOST = 3  # sentences of an extract
 
 

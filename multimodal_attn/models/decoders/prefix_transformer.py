@@ -15,6 +15,7 @@ from multimodal_attn.models.language_models.base import LanguageState
 from multimodal_attn.models.layers.causal_block import CausalBlock, Followed
 from multimodal_attn.models.layers.layer_to_report import layer_to_report
 from multimodal_attn.models.layers.scheduled_sampling import with_own_tokens
+from multimodal_attn.models.layers.self_attention_layers import Positions, within_layers
 from multimodal_attn.models.layers.sinusoids import sinusoids
 from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import PAD, DecoderOutput, Memory
@@ -37,6 +38,8 @@ class PrefixTransformer(Decoder):
         num_heads: N, of each block.
         reported_layer: whose attention to the memory is reported; -1 is the last.
         dropout: on embeddings and before each sum.
+        positions: sines and cosines that are added to memory and embeddings, rotated queries and keys ("rotary"), or a
+            bias for every distance within the memory and within the text ("relative").
 
     Raises:
         ValueError: if a number does not fit the others.
@@ -54,15 +57,18 @@ class PrefixTransformer(Decoder):
         num_heads: Count = 4,
         reported_layer: int = -1,
         dropout: DropoutRate = 0.1,
+        positions: Positions = "sinusoidal",
     ) -> None:
         super().__init__()
-        self.hidden_dim = hidden_dim
-        self.reported_layer = layer_to_report(reported_layer, num_layers, hidden_dim, num_heads)
+        self.hidden_dim, self.sinusoidal = hidden_dim, positions == "sinusoidal"
+        self.reported_layer = layer_to_report(reported_layer, num_layers, hidden_dim, num_heads, positions)
         self.embedding = nn.Embedding(vocab_size, hidden_dim, padding_idx=PAD)
         nn.init.normal_(self.embedding.weight, std=hidden_dim**-0.5)
         # Its bias tells the positions of a source from those of a text.
         self.read = nn.Linear(memory_dim, hidden_dim)
-        self.blocks = nn.ModuleList(CausalBlock(hidden_dim, num_heads, dropout) for _ in range(num_layers))
+        self.blocks = nn.ModuleList(
+            CausalBlock(hidden_dim, num_heads, dropout, within_layers(positions)) for _ in range(num_layers)
+        )
         self.norm = nn.LayerNorm(hidden_dim)
         self.dropout = Dropout(dropout)
         self.vocabulary = nn.Linear(hidden_dim, vocab_size)
@@ -152,9 +158,11 @@ class PrefixTransformer(Decoder):
         return found
 
     def _placed(self, hidden: Tensor, first: int) -> Tensor:
-        """(..., T, H) with the sines and cosines of the positions from ``first`` on."""
-        positions = torch.arange(first, first + hidden.shape[-2], device=hidden.device)
-        placed: Tensor = self.dropout(hidden + sinusoids(positions, self.hidden_dim))
+        """(..., T, H), with the sines and cosines of the positions from ``first`` on if they are added."""
+        if self.sinusoidal:
+            positions = torch.arange(first, first + hidden.shape[-2], device=hidden.device)
+            hidden = hidden + sinusoids(positions, self.hidden_dim)
+        placed: Tensor = self.dropout(hidden)
         return placed
 
 

@@ -14,9 +14,13 @@ from multimodal_attn.models.attention.base import AttentionStep
 from multimodal_attn.models.decoders.base import Decoder, LayerWeights, PreparedMemory
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.kernels.picking import real_steps
+from multimodal_attn.models.layers.distance_bias import DistanceBias
 from multimodal_attn.models.layers.heads import head_weights, join_heads, split_heads
 from multimodal_attn.models.layers.layer_to_report import layer_to_report
+from multimodal_attn.models.layers.rotary import rotate
 from multimodal_attn.models.layers.scheduled_sampling import with_own_tokens
+from multimodal_attn.models.layers.self_attention import RelativePositions
+from multimodal_attn.models.layers.self_attention_layers import Positions, within_layers
 from multimodal_attn.models.layers.sinusoids import sinusoids
 from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import PAD, DecoderOutput, Memory
@@ -57,6 +61,8 @@ class TransformerDecoder(Decoder):
         feed_forward_dim: width within the feed-forward networks.
         reported_layer: whose attention to the memory is reported; -1 is the last.
         dropout: on embeddings, attention to earlier tokens, and the output of every part of a layer.
+        positions: sines and cosines that are added to the embeddings, rotated queries and keys of self-attention
+            ("rotary"), or a bias for every distance there ("relative").
 
     Raises:
         ValueError: if a number does not fit the others.
@@ -75,10 +81,11 @@ class TransformerDecoder(Decoder):
         feed_forward_dim: Count = 1024,
         reported_layer: int = -1,
         dropout: DropoutRate = 0.1,
+        positions: Positions = "sinusoidal",
     ) -> None:
         super().__init__()
-        self.hidden_dim = hidden_dim
-        self.reported_layer = layer_to_report(reported_layer, num_layers, hidden_dim, num_heads)
+        self.hidden_dim, self.sinusoidal = hidden_dim, positions == "sinusoidal"
+        self.reported_layer = layer_to_report(reported_layer, num_layers, hidden_dim, num_heads, positions)
         width = embedding_dim or hidden_dim
         self.embedding = nn.Embedding(vocab_size, width, padding_idx=PAD)
         nn.init.normal_(self.embedding.weight, std=width**-0.5)
@@ -86,7 +93,8 @@ class TransformerDecoder(Decoder):
         self.widen = nn.Identity() if width == hidden_dim else nn.Linear(width, hidden_dim, bias=False)
         self.narrow = nn.Identity() if width == hidden_dim else nn.Linear(hidden_dim, width)
         self.layers = nn.ModuleList(
-            _Layer(hidden_dim, memory_dim, num_heads, feed_forward_dim, dropout) for _ in range(num_layers)
+            _Layer(hidden_dim, memory_dim, num_heads, feed_forward_dim, dropout, within_layers(positions))
+            for _ in range(num_layers)
         )
         self.norm = nn.LayerNorm(hidden_dim)
         self.dropout = Dropout(dropout)
@@ -148,9 +156,11 @@ class TransformerDecoder(Decoder):
         return found
 
     def _embed(self, tokens: Tensor, state: TransformerState) -> Tensor:
-        positions = torch.arange(state.tokens, state.tokens + tokens.shape[-1], device=tokens.device)
         embedded = self.widen(self.embedding(tokens) * math.sqrt(self.embedding.embedding_dim))
-        hidden: Tensor = self.dropout(embedded + sinusoids(positions, self.hidden_dim))
+        if self.sinusoidal:
+            positions = torch.arange(state.tokens, state.tokens + tokens.shape[-1], device=tokens.device)
+            embedded = embedded + sinusoids(positions, self.hidden_dim)
+        hidden: Tensor = self.dropout(embedded)
         return hidden
 
     def _run(
@@ -174,9 +184,18 @@ class TransformerDecoder(Decoder):
 class _Layer(nn.Module):
     """Self-attention, attention to the memory, feed-forward; each adds to what comes in."""
 
-    def __init__(self, dim: int, memory_dim: int, num_heads: int, feed_forward_dim: int, dropout: float) -> None:
+    def __init__(
+        self,
+        dim: int,
+        memory_dim: int,
+        num_heads: int,
+        feed_forward_dim: int,
+        dropout: float,
+        positions: RelativePositions | None,
+    ) -> None:
         super().__init__()
-        self.num_heads, self.dropout_share = num_heads, dropout
+        self.num_heads, self.dropout_share, self.rotary = num_heads, dropout, positions == "rotary"
+        self.bias = DistanceBias(num_heads) if positions == "relative" else None
         # Keys need no bias: it cancels in the softmax. That of values would be one with that of the output.
         self.self_norm = nn.LayerNorm(dim)
         self.self_query, self.self_key_value = nn.Linear(dim, dim), nn.Linear(dim, 2 * dim, bias=False)
@@ -211,6 +230,8 @@ class _Layer(nn.Module):
             Returns hidden, the cache with the new tokens, and context (B, K, T, H) and weights (B, K, T, N, S).
         """
         query, cache, causal = self._self_inputs(hidden, past)
+        if self.bias is not None:
+            causal = self.bias.of_last(*causal.shape).masked_fill(~causal, -torch.inf).to(query.dtype)
         # Sources and rows as one axis: a graph knows this product in four dimensions only.
         query, keys, values = (part.flatten(0, 1) for part in (query, cache[:, :, 0], cache[:, :, 1]))
         heads = functional.scaled_dot_product_attention(
@@ -234,13 +255,18 @@ class _Layer(nn.Module):
             As in ``forward``. Returns (B, K, N, T, tokens + T).
         """
         query, cache, causal = self._self_inputs(hidden, past)
-        return head_weights(query, cache[:, :, 0], causal)
+        bias = None if self.bias is None else self.bias.of_last(*causal.shape)
+        return head_weights(query, cache[:, :, 0], causal, bias)
 
     def _self_inputs(self, hidden: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, K, N, T, head), the cache with the new tokens, and who sees whom (T, tokens + T)."""
         normed = self.self_norm(hidden)
         query = split_heads(self.self_query(normed), self.num_heads)
         fresh = self.self_key_value(normed).unflatten(-1, (2, self.num_heads, -1)).permute(0, 1, 3, 4, 2, 5)
+        if self.rotary:
+            first = past.shape[4]
+            query = rotate(query, first)
+            fresh = torch.stack([rotate(fresh[:, :, 0], first), fresh[:, :, 1]], dim=2)
         cache = torch.cat([past, fresh], dim=4)
         new, total = query.shape[3], cache.shape[4]
         # Token t of the new ones sees all before it and itself. Padding comes after every real token: none sees it.

@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.language_models.base import LanguageModel, LanguageState
 from multimodal_attn.models.layers.causal_block import CausalBlock
+from multimodal_attn.models.layers.self_attention_layers import Positions, within_layers
 from multimodal_attn.models.layers.sinusoids import sinusoids
 from multimodal_attn.ranges import Count, DropoutRate, Layers
 from multimodal_attn.types import PAD
 
 
 class TransformerLanguageModel(LanguageModel):
-    """Sinusoidal positions (section 3.5), so that no text is too long.
+    """No positions are learnt one by one, so that no text is too long.
 
     Args:
         vocab_size: V.
@@ -24,9 +25,11 @@ class TransformerLanguageModel(LanguageModel):
         num_layers: blocks of self-attention and feed-forward layers.
         num_heads: must divide ``dim``.
         dropout: on embeddings and before each residual sum.
+        positions: sines and cosines that are added to the embeddings (section 3.5), rotated queries and keys
+            ("rotary"), or a bias for every distance ("relative").
 
     Raises:
-        ValueError: if ``dim`` is odd, or ``num_heads`` does not divide it.
+        ValueError: if ``dim`` is odd, or ``num_heads`` does not divide it, with rotary positions twice.
     """
 
     def __init__(
@@ -36,12 +39,20 @@ class TransformerLanguageModel(LanguageModel):
         num_layers: Layers = 4,
         num_heads: Count = 4,
         dropout: DropoutRate = 0.1,
+        positions: Positions = "sinusoidal",
     ) -> None:
         super().__init__()
+        self.sinusoidal = positions == "sinusoidal"
         if dim % 2 or dim % num_heads:
             raise ValueError(f"language_model.num_heads: {num_heads}; expected a divisor of dim, {dim}, which is even")
+        if positions == "rotary" and dim % (2 * num_heads):
+            raise ValueError(
+                f"language_model.dim: {dim}; expected a multiple of 2 * language_model.num_heads={2 * num_heads}"
+            )
         self.embedding = nn.Embedding(vocab_size, dim, padding_idx=PAD)
-        self.blocks = nn.ModuleList(CausalBlock(dim, num_heads, dropout) for _ in range(num_layers))
+        self.blocks = nn.ModuleList(
+            CausalBlock(dim, num_heads, dropout, within_layers(positions)) for _ in range(num_layers)
+        )
         self.norm = nn.LayerNorm(dim)
         self.dropout = Dropout(dropout)
         self.vocabulary = nn.Linear(dim, vocab_size)
@@ -74,7 +85,10 @@ class TransformerLanguageModel(LanguageModel):
         return self.vocabulary(self.norm(hidden[:, 0])).unflatten(0, token.shape), LanguageState(seen)
 
     def _embed(self, tokens: Tensor, first: int) -> Tensor:
-        """Embeddings (R, T, dim) with the sines and cosines of the positions from ``first`` on."""
+        """Embeddings (R, T, dim), with the sines and cosines of the positions from ``first`` on if they are added."""
         dim = self.embedding.embedding_dim
-        positions = torch.arange(first, first + tokens.shape[1], device=tokens.device)
-        return self.dropout(self.embedding(tokens) * math.sqrt(dim) + sinusoids(positions, dim))
+        embedded = self.embedding(tokens) * math.sqrt(dim)
+        if self.sinusoidal:
+            positions = torch.arange(first, first + tokens.shape[1], device=tokens.device)
+            embedded = embedded + sinusoids(positions, dim)
+        return self.dropout(embedded)

@@ -30,6 +30,12 @@ class DistanceBias(nn.Module):
         """Biases (N, T, S) of distances (T, S) int64, the position of the key minus that of the query."""
         return self.biases(_buckets(distances)).movedim(-1, 0)
 
+    def of_last(self, number: int, total: int) -> Tensor:
+        """Biases (N, number, total) of what the last of all tokens read."""
+        places = torch.arange(total, device=self.biases.weight.device)
+        biases: Tensor = self(places - places[total - number :, None])
+        return biases
+
 
 def _buckets(distances: Tensor) -> Tensor:
     """Half of the buckets for either direction; beyond ``EXACT`` they grow wider with the logarithm."""

@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 
 
-def rotate(x: Tensor) -> Tensor:
-    """Turns pairs of numbers by angles that grow with the position.
+def rotate(x: Tensor, first: int = 0) -> Tensor:
+    """Turns pairs of numbers by angles that grow with the position, which counts from ``first`` on.
 
     Shapes:
         x: (..., S, width), for an even width. Returns the same.
     """
     half = x.shape[-1] // 2
     rates = 10_000.0 ** (-torch.arange(half, device=x.device) / half)
-    angles = torch.arange(x.shape[-2], device=x.device)[:, None] * rates
+    angles = (torch.arange(x.shape[-2], device=x.device) + first)[:, None] * rates
     cosine, sine = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
+    left, right = x.chunk(2, dim=-1)
+    return torch.cat([left * cosine - right * sine, left * sine + right * cosine], dim=-1)

@@ -9,11 +9,16 @@ from torch import Tensor, nn
 
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.layers.feed_forward import feed_forward
-from multimodal_attn.models.layers.self_attention import SelfAttention
+from multimodal_attn.models.layers.self_attention import RelativePositions, SelfAttention
 from multimodal_attn.models.layers.sinusoids import sinusoids
 
 Positions = Literal["sinusoidal", "rotary", "relative"]
 """Sines and cosines that are added to the input, or one of ``RelativePositions``."""
+
+
+def within_layers(positions: Positions) -> RelativePositions | None:
+    """What the layers themselves know of positions."""
+    return None if positions == "sinusoidal" else positions
 
 
 class SelfAttentionLayers(nn.Module):
@@ -48,9 +53,8 @@ class SelfAttentionLayers(nn.Module):
         self.sinusoidal = positions == "sinusoidal"
         if self.sinusoidal and hidden_dim % 2:
             raise ValueError(f"encoder.hidden_dim: {hidden_dim}; expected an even number for sinusoidal positions")
-        relative = None if positions == "sinusoidal" else positions
         self.layers = nn.ModuleList(
-            _Layer(SelfAttention(hidden_dim, num_heads, dropout, relative, window), feedforward_factor)
+            _Layer(SelfAttention(hidden_dim, num_heads, dropout, within_layers(positions), window), feedforward_factor)
             for _ in range(num_layers)
         )
         self.norm = nn.LayerNorm(hidden_dim)

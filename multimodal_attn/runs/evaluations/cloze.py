@@ -13,10 +13,10 @@ from multimodal_attn.data.loading.datamodule import DataModule
 from multimodal_attn.data.loading.word_masking import VALIDATION, draws
 from multimodal_attn.distributed import process_share
 from multimodal_attn.evaluation.bootstrap import intervals
-from multimodal_attn.evaluation.cloze import Cloze, Gaps
+from multimodal_attn.evaluation.cloze import GAP, Cloze, Gaps
 from multimodal_attn.evaluation.statistics import Mean, Statistic, figures_of
 from multimodal_attn.prediction.checkpoint import Checkpoint
-from multimodal_attn.prediction.prediction import Prediction
+from multimodal_attn.prediction.prediction import Prediction, pieces_shown
 from multimodal_attn.processes import own_device
 from multimodal_attn.runs import environment
 from multimodal_attn.runs.configuration import require
@@ -24,6 +24,7 @@ from multimodal_attn.runs.evaluations.texts import Evaluated, perplexity, refuse
 from multimodal_attn.runs.language_model import build_text_data
 from multimodal_attn.runs.loading import overridden
 from multimodal_attn.runs.masked_language_model import build_masking, cloze_of
+from multimodal_attn.types import MASK
 
 PSEUDO_PERPLEXITY_TEXTS = 100
 """At most, spread evenly over the split: a text is read as often as it has words."""
@@ -61,7 +62,9 @@ def evaluate_cloze(
         tokens = cloze.tokenizer.encode(entry.targets[0].text)
         hidden = hiding(tokens, cloze.tokenizer, draws(config["seed"], VALIDATION, entry.key))
         if hidden.words:
-            gaps.append(Gaps(entry.key, hidden.tokens, hidden.words, tokens))
+            shown = zip(hidden.tokens, pieces_shown(entry.targets[0].text, cloze.tokenizer), strict=True)
+            pieces = [GAP if token == MASK else piece for token, piece in shown]
+            gaps.append(Gaps(entry.key, hidden.tokens, hidden.words, tokens, pieces))
     if not gaps:
         raise ValueError(f"data: no text of the {settings['split']} split has a word that the vocabulary knows")
     predictions = cloze.fill(gaps)

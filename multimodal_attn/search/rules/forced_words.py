@@ -14,7 +14,7 @@ from multimodal_attn.models.seq2seq import Seq2Seq
 from multimodal_attn.search.automaton import Automaton
 from multimodal_attn.search.follower import Step
 from multimodal_attn.search.rules.base import Rule
-from multimodal_attn.search.words import whole_words
+from multimodal_attn.search.words import tokenizers_of, whole_words
 from multimodal_attn.types import Memory
 
 
@@ -27,7 +27,7 @@ class ForcedWords(Rule):
     them all is returned only if there is no other.
 
     Args:
-        forced_words: words, or several words separated by spaces. ``prepare`` turns them into tokens.
+        forced_words: words, or several words separated by spaces, of the vocabulary or of every source.
         forbidden: those of ``Forbidden``, if there are any.
 
     Raises:
@@ -35,6 +35,7 @@ class ForcedWords(Rule):
     """
 
     needs_beam = True
+    _ways: list[list[list[tuple[int, ...]]]]  # of each source of one batch, or once for all
 
     def __init__(self, forced_words: Sequence[str | int] = (), forbidden: Sequence[str | int] = ()) -> None:
         self.words, self.active = [str(word) for word in forced_words], bool(forced_words)
@@ -46,14 +47,18 @@ class ForcedWords(Rule):
         return f"forced_words: {self.words}"
 
     def prepare(self, model: Seq2Seq, tokenizer: Tokenizer) -> None:
-        self._ways = whole_words(self.words, tokenizer, "search.forced_words")
+        self._tokenizer = tokenizer
+        words = whole_words(self.words, tokenizer, "search.forced_words", of_source=False)
+        self._num_tokens = sum(len(ways[0]) for ways in words)
 
     @property
     def num_lacking(self) -> int:
-        return sum(len(ways[0]) for ways in self._ways)
+        return self._num_tokens
 
     def start(self, model: Seq2Seq, memory: Memory, rows: int) -> Self:
-        return copy(self)
+        started, tokenizers = copy(self), tokenizers_of(memory, self._tokenizer)
+        started._ways = [whole_words(self.words, own, "search.forced_words") for own in tokenizers]
+        return started
 
     def apply(self, scores: Tensor, step: Step) -> None:
         if self._automaton is None:  # the first step tells the size of the vocabulary

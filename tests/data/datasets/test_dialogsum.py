@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from multimodal_attn.data.datasets.dialogsum import DialogSum
+from multimodal_attn.data.datasets.text import Texts
 
 TURNS = "#Person1#: Hi, Mr. Brown! I ' m late.\n#Person2#: It's 3:30, Ann."
 
@@ -46,6 +47,8 @@ def test_long_dialogues_are_cut_and_listed(tmp_path: Path) -> None:
     data = DialogSum("val", tmp_path, max_source_tokens=5)
     assert data.source_texts() == ["#person1# : hi , mr", "#person1# : hi ."]
     (cut,) = data.cut
+    assert Texts.of(data, "all").cut == [cut]
+    assert Texts.of(data, "target").cut == []
     assert cut.path.endswith("val.jsonl:1")
     assert cut.reason == "cut off: 20 words, more than data.max_source_tokens=5"
 

@@ -28,9 +28,9 @@ def test_every_word_comes_from_where_it_is_said_to() -> None:
 
 def test_names_of_a_summary_stand_once_in_its_report_and_in_no_other_split() -> None:
     for example in (Reports("val", 100)[index] for index in range(100)):
-        for word in example.targets[0].text.split():
-            if word[0].isupper():
-                assert str(example.source).split().count(word) == 1
+        for target in example.targets:
+            assert target.names == tuple(word for word in target.text.split() if word[0].isupper())
+            assert all(str(example.source).split().count(word) == 1 for word in target.names)
     assert not names("train") & names("val")
     assert not names("val") & names("test")
 

@@ -35,6 +35,17 @@ def test_texts_of_several_lines_are_read(tmp_path: Path) -> None:
     assert ([cells["caption"] for cells in records], bad) == (texts, [])
 
 
+def test_dialogues_are_read_although_their_lines_look_like_rows(tmp_path: Path) -> None:
+    dialogues = [
+        "A: Hi, Mr. Smith\nB: Bye, Mr. Smith",
+        "A: Hi, Bob.\nB: Hi, Ann.\nA: Bye, Bob.\nB: Bye.",
+        "\n".join(["A: Well, yes."] * 200),
+    ]
+    rows = "".join(f'"{dialogue}",B meets Mr. Smith\n' for dialogue in dialogues)
+    records, bad = table(tmp_path, f'source,target\n{rows},"\nShort."\n')
+    assert ([cells["source"] for cells in records], bad) == ([*dialogues, ""], [])
+
+
 def test_damaged_rows_are_listed_and_the_others_kept(tmp_path: Path) -> None:
     long = "x" * 200_000
     rows = ['1.jpg,"hi" says a dog', "2.jpg", "3.jpg,one,two", f"4.jpg,{long}", "5.jpg,fine"]

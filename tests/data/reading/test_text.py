@@ -7,6 +7,7 @@ import pytest
 from multimodal_attn.data.reading.text import (
     listed_lines,
     normalize_caption,
+    normalize_spaced,
     normalize_transcript,
     read_lines,
     single_spaces,
@@ -74,6 +75,20 @@ def test_normalising_twice_changes_nothing(normalize: object) -> None:
         ("half \ud83d dog", "half dog"),
     ],
 )
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("#Person1#: Mr. Brown's at 3:30.", "#person1# : mr . brown 's at 3:30 ."),
+        ("नमस्ते दुनिया, कैसे हो?", "नमस्ते दुनिया , कैसे हो ?"),  # vowels are marks on letters
+        ("مُحَمَّد يقول", "مُحَمَّد يقول"),
+        ("Zoe\u0308, e\u0301te\u0301!", "zoë , été !"),
+        ("a \u0301 b", "a \u0301 b"),  # a mark with nothing to stand on
+    ],
+)
+def test_spaced_parts_marks_of_punctuation_from_words(raw: str, expected: str) -> None:
+    assert normalize_spaced(raw) == expected
+
+
 @pytest.mark.parametrize("normalize", [normalize_caption, normalize_transcript])
 def test_what_is_not_seen_is_no_word_and_parts_none(raw: str, expected: str, normalize: object) -> None:
     assert normalize(raw) == expected

@@ -62,6 +62,7 @@ def test_extracts() -> None:
     assert first_three(SOURCE, []) == "the sun shone . Rex slept all day . Ida bought a red ball !"
     assert longest(SOURCE, []) == "Ida bought a red ball !"
     assert oracle(SOURCE, ["Ida bought a ball and it rained"]) == "Ida bought a red ball ! it rained"
+    assert parts("कैसे हो ? राम आया । 很 好 。 bye .") == ["कैसे हो ?", "राम आया ।", "很 好 。", "bye ."]
     assert (parts(""), longest("", []), oracle("", ["x"])) == ([], "", "")
 
 

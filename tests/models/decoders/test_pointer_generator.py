@@ -9,8 +9,13 @@ import torch
 
 from multimodal_attn.data.tokenizers.copying_word import CopyingWordTokenizer
 from multimodal_attn.models.language_models.recurrent import RecurrentLanguageModel
-from multimodal_attn.search import BeamSearch, GreedySearch
+from multimodal_attn.search import BeamSearch, GreedySearch, Search
+from multimodal_attn.search.rules.base import Rule
+from multimodal_attn.search.rules.forbidden import Forbidden
+from multimodal_attn.search.rules.forced_words import ForcedWords
+from multimodal_attn.search.rules.min_length import MinLength
 from multimodal_attn.search.rules.no_repeat_ngram import NoRepeatNgram
+from multimodal_attn.search.rules.prefix import Prefix
 from multimodal_attn.search.scorers.language_model import LanguageModelScorer
 from multimodal_attn.types import BOS, EOS, PAD, UNK
 from tests.contracts.parts import COPIES, NUM_EXTRA, decoder_of, memory
@@ -94,6 +99,30 @@ def test_a_model_without_anything_to_copy_says_what_it_needs() -> None:
     source.copies = None
     with pytest.raises(ValueError, match="expected data of texts with tokenizer=copying_word"):
         make().prepare(source)
+
+
+@torch.no_grad()
+def test_rules_know_the_words_of_each_source() -> None:
+    tokenizer, texts = CopyingWordTokenizer().fit(["a b c d e f g"]), ("a Ximo b Yara", "Yara c Ximo Zoe")
+    own = [tokenizer.of_source(text) for text in texts]  # Ximo and Yara have other ids in each
+    model, source = model_of(make()), memory(batch=2)
+    model.decoder.switch.bias.fill_(-9.0)  # copy everything, and all of it is Ximo
+    source.copies[:] = torch.tensor([known.encode("Ximo") for known in own])
+    source.num_extra, source.source_texts = 3, texts
+
+    def written(rule: Rule, search: type[Search] = BeamSearch) -> list[str]:
+        made = search(max_length=6, rules=[rule, MinLength(4)])
+        made.prepare(model, tokenizer)
+        return [known.decode(found[0].tokens) for known, found in zip(own, made(model, source), strict=True)]
+
+    for search in (GreedySearch, BeamSearch):
+        assert all("Ximo" in text for text in written(Forbidden(["Yara"]), search))
+        assert all("Ximo" not in text for text in written(Forbidden(["Ximo", "Quentin"]), search))
+        assert all(f"{text} ".startswith("Yara a Ximo ") for text in written(Prefix("Yara a Ximo"), search))
+    assert all("Yara Ximo" in text for text in written(ForcedWords(["Yara Ximo"])))
+    for rule in (Prefix("a Zoe"), ForcedWords(["Zoe"])):
+        with pytest.raises(ValueError, match=r"Zoe'; expected words of the run's vocabulary or of every source"):
+            written(rule)
 
 
 @torch.no_grad()

@@ -59,6 +59,8 @@ def test_reported_layer_is_chosen() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match=r"decoder.hidden_dim: 25; expected an even multiple"):
         make(hidden_dim=25)
+    with pytest.raises(ValueError, match=r"decoder.hidden_dim: 20; expected a multiple of 2 \* decoder.num_heads=8"):
+        make(hidden_dim=20, positions="rotary")
     with pytest.raises(ValueError, match=r"decoder.reported_layer: 2; expected 0 to 1"):
         make(reported_layer=2)
     source = memory()

@@ -66,5 +66,7 @@ def test_one_matrix_reads_and_writes_words() -> None:
 def test_values_out_of_range_name_their_key() -> None:
     with pytest.raises(ValueError, match=r"decoder.hidden_dim: 30; expected an even multiple of decoder.num_heads"):
         make(hidden_dim=30)
+    with pytest.raises(ValueError, match=r"decoder.hidden_dim: 20; expected a multiple of 2 \* decoder.num_heads=8"):
+        make(hidden_dim=20, positions="rotary")
     with pytest.raises(ValueError, match=r"decoder.reported_layer: 2; expected 0 to 1"):
         make(reported_layer=2)

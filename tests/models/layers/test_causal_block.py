@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from multimodal_attn.models.layers.causal_block import CausalBlock
 from multimodal_attn.models.layers.heads import join_heads, split_heads
+from multimodal_attn.models.layers.self_attention import RelativePositions
 
 
 def test_text_behind_a_prefix_is_one_sequence_with_a_mask() -> None:
@@ -50,3 +52,30 @@ def test_weights_are_those_of_the_forward_pass() -> None:
         residual = hidden + block.output(attended)
         expected = residual + block.feed_forward(block.norm_forward(residual))
         torch.testing.assert_close(block(hidden, visible=visible)[0], expected)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("positions", ["rotary", "relative"])
+def test_distances_count_the_same_in_a_text_and_in_its_steps(positions: RelativePositions) -> None:
+    torch.manual_seed(0)
+    block = CausalBlock(12, 3, 0.0, positions).eval()
+    if block.bias is not None:
+        torch.nn.init.normal_(block.bias.biases.weight)
+    hidden = torch.randn(2, 6, 12)
+    whole, seen = block(hidden)
+    steps, kept = [], torch.zeros(2, 0, 24)
+    for t in range(6):
+        step, kept = block(hidden[:, t : t + 1], kept)
+        steps.append(step)
+    torch.testing.assert_close(torch.cat(steps, dim=1), whole)
+    torch.testing.assert_close(kept, seen)
+    mixed = join_heads(block.weights(hidden) @ split_heads(block.project(hidden)[..., 12:], 3))
+    residual = hidden + block.output(mixed)
+    torch.testing.assert_close(residual + block.feed_forward(block.norm_forward(residual)), whole)
+    prefix, nothing = block.project(hidden[:, :3]), torch.zeros(2, 3, dtype=torch.bool)
+    followed = block.follow(hidden[:, None], torch.zeros(2, 1, 0, 24), prefix, nothing)
+    torch.testing.assert_close(followed.hidden[:, 0], whole)  # beside a prefix that nobody sees
+    # Of equal tokens the near one and the far one have other weights, and the near one the same in any text.
+    near, far = (block.weights(torch.cat([hidden[:, :1]] * n + [hidden[:, 1:2]], dim=1))[..., -1, :] for n in (1, 3))
+    assert not torch.allclose(far[..., 0], far[..., 2])
+    torch.testing.assert_close(far[..., 2] / far[..., 3], near[..., 0] / near[..., 1])
