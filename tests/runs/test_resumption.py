@@ -67,6 +67,19 @@ def test_interrupted_validation_is_done_again(
     assert values(broken, "val/cider_d")[-2:] == values(whole, "val/cider_d")
 
 
+def test_a_run_keeps_its_logger_and_callbacks_however_often_it_is_resumed(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    first = run(folder, *SHAPES, "logger=wandb", "callbacks=[default,ema]", "trainer.max_epochs=1")
+    for epochs in (2, 3):
+        resumed = run(folder, f"trainer.max_epochs={epochs}", resume=folder)
+        assert resumed["choices"] == first["choices"]
+        assert resumed["callbacks"].keys() == first["callbacks"].keys()
+    runs = sorted((folder / "wandb").glob("offline-run-*"))
+    assert len(runs) == 3
+    assert {path.name.rpartition("-")[2] for path in runs} == {(folder / "wandb" / "wandb.id").read_text()}
+    assert [line["epoch"] for line in lines(folder) if "val/loss" in line] == [0, 1, 2]
+
+
 def test_a_run_that_was_moved_keeps_its_best_checkpoint(tmp_path: Path) -> None:
     first, moved = tmp_path / "first", tmp_path / "moved"
     run(first, *SHAPES, "trainer.max_steps=8", "data.num_examples={train:64,val:2,test:2}")

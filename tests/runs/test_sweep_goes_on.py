@@ -1,4 +1,4 @@
-"""A sweep with a failing job, and loggers beside the plain files."""
+"""A sweep with a failing job."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tests.commands.process import forked
 from tests.runs.test_exactness import FEW
-from tests.runs.tiny import lines, run
 
 
 def test_failing_job_does_not_end_a_sweep(tmp_path: Path) -> None:
@@ -24,16 +23,3 @@ def test_failing_job_does_not_end_a_sweep(tmp_path: Path) -> None:
     table = [row for row in rows if row[0] in "012" and "evaluate" not in row]
     assert {row[0] for row in table} == {"0", "1", "2"}
     assert table[-1][0] == "0"  # the one without a value stands last
-
-
-def test_a_run_keeps_its_logger_and_callbacks_however_often_it_is_resumed(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    first = run(folder, *FEW, "logger=wandb", "callbacks=[default,ema]", "trainer.max_epochs=1")
-    for epochs in (2, 3):
-        resumed = run(folder, f"trainer.max_epochs={epochs}", resume=folder)
-        assert resumed["choices"] == first["choices"]
-        assert resumed["callbacks"].keys() == first["callbacks"].keys()
-    runs = sorted((folder / "wandb").glob("offline-run-*"))
-    assert len(runs) == 3
-    assert {path.name.rpartition("-")[2] for path in runs} == {(folder / "wandb" / "wandb.id").read_text()}
-    assert [line["epoch"] for line in lines(folder) if "val/loss" in line] == [0, 1, 2]
