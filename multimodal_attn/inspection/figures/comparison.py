@@ -9,13 +9,14 @@ from typing import Literal, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from multimodal_attn.measures import Measure, measure, shown
 
 DPI = 110
 _BEST, _OTHER, _SAME, _SEED, _BASELINE = "#0b6e80", "#6b98a3", "#3f8f9d", "#14343b", "#b23a1e"
 _SMALLEST, _LARGEST = 90.0, 420.0  # areas of dots, in square points
+_TICKS = 6  # at most, so that their labels do not meet
 _MANY_TIMES = 8  # as much is the largest error, from which on a scale is logarithmic
 
 
@@ -157,7 +158,9 @@ def _label(axes: Axes, which: Literal["x", "y"], found: Measure, values: Sequenc
         axes.set(**{f"{which}scale": "log"})
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(lambda value, _: _tick(found, value, axis.get_majorticklocs()))
+    else:
+        axis.set_major_locator(MaxNLocator(_TICKS))
+    axis.set_major_formatter(lambda value, _: _tick(found, value, axis.get_majorticklocs().tolist()))
     axis.set_tick_params(labelsize=8)
     axis.set_label_text(f"{found.title}   better {'→' if which == 'x' else '↑'}", fontsize=9)
     if lower:

@@ -20,6 +20,7 @@ from multimodal_attn.types import UnreadableError
 _INCIDENTAL = ("run_dir", "started_in", "cache_dir", "data.cache_dir", "resume", "callbacks.", "logger.", "choices.")
 _OF_EVALUATION = ("search.", "ensemble", "checkpoint", "data.", "word_times", "tag")
 _DATA = "data._target_"
+_PATHS = ("init_from", "data.word_times")  # whose folders say no more than their names
 _OFF_IF_EMPTY = ("tag", *(f"search.{key}" for key in RULES))
 
 
@@ -209,6 +210,6 @@ def _names(runs: Sequence[EvaluatedRun], keys: Sequence[str]) -> list[str]:
 
 
 def _named(key: str, value: Any) -> str:
-    if key == "init_from" and value:  # a folder, whose path says no more than its name
-        return f"{key}={printable(Path(value).name)}"
+    if key in _PATHS and value:
+        return f"{key.rpartition('.')[2]}={printable(Path(value).name)}"
     return short(key, value) if isinstance(value, str) else f"{key.rpartition('.')[2]}={short(key, value)}"

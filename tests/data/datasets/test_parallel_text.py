@@ -36,6 +36,15 @@ def test_pairs_keep_case_and_punctuation(corpus: Path) -> None:
     assert [(Path(error.path).name, error.reason) for error in train.skipped] == [("train.de:3", "one side is empty")]
 
 
+def test_either_side_is_normalized_as_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / "train.long").write_text("Max sees Ida, and Ida sees nobody.\n", "utf-8")
+    (tmp_path / "train.short").write_text("He sees Ida.\n", "utf-8")
+    train = ParallelText("train", tmp_path, "long", "short", source_normalize="spaced", normalize="spaced")
+    source, target = "max sees ida , and ida sees nobody .", Target("he sees ida .", names=("ida",))
+    assert train[0] == Example("train:1", source, (target,))
+    assert (train.texts(), train.lengths()) == (["he sees ida ."], [len(source)])
+
+
 def test_long_pairs_are_left_out_of_training_alone(corpus: Path) -> None:
     train = ParallelText("train", corpus, "de", "en", max_words=5)
     assert len(train) == 2

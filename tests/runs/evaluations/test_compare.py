@@ -134,9 +134,10 @@ def test_runs_of_several_data_sets_are_named_by_these_and_by_what_differs_within
 
 
 def test_a_run_is_named_by_the_folder_that_it_started_from() -> None:
-    configs: list[dict[str, Any]] = [{"init_from": "some/where/mlm"}, {"init_from": None}]
-    runs = [EvaluatedRun(Path(str(n)), Path(str(n)), config, {}) for n, config in enumerate(configs)]
-    assert labels(runs) == ["init_from=mlm", "init_from=none"]
+    for key, name in (("init_from", "init_from"), ("data.word_times", "word_times")):
+        configs: list[dict[str, Any]] = [{key: "some/where/mlm"}, {key: None}]
+        runs = [EvaluatedRun(Path(str(n)), Path(str(n)), config, {}) for n, config in enumerate(configs)]
+        assert labels(runs) == [f"{name}=mlm", f"{name}=none"]
 
 
 def test_runs_of_one_class_are_told_apart_by_what_differs_among_them(tmp_path: Path) -> None:
