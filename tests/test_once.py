@@ -45,7 +45,8 @@ def test_of_two_processes_one_makes_what_both_read(tmp_path: Path, monkeypatch: 
     assert read <= set(processes)
 
 
-def test_what_failed_half_way_is_made_anew(tmp_path: Path) -> None:
+def test_what_failed_half_way_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     session = factory(tmp_path)
 
     def fail(folder: Path) -> None:
