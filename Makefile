@@ -63,8 +63,9 @@ demo: $(STAMP)
 	@echo "  speech:   $(CURDIR)/outputs/demo/spoken/evaluation/val/index.html"
 
 # One process for each core, as the tests have one thread each; the tests of a file share what its fixtures train.
+# In the order of the folders: by itself xdist begins with the files of many small tests, and ends with one core at work.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow

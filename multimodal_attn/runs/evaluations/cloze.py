@@ -62,8 +62,8 @@ def evaluate_cloze(
         tokens = cloze.tokenizer.encode(entry.targets[0].text)
         hidden = hiding(tokens, cloze.tokenizer, draws(config["seed"], VALIDATION, entry.key))
         if hidden.words:
-            shown = zip(hidden.tokens, pieces_shown(entry.targets[0].text, cloze.tokenizer), strict=True)
-            pieces = [GAP if token == MASK else piece for token, piece in shown]
+            whole = pieces_shown(entry.targets[0].text, cloze.tokenizer)
+            pieces = [GAP if token == MASK else piece for token, piece in zip(hidden.tokens, whole, strict=True)]
             gaps.append(Gaps(entry.key, hidden.tokens, hidden.words, tokens, pieces))
     if not gaps:
         raise ValueError(f"data: no text of the {settings['split']} split has a word that the vocabulary knows")
