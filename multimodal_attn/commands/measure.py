@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -45,7 +46,7 @@ def measure(maps: Path, truth: Path, output: Path, page_examples: int = 50) -> i
         ValueError: if a file cannot be read, or nothing in it can be scored.
     """
     lines, skipped = read_truth(truth)
-    keys, predict = _given(maps)
+    keys, predict = _given(maps, lines)
     known = {line.key for line in lines}
     skipped += [UnreadableError(key, f"has no usable line in {truth}") for key in keys if key not in known]
     found = []
@@ -82,10 +83,16 @@ def measure(maps: Path, truth: Path, output: Path, page_examples: int = 50) -> i
     return 0
 
 
-def _given(path: Path) -> tuple[Collection[str], Callable[[Truth], Prediction]]:
-    """The keys in a file, in its order, and what makes a prediction of one."""
+def _given(path: Path, lines: Sequence[Truth]) -> tuple[Collection[str], Callable[[Truth], Prediction]]:
+    """The keys in a file, in its order, and what makes a prediction of one.
+
+    CTM files name a recording without its folder and suffix: such a name stands for the one key that has it.
+    """
     if path.suffix.lower() == ".ctm":
-        words = read_ctm(path)
+        named = read_ctm(path)
+        stems = Counter(Path(line.key).stem for line in lines)
+        keys = {stem: line.key for line in lines if stems[stem := Path(line.key).stem] == 1 and line.key not in named}
+        words = {keys.get(name, name): channels for name, channels in named.items()}
         return words, lambda line: from_times(line, words[line.key])
     try:
         arrays = Npz(path)

@@ -88,6 +88,16 @@ def test_a_key_counts_once(tmp_path: Path) -> None:
     assert "truth.jsonl:2" in (tmp_path / "measured" / "skipped.txt").read_text()
 
 
+def test_a_ctm_file_names_recordings_without_folder_and_suffix(tmp_path: Path) -> None:
+    (tmp_path / "words.ctm").write_text("u 1 0.1 0.2 go\nv 1 0.1 0.2 go\nwavs/w.wav 1 0.1 0.2 go\nw 1 0.5 0.2 go\n")
+    keys = ("wavs/u.wav", "one/v.wav", "two/v.wav", "wavs/w.wav")
+    lines = [{"key": key, "text": "go", "times": [[0.1, 0.3]]} for key in keys]
+    found = measured(tmp_path / "words.ctm", write(tmp_path, *lines))
+    assert (found["num_examples"], found["onset_error_ms"]) == (2, 0)  # u and wavs/w.wav: v is one of two
+    skipped = (tmp_path / "measured" / "skipped.txt").read_text()
+    assert all(key in skipped for key in ("one/v.wav\t", "two/v.wav\t", "v\t", "w\t"))
+
+
 def test_word_times_of_an_aligner_are_a_truth(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "u.wav", np.zeros(16_000), 16_000)
     (tmp_path / "words.ctm").write_text("u 1 0.12 0.2 go\n")
