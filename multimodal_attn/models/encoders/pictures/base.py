@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -138,7 +140,7 @@ class PictureEncoder(Encoder):
         return self.assemble(*self.extract(pictures, lengths))
 
 
-_grids: dict[tuple[str, tuple[torch.Size, ...], int], tuple[int, int]] = {}
+_grids: dict[tuple[Any, ...], tuple[int, int]] = {}
 
 
 def _grid_of(body: nn.Module, image_size: int) -> tuple[int, int]:
@@ -147,7 +149,13 @@ def _grid_of(body: nn.Module, image_size: int) -> tuple[int, int]:
     A pass through a large network takes a second, and a configuration is checked before it is built: what has the
     same structure is not asked twice.
     """
-    key = repr(body), tuple(weight.shape for weight in body.state_dict().values()), image_size
+    # A module need not say all of itself in its repr: its class (a notebook may define it anew) and settings count too.
+    settings = tuple(
+        (type(part), repr({name: value for name, value in vars(part).items() if not name.startswith("_")}))
+        for part in body.modules()
+    )
+    shapes = tuple(weight.shape for weight in body.state_dict().values())
+    key = repr(body), settings, shapes, image_size
     if key not in _grids:
         with torch.no_grad():
             rows, columns = body.eval()(torch.zeros(1, 3, image_size, image_size)).shape[-2:]
