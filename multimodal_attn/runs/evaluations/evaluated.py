@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from os.path import realpath  # unlike Path.resolve, it takes links that lead to themselves
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
@@ -75,21 +76,21 @@ def find_runs(paths: Sequence[Path], split: str) -> tuple[list[EvaluatedRun], li
 
     A run without such an evaluation, and a path without a run, are told as well: their rows would be missed.
     """
-    found: dict[Path, EvaluatedRun] = {}
-    skipped: dict[Path, UnreadableError] = {}
+    found: dict[str, EvaluatedRun] = {}
+    skipped: dict[str, UnreadableError] = {}
     for path in paths:
         runs = [file.parent for file in sorted(path.rglob("config.yaml")) if (file.parent / "checkpoints").is_dir()]
-        lacking = {run.resolve(): UnreadableError(str(run), f"has no evaluation of the {split} split") for run in runs}
+        lacking = {realpath(run): UnreadableError(str(run), f"has no evaluation of the {split} split") for run in runs}
         evaluated = sorted(path.rglob("evaluation/*/metrics.json"))
         if not (lacking or evaluated):
-            skipped[path.resolve()] = UnreadableError(str(path), "holds no run")
+            skipped[realpath(path)] = UnreadableError(str(path), "holds no run")
         for file in evaluated:
             folder = file.parent
             # One that is being written, or of which only the name of its folder can tell the split.
             if folder.name.startswith(".") or folder.name.partition("_")[0] != split:
                 continue
-            lacking.pop(folder.parents[1].resolve(), None)
-            if (place := folder.resolve()) in found or place in skipped:
+            lacking.pop(realpath(folder.parents[1]), None)
+            if (place := realpath(folder)) in found or place in skipped:
                 continue
             try:
                 found[place] = _read(folder.parents[1], folder)

@@ -75,6 +75,11 @@ def test_normalising_twice_changes_nothing(normalize: object) -> None:
         ("half \ud83d dog", "half dog"),
     ],
 )
+@pytest.mark.parametrize("normalize", [normalize_caption, normalize_transcript])
+def test_what_is_not_seen_is_no_word_and_parts_none(raw: str, expected: str, normalize: object) -> None:
+    assert normalize(raw) == expected
+
+
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
@@ -87,11 +92,6 @@ def test_normalising_twice_changes_nothing(normalize: object) -> None:
 )
 def test_spaced_parts_marks_of_punctuation_from_words(raw: str, expected: str) -> None:
     assert normalize_spaced(raw) == expected
-
-
-@pytest.mark.parametrize("normalize", [normalize_caption, normalize_transcript])
-def test_what_is_not_seen_is_no_word_and_parts_none(raw: str, expected: str, normalize: object) -> None:
-    assert normalize(raw) == expected
 
 
 def test_single_spaces_drops_only_words_that_nobody_sees() -> None:
