@@ -57,7 +57,6 @@ def initialize(module: TrainingModule, config: Mapping[str, Any], content: Check
         and not name.startswith(("model.ctc_head.", _FRONT_END))
         and (name not in given or name not in own or given[name].shape != own[name].shape)
     }
-    there, here = (dict(leaves({part: side.get(part) for part in parts})) for side in (content.config, config))
     if unlike:
         differences = [
             f"{key}: {here.get(key)!r}, there {there.get(key)!r}"
