@@ -26,6 +26,9 @@ import torch
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 torch.set_num_threads(1)
+# The first backward pass decides whether autograd has threads, after which no fork can train. It has none unless an
+# export has made other devices known before it.
+torch.ones(1, requires_grad=True).backward()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -31,10 +31,10 @@ def _check(first: Predictor, other: Predictor) -> None:
     ):
         own_state, their_state = (None if t is None else (type(t), t.state()) for t in (own, theirs))
         if own_state != their_state:
-            sizes = ["none" if t is None else f"{len(t)} tokens" for t in (own, theirs)]
+            kinds = ["none" if t is None else f"{type(t).__name__} of {len(t)} tokens" for t in (own, theirs)]
             raise ValueError(
-                f"ensemble: '{other.name}' has another {key} ({sizes[1]}) than '{first.name}' ({sizes[0]}); expected"
-                " runs trained on the same texts"
+                f"ensemble: '{other.name}' has another {key} ({kinds[1]}) than '{first.name}' ({kinds[0]}); expected"
+                " runs trained on the same texts with the same tokenizer"
             )
     own_reader, their_reader = ((type(predictor.reader), vars(predictor.reader)) for predictor in (first, other))
     if own_reader != their_reader:

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from multimodal_attn.runs import configuration
-from tests.commands.process import ROOT, forked
+from tests.commands.process import ROOT, forked, python
 from tests.runs.tiny import SHAPES
 
 
@@ -40,7 +40,7 @@ def test_interrupt_resume_evaluate_predict(tmp_path: Path) -> None:
     assert stopped["global_step"] > 0
 
     epochs, begun = stopped["epoch"] + 2, (run / ".hydra" / "overrides.yaml").read_text()
-    resumed = forked("train", f"resume={run}", f"trainer.max_epochs={epochs}")
+    resumed = python("train.py", f"resume={run}", f"trainer.max_epochs={epochs}")
     assert resumed.returncode == 0, resumed.stderr
     done = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     assert done["global_step"] == epochs * 8

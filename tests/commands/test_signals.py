@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from multimodal_attn.runs.evaluations.evaluate import evaluate
-from tests.commands.process import ROOT, forked, python
+from tests.commands.process import ROOT, python
 from tests.runs.test_exactness import FEW
 from tests.runs.tiny import compose, run
 
@@ -76,7 +76,7 @@ def test_signal_ends_a_training_with_its_status_and_a_checkpoint(
     steps, epochs = saved["global_step"], saved["epoch"] + 2
     assert steps > 0
 
-    resumed = forked("train", f"resume={folder}", f"trainer.max_epochs={epochs}")
+    resumed = python("train.py", f"resume={folder}", f"trainer.max_epochs={epochs}")
     assert resumed.returncode == 0, resumed.stderr
     done = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     accumulated = 4 if "accumulate" in str(changes) else 1

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tests.commands.process import forked
+from tests.commands.process import python
 from tests.runs.test_exactness import FEW
 
 
 def test_failing_job_does_not_end_a_sweep(tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     arguments = ["-m", *FEW, "trainer.max_epochs=1", "data.texts_per_source=1,0,2", f"hydra.sweep.dir={sweep}"]
-    found = forked("train", *arguments, f"cache_dir={tmp_path}", prepare=lambda: os.environ.update(COLUMNS="200"))
+    found = python("train.py", *arguments, f"cache_dir={tmp_path}", env={**os.environ, "COLUMNS": "200"})
     assert found.returncode == 1, found.stderr
     assert "error: data.texts_per_source: 0" in found.stderr
     assert "texts_per_source=0" in next(line for line in found.stderr.splitlines() if line.startswith("failed: "))

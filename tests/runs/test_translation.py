@@ -15,7 +15,7 @@ from multimodal_attn.prediction.recordings.transcriber import decoder_of
 from multimodal_attn.runs.evaluations.evaluate import evaluate
 from multimodal_attn.runs.loading import load, load_run
 from multimodal_attn.types import TokenAxis
-from tests.commands.process import forked
+from tests.commands.process import python
 from tests.inspection.page.test_page import read
 from tests.runs.tiny import SHAPES, SMALL, compose, run, values
 
@@ -109,7 +109,7 @@ def test_resumed_translation_equals_the_uninterrupted_one(corpus: Path, tmp_path
     # By the command, which writes down what was chosen: data=parallel_text, that has no root of its own, is read again.
     first = arguments(corpus, "scheduler=constant", "trainer.max_epochs=1", f"hydra.run.dir={halves}")
     for given in (first, [f"resume={halves}", "trainer.max_epochs=2"]):
-        done = forked("train", *given)
+        done = python("train.py", *given)
         assert done.returncode == 0, done.stderr
     weights = [torch.load(f / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for f in (whole, halves)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
