@@ -159,7 +159,7 @@ def _label(axes: Axes, which: Literal["x", "y"], found: Measure, values: Sequenc
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.set_minor_locator(NullLocator())
     else:
-        axis.set_major_locator(MaxNLocator(_TICKS))
+        axis.set_major_locator(MaxNLocator(_TICKS, steps=[1, 2, 5, 10]))
     axis.set_major_formatter(lambda value, _: _tick(found, value, axis.get_majorticklocs().tolist()))
     axis.set_tick_params(labelsize=8)
     axis.set_label_text(f"{found.title}   better {'→' if which == 'x' else '↑'}", fontsize=9)
