@@ -46,7 +46,7 @@ $(STAMP): pyproject.toml constraints.txt
 	echo "This includes espeakng-loader (espeak-ng, GPL-3.0): it speaks the built-in demo corpus and is used for nothing else."; \
 	if command -v uv >/dev/null; then pip="uv pip install --python $(BIN)/python"; \
 	else pip="$(BIN)/python -m pip install --disable-pip-version-check"; fi; \
-	$$pip -qq -c constraints.txt pip hatchling editables; \
+	$$pip -qq -c constraints.txt pip setuptools hatchling editables; \
 	$$pip -qq -c constraints.txt --no-build-isolation -e ".[$(EXTRAS)]"; \
 	touch $@
 
