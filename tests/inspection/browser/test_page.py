@@ -399,6 +399,7 @@ def test_a_live_session_is_shown_as_it_was_written(open_page: OpenPage) -> None:
 
 def test_words_of_a_live_session_pass_below_the_axis_and_the_tracks(open_page: OpenPage) -> None:
     page = open_page([live_record()])
+    expect(words(page)).to_have_count(3)  # the last to be drawn
     layers = page.locator(".plot > .side").evaluate_all("sides => sides.map(one => +getComputedStyle(one).zIndex)")
     tokens = layers.pop(2)
     assert len(layers) == 3
