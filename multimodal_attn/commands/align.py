@@ -58,11 +58,12 @@ def align(overrides: list[str], splits: Sequence[str], output: Path | None) -> i
     check_writable(file)
     aligner = Aligner()
     found = [line for line in read_word_times(file, "--output") if line.split not in splits] if file.exists() else []
-    skipped: list[UnreadableError] = []
+    skipped: dict[Path, list[UnreadableError]] = {}
     aligned = 0
     for split, source in sources.items():
         timed, bad, scores = _align_split(aligner, source, split, file.parent)
-        found, skipped, aligned = found + timed, skipped + source.skipped + bad, aligned + len(timed)
+        found, aligned = found + timed, aligned + len(timed)
+        skipped[file.with_suffix(f".{split}.skipped.txt")] = source.skipped + bad
         words = sum(len(line.target.times) for line in timed)
         print(f"{split}: {len(timed)} of {len(source)} recordings align, {words} words")
         if scores:
@@ -72,10 +73,10 @@ def align(overrides: list[str], splits: Sequence[str], output: Path | None) -> i
                 f" {shown('onset_within_50_ms', scores['onset_within_50_ms'])} of the starts are within 50 ms"
             )
     write_word_times(file, found)
-    list_of_skipped = file.with_suffix(".skipped.txt")
-    write_skipped(list_of_skipped, skipped)
-    if skipped:
-        print(f"{len(skipped)} have no times; {list_of_skipped} lists them with the reasons", file=sys.stderr)
+    for path, errors in skipped.items():
+        write_skipped(path, errors)
+        if errors:
+            print(f"{len(errors)} have no times; {path} lists them with the reasons", file=sys.stderr)
     print(f"{file}: read with data.word_times={file}")
     return 0 if aligned else 1
 

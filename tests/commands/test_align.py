@@ -22,13 +22,15 @@ def test_own_recordings_are_aligned_beside_their_list(tmp_path: Path, capsys: py
     (tmp_path / "mine.csv").write_text("audio,text\na.wav,Turn on the lights!\nb.wav,xqzt\n")
     kept = {"split": "test", "key": "c", "by": "x", "words": [{"word": "no", "start": 0.0, "end": 0.1}]}
     (tmp_path / "word_times.jsonl").write_text(json.dumps(kept) + "\n")
+    (tmp_path / "word_times.test.skipped.txt").write_text("d.wav\tnothing is heard\n")
     list_of = tmp_path / "mine.csv"
     assert main(["align", "data=manifest", f"data.train={list_of}", f"data.val={list_of}"]) == 0
     out, errors = capsys.readouterr()
     assert "val: 1 of 2 recordings align, 4 words" in out
     assert f"data.word_times={tmp_path / 'word_times.jsonl'}" in out
     assert "1 have no times" in errors
-    assert "dictionary lacks xqzt" in (tmp_path / "word_times.skipped.txt").read_text()
+    assert "dictionary lacks xqzt" in (tmp_path / "word_times.val.skipped.txt").read_text()
+    assert "d.wav" in (tmp_path / "word_times.test.skipped.txt").read_text()
     before, found = map(json.loads, (tmp_path / "word_times.jsonl").read_text().splitlines())
     assert before == kept  # of another split
     assert [word["word"] for word in found["words"]] == ["turn", "on", "the", "lights"]

@@ -135,8 +135,14 @@ class AudioFile:
     def _unreadable(self, error: Exception) -> UnreadableError:
         if isinstance(error, Truncated | Unsupported):
             return UnreadableError(self.name, str(error))
-        # In its own words, which do not begin with how it was given.
-        text = error.error_string if isinstance(error, soundfile.LibsndfileError) else str(error)
+        if isinstance(error, FileNotFoundError):
+            return UnreadableError(self.name, "no such file")
+        # In its own words, which say nothing of how it was given.
+        text = str(error)
+        if isinstance(error, soundfile.LibsndfileError):
+            text = error.error_string
+        elif isinstance(error, OSError) and error.strerror:
+            text = error.strerror
         line = (text.strip() or type(error).__name__).splitlines()[0]
         return UnreadableError(self.name, f"not readable as audio ({line})")
 

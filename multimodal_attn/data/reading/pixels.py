@@ -95,4 +95,6 @@ def unreadable_reason(path: str | Path | BinaryIO, error: Exception) -> str:
         return f"more than {Image.MAX_IMAGE_PIXELS} pixels"
     # Whose own words are of how it was given.
     reason = "of no known format" if isinstance(error, UnidentifiedImageError) else str(error)
+    if isinstance(error, OSError) and error.strerror:
+        reason = error.strerror
     return f"not a readable picture ({reason})"
