@@ -54,6 +54,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> tuple
     (wheel,) = (folder / "dist").glob("*.whl")
     install = [str(programs / "python"), "-m", "pip", "--disable-pip-version-check", "-q", "install"]
     pins = ["-c", str(repository / "constraints.txt")]
+    subprocess.run([*install, *pins, "pip"], check=True, timeout=300)  # the pinned one resumes broken downloads
     subprocess.run([*install, *pins, str(wheel), "webdataset"], check=True, timeout=900)
     work = folder / "work"
     (work / "mypkg").mkdir(parents=True)
