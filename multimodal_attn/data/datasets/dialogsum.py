@@ -1,4 +1,4 @@
-"""DialogSum (Chen et al. 2021): dialogues of everyday life with summaries, a jsonl for each split."""
+"""DialogSum (Chen et al. 2021) and SAMSum (Gliwa et al. 2019): dialogues with summaries, a file for each split."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from multimodal_attn.ranges import Count
 from multimodal_attn.types import UnreadableError
 
 NAMES: dict[Split, tuple[str, ...]] = {
-    "train": ("train.jsonl", "dialogsum.train.jsonl"),
-    "val": ("val.jsonl", "dev.jsonl", "dialogsum.dev.jsonl"),
-    "test": ("test.jsonl", "dialogsum.test.jsonl"),
+    "train": ("train.jsonl", "dialogsum.train.jsonl", "train.json"),
+    "val": ("val.jsonl", "dev.jsonl", "dialogsum.dev.jsonl", "val.json"),
+    "test": ("test.jsonl", "dialogsum.test.jsonl", "test.json"),
 }
 _TORN = re.compile(r" ' (s|t|d|m|re|ve|ll)\b", re.IGNORECASE)  # "I ' Ve", as many dialogues have it
 _SUMMARY = re.compile(r"summar(y\d*|ies)")
@@ -25,8 +25,8 @@ _SUMMARY = re.compile(r"summar(y\d*|ies)")
 class DialogSum(Dataset):
     """Dialogues, one turn after the other, with one or more summaries each.
 
-    A line has an ``id`` or ``fname``, a ``dialogue``, and ``summaries``, or ``summary``, ``summary1``, ... as the
-    corpus itself has them. SAMSum comes in the same form.
+    Each has an ``id`` or ``fname``, a ``dialogue``, and ``summaries``, or ``summary``, ``summary1``, ... as the corpora
+    themselves have them: DialogSum a line each of a jsonl, SAMSum in the list of a json.
 
     Args:
         split: "train", "val" or "test".

@@ -1,4 +1,4 @@
-"""Your own pictures, recordings or texts, listed with the texts to write in a csv or jsonl file."""
+"""Your own pictures, recordings or texts, listed with the texts to write in a csv, jsonl or json file."""
 
 from __future__ import annotations
 
@@ -42,15 +42,16 @@ class Manifest(Dataset):
         photos/1.jpg,"Two dogs, one ball."     {"audio": "b.wav", "text": "lay red in c six again"}
 
     A csv has a header, commas, semicolons or tabs between its cells, and quotes a text that has any of them; a jsonl
-    has an object a line. Both are UTF-8, and further columns are ignored. Rows with the same picture or recording are
-    one example with several texts; a row of a jsonl may also give them at once as ``"captions": [...]``.
+    has an object a line, a json a list of objects. All are UTF-8, and further columns are ignored. Rows with the same
+    picture or recording are one example with several texts; an object may also give them at once as
+    ``"captions": [...]``.
 
     Without ``val``, a twentieth of the sources of ``train`` is held out, all texts of a source together. Which ones
     depends on ``seed`` and what the file calls them, so that added rows hardly change it.
 
     Args:
         split: "train", "val" or "test".
-        train: the csv or jsonl file for training.
+        train: the csv, jsonl or json file for training.
         val: the file for validation; None holds out a part of ``train``.
         test: the file for testing.
         root: folder that relative paths start from; None for the folder of the file that has them.
@@ -99,7 +100,7 @@ class Manifest(Dataset):
         name: Split = "train" if holds_out else split
         option, file = f"data.{name}", files[name]
         if file is None:
-            raise ValueError(f"{option}: missing; expected a csv or jsonl file with the columns {EXPECTED}")
+            raise ValueError(f"{option}: missing; expected a csv, jsonl or json file with the columns {EXPECTED}")
         path = Path(file).expanduser().absolute()
         base = path.parent if root is None else Path(root).expanduser().absolute()
         if root is not None and not base.is_dir():
@@ -225,7 +226,8 @@ def _modality(
 
 def _has(table: Table, path: Path, text_column: str) -> bool:
     """In a csv a list of texts has no place."""
-    return text_column in table.columns or (path.suffix.lower() == ".jsonl" and f"{text_column}s" in table.columns)
+    lists = path.suffix.lower() in (".jsonl", ".json") and f"{text_column}s" in table.columns
+    return text_column in table.columns or lists
 
 
 def _texts(record: dict[str, Any], column: str) -> list[Any]:

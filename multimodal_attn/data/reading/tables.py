@@ -1,4 +1,4 @@
-"""Tables of cells with names, from csv and jsonl files; rows that are damaged are listed."""
+"""Tables of cells with names, from csv, jsonl and json files; rows that are damaged are listed."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import csv
 import io
 import json
 import re
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
+from multimodal_attn.data.reading.json_files import read_json
 from multimodal_attn.data.reading.text import read_text
 from multimodal_attn.types import UnreadableError
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _ROWS, _LINES = 3, 100  # in a cell, from which its quotation mark is taken for one that was never closed
+_OBJECTS = "a list of objects [{...}, ...]"
 _ENDING = re.compile(r"\.[a-z]\w*\Z")  # of the name of a file, and not of a text, such as "Mr. Smith" and 3.5
 
 
@@ -21,8 +25,8 @@ class Table(NamedTuple):
     """A table as its file has it.
 
     Attributes:
-        columns: in lower case; of a jsonl, every key that occurs.
-        records: line number, and the cells by column.
+        columns: in lower case; of objects, every key that occurs.
+        records: line number, in a json file that of the object, and the cells by column.
         bad: line number, and what is wrong there.
     """
 
@@ -37,7 +41,7 @@ class Table(NamedTuple):
 
 
 def read_table(path: Path, option: str) -> Table:
-    """The table in a UTF-8 file: a csv with a header, or a jsonl with an object a line.
+    """The table in a UTF-8 file: a csv with a header, a jsonl with an object a line, or a json with a list of objects.
 
     The cells of a csv stand between commas, semicolons or tabs, whichever the header has most of.
 
@@ -49,8 +53,13 @@ def read_table(path: Path, option: str) -> Table:
         ValueError: if it cannot be read as one of these.
     """
     readers = {".csv": _read_csv, ".tsv": _read_csv, ".jsonl": _read_jsonl}
+    if path.suffix.lower() == ".json":
+        found = read_json(path, option, _OBJECTS)
+        if not isinstance(found, list):
+            raise ValueError(f"{option}: '{path}' holds something else; expected {_OBJECTS}")
+        return _of_objects((number, partial(_whole, record)) for number, record in enumerate(found, start=1))
     if path.suffix.lower() not in readers:
-        raise ValueError(f"{option}: '{path}' ends in '{path.suffix}'; expected {' or '.join(readers)}")
+        raise ValueError(f"{option}: '{path}' ends in '{path.suffix}'; expected {' or '.join(readers)} or .json")
     try:
         return readers[path.suffix.lower()](read_text(path))
     except UnreadableError as error:
@@ -127,15 +136,28 @@ def _name_files(cells: list[str], rows: list[list[str]]) -> bool:
 
 
 def _read_jsonl(text: str) -> Table:
+    lines = enumerate(text.split("\n"), start=1)
+    return _of_objects((number, partial(_parsed, line)) for number, line in lines if line.strip())
+
+
+def _parsed(line: str) -> Any:
+    found = json.loads(line)
+    return _whole(found) if "\\u" in line else found
+
+
+def _whole(record: Any) -> Any:
+    r"""The same; half of a character, such as \ud83d, is an error, as no file can hold it."""
+    json.dumps(record, ensure_ascii=False).encode()
+    return record
+
+
+def _of_objects(found: Iterable[tuple[int, Callable[[], Any]]]) -> Table:
+    """A table of what can be read at numbered places of a file."""
     table = Table([], [], [])
     columns: dict[str, None] = {}
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
+    for number, read in found:
         try:
-            record = json.loads(line)
-            if "\\u" in line:  # which may write half of a character, that no file can hold
-                json.dumps(record, ensure_ascii=False).encode()
+            record = read()
         except (ValueError, RecursionError) as error:
             reason = "nested too deep" if isinstance(error, RecursionError) else error
             table.bad.append((number, f"not JSON ({reason})"))

@@ -10,13 +10,23 @@ from itertools import pairwise
 from multimodal_attn.evaluation.texts.any_script import words
 
 _TURN = re.compile(r"(?=#\w+#\s*:)")
+_NAMED = re.compile(r"(^\s*|[^\w\s:,;'-]\s+)?([\w'-]+)\s*:\s")  # a speaker, or another word before a colon
 SENTENCE = re.compile(r"(?<=[.!?\u3002\u061f\u06d4\u0964])\s+")  # also of Chinese, Arabic, Urdu and Hindi
 _MOST = 3  # sentences of an extract
 
 
 def parts(source: str) -> list[str]:
-    """The turns of a dialogue whose speakers stand between hashes and before a colon, else the sentences of a text."""
+    """The turns of a dialogue, else the sentences of a text.
+
+    A dialogue has its speakers between hashes and before a colon, or begins with a name and a colon. The names of other
+    speakers then stand behind a mark that ends a turn, or before a colon several times.
+    """
     turns = _TURN.split(source)
+    if len(turns) <= 2 and _NAMED.match(source):
+        named = _NAMED.findall(source)
+        often = Counter(name for _, name in named)
+        speakers = {re.escape(name) for mark, name in named if mark or often[name] > 1 or name == named[0][1]}
+        turns = re.split(rf"(?<!\S)(?=(?:{'|'.join(speakers)})\s*:\s)", source)
     found = turns if len(turns) > 2 else SENTENCE.split(source)
     return [part.strip() for part in found if part.strip()]
 

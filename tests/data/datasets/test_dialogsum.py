@@ -9,6 +9,7 @@ import pytest
 
 from multimodal_attn.data.datasets.dialogsum import DialogSum
 from multimodal_attn.data.datasets.text import Texts
+from multimodal_attn.evaluation.texts.extraction import parts
 
 TURNS = "#Person1#: Hi, Mr. Brown! I ' m late.\n#Person2#: It's 3:30, Ann."
 
@@ -41,6 +42,20 @@ def test_the_files_of_the_corpus_itself(tmp_path: Path) -> None:
     assert (example.key, [target.text for target in example.targets]) == ("test_0", ["one .", "two ."])
 
 
+def test_samsum_is_a_list(tmp_path: Path) -> None:
+    dialogue = "Amanda: I baked cookies :-)\r\nJerry: Sure!\r\nAmanda: Ok\r\nJerry: Bye"
+    records = [{"id": "1", "summary": "Amanda baked.", "dialogue": dialogue}, "?", {"id": "2", "summary": "No."}]
+    (tmp_path / "val.json").write_text(json.dumps(records), "utf-8")
+    data = DialogSum("val", tmp_path)
+    assert [target.text for target in data[0].targets] == ["amanda baked ."]
+    assert [(error.path.rpartition(":")[2], error.reason) for error in data.skipped] == [
+        ("2", "not an object {...}"),
+        ("3", "no dialogue"),
+    ]
+    source = data.source_texts()[0]
+    assert [" ".join(turn.split()[:2]) for turn in parts(source)] == ["amanda :", "jerry :"] * 2
+
+
 def test_long_dialogues_are_cut_and_listed(tmp_path: Path) -> None:
     short = {"id": "b", "dialogue": "#Person1#: Hi.", "summaries": ["Hi."]}
     write(tmp_path / "val.jsonl", {"id": "a", "dialogue": TURNS, "summaries": ["Late."]}, short)
@@ -64,5 +79,5 @@ def test_lines_that_lack_something_are_skipped(tmp_path: Path) -> None:
     write(tmp_path / "test.jsonl", {"id": "b"})
     with pytest.raises(ValueError, match="has no usable line"):
         DialogSum("test", tmp_path)
-    with pytest.raises(ValueError, match=r"data.root: .* has no train.jsonl or dialogsum.train.jsonl"):
+    with pytest.raises(ValueError, match=r"data.root: .* has no train.jsonl or dialogsum.train.jsonl or train.json"):
         DialogSum("train", tmp_path)

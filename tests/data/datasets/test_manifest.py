@@ -239,7 +239,7 @@ def test_fingerprint_follows_file_and_size(folder: Path) -> None:
         ("a.csv", "image,caption\nx.jpg,y\n", r"no usable row for split 'train'\n.*x\.jpg: no such file"),
         ("a.csv", 'image,caption\nphotos/a.jpg,"y\nphotos/b.jpg,z\n', r"a quotation mark in line 2 is never closed"),
         ("a.jsonl", "not json\n", r"has the columns \(none\)"),
-        ("a.txt", "image,caption\n", r"ends in '\.txt'; expected \.csv or \.tsv or \.jsonl"),
+        ("a.txt", "image,caption\n", r"ends in '\.txt'; expected \.csv or \.tsv or \.jsonl or \.json"),
         ("a.csv", "\udcff\n", r"is not UTF-8"),
     ],
 )
@@ -253,7 +253,7 @@ def test_unusable_file_is_named(folder: Path, name: str, content: str, message: 
 def test_arguments_are_checked(folder: Path) -> None:
     path = folder / "a.csv"
     path.write_text("image,caption\nphotos/a.jpg,x\n")
-    with pytest.raises(ValueError, match=r"data\.train: missing; expected a csv or jsonl"):
+    with pytest.raises(ValueError, match=r"data\.train: missing; expected a csv, jsonl or json"):
         Manifest("val")
     with pytest.raises(ValueError, match=r"data\.test: missing"):
         Manifest("test", train=path)

@@ -86,6 +86,16 @@ def test_damaged_objects_are_listed(tmp_path: Path) -> None:
     assert "surrogates not allowed" in bad[3][1]
 
 
+def test_a_list_of_objects_is_a_table(tmp_path: Path) -> None:
+    records, bad = table(tmp_path, '[\n{"Image": "1.jpg", "caption": "a"}, 5, {"caption": "\\ud83d"}]', "a.json")
+    assert records == [{"image": "1.jpg", "caption": "a"}]
+    assert [line for line, _ in bad] == [2, 3]
+    with pytest.raises(ValueError, match=r"data.train: '.*a.json' holds something else; expected a list of objects"):
+        table(tmp_path, '{"image": "1.jpg", "caption": "a"}', "a.json")
+    with pytest.raises(ValueError, match=r"data.train: '.*a.json' is not json .*; expected a list of objects"):
+        table(tmp_path, "[", "a.json")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -59,6 +59,9 @@ def test_extracts() -> None:
     assert parts(SOURCE)[1] == "Rex slept all day ."
     turns = "#person1# : hi . how are you ? #person2# : fine . #person1# : good ."
     assert parts(turns) == ["#person1# : hi . how are you ?", "#person2# : fine .", "#person1# : good ."]
+    named = "ann : is this : a joke ? tom : no , mind : it is late ann : ok"
+    assert parts(named) == ["ann : is this : a joke ?", "tom : no , mind : it is late", "ann : ok"]
+    assert parts("paris : it rained . it snowed . he left .") == ["paris : it rained .", "it snowed .", "he left ."]
     assert first_three(SOURCE, []) == "the sun shone . Rex slept all day . Ida bought a red ball !"
     assert longest(SOURCE, []) == "Ida bought a red ball !"
     assert oracle(SOURCE, ["Ida bought a ball and it rained"]) == "Ida bought a red ball ! it rained"
