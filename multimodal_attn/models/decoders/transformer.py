@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from multimodal_attn.masking import masked_softmax, select_rows
 from multimodal_attn.models.attention.base import AttentionStep
@@ -15,7 +14,7 @@ from multimodal_attn.models.decoders.base import Decoder, LayerWeights, Prepared
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.kernels.picking import real_steps
 from multimodal_attn.models.layers.distance_bias import DistanceBias
-from multimodal_attn.models.layers.heads import head_weights, join_heads, split_heads
+from multimodal_attn.models.layers.heads import attend, head_weights, join_heads, split_heads
 from multimodal_attn.models.layers.layer_to_report import layer_to_report
 from multimodal_attn.models.layers.rotary import rotate
 from multimodal_attn.models.layers.scheduled_sampling import with_own_tokens
@@ -194,7 +193,7 @@ class _Layer(nn.Module):
         positions: RelativePositions | None,
     ) -> None:
         super().__init__()
-        self.num_heads, self.dropout_share, self.rotary = num_heads, dropout, positions == "rotary"
+        self.num_heads, self.rotary = num_heads, positions == "rotary"
         self.bias = DistanceBias(num_heads) if positions == "relative" else None
         # Keys need no bias: it cancels in the softmax. That of values would be one with that of the output.
         self.self_norm = nn.LayerNorm(dim)
@@ -230,13 +229,10 @@ class _Layer(nn.Module):
             Returns hidden, the cache with the new tokens, and context (B, K, T, H) and weights (B, K, T, N, S).
         """
         query, cache, causal = self._self_inputs(hidden, past)
-        if self.bias is not None:
-            causal = self.bias.of_last(*causal.shape).masked_fill(~causal, -torch.inf).to(query.dtype)
+        bias = None if self.bias is None else self.bias.of_last(*causal.shape)
         # Sources and rows as one axis: a graph knows this product in four dimensions only.
         query, keys, values = (part.flatten(0, 1) for part in (query, cache[:, :, 0], cache[:, :, 1]))
-        heads = functional.scaled_dot_product_attention(
-            query, keys, values, causal, dropout_p=self.dropout_share if self.training else 0.0
-        )
+        heads = attend(query, keys, values, causal, bias, self.dropout)
         hidden = hidden + self.dropout(self.self_output(join_heads(heads).view_as(hidden)))
 
         # All tokens of all rows are queries of one product: the memory is not copied for them.

@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from multimodal_attn.masking import masked_softmax
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.layers.distance_bias import DistanceBias
-from multimodal_attn.models.layers.heads import head_weights, join_heads, split_heads
+from multimodal_attn.models.layers.heads import attend, head_weights, join_heads, split_heads
 from multimodal_attn.models.layers.rotary import rotate
 from multimodal_attn.models.layers.self_attention import RelativePositions
 
@@ -73,15 +72,10 @@ class CausalBlock(nn.Module):
         seen_now = now if seen is None else torch.cat([seen, now], dim=1)
         query = self._queries(normed, first)
         key, value = (split_heads(part, self.num_heads) for part in seen_now.chunk(2, dim=-1))
-        mask = None if visible is None else visible[:, None, None]
-        # A single next token may look at everything: all of it came before.
-        causal = seen is None and visible is None
-        if self.bias is not None:
-            bias = self.bias.of_last(hidden.shape[1], key.shape[2])
-            if causal:
-                mask, causal = _causal(hidden.shape[1], hidden.shape[1], hidden), False
-            mask = (bias if mask is None else bias.masked_fill(~mask, -torch.inf)).to(query.dtype)
-        attended = functional.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
+        new, total = hidden.shape[1], key.shape[2]
+        mask = _causal(new, total, hidden) if visible is None else visible[:, None, None]
+        bias = None if self.bias is None else self.bias.of_last(new, total)
+        attended = attend(query, key, value, mask, bias)
         return self._finish(hidden, self.output(join_heads(attended))), seen_now
 
     def weights(self, hidden: Tensor, visible: Tensor | None = None) -> Tensor:

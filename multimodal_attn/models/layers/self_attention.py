@@ -1,7 +1,7 @@
 """Self-attention with several heads (Vaswani et al. 2017, section 3.2.2), normalized first (Xiong et al. 2020).
 
-``forward`` never holds the weights: torch's fused attention makes the product. ``weights`` is its definition, for
-whoever asks; a test holds both equal.
+``forward`` holds no weights where there are many: torch's fused attention makes the product. ``weights`` is its
+definition, for whoever asks; a test holds both equal.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional
 from multimodal_attn.models.kernels import in_use
 from multimodal_attn.models.kernels.dropout import Dropout
 from multimodal_attn.models.layers.distance_bias import DistanceBias
-from multimodal_attn.models.layers.heads import head_weights, join_heads, split_heads
+from multimodal_attn.models.layers.heads import attend, head_weights, join_heads, split_heads
 from multimodal_attn.models.layers.rotary import rotate
 
 RelativePositions = Literal["rotary", "relative"]
@@ -100,11 +100,9 @@ class SelfAttention(nn.Module):
         return (rotate(query), rotate(key), value) if self.rotary else (query, key, value)
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, seen: Tensor, distances: Tensor | None) -> Tensor:
-        """The fused product; ``seen`` says who reads whom, ``distances`` (T, S) how far they are apart."""
-        if self.bias is not None and distances is not None:
-            seen = self.bias(distances).masked_fill(~seen, -torch.inf).to(query.dtype)
-        share = self.dropout.p if self.training else 0.0
-        return functional.scaled_dot_product_attention(query, key, value, seen, share)
+        """What is read; ``seen`` says who reads whom, ``distances`` (T, S) how far they are apart."""
+        bias = None if self.bias is None or distances is None else self.bias(distances)
+        return attend(query, key, value, seen, bias, self.dropout)
 
     def _attend_near(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, window: int) -> Tensor:
         """The same block by block, blocks in place of sources."""
